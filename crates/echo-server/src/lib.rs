@@ -1,0 +1,1 @@
+//! An echo server with faults on demand.
