@@ -1,1 +1,79 @@
-//! A connection pool for tokio.
+//! A connection pool for tokio: fair, cancel-safe, bounded and self-diagnosing.
+//!
+//! ```
+//! use poolhouse::{PacketPool, PoolConfig};
+//! use poolhouse_echo::EchoServer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = EchoServer::start().await?;
+//! let config = PoolConfig { max_connections: 4, ..PoolConfig::default() };
+//! let pool = PacketPool::new((server.host(), server.port()), config)?;
+//!
+//! let mut connection = pool.acquire().await?;
+//! connection.send_packet("hello").await?;
+//! assert_eq!(connection.receive().await?, "hello");
+//! // Back to the pool when `connection` goes out of scope.
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`Pool`]: acquire, look, resize, close.
+//! - [`PoolConfig`]: every option, its default and its bounds.
+//! - [`PooledConnection`]: what you hold, and how it goes back.
+//! - [`AcquireError`]: why you hold nothing, and what to do.
+//! - [`Manager`]: pool a protocol of your own. [`PacketManager`] is a worked one.
+//! - [`blocking`]: the same pool for threads that have no runtime (feature `blocking`).
+//!
+//! # Events
+//!
+//! The pool reports through [`tracing`]. It never records payload or credentials. Every record has the field
+//! `target_address`, which is [`Manager::target`].
+//!
+//! | target | level | what | more fields |
+//! |---|---|---|---|
+//! | `poolhouse::acquire` | debug span `acquire` | one acquire, from its first poll to its end | |
+//! | `poolhouse::acquire` | warn | an acquire timed out | `error` |
+//! | `poolhouse::acquire` | debug | an acquire failed otherwise | `error` |
+//! | `poolhouse::connect` | debug | a connection opened | `connection`, `elapsed_ms` |
+//! | `poolhouse::connect` | warn | a connect failed | `error`, `elapsed_ms`, `permanent` |
+//! | `poolhouse::check` | trace | a health check passed | `connection`, `elapsed_ms` |
+//! | `poolhouse::check` | warn | a health check failed | `connection`, `elapsed_ms`, `error` |
+//! | `poolhouse::retire` | debug | the pool closes a connection | `connection`, `reason` |
+//! | `poolhouse::close` | debug | the pool begins to close, and has closed | `held` |
+//! | `poolhouse::close` | warn | `close_within` ran out of time | `held` |
+//!
+//! # Features
+//!
+//! - `net` (on by default): TCP. Without it the crate touches no socket.
+//! - `blocking`: [`blocking::Pool`].
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+#![cfg_attr(not(feature = "blocking"), allow(rustdoc::broken_intra_doc_links))]
+
+mod acquire;
+#[cfg(feature = "blocking")]
+pub mod blocking;
+mod config;
+mod core;
+mod driver;
+mod error;
+mod guard;
+mod manager;
+mod packet;
+mod pool;
+mod shared;
+mod stats;
+
+pub use crate::acquire::Acquire;
+pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
+pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
+pub use crate::guard::PooledConnection;
+pub use crate::manager::{FailureKind, IntoManager, Manager};
+pub use crate::packet::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions};
+#[cfg(feature = "net")]
+pub use crate::packet::{PacketPool, TcpDialer};
+pub use crate::pool::{CloseReport, Pool};
+pub use crate::stats::PoolStats;

@@ -1,0 +1,134 @@
+//! The future of one acquire.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+
+use crate::core::{Expired, Ticket};
+use crate::error::AcquireError;
+use crate::guard::PooledConnection;
+use crate::manager::Manager;
+use crate::shared::{Shared, now};
+
+pin_project! {
+    /// The future that [`Pool::acquire`](crate::Pool::acquire) returns. It joins the queue when it is first polled.
+    ///
+    /// Dropping it at any point loses neither capacity nor a connection (`cancel.no_loss`).
+    ///
+    /// ```
+    /// use poolhouse::{Acquire, PacketManager, PacketPool};
+    ///
+    /// fn patient(pool: &PacketPool) -> Acquire<'_, PacketManager> {
+    ///     pool.acquire()
+    /// }
+    /// ```
+    #[must_use = "an acquire does nothing until it is awaited"]
+    pub struct Acquire<'a, M: Manager> {
+        shared: &'a Arc<Shared<M>>,
+        at: &'static Location<'static>,
+        started: Option<Instant>,
+        ticket: Option<Ticket>,
+        span: Option<tracing::Span>,
+        #[pin]
+        deadline: Option<Sleep>,
+    }
+
+    impl<M: Manager> PinnedDrop for Acquire<'_, M> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(ticket) = this.ticket.take() {
+                this.shared.apply(|core, fx| core.cancel(ticket, now(), fx));
+            }
+        }
+    }
+}
+
+impl<M: Manager> Acquire<'_, M> {
+    pub(crate) fn new<'a>(shared: &'a Arc<Shared<M>>, at: &'static Location<'static>) -> Acquire<'a, M> {
+        Acquire { shared, at, started: None, ticket: None, span: None, deadline: None }
+    }
+}
+
+impl<M: Manager> Future for Acquire<'_, M> {
+    type Output = Result<PooledConnection<M>, AcquireError<M::Error>>;
+
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime, or after it has ended.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let shared = *this.shared;
+        let span = this.span.get_or_insert_with(|| {
+            tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %shared.manager.target())
+        });
+        let _entered = span.enter();
+
+        let Some(ticket) = *this.ticket else {
+            assert!(this.started.is_none(), "polled after it ended: await an acquire once");
+            if let Some(connection) = shared.try_take(this.at) {
+                *this.started = Some(now());
+                return Poll::Ready(Ok(connection));
+            }
+            shared.ensure_driver();
+            let begin = now();
+            *this.started = Some(begin);
+            let limit = shared.config.connection_timeout;
+            if limit != Duration::MAX {
+                this.deadline.set(Some(tokio::time::sleep(limit)));
+            }
+            let joined = shared.apply(|core, fx| core.join(begin, this.at, cx.waker().clone(), fx));
+            match joined {
+                Ok(ticket) => *this.ticket = Some(ticket),
+                Err(refusal) => return Poll::Ready(Err(failed(shared.refused(refusal)))),
+            }
+            if let Some(deadline) = this.deadline.as_pin_mut()
+                && deadline.poll(cx).is_ready()
+            {
+                // A limit below the timer's resolution: look again at once.
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        };
+
+        let reply = shared.core().poll(ticket, |waker| waker.clone_from(cx.waker()));
+        if let Some(reply) = reply {
+            *this.ticket = None;
+            return Poll::Ready(match reply {
+                Ok(entry) => Ok(PooledConnection::new(shared, entry)),
+                Err(refusal) => Err(failed(shared.refused(refusal))),
+            });
+        }
+        if !shared.core().has_home() {
+            // The runtime of the background task ended while this one waited.
+            shared.ensure_driver();
+            shared.drive.notify_waiters();
+        }
+        let Some(deadline) = this.deadline.as_pin_mut() else { return Poll::Pending };
+        std::task::ready!(deadline.poll(cx));
+        *this.ticket = None;
+        let expired = shared.core().expire(ticket, now());
+        Poll::Ready(match expired {
+            Ok(entry) => Ok(PooledConnection::new(shared, entry)),
+            Err(Expired::Refused(refusal)) => Err(failed(shared.refused(refusal))),
+            Err(Expired::TimedOut(mut diagnosis)) => {
+                diagnosis.target = shared.manager.target().into_owned();
+                Err(failed(AcquireError::Timeout(diagnosis)))
+            }
+        })
+    }
+}
+
+fn failed<E: std::error::Error + 'static>(error: AcquireError<E>) -> AcquireError<E> {
+    if error.is_timeout() {
+        tracing::warn!(target: "poolhouse::acquire", %error, "an acquire timed out");
+    } else {
+        tracing::debug!(target: "poolhouse::acquire", %error, "an acquire failed");
+    }
+    error
+}

@@ -1,0 +1,353 @@
+//! The same pool for threads that have no runtime.
+//!
+//! The pool brings a runtime of its own, with one worker thread, that opens and checks connections. Your thread waits
+//! for it; the I/O of a held connection runs on your thread. All guarantees are those of [`crate::Pool`], which does the
+//! work.
+//!
+//! Do not call it from `async` code: it blocks the thread, and panics rather than block a runtime's worker.
+
+use std::fmt;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::acquire::Acquire;
+use crate::config::{ConfigError, PoolConfig};
+use crate::error::AcquireError;
+use crate::manager::{IntoManager, Manager};
+use crate::packet::{Dial, PacketError, PacketManager};
+use crate::pool::CloseReport;
+use crate::stats::PoolStats;
+
+/// Why a blocking pool could not be made.
+///
+/// ```
+/// fn names_the_field(error: &poolhouse::blocking::NewPoolError) -> bool {
+///     matches!(error, poolhouse::blocking::NewPoolError::Config(_))
+/// }
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NewPoolError {
+    /// An option that no pool can have.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The worker thread could not be started.
+    #[error("cannot start the pool's runtime: {0}; look at the limits on threads and open files")]
+    Runtime(#[source] io::Error),
+}
+
+/// A pool for threads. Cloning it is cheap and gives another handle to the same pool.
+///
+/// ```
+/// use poolhouse::PoolConfig;
+/// use poolhouse::blocking::Pool;
+/// # let server_runtime = tokio::runtime::Runtime::new()?;
+/// # let server = server_runtime.block_on(poolhouse_echo::EchoServer::start())?;
+///
+/// let pool = Pool::new((server.host(), server.port()), PoolConfig::default())?;
+/// let answer = std::thread::spawn(move || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+///     let mut connection = pool.acquire()?;
+///     connection.send_packet("hello from a thread")?;
+///     Ok(connection.receive()?)
+/// });
+/// assert_eq!(answer.join().expect("the thread panicked").map_err(|error| error.to_string())?, "hello from a thread");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Pool<M: Manager> {
+    // Before the runtime, so that the pool closes while its background still runs.
+    pool: crate::Pool<M>,
+    runtime: Arc<OwnRuntime>,
+}
+
+/// A runtime that may be dropped anywhere: the last handle may go in `async` code.
+struct OwnRuntime(Option<Runtime>);
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl OwnRuntime {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.as_ref().expect("taken only on drop").block_on(future)
+    }
+}
+
+impl<M: Manager> Clone for Pool<M> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), runtime: Arc::clone(&self.runtime) }
+    }
+}
+
+impl<M: Manager> Pool<M> {
+    /// Makes a pool and its worker thread. No I/O until it is used.
+    ///
+    /// # Errors
+    ///
+    /// An option that no pool can have, or a thread that cannot be started.
+    ///
+    /// ```
+    /// use poolhouse::blocking::{NewPoolError, Pool};
+    ///
+    /// let config = poolhouse::PoolConfig { max_connections: 0, ..Default::default() };
+    /// assert!(matches!(Pool::new(("localhost", 5555), config), Err(NewPoolError::Config(_))));
+    /// ```
+    pub fn new(manager: impl IntoManager<Manager = M>, config: PoolConfig) -> Result<Self, NewPoolError> {
+        let pool = crate::Pool::new(manager, config)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("poolhouse")
+            .enable_all()
+            .build()
+            .map_err(NewPoolError::Runtime)?;
+        Ok(Self { pool, runtime: Arc::new(OwnRuntime(Some(runtime))) })
+    }
+
+    /// Waits for a connection, like [`crate::Pool::acquire`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`crate::Pool::acquire`].
+    ///
+    /// # Panics
+    ///
+    /// In `async` code.
+    ///
+    /// ```
+    /// # use poolhouse::{PoolConfig, blocking::Pool};
+    /// # let server_runtime = tokio::runtime::Runtime::new()?;
+    /// # let server = server_runtime.block_on(poolhouse_echo::EchoServer::start())?;
+    /// let pool = Pool::new((server.host(), server.port()), PoolConfig::default())?;
+    /// let connection = pool.acquire()?;
+    /// # drop(connection);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn acquire(&self) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+        let at = Location::caller();
+        let inner = self.runtime.block_on(async { Acquire::new(self.pool.shared(), at).await })?;
+        Ok(self.wrap(inner))
+    }
+
+    /// Takes an idle connection, like [`crate::Pool::try_acquire`]. It does not block, and may be called anywhere.
+    ///
+    /// ```
+    /// let pool = poolhouse::blocking::Pool::new(("localhost", 5555), Default::default())?;
+    /// assert!(pool.try_acquire().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn try_acquire(&self) -> Option<PooledConnection<M>> {
+        self.pool.try_acquire().map(|inner| self.wrap(inner))
+    }
+
+    /// Opens `min_connections` now, like [`crate::Pool::warm_up`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`crate::Pool::warm_up`].
+    ///
+    /// # Panics
+    ///
+    /// In `async` code.
+    ///
+    /// ```
+    /// // Nothing listens on port 1.
+    /// let pool = poolhouse::blocking::Pool::new(("127.0.0.1", 1), Default::default())?;
+    /// assert!(pool.warm_up().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
+        self.runtime.block_on(async { self.pool.warm_up().await })
+    }
+
+    /// What the pool holds and has done, at one instant.
+    ///
+    /// ```
+    /// let pool = poolhouse::blocking::Pool::new(("localhost", 5555), Default::default())?;
+    /// assert_eq!(pool.stats().total_connections, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stats(&self) -> PoolStats {
+        self.pool.stats()
+    }
+
+    /// Sets the maximum, like [`crate::Pool::resize`].
+    ///
+    /// # Errors
+    ///
+    /// A maximum of zero, or below `min_connections`.
+    ///
+    /// ```
+    /// let pool = poolhouse::blocking::Pool::new(("localhost", 5555), Default::default())?;
+    /// pool.resize(3)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resize(&self, max_connections: usize) -> Result<(), ConfigError> {
+        self.pool.resize(max_connections)
+    }
+
+    /// Closes the pool and waits for held connections up to `limit`, like [`crate::Pool::close_within`].
+    ///
+    /// # Panics
+    ///
+    /// In `async` code.
+    ///
+    /// ```
+    /// let pool = poolhouse::blocking::Pool::new(("localhost", 5555), Default::default())?;
+    /// assert!(pool.close_within(std::time::Duration::from_secs(1)).is_complete());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close_within(&self, limit: Duration) -> CloseReport {
+        self.runtime.block_on(self.pool.close_within(limit))
+    }
+
+    fn wrap(&self, inner: crate::PooledConnection<M>) -> PooledConnection<M> {
+        PooledConnection { inner, runtime: Arc::clone(&self.runtime) }
+    }
+}
+
+impl<M: Manager> fmt::Debug for Pool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pool.fmt(f)
+    }
+}
+
+/// A connection that a thread holds. It goes back to the pool when you drop it, anywhere.
+///
+/// ```
+/// # use poolhouse::{PoolConfig, blocking::Pool};
+/// # let server_runtime = tokio::runtime::Runtime::new()?;
+/// # let server = server_runtime.block_on(poolhouse_echo::EchoServer::start())?;
+/// # let pool = Pool::new((server.host(), server.port()), PoolConfig::default())?;
+/// let mut connection = pool.acquire()?;
+/// connection.send_packet("ping")?;
+/// assert_eq!(connection.receive()?, "ping");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct PooledConnection<M: Manager> {
+    // Before the runtime: a connection's own drop may want its reactor.
+    inner: crate::PooledConnection<M>,
+    runtime: Arc<OwnRuntime>,
+}
+
+impl<M: Manager> PooledConnection<M> {
+    /// Runs `async` code on the connection, on this thread, and waits for it.
+    ///
+    /// # Panics
+    ///
+    /// In `async` code.
+    ///
+    /// ```
+    /// # use poolhouse::{PoolConfig, blocking::Pool};
+    /// # let server_runtime = tokio::runtime::Runtime::new()?;
+    /// # let server = server_runtime.block_on(poolhouse_echo::EchoServer::start())?;
+    /// # let pool = Pool::new((server.host(), server.port()), PoolConfig::default())?;
+    /// let mut connection = pool.acquire()?;
+    /// let answer = connection.run(async |connection| {
+    ///     connection.send_packet("ping").await?;
+    ///     connection.receive().await
+    /// })?;
+    /// # assert_eq!(answer, "ping");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run<T>(&mut self, work: impl AsyncFnOnce(&mut M::Connection) -> T) -> T {
+        self.runtime.block_on(work(&mut self.inner))
+    }
+
+    /// Gives the connection back now. The same as dropping it.
+    ///
+    /// ```
+    /// fn done(connection: poolhouse::blocking::PooledConnection<poolhouse::PacketManager>) {
+    ///     connection.release();
+    /// }
+    /// ```
+    pub fn release(self) {
+        drop(self);
+    }
+
+    /// Closes the connection instead of giving it back.
+    ///
+    /// ```
+    /// fn broken(connection: poolhouse::blocking::PooledConnection<poolhouse::PacketManager>) {
+    ///     connection.invalidate();
+    /// }
+    /// ```
+    pub fn invalidate(self) {
+        self.inner.invalidate();
+    }
+}
+
+impl<D: Dial> PooledConnection<PacketManager<D>> {
+    /// Sends one packet, like [`PacketConnection::send_packet`](crate::PacketConnection::send_packet).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Panics
+    ///
+    /// In `async` code.
+    ///
+    /// ```
+    /// use poolhouse::{PacketError, PacketManager, blocking::PooledConnection};
+    ///
+    /// fn ping(connection: &mut PooledConnection<PacketManager>) -> Result<(), PacketError> {
+    ///     connection.send_packet("ping")
+    /// }
+    /// ```
+    pub fn send_packet(&mut self, payload: impl Into<Bytes>) -> Result<(), PacketError> {
+        self.runtime.block_on(self.inner.send_packet(payload))
+    }
+
+    /// Receives one packet, like [`PacketConnection::receive`](crate::PacketConnection::receive).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Panics
+    ///
+    /// In `async` code.
+    ///
+    /// ```
+    /// use poolhouse::{PacketError, PacketManager, blocking::PooledConnection};
+    ///
+    /// fn answer_length(connection: &mut PooledConnection<PacketManager>) -> Result<usize, PacketError> {
+    ///     Ok(connection.receive()?.len())
+    /// }
+    /// ```
+    pub fn receive(&mut self) -> Result<Bytes, PacketError> {
+        self.runtime.block_on(self.inner.receive())
+    }
+}
+
+impl<M: Manager> Deref for PooledConnection<M> {
+    type Target = M::Connection;
+
+    fn deref(&self) -> &M::Connection {
+        &self.inner
+    }
+}
+
+impl<M: Manager> DerefMut for PooledConnection<M> {
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        &mut self.inner
+    }
+}
+
+impl<M: Manager> fmt::Debug for PooledConnection<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

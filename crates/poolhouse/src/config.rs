@@ -1,0 +1,311 @@
+//! What a pool may do: the options, their defaults and their bounds.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// The options of a pool.
+///
+/// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may
+/// be added in any release, so always end with `..PoolConfig::default()`.
+///
+/// Set a duration to [`Duration::MAX`] to switch the limit off.
+///
+/// ```
+/// use std::time::Duration;
+/// use poolhouse::PoolConfig;
+///
+/// let config = PoolConfig {
+///     min_connections: 2,
+///     max_connections: 20,
+///     connection_timeout: Duration::from_secs(5),
+///     ..PoolConfig::default()
+/// };
+/// config.validate()?;
+/// # Ok::<(), poolhouse::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolConfig {
+    /// How many connections the pool keeps open. The background opens what is missing, and idle reaping stops here.
+    pub min_connections: usize,
+    /// The most connections that are open, opening and closing together, at any instant.
+    pub max_connections: usize,
+    /// The deadline of one acquire. It covers waiting in the queue and connecting together.
+    pub connection_timeout: Duration,
+    /// How long a connection may lie idle before it is closed. It never takes the pool below `min_connections`.
+    pub idle_timeout: Duration,
+    /// How long a connection may go unused before the background checks it with [`Manager::check`](crate::Manager::check).
+    pub health_check_interval: Duration,
+    /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back.
+    pub max_lifetime: Duration,
+    /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second attempt.
+    pub connect_timeout: Duration,
+    /// How long one health check may take. A connection that has not answered by then is closed.
+    pub check_timeout: Duration,
+    /// The most attempts to connect under way at once. After a failure it is one, until a connect succeeds.
+    pub max_connecting: usize,
+    /// The most acquires that may wait. The next one fails at once with [`Overloaded`](crate::AcquireError::Overloaded); `None` is no limit.
+    pub max_pending: Option<usize>,
+    /// The share of `max_lifetime`, 0.0 to 1.0, by which a connection may retire early. It is drawn once, when the connection opens.
+    pub lifetime_jitter: f64,
+    /// The pause after the first failed connect. It doubles with each failure after it, and is shortened by up to half at random.
+    pub connect_backoff: Duration,
+    /// The longest pause between failed connects.
+    pub max_connect_backoff: Duration,
+    /// Which idle connection is used next: the last returned, or the longest idle.
+    pub queue: IdleOrder,
+}
+
+/// Which idle connection the next acquire gets. It never changes the order of those who wait: that is arrival.
+///
+/// ```
+/// use poolhouse::{IdleOrder, PoolConfig};
+///
+/// // Spread the use over all connections, so that none idles long enough for a firewall to drop it.
+/// let config = PoolConfig { queue: IdleOrder::Fifo, ..PoolConfig::default() };
+/// assert_eq!(config.queue, IdleOrder::Fifo);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum IdleOrder {
+    /// The connection that came back last. Surplus connections go unused and reach `idle_timeout`: the pool shrinks.
+    #[default]
+    Lifo,
+    /// The connection that has idled longest. All are used in turn, and the pool shrinks late or never.
+    Fifo,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            min_connections: 1,
+            max_connections: 10,
+            connection_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(5 * 60),
+            health_check_interval: Duration::from_secs(30),
+            max_lifetime: Duration::from_secs(60 * 60),
+            connect_timeout: Duration::from_secs(10),
+            check_timeout: Duration::from_secs(5),
+            max_connecting: 8,
+            max_pending: None,
+            lifetime_jitter: 0.1,
+            connect_backoff: Duration::from_millis(100),
+            max_connect_backoff: Duration::from_secs(5),
+            queue: IdleOrder::Lifo,
+        }
+    }
+}
+
+impl PoolConfig {
+    /// Checks every option against its bounds and against the others.
+    ///
+    /// [`Pool::new`](crate::Pool::new) calls it. Call it yourself to report a bad setting at start-up.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is out of bounds, by its name.
+    ///
+    /// ```
+    /// use poolhouse::PoolConfig;
+    ///
+    /// let config = PoolConfig { min_connections: 11, ..PoolConfig::default() };
+    /// let error = config.validate().unwrap_err();
+    /// assert_eq!(error.field(), "min_connections");
+    /// assert_eq!(error.to_string(), "min_connections is 11, above max_connections, which is 10: lower it or raise max_connections");
+    /// ```
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.max_connections == 0 {
+            return Err(ConfigError::Zero { field: "max_connections" });
+        }
+        if self.min_connections > self.max_connections {
+            return Err(ConfigError::MinAboveMax { min: self.min_connections, max: self.max_connections });
+        }
+        if self.max_connecting == 0 {
+            return Err(ConfigError::Zero { field: "max_connecting" });
+        }
+        let durations = [
+            ("connection_timeout", self.connection_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("health_check_interval", self.health_check_interval),
+            ("max_lifetime", self.max_lifetime),
+            ("connect_timeout", self.connect_timeout),
+            ("check_timeout", self.check_timeout),
+            ("connect_backoff", self.connect_backoff),
+            ("max_connect_backoff", self.max_connect_backoff),
+        ];
+        if let Some((field, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
+            return Err(ConfigError::Zero { field });
+        }
+        if self.connect_backoff > self.max_connect_backoff {
+            return Err(ConfigError::BackoffAboveMax {
+                first: self.connect_backoff,
+                max: self.max_connect_backoff,
+            });
+        }
+        if !(0.0..=1.0).contains(&self.lifetime_jitter) {
+            return Err(ConfigError::JitterOutOfRange { jitter: self.lifetime_jitter });
+        }
+        Ok(())
+    }
+
+    /// The name and the value of every option, to log at start-up. The order is that of the fields.
+    ///
+    /// ```
+    /// let options = poolhouse::PoolConfig::default().options();
+    /// assert!(options.contains(&("idle_timeout", "5 min".to_string())));
+    /// ```
+    pub fn options(&self) -> Vec<(&'static str, String)> {
+        // Taken apart by name, so that an option cannot be forgotten here.
+        let Self {
+            min_connections,
+            max_connections,
+            connection_timeout,
+            idle_timeout,
+            health_check_interval,
+            max_lifetime,
+            connect_timeout,
+            check_timeout,
+            max_connecting,
+            max_pending,
+            lifetime_jitter,
+            connect_backoff,
+            max_connect_backoff,
+            queue,
+        } = self;
+        vec![
+            ("min_connections", min_connections.to_string()),
+            ("max_connections", max_connections.to_string()),
+            ("connection_timeout", in_units(*connection_timeout)),
+            ("idle_timeout", in_units(*idle_timeout)),
+            ("health_check_interval", in_units(*health_check_interval)),
+            ("max_lifetime", in_units(*max_lifetime)),
+            ("connect_timeout", in_units(*connect_timeout)),
+            ("check_timeout", in_units(*check_timeout)),
+            ("max_connecting", max_connecting.to_string()),
+            ("max_pending", max_pending.map_or_else(|| "None".to_string(), |n| n.to_string())),
+            ("lifetime_jitter", lifetime_jitter.to_string()),
+            ("connect_backoff", in_units(*connect_backoff)),
+            ("max_connect_backoff", in_units(*max_connect_backoff)),
+            ("queue", format!("{queue:?}")),
+        ]
+    }
+}
+
+fn in_units(duration: Duration) -> String {
+    let whole = |unit: u64| duration.subsec_nanos() == 0 && duration.as_secs().is_multiple_of(unit);
+    match duration.as_secs() {
+        _ if duration == Duration::MAX => "never".to_string(),
+        secs if secs >= 3600 && whole(3600) => format!("{} h", secs / 3600),
+        secs if secs >= 60 && whole(60) => format!("{} min", secs / 60),
+        secs if whole(1) => format!("{secs} s"),
+        _ => format!("{} ms", duration.as_secs_f64() * 1e3),
+    }
+}
+
+/// An option that no pool can have. The message names the field and says what to change.
+///
+/// ```
+/// use poolhouse::{ConfigError, PoolConfig};
+///
+/// let config = PoolConfig { max_connections: 0, ..PoolConfig::default() };
+/// assert!(matches!(config.validate(), Err(ConfigError::Zero { field: "max_connections", .. })));
+/// ```
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A number or a duration that must be above zero is zero.
+    #[error("{field} is zero: set it to one or more, or to Duration::MAX to switch a time limit off")]
+    #[non_exhaustive]
+    Zero {
+        /// The option's name.
+        field: &'static str,
+    },
+    /// `min_connections` is above `max_connections`.
+    #[error(
+        "min_connections is {min}, above max_connections, which is {max}: lower it or raise max_connections"
+    )]
+    #[non_exhaustive]
+    MinAboveMax {
+        /// The value of `min_connections`.
+        min: usize,
+        /// The value of `max_connections`.
+        max: usize,
+    },
+    /// `connect_backoff` is above `max_connect_backoff`.
+    #[error("connect_backoff is {first:?}, above max_connect_backoff, which is {max:?}: lower it")]
+    #[non_exhaustive]
+    BackoffAboveMax {
+        /// The value of `connect_backoff`.
+        first: Duration,
+        /// The value of `max_connect_backoff`.
+        max: Duration,
+    },
+    /// `lifetime_jitter` is not a share.
+    #[error("lifetime_jitter is {jitter}: it is a share of max_lifetime, from 0.0 to 1.0")]
+    #[non_exhaustive]
+    JitterOutOfRange {
+        /// The value of `lifetime_jitter`.
+        jitter: f64,
+    },
+}
+
+impl ConfigError {
+    /// The name of the option that is wrong.
+    ///
+    /// ```
+    /// use poolhouse::PoolConfig;
+    ///
+    /// let config = PoolConfig { lifetime_jitter: 2.0, ..PoolConfig::default() };
+    /// assert_eq!(config.validate().unwrap_err().field(), "lifetime_jitter");
+    /// ```
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Zero { field } => field,
+            Self::MinAboveMax { .. } => "min_connections",
+            Self::BackoffAboveMax { .. } => "connect_backoff",
+            Self::JitterOutOfRange { .. } => "lifetime_jitter",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_is_checked_and_names_its_field() {
+        let base = PoolConfig::default;
+        let cases = [
+            ("max_connections", PoolConfig { max_connections: 0, min_connections: 0, ..base() }),
+            ("min_connections", PoolConfig { min_connections: 11, ..base() }),
+            ("max_connecting", PoolConfig { max_connecting: 0, ..base() }),
+            ("connection_timeout", PoolConfig { connection_timeout: Duration::ZERO, ..base() }),
+            ("idle_timeout", PoolConfig { idle_timeout: Duration::ZERO, ..base() }),
+            ("health_check_interval", PoolConfig { health_check_interval: Duration::ZERO, ..base() }),
+            ("max_lifetime", PoolConfig { max_lifetime: Duration::ZERO, ..base() }),
+            ("connect_timeout", PoolConfig { connect_timeout: Duration::ZERO, ..base() }),
+            ("check_timeout", PoolConfig { check_timeout: Duration::ZERO, ..base() }),
+            ("connect_backoff", PoolConfig { connect_backoff: Duration::ZERO, ..base() }),
+            ("max_connect_backoff", PoolConfig { max_connect_backoff: Duration::ZERO, ..base() }),
+            ("connect_backoff", PoolConfig { connect_backoff: Duration::from_secs(6), ..base() }),
+            ("lifetime_jitter", PoolConfig { lifetime_jitter: -0.1, ..base() }),
+            ("lifetime_jitter", PoolConfig { lifetime_jitter: f64::NAN, ..base() }),
+        ];
+        for (field, config) in cases {
+            let error = config.validate().expect_err(field);
+            assert_eq!(error.field(), field);
+            assert!(error.to_string().contains(field), "{error}");
+        }
+        assert_eq!(base().validate(), Ok(()));
+    }
+
+    #[test]
+    fn durations_are_shown_in_the_unit_a_person_would_use() {
+        for (millis, text) in
+            [(250, "250 ms"), (1500, "1500 ms"), (90_000, "90 s"), (300_000, "5 min"), (7_200_000, "2 h")]
+        {
+            assert_eq!(in_units(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(in_units(Duration::MAX), "never");
+    }
+}

@@ -1,0 +1,83 @@
+//! When the next connect may begin after failures: a pause that doubles, shortened at random by up to half.
+//!
+//! The pause is the pool's, not a waiter's: however many wait, a dead server sees one attempt at a time until a connect
+//! succeeds. Attempts that were under way together count as one failure.
+
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+    /// When the latest pause was drawn: a failure of an older attempt is old news.
+    drawn: Option<Instant>,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    pub(crate) fn failed(
+        &mut self,
+        started: Instant,
+        now: Instant,
+        (first, most): (Duration, Duration),
+        rng: &mut fastrand::Rng,
+    ) {
+        if self.drawn.is_some_and(|drawn| started < drawn) {
+            return;
+        }
+        let doubled = first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(most);
+        let pause = doubled - doubled.mul_f64(rng.f64() / 2.0);
+        self.failures = (self.failures + 1).min(31);
+        self.drawn = Some(now);
+        self.until = now.checked_add(pause);
+    }
+
+    pub(crate) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether the last word from the server was a failure.
+    pub(crate) fn failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// The end of the pause, while it lasts.
+    pub(crate) fn pause(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| *until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+    #[test]
+    fn the_pause_doubles_up_to_its_limit_and_jitter_only_shortens_it() {
+        let mut now = Instant::now();
+        let mut backoff = Backoff::default();
+        let mut rng = fastrand::Rng::with_seed(1);
+        for expected in [100, 200, 400, 800, 1600, 3200, 5000, 5000] {
+            backoff.failed(now, now, LIMITS, &mut rng);
+            let pause = backoff.pause(now).unwrap() - now;
+            let most = Duration::from_millis(expected);
+            assert!(pause <= most && pause >= most / 2, "{pause:?} for {most:?}");
+            now += pause;
+            assert_eq!(backoff.pause(now), None);
+        }
+        backoff.succeeded();
+        assert!(!backoff.failing());
+    }
+
+    #[test]
+    fn failures_of_attempts_that_ran_together_count_once() {
+        let started = Instant::now();
+        let now = started + Duration::from_millis(10);
+        let mut backoff = Backoff::default();
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..8 {
+            backoff.failed(started, now, LIMITS, &mut rng);
+        }
+        assert_eq!(backoff.failures, 1);
+    }
+}

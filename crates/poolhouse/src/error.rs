@@ -1,0 +1,300 @@
+//! Why an acquire ends without a connection. Every message says what happened, where, and what to look at.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+/// Why an acquire gave no connection. `E` is the manager's error.
+///
+/// ```
+/// use std::time::Duration;
+/// use poolhouse::{AcquireError, PacketPool, PoolConfig};
+/// use poolhouse_echo::EchoServer;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = EchoServer::start().await?;
+/// let config = PoolConfig {
+///     max_connections: 1,
+///     connection_timeout: Duration::from_millis(50),
+///     ..PoolConfig::default()
+/// };
+/// let pool = PacketPool::new((server.host(), server.port()), config)?;
+/// let held = pool.acquire().await?;
+///
+/// match pool.acquire().await {
+///     Err(AcquireError::Timeout(timeout)) => assert_eq!(timeout.active, 1),
+///     other => panic!("expected a timeout, not {other:?}"),
+/// }
+/// # drop(held);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AcquireError<E: Error + 'static> {
+    /// The deadline passed. What is inside says what the acquire was waiting for.
+    #[error(transparent)]
+    Timeout(Box<AcquireTimeout<E>>),
+    /// The connect failed in a way that waiting does not mend, or `warm_up` met a failure.
+    #[error(transparent)]
+    Connect(ConnectFailed<E>),
+    /// The pool is closed, or closed while the acquire waited.
+    #[error("the pool for {target} is closed: acquire before close(), or make a new pool")]
+    #[non_exhaustive]
+    Closed {
+        /// Where the pool's connections went.
+        target: String,
+    },
+    /// As many acquires wait as `max_pending` allows.
+    #[error(
+        "{waiting} acquires already wait for a connection to {target} and max_pending is {max_pending}: \
+         answer \"busy\" now, and look at stats().active_connections for what holds the connections"
+    )]
+    #[non_exhaustive]
+    Overloaded {
+        /// Where the pool's connections go.
+        target: String,
+        /// How many wait.
+        waiting: usize,
+        /// The limit.
+        max_pending: usize,
+    },
+}
+
+impl<E: Error + 'static> AcquireError<E> {
+    /// Whether the acquire ran out of time.
+    ///
+    /// ```
+    /// fn answer(error: &poolhouse::AcquireError<poolhouse::PacketError>) -> u16 {
+    ///     if error.is_timeout() { 503 } else { 500 }
+    /// }
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Whether the pool is closed.
+    ///
+    /// ```
+    /// fn is_shutting_down(error: &poolhouse::AcquireError<poolhouse::PacketError>) -> bool {
+    ///     error.is_closed()
+    /// }
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+}
+
+/// Why one attempt to connect failed. `E` is the manager's error.
+///
+/// ```
+/// use poolhouse::{ConnectError, PacketError};
+///
+/// fn is_slow(error: &ConnectError<PacketError>) -> bool {
+///     matches!(error, ConnectError::TimedOut(_))
+/// }
+/// assert!(is_slow(&ConnectError::TimedOut(std::time::Duration::from_secs(10))));
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError<E> {
+    /// The manager said so.
+    #[error("{0}")]
+    Failed(#[source] E),
+    /// `connect_timeout` passed.
+    #[error("no connection after {0:?} (connect_timeout)")]
+    TimedOut(Duration),
+    /// The manager panicked.
+    #[error("the manager panicked while it connected: see the panic's message on stderr")]
+    Panicked,
+}
+
+/// A failed connect, as those who waited for it see it.
+///
+/// Its [`source`](Error::source) is the [`ConnectError`], whose source is the manager's own error.
+///
+/// ```
+/// use poolhouse::{AcquireError, PacketPool, PoolConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Nothing listens on port 1.
+/// let pool = PacketPool::new(("127.0.0.1", 1), PoolConfig::default())?;
+/// match pool.warm_up().await {
+///     Err(AcquireError::Connect(failed)) => assert_eq!(failed.target, "127.0.0.1:1"),
+///     other => panic!("expected a failed connect, not {other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ConnectFailed<E> {
+    /// Where the connection was to go.
+    pub target: String,
+    /// Failed attempts since the last one that succeeded.
+    pub attempts: u64,
+    /// The latest failure, shared by all who waited for it.
+    pub error: Arc<ConnectError<E>>,
+}
+
+impl<E: fmt::Display> fmt::Display for ConnectFailed<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot connect to {}: {}", self.target, self.error)?;
+        if self.attempts > 1 {
+            write!(f, " (failed attempt {})", self.attempts)?;
+        }
+        write!(f, "; check the address, and that the server runs and lets you in")
+    }
+}
+
+impl<E: Error + 'static> Error for ConnectFailed<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.error)
+    }
+}
+
+/// What an acquire was doing when its time ran out.
+///
+/// ```
+/// assert_eq!(poolhouse::Phase::Queueing.to_string(), "queueing");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Every connection was held, and none came back in time.
+    Queueing,
+    /// There was room for a connection, and none could be opened in time.
+    Connecting,
+    /// The idle connections were under a health check that did not end in time.
+    Checking,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queueing => "queueing",
+            Self::Connecting => "connecting",
+            Self::Checking => "checking",
+        })
+    }
+}
+
+/// Somebody who holds a connection.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = poolhouse_echo::EchoServer::start().await?;
+/// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+/// let held = pool.acquire().await?;
+/// let holders = pool.holders();
+/// assert_eq!(holders[0].acquired_at.file(), file!());
+/// # drop(held);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The line that called `acquire`, `try_acquire` or `acquire_async`.
+    pub acquired_at: &'static Location<'static>,
+    /// For how long.
+    pub held_for: Duration,
+}
+
+impl Holder {
+    pub(crate) fn new(at: &'static Location<'static>, since: Instant, now: Instant) -> Self {
+        Self { acquired_at: at, held_for: now.saturating_duration_since(since) }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "held for {}, acquired at {}", brief(self.held_for), self.acquired_at)
+    }
+}
+
+/// What an acquire saw when its deadline passed: what it waited for, how long, and who is in the way.
+///
+/// Its text reads like a diagnosis and ends with what to do. Its [`source`](Error::source) is the last failed connect, if
+/// no connect has succeeded since.
+///
+/// ```
+/// use poolhouse::{AcquireTimeout, PacketError, Phase};
+///
+/// fn is_pool_too_small(timeout: &AcquireTimeout<PacketError>) -> bool {
+///     timeout.phase == Phase::Queueing
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AcquireTimeout<E> {
+    /// Where the pool's connections go.
+    pub target: String,
+    /// What the acquire waited for at the end.
+    pub phase: Phase,
+    /// How long it waited.
+    pub waited: Duration,
+    /// Its place in the queue at the end; 1 is next.
+    pub position: usize,
+    /// How many waited at the end, this acquire included.
+    pub waiting: usize,
+    /// Connections held.
+    pub active: usize,
+    /// Connections open but not held.
+    pub idle: usize,
+    /// Attempts to connect under way.
+    pub connecting: usize,
+    /// The maximum in force.
+    pub max_connections: usize,
+    /// Failed attempts to connect since the last one that succeeded.
+    pub failed_connects: u64,
+    /// The latest of them.
+    pub last_connect_error: Option<Arc<ConnectError<E>>>,
+    /// How long ago that was.
+    pub last_connect_error_age: Option<Duration>,
+    /// Who has held a connection longest.
+    pub longest_holder: Option<Holder>,
+}
+
+impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, phase, position, waiting, active, max_connections, connecting, .. } = self;
+        write!(f, "timed out after {} waiting for a connection to {target}", brief(self.waited))?;
+        write!(f, " ({phase}, {position} of {waiting} in the queue)")?;
+        write!(f, ": {active} of {max_connections} connections are held, {connecting} connecting")?;
+        if let Some(holder) = &self.longest_holder {
+            write!(f, "; the longest is {holder}")?;
+        }
+        if let (Some(error), Some(age)) = (&self.last_connect_error, self.last_connect_error_age) {
+            write!(
+                f,
+                "; {} failed connects, the last {} ago: {error}",
+                self.failed_connects,
+                brief(age)
+            )?;
+        }
+        f.write_str(match phase {
+            Phase::Queueing => "; release connections sooner, raise max_connections, or shed load with max_pending",
+            Phase::Connecting => "; check that the server runs and accepts connections, and how long it takes to",
+            Phase::Checking => "; check that the server answers, or lower check_timeout",
+        })
+    }
+}
+
+impl<E: Error + 'static> Error for AcquireTimeout<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.last_connect_error.as_deref().map(|error| error as &(dyn Error + 'static))
+    }
+}
+
+/// A duration to the millisecond: what a person compares.
+fn brief(duration: Duration) -> String {
+    format!("{:?}", Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+}

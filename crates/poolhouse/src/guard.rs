@@ -1,0 +1,126 @@
+//! A connection in somebody's hands.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::core::{Fate, RetireReason};
+use crate::manager::Manager;
+use crate::shared::{PoolEntry, Shared, now};
+
+/// A connection that you hold. It goes back to the pool when you drop it.
+///
+/// Dropping needs no runtime, does not block and spawns nothing (`release.anywhere`). The pool asks
+/// [`Manager::is_reusable`] then; a connection in the middle of an exchange is closed, not passed on. So is one that
+/// is dropped by a panic.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = poolhouse_echo::EchoServer::start().await?;
+/// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+/// {
+///     let mut connection = pool.acquire().await?;
+///     connection.send_packet("hello").await?;
+///     assert_eq!(connection.receive().await?, "hello");
+/// }
+/// assert_eq!(pool.stats().idle_connections, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct PooledConnection<M: Manager> {
+    shared: Arc<Shared<M>>,
+    /// `None` only once it has been given back.
+    entry: Option<PoolEntry<M>>,
+}
+
+impl<M: Manager> PooledConnection<M> {
+    pub(crate) fn new(shared: &Arc<Shared<M>>, entry: PoolEntry<M>) -> Self {
+        Self { shared: Arc::clone(shared), entry: Some(entry) }
+    }
+
+    /// Gives the connection back now. The same as dropping it, said aloud.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let connection = pool.acquire().await?;
+    /// connection.release();
+    /// assert_eq!(pool.stats().active_connections, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn release(self) {
+        drop(self);
+    }
+
+    /// Closes the connection instead of giving it back. Call it when you know that it is broken and the pool cannot.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let connection = pool.acquire().await?;
+    /// connection.invalidate();
+    /// assert_eq!(pool.stats().connections_destroyed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn invalidate(mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.shared.give_back(entry, Some(Fate::Retire(RetireReason::Invalidated)));
+        }
+    }
+
+    /// Takes the connection out of the pool for good. The pool may open another in its place.
+    ///
+    /// Use it for a connection that outlives its request, such as an upgrade to a stream. The statistics count it as
+    /// released and destroyed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let mut mine = pool.acquire().await?.detach();
+    /// assert_eq!(pool.stats().total_connections, 0);
+    /// mine.send_packet("still open").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn detach(mut self) -> M::Connection {
+        let entry = self.entry.take().expect("a guard holds its connection until it is given back");
+        self.shared.apply(|core, fx| core.detach(entry, now(), fx))
+    }
+}
+
+impl<M: Manager> Deref for PooledConnection<M> {
+    type Target = M::Connection;
+
+    fn deref(&self) -> &M::Connection {
+        &self.entry.as_ref().expect("a guard holds its connection until it is given back").connection
+    }
+}
+
+impl<M: Manager> DerefMut for PooledConnection<M> {
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        &mut self.entry.as_mut().expect("a guard holds its connection until it is given back").connection
+    }
+}
+
+impl<M: Manager> Drop for PooledConnection<M> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.shared.give_back(entry, None);
+        }
+    }
+}
+
+impl<M: Manager> fmt::Debug for PooledConnection<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledConnection").field("id", &self.entry.as_ref().map(|entry| entry.id)).finish()
+    }
+}

@@ -1,0 +1,120 @@
+//! What the pool needs to know about a protocol.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::future::Future;
+
+/// How the pool treats a failed connect.
+///
+/// ```
+/// use poolhouse::FailureKind;
+///
+/// fn classify(code: u16) -> FailureKind {
+///     if code == 401 { FailureKind::Permanent } else { FailureKind::Transient }
+/// }
+/// assert_eq!(classify(401), FailureKind::Permanent);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It may work later: the server restarts, or the network is slow. The pool tries again, with backoff, while
+    /// somebody waits.
+    Transient,
+    /// It cannot work until a person changes something, such as a wrong password. Everybody who waits gets the error at once.
+    Permanent,
+}
+
+/// How to open, check and judge connections of one protocol. Implement it to pool anything.
+///
+/// The pool calls [`connect`](Manager::connect) and [`check`](Manager::check) in background tasks, each with its own
+/// time limit. Both are dropped at an await point when that limit passes or the pool closes, so they must be cancel
+/// safe: dropping the future must close whatever it has half opened. A panic in any method costs one connection and
+/// no capacity.
+///
+/// ```
+/// use poolhouse::{Manager, Pool, PoolConfig};
+///
+/// /// Opens numbered tickets instead of sockets.
+/// struct Tickets(std::sync::atomic::AtomicU32);
+///
+/// impl Manager for Tickets {
+///     type Connection = u32;
+///     type Error = std::io::Error;
+///
+///     async fn connect(&self) -> Result<u32, std::io::Error> {
+///         Ok(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::new(Tickets(7.into()), PoolConfig::default())?;
+/// assert_eq!(*pool.acquire().await?, 7);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Manager: Send + Sync + 'static {
+    /// What the pool hands out.
+    type Connection: Send + 'static;
+    /// Why a connect or a check failed.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Opens one connection. The pool drops the future after `connect_timeout`.
+    fn connect(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
+
+    /// Asks an idle connection for a sign of life, with a round trip if the protocol has one.
+    ///
+    /// The background calls it on connections that have gone unused for `health_check_interval`, never while
+    /// somebody holds one. An error, or `check_timeout`, closes the connection. The default trusts every connection.
+    fn check(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = connection;
+        async { Ok(()) }
+    }
+
+    /// Whether a connection that comes back may be handed to somebody else.
+    ///
+    /// The pool asks on every release, on the releasing thread, which may have no runtime. Keep it cheap, and do not
+    /// block. Answer `false` for a connection in the middle of an exchange: that is what stops one caller from reading
+    /// another's reply. The default answers `true`.
+    fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
+        let _ = connection;
+        true
+    }
+
+    /// Whether a failed connect is worth another try. The default says that every failure is transient.
+    fn classify(&self, error: &Self::Error) -> FailureKind {
+        let _ = error;
+        FailureKind::Transient
+    }
+
+    /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out.
+    fn target(&self) -> Cow<'_, str> {
+        Cow::Borrowed(std::any::type_name::<Self>())
+    }
+}
+
+/// What [`Pool::new`](crate::Pool::new) takes: a [`Manager`], or a short form of one, such as `(host, port)`.
+///
+/// ```
+/// use poolhouse::{IntoManager, Manager};
+///
+/// # #[cfg(feature = "net")]
+/// assert_eq!(("localhost", 5555).into_manager().target(), "localhost:5555");
+/// ```
+pub trait IntoManager {
+    /// The manager that comes out.
+    type Manager: Manager;
+
+    /// Makes the manager. No I/O.
+    fn into_manager(self) -> Self::Manager;
+}
+
+impl<M: Manager> IntoManager for M {
+    type Manager = M;
+
+    fn into_manager(self) -> M {
+        self
+    }
+}

@@ -1,0 +1,316 @@
+//! One packet connection over any byte stream.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_sink::Sink;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use super::{PacketError, PacketOptions};
+
+#[cfg(feature = "net")]
+type DefaultStream = tokio::net::TcpStream;
+#[cfg(not(feature = "net"))]
+type DefaultStream = std::convert::Infallible;
+
+/// A connection that sends and receives packets: a 4-byte big-endian length, then that many bytes.
+///
+/// It keeps count of what it has sent and not had an answer to. The pool closes a connection that comes back with an
+/// answer outstanding, so that the next caller cannot read it. If your protocol has packets without answers, say so with
+/// [`exchange_complete`](PacketConnection::exchange_complete).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use poolhouse::{PacketConnection, PacketOptions};
+/// use poolhouse_echo::EchoServer;
+///
+/// let server = EchoServer::in_memory();
+/// let mut connection = PacketConnection::new(server.connect().await?, "in memory", &PacketOptions::default());
+/// connection.send_packet("hello").await?;
+/// assert_eq!(connection.receive().await?, "hello");
+/// # Ok(())
+/// # }
+/// ```
+pub struct PacketConnection<S = DefaultStream> {
+    framed: Framed<S, LengthDelimitedCodec>,
+    target: Arc<str>,
+    io_timeout: Duration,
+    max_frame_length: usize,
+    /// Packets sent that have had no answer.
+    unanswered: u64,
+    /// A packet that arrived while nobody was receiving.
+    early: Option<BytesMut>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Sound,
+    /// In the middle of a call. If the call is dropped, it stays here.
+    Busy,
+    Broken,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
+    /// Speaks packets over `stream`. `target` names the peer in errors.
+    ///
+    /// ```
+    /// use poolhouse::{PacketConnection, PacketOptions};
+    ///
+    /// let (here, _there) = tokio::io::duplex(64);
+    /// let connection = PacketConnection::new(here, "there", &PacketOptions::default());
+    /// assert_eq!(connection.target(), "there");
+    /// ```
+    pub fn new(stream: S, target: impl Into<Arc<str>>, options: &PacketOptions) -> Self {
+        let codec =
+            LengthDelimitedCodec::builder().max_frame_length(options.max_frame_length).new_codec();
+        Self {
+            framed: Framed::new(stream, codec),
+            target: target.into(),
+            io_timeout: options.io_timeout,
+            max_frame_length: options.max_frame_length,
+            unanswered: 0,
+            early: None,
+            state: State::Sound,
+        }
+    }
+
+    /// Sends one packet, and returns when the operating system has taken it.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameTooLong`](PacketError::FrameTooLong) before a byte is written, after which the connection is as good as
+    /// before. Every other error breaks it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: part of the packet may have been written. A call that is dropped half-way breaks the connection,
+    /// and the pool closes it (`cancel.tainted`).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let mut connection = pool.acquire().await?;
+    /// connection.send_packet(vec![1, 2, 3]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_packet(&mut self, payload: impl Into<Bytes>) -> Result<(), PacketError> {
+        let payload = payload.into();
+        if payload.len() > self.max_frame_length {
+            return Err(self.too_long(payload.len() as u64, true));
+        }
+        self.begin()?;
+        self.unanswered += 1;
+        let limit = self.io_timeout;
+        let sent = within(limit, feed(Pin::new(&mut self.framed), payload)).await;
+        let result = match sent {
+            Some(Ok(())) => Ok(()),
+            Some(Err(source)) => Err(PacketError::Io { target: self.target(), source }),
+            None => Err(PacketError::TimedOut { target: self.target(), limit, sending: true }),
+        };
+        self.end(result)
+    }
+
+    /// Receives one packet.
+    ///
+    /// # Errors
+    ///
+    /// [`Disconnected`](PacketError::Disconnected), [`FrameTooLong`](PacketError::FrameTooLong) (nothing of the announced
+    /// length is allocated), [`TimedOut`](PacketError::TimedOut) after `io_timeout`. Every error breaks the connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// No byte is lost, but the answer is still to come: the pool closes a connection that comes back like that
+    /// (`cancel.tainted`).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let mut connection = pool.acquire().await?;
+    /// connection.send_packet("ping").await?;
+    /// let answer = connection.receive().await?;
+    /// assert_eq!(&answer[..], b"ping");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn receive(&mut self) -> Result<Bytes, PacketError> {
+        if self.state != State::Sound {
+            return Err(self.broken());
+        }
+        let limit = self.io_timeout;
+        let received = within(limit, poll_fn(|cx| self.poll_receive(cx))).await;
+        match received {
+            Some(Ok(packet)) => {
+                self.unanswered = self.unanswered.saturating_sub(1);
+                Ok(packet.freeze())
+            }
+            Some(Err(error)) => self.end(Err(error)),
+            None => {
+                let error = PacketError::TimedOut { target: self.target(), limit, sending: false };
+                self.end(Err(error))
+            }
+        }
+    }
+
+    /// Whether the connection still works as far as can be told without a round trip: no call on it has failed, and the
+    /// peer's end of it has not been seen to close. `true` is no promise: the peer may be gone without having said so.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let mut connection = pool.acquire().await?;
+    /// assert!(connection.is_connected());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_connected(&mut self) -> bool {
+        if self.state != State::Sound || self.early.is_some() {
+            return self.state == State::Sound;
+        }
+        match self.poll_receive(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(packet)) => {
+                self.early = Some(packet);
+                true
+            }
+            Poll::Ready(Err(_)) => {
+                self.state = State::Broken;
+                false
+            }
+        }
+    }
+
+    /// Whether nothing is outstanding: no answer, no half a packet, no unread byte. What the pool asks on release.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let mut connection = pool.acquire().await?;
+    /// assert!(connection.is_idle());
+    /// connection.send_packet("ping").await?;
+    /// assert!(!connection.is_idle());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_idle(&mut self) -> bool {
+        self.unanswered == 0
+            && self.is_connected()
+            && self.early.is_none()
+            && self.framed.read_buffer().is_empty()
+    }
+
+    /// Says that no answer is outstanding, for protocols in which not every packet has one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (here, _there) = tokio::io::duplex(64);
+    /// # let mut connection = poolhouse::PacketConnection::new(here, "there", &Default::default());
+    /// connection.send_packet("log line, not answered").await?;
+    /// connection.exchange_complete();
+    /// assert!(connection.is_idle());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn exchange_complete(&mut self) {
+        self.unanswered = 0;
+    }
+
+    /// The peer, as errors name it.
+    ///
+    /// ```
+    /// # let (here, _there) = tokio::io::duplex(64);
+    /// let connection = poolhouse::PacketConnection::new(here, "db-1:5555", &Default::default());
+    /// assert_eq!(connection.target(), "db-1:5555");
+    /// ```
+    pub fn target(&self) -> String {
+        self.target.to_string()
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<BytesMut, PacketError>> {
+        if let Some(packet) = self.early.take() {
+            return Poll::Ready(Ok(packet));
+        }
+        Poll::Ready(match ready!(Pin::new(&mut self.framed).poll_next(cx)) {
+            Some(Ok(packet)) => Ok(packet),
+            None => Err(PacketError::Disconnected { target: self.target(), mid_frame: false }),
+            Some(Err(source)) => Err(self.explain(source)),
+        })
+    }
+
+    /// The codec's errors in this protocol's words.
+    fn explain(&self, source: io::Error) -> PacketError {
+        let unread = self.framed.read_buffer();
+        if source.get_ref().is_some_and(|inner| inner.is::<tokio_util::codec::LengthDelimitedCodecError>())
+            && let Some(header) = unread.first_chunk::<4>()
+        {
+            return self.too_long(u64::from(u32::from_be_bytes(*header)), false);
+        }
+        // What `Framed` says of a stream that ends inside a frame.
+        if source.kind() == io::ErrorKind::Other && !unread.is_empty() && source.raw_os_error().is_none() {
+            return PacketError::Disconnected { target: self.target(), mid_frame: true };
+        }
+        PacketError::Io { target: self.target(), source }
+    }
+
+    fn too_long(&self, length: u64, sending: bool) -> PacketError {
+        PacketError::FrameTooLong { target: self.target(), length, max: self.max_frame_length, sending }
+    }
+
+    fn broken(&self) -> PacketError {
+        PacketError::Broken { target: self.target() }
+    }
+
+    fn begin(&mut self) -> Result<(), PacketError> {
+        if self.state != State::Sound {
+            return Err(self.broken());
+        }
+        self.state = State::Busy;
+        Ok(())
+    }
+
+    fn end<T>(&mut self, result: Result<T, PacketError>) -> Result<T, PacketError> {
+        self.state = if result.is_ok() { State::Sound } else { State::Broken };
+        result
+    }
+}
+
+impl<S> fmt::Debug for PacketConnection<S> {
+    /// Without payload: what is in the buffers is the caller's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacketConnection")
+            .field("target", &self.target)
+            .field("state", &self.state)
+            .field("unanswered", &self.unanswered)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn feed(mut sink: Pin<&mut impl Sink<Bytes, Error = io::Error>>, payload: Bytes) -> io::Result<()> {
+    poll_fn(|cx| sink.as_mut().poll_ready(cx)).await?;
+    sink.as_mut().start_send(payload)?;
+    poll_fn(|cx| sink.as_mut().poll_flush(cx)).await
+}
+
+/// `None` when the time is up. `Duration::MAX` sets no timer.
+async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    if limit == Duration::MAX { Some(future.await) } else { tokio::time::timeout(limit, future).await.ok() }
+}

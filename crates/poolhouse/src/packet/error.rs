@@ -1,0 +1,86 @@
+//! What can go wrong on a packet connection.
+
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why a packet could not be sent or received, or a connection not be opened.
+///
+/// ```
+/// use poolhouse::PacketError;
+///
+/// fn is_worth_a_retry(error: &PacketError) -> bool {
+///     matches!(error, PacketError::Disconnected { .. } | PacketError::Io { .. })
+/// }
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PacketError {
+    /// No address of the host accepted a connection.
+    #[error("{target}: {source}")]
+    #[non_exhaustive]
+    Dial {
+        /// The host and port.
+        target: String,
+        /// The error of the last address that was tried.
+        source: io::Error,
+    },
+    /// The peer closed the connection.
+    #[error(
+        "{target} closed the connection{}: invalidate it, and look at the server's limits and its log",
+        if *.mid_frame { " in the middle of a frame" } else { "" }
+    )]
+    #[non_exhaustive]
+    Disconnected {
+        /// The peer.
+        target: String,
+        /// Whether part of a frame had arrived.
+        mid_frame: bool,
+    },
+    /// The frame is longer than `max_frame_length`.
+    #[error(
+        "a frame of {length} bytes {} {target} is over the limit of {max} bytes (max_frame_length): \
+         send less, raise the limit, or check that the peer speaks this protocol",
+        if *.sending { "to" } else { "from" }
+    )]
+    #[non_exhaustive]
+    FrameTooLong {
+        /// The peer.
+        target: String,
+        /// The frame's length, as announced. It was not allocated.
+        length: u64,
+        /// The limit.
+        max: usize,
+        /// Whether it was to be sent; otherwise it was announced by the peer.
+        sending: bool,
+    },
+    /// `io_timeout` passed.
+    #[error("{target} has not {} after {limit:?} (io_timeout): invalidate the connection, and look at the server",
+        if *.sending { "taken the packet" } else { "answered" })]
+    #[non_exhaustive]
+    TimedOut {
+        /// The peer.
+        target: String,
+        /// The limit that passed.
+        limit: Duration,
+        /// Whether a packet was being sent; otherwise one was awaited.
+        sending: bool,
+    },
+    /// The connection cannot be used any more: an earlier call on it failed or was dropped half-way.
+    #[error("the connection to {target} broke in an earlier call: invalidate it and acquire another")]
+    #[non_exhaustive]
+    Broken {
+        /// The peer.
+        target: String,
+    },
+    /// The operating system reported an error.
+    #[error("I/O with {target} failed: {source}; invalidate the connection")]
+    #[non_exhaustive]
+    Io {
+        /// The peer.
+        target: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,180 @@
+//! Opens, checks and judges packet connections.
+
+use std::borrow::Cow;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{PacketConnection, PacketError};
+use crate::manager::{FailureKind, Manager};
+
+#[cfg(feature = "net")]
+type DefaultDial = super::TcpDialer;
+#[cfg(not(feature = "net"))]
+type DefaultDial = std::convert::Infallible;
+
+/// What every packet connection of a manager has in common.
+///
+/// ```
+/// use std::time::Duration;
+/// use poolhouse::PacketOptions;
+///
+/// let options = PacketOptions { io_timeout: Duration::from_secs(2), ..PacketOptions::default() };
+/// assert_eq!(options.max_frame_length, 16 * 1024 * 1024);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PacketOptions {
+    /// The longest payload, in bytes, that is sent or accepted. 16 MiB by default.
+    pub max_frame_length: usize,
+    /// How long one `send_packet` or `receive` may take. 30 s by default; [`Duration::MAX`] sets no limit.
+    pub io_timeout: Duration,
+    /// The packet that a health check sends. The check passes when any packet comes back. Empty by default.
+    pub check_packet: Bytes,
+}
+
+impl Default for PacketOptions {
+    fn default() -> Self {
+        Self {
+            max_frame_length: 16 * 1024 * 1024,
+            io_timeout: Duration::from_secs(30),
+            check_packet: Bytes::new(),
+        }
+    }
+}
+
+/// Opens the byte stream under a packet connection.
+///
+/// A function that returns a future of a stream is one. Use that for an in-memory transport:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use poolhouse::{PacketManager, Pool, PoolConfig};
+/// use poolhouse_echo::EchoServer;
+///
+/// let server = EchoServer::in_memory();
+/// let connector = server.connector();
+/// let dial = move || {
+///     let connector = connector.clone();
+///     async move { connector.connect().await }
+/// };
+/// let pool = Pool::new(PacketManager::new(dial), PoolConfig::default())?;
+/// pool.warm_up().await?;
+/// assert_eq!(server.counts().accepted, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Dial: Send + Sync + 'static {
+    /// The stream.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Opens one stream.
+    fn dial(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Where it goes, for messages.
+    fn target(&self) -> Cow<'_, str> {
+        Cow::Borrowed("the dial function")
+    }
+}
+
+impl<F, Fut, S> Dial for F
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = io::Result<S>> + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = S;
+
+    fn dial(&self) -> impl Future<Output = io::Result<S>> + Send {
+        self()
+    }
+}
+
+/// The [`Manager`] of the packet protocol.
+///
+/// A connection is reusable when nothing is outstanding on it. A health check sends one packet and waits for one.
+/// A name that does not resolve, a refused connection and a timeout are transient; an address that cannot exist and
+/// a missing permission are permanent.
+///
+/// ```
+/// use std::time::Duration;
+/// use poolhouse::{PacketManager, PacketOptions, PacketPool, PoolConfig, TcpDialer};
+///
+/// let dialer = TcpDialer::new("localhost", 5555).keepalive(Duration::from_secs(60));
+/// let options = PacketOptions { max_frame_length: 64 * 1024, ..PacketOptions::default() };
+/// let manager = PacketManager::new(dialer).with_options(options);
+/// let pool = PacketPool::new(manager, PoolConfig::default())?;
+/// # Ok::<(), poolhouse::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct PacketManager<D = DefaultDial> {
+    dial: D,
+    options: PacketOptions,
+}
+
+impl<D: Dial> PacketManager<D> {
+    /// Opens connections with `dial`.
+    ///
+    /// ```
+    /// let manager = poolhouse::PacketManager::new(poolhouse::TcpDialer::new("localhost", 5555));
+    /// ```
+    pub fn new(dial: D) -> Self {
+        Self { dial, options: PacketOptions::default() }
+    }
+
+    /// Replaces the options.
+    ///
+    /// ```
+    /// use poolhouse::{PacketManager, PacketOptions, TcpDialer};
+    ///
+    /// let options = PacketOptions { max_frame_length: 1024, ..PacketOptions::default() };
+    /// let manager = PacketManager::new(TcpDialer::new("localhost", 5555)).with_options(options);
+    /// ```
+    #[must_use]
+    pub fn with_options(self, options: PacketOptions) -> Self {
+        Self { options, ..self }
+    }
+}
+
+impl<D: Dial> Manager for PacketManager<D> {
+    type Connection = PacketConnection<D::Stream>;
+    type Error = PacketError;
+
+    async fn connect(&self) -> Result<Self::Connection, PacketError> {
+        let target = self.dial.target();
+        match self.dial.dial().await {
+            Ok(stream) => Ok(PacketConnection::new(stream, target.into_owned(), &self.options)),
+            Err(source) => Err(PacketError::Dial { target: target.into_owned(), source }),
+        }
+    }
+
+    async fn check(&self, connection: &mut Self::Connection) -> Result<(), PacketError> {
+        connection.send_packet(self.options.check_packet.clone()).await?;
+        connection.receive().await.map(drop)
+    }
+
+    fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
+        connection.is_idle()
+    }
+
+    fn classify(&self, error: &PacketError) -> FailureKind {
+        use io::ErrorKind::{AddrNotAvailable, InvalidInput, PermissionDenied, Unsupported};
+        match error {
+            PacketError::Dial { source, .. }
+                if matches!(
+                    source.kind(),
+                    AddrNotAvailable | InvalidInput | PermissionDenied | Unsupported
+                ) =>
+            {
+                FailureKind::Permanent
+            }
+            _ => FailureKind::Transient,
+        }
+    }
+
+    fn target(&self) -> Cow<'_, str> {
+        self.dial.target()
+    }
+}

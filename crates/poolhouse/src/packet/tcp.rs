@@ -1,0 +1,98 @@
+//! Dials TCP: every address of the name in turn, `TCP_NODELAY`, and keepalive if asked for.
+
+use std::borrow::Cow;
+use std::io;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, lookup_host};
+
+use super::manager::Dial;
+use super::PacketManager;
+use crate::manager::IntoManager;
+
+/// Opens TCP streams to one host and port.
+///
+/// Each dial resolves the name anew and tries every address in the order that the resolver gives. `TCP_NODELAY` is on.
+///
+/// ```
+/// use std::time::Duration;
+/// use poolhouse::TcpDialer;
+///
+/// let dialer = TcpDialer::new("db.example", 5555).keepalive(Duration::from_secs(60));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpDialer {
+    host: String,
+    port: u16,
+    nodelay: bool,
+    keepalive: Option<Duration>,
+}
+
+impl TcpDialer {
+    /// A name or an IP address, and a port.
+    ///
+    /// ```
+    /// let dialer = poolhouse::TcpDialer::new("::1", 5555);
+    /// ```
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, nodelay: true, keepalive: None }
+    }
+
+    /// Probes a connection that has been silent for `after`, so that the operating system notices a peer that vanished
+    /// and firewalls keep the connection in mind. Off by default.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let dialer = poolhouse::TcpDialer::new("localhost", 5555).keepalive(Duration::from_secs(60));
+    /// ```
+    #[must_use]
+    pub fn keepalive(self, after: Duration) -> Self {
+        Self { keepalive: Some(after), ..self }
+    }
+
+    /// Sets `TCP_NODELAY`. On by default: without it a small packet can wait for the acknowledgement of the one before.
+    ///
+    /// ```
+    /// let dialer = poolhouse::TcpDialer::new("localhost", 5555).nodelay(false);
+    /// ```
+    #[must_use]
+    pub fn nodelay(self, nodelay: bool) -> Self {
+        Self { nodelay, ..self }
+    }
+}
+
+impl Dial for TcpDialer {
+    type Stream = TcpStream;
+
+    async fn dial(&self) -> io::Result<TcpStream> {
+        let mut last = None;
+        for address in lookup_host((self.host.as_str(), self.port)).await? {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(self.nodelay)?;
+                    if let Some(after) = self.keepalive {
+                        let keepalive = TcpKeepalive::new().with_time(after).with_interval(after);
+                        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+                    }
+                    return Ok(stream);
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+    }
+
+    fn target(&self) -> Cow<'_, str> {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }.into()
+    }
+}
+
+impl<H: Into<String>> IntoManager for (H, u16) {
+    type Manager = PacketManager;
+
+    fn into_manager(self) -> PacketManager {
+        PacketManager::new(TcpDialer::new(self.0, self.1))
+    }
+}

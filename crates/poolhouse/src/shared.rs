@@ -1,0 +1,175 @@
+//! What every handle of a pool shares, and how the core's decisions are carried out.
+
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use tokio::runtime::{self, Handle};
+use tokio::sync::Notify;
+
+use crate::config::PoolConfig;
+use crate::core::{Core, Effects, Entry, Fate, Home, Refusal, RetireReason};
+use crate::driver;
+use crate::error::{AcquireError, ConnectFailed};
+use crate::guard::PooledConnection;
+use crate::manager::Manager;
+
+pub(crate) type PoolCore<M> = Core<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
+pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, Waker>;
+pub(crate) type PoolEntry<M> = Box<Entry<<M as Manager>::Connection>>;
+
+pub(crate) struct Shared<M: Manager> {
+    pub(crate) manager: M,
+    pub(crate) config: PoolConfig,
+    core: Mutex<PoolCore<M>>,
+    /// The runtimes that run a background task of this pool.
+    homes: Mutex<Vec<(runtime::Id, Home)>>,
+    /// Tells the background tasks to make a new plan.
+    pub(crate) drive: Arc<Notify>,
+    /// Tells `warm_up` and `close` to look again.
+    pub(crate) progress: Notify,
+}
+
+/// Tokio's clock, so that a paused one pauses the pool.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl<M: Manager> Shared<M> {
+    pub(crate) fn new(manager: M, config: PoolConfig) -> Self {
+        Self {
+            manager,
+            core: Mutex::new(Core::new(config.clone(), fastrand::Rng::new())),
+            config,
+            homes: Mutex::default(),
+            drive: Arc::default(),
+            progress: Notify::new(),
+        }
+    }
+
+    /// The core, to look at. What changes it goes through [`Shared::apply`].
+    pub(crate) fn core(&self) -> MutexGuard<'_, PoolCore<M>> {
+        // Nothing that may panic by design runs under the lock, and every call leaves the counts right.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the core decide, unlocks, and carries out what it decided.
+    pub(crate) fn apply<T>(&self, decide: impl FnOnce(&mut PoolCore<M>, &mut PoolEffects<M>) -> T) -> T {
+        let mut fx = Effects::default();
+        let value = decide(&mut self.core(), &mut fx);
+        self.carry_out(fx);
+        value
+    }
+
+    fn carry_out(&self, fx: PoolEffects<M>) {
+        for waker in fx.wake {
+            waker.wake();
+        }
+        if fx.drive {
+            self.drive.notify_waiters();
+        }
+        if fx.progress {
+            self.progress.notify_waiters();
+        }
+        if !fx.retired.is_empty() {
+            // On drop, so that a connection whose own drop panics costs no capacity.
+            let _closed = Closed { shared: self, count: fx.retired.len() };
+            for (entry, reason) in fx.retired {
+                tracing::debug!(
+                    target: "poolhouse::retire",
+                    target_address = %self.manager.target(),
+                    connection = entry.id,
+                    reason = reason.as_str(),
+                    "closing a connection"
+                );
+                drop(entry);
+            }
+        }
+    }
+
+    /// Sees to it that this runtime runs a background task. Panics outside of a runtime.
+    pub(crate) fn ensure_driver(self: &Arc<Self>) {
+        let handle = Handle::current();
+        let mut homes = self.homes();
+        if homes.iter().any(|(id, _)| *id == handle.id()) {
+            return;
+        }
+        let home = self.core().home_opened();
+        homes.push((handle.id(), home));
+        drop(homes);
+        handle.spawn(driver::run(driver::Guard::new(self, home)));
+    }
+
+    /// A background task has ended, with its runtime or because the pool closed.
+    pub(crate) fn driver_ended(&self, home: Home) {
+        self.homes().retain(|(_, other)| *other != home);
+        self.apply(|core, fx| core.home_lost(home, fx));
+    }
+
+    fn homes(&self) -> MutexGuard<'_, Vec<(runtime::Id, Home)>> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an idle connection if that needs no wait.
+    pub(crate) fn try_take(self: &Arc<Self>, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
+        let entry = self.apply(|core, fx| core.try_take(now(), at, fx))?;
+        Some(PooledConnection::new(self, entry))
+    }
+
+    /// A held connection comes back. Needs no runtime, and does not block.
+    pub(crate) fn give_back(&self, entry: PoolEntry<M>, fate: Option<Fate>) {
+        // A panic in `is_reusable` retires the connection on the way up.
+        let mut back = Back { shared: self, entry: Some(entry), fate: Fate::Retire(RetireReason::Panicked) };
+        back.fate = match fate {
+            Some(fate) => fate,
+            None if std::thread::panicking() => Fate::Retire(RetireReason::Panicked),
+            None => {
+                let entry = back.entry.as_mut().expect("taken only on drop");
+                if self.manager.is_reusable(&mut entry.connection) {
+                    Fate::Reuse
+                } else {
+                    Fate::Retire(RetireReason::NotReusable)
+                }
+            }
+        };
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal<M::Error>) -> AcquireError<M::Error> {
+        let target = self.manager.target().into_owned();
+        match refusal {
+            Refusal::Closed => AcquireError::Closed { target },
+            Refusal::Overloaded { waiting, max_pending } => {
+                AcquireError::Overloaded { target, waiting, max_pending }
+            }
+            Refusal::Connect { error, attempts } => {
+                AcquireError::Connect(ConnectFailed { target, attempts, error })
+            }
+        }
+    }
+}
+
+struct Back<'a, M: Manager> {
+    shared: &'a Shared<M>,
+    entry: Option<PoolEntry<M>>,
+    fate: Fate,
+}
+
+impl<M: Manager> Drop for Back<'_, M> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.shared.apply(|core, fx| core.give_back(entry, self.fate, now(), fx));
+        }
+    }
+}
+
+struct Closed<'a, M: Manager> {
+    shared: &'a Shared<M>,
+    count: usize,
+}
+
+impl<M: Manager> Drop for Closed<'_, M> {
+    fn drop(&mut self) {
+        self.shared.apply(|core, fx| core.closed(self.count, now(), fx));
+    }
+}
