@@ -1,1 +1,2 @@
+//! An echo server with faults on demand.
 fn main() {}
