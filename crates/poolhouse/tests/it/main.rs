@@ -8,3 +8,7 @@ mod common;
 mod connect;
 mod deadline;
 mod fifo;
+mod health;
+mod panic;
+mod release;
+mod size;
