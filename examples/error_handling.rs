@@ -8,7 +8,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, PacketManager, PacketOptions, PacketPool, PoolConfig, TcpDialer};
+use bytes::Bytes;
+use poolhouse::{
+    AcquireError, PacketConnection, PacketError, PacketManager, PacketOptions, PacketPool, PoolConfig,
+    TcpDialer,
+};
 use poolhouse_echo::EchoServer;
 
 fn pool_of_two(address: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
@@ -78,14 +82,11 @@ async fn broken(server: &EchoServer) -> Result<(), Box<dyn Error>> {
     println!("== broken");
     let pool = pool_of_two(server.addr())?;
     let mut connection = pool.acquire().await?;
+    exchange(&mut connection).await?;
     server.disconnect_all();
     server.wait_for(|counts| counts.open == 0).await;
 
-    let exchange = async {
-        connection.send_packet("hello").await?;
-        connection.receive().await
-    };
-    match exchange.await {
+    match exchange(&mut connection).await {
         Ok(_) => return Err("the server closed the connection, and it answered".into()),
         Err(_) => {
             println!("the exchange failed: the connection is no use to anybody");
@@ -93,10 +94,14 @@ async fn broken(server: &EchoServer) -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let mut connection = pool.acquire().await?;
-    connection.send_packet("hello again").await?;
-    println!("a new one answers: {}", String::from_utf8_lossy(&connection.receive().await?));
+    let reply = exchange(&mut pool.acquire().await?).await?;
+    println!("a new one answers: {}", String::from_utf8_lossy(&reply));
     Ok(())
+}
+
+async fn exchange(connection: &mut PacketConnection) -> Result<Bytes, PacketError> {
+    connection.send_packet("hello").await?;
+    connection.receive().await
 }
 // ANCHOR_END: broken
 

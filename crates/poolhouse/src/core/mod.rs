@@ -150,11 +150,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// Gives up waiting because time is up. A reply that came just in time still counts.
-    pub(crate) fn expire(
-        &mut self,
-        ticket: Ticket,
-        now: Instant,
-    ) -> Result<Box<Entry<C>>, Expired<E>> {
+    pub(crate) fn expire(&mut self, ticket: Ticket, now: Instant) -> Result<Box<Entry<C>>, Expired<E>> {
         if !matches!(self.waiters.get(ticket).reply, Reply::None(_)) {
             return self.collect(ticket).expect("a reply is there").map_err(Expired::Refused);
         }
@@ -185,7 +181,13 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// A held connection comes back, to be used again or not.
-    pub(crate) fn give_back(&mut self, mut entry: Box<Entry<C>>, fate: Fate, now: Instant, fx: &mut Effects<C, W>) {
+    pub(crate) fn give_back(
+        &mut self,
+        mut entry: Box<Entry<C>>,
+        fate: Fate,
+        now: Instant,
+        fx: &mut Effects<C, W>,
+    ) {
         self.holds.remove(entry.hold);
         self.counts.releases += 1;
         fx.progress |= self.closed;

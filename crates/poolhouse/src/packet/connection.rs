@@ -71,8 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// assert_eq!(connection.target(), "there");
     /// ```
     pub fn new(stream: S, target: impl Into<Arc<str>>, options: &PacketOptions) -> Self {
-        let codec =
-            LengthDelimitedCodec::builder().max_frame_length(options.max_frame_length).new_codec();
+        let codec = LengthDelimitedCodec::builder().max_frame_length(options.max_frame_length).new_codec();
         Self {
             framed: Framed::new(stream, codec),
             target: target.into(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 
-use super::manager::Dial;
 use super::PacketManager;
+use super::manager::Dial;
 use crate::manager::IntoManager;
 
 /// Opens TCP streams to one host and port.
