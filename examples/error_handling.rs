@@ -94,7 +94,8 @@ async fn broken(server: &EchoServer) -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let reply = exchange(&mut pool.acquire().await?).await?;
+    let mut connection = pool.acquire().await?;
+    let reply = exchange(&mut connection).await?;
     println!("a new one answers: {}", String::from_utf8_lossy(&reply));
     Ok(())
 }
