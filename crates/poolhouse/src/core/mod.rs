@@ -113,14 +113,18 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
-    /// Joins the queue, unless the pool is closed or too many wait.
-    pub(crate) fn join(
+    /// Takes an idle connection, or joins the queue unless the pool is closed or too many wait. One call, so that no
+    /// connection can become idle between the look and the queue.
+    pub(crate) fn take_or_join(
         &mut self,
         now: Instant,
         at: &'static Location<'static>,
         waker: W,
         fx: &mut Effects<C, W>,
-    ) -> Result<Ticket, Refusal<E>> {
+    ) -> Result<Joined<C>, Refusal<E>> {
+        if let Some(entry) = self.try_take(now, at, fx) {
+            return Ok(Joined::Taken(entry));
+        }
         let refusal = match self.config.max_pending {
             _ if self.closed => Refusal::Closed,
             Some(max_pending) if self.waiters.len() >= max_pending => {
@@ -129,7 +133,7 @@ impl<C, E, W> Core<C, E, W> {
             _ => {
                 let ticket = self.waiters.join(Waiter { since: now, at, reply: Reply::None(waker) });
                 self.ask_for_connects(now, fx);
-                return Ok(ticket);
+                return Ok(Joined::Waiting(ticket));
             }
         };
         self.counts.failed += 1;
