@@ -29,6 +29,8 @@ use crate::{DEFAULT_MAX_FRAME_LENGTH, EchoServer, Faults, Reply};
 /// assert_eq!(Faults::from(cli.serve.faults), Faults { reply: Reply::Never, ..Faults::default() });
 /// ```
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
+// Else a subcommand made of this struct would show its documentation, example and all, as its help.
+#[command(about = "Run an echo server with faults on demand", long_about = None)]
 pub struct ServeArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5555")]
@@ -46,7 +48,7 @@ pub struct ServeArgs {
 /// A time is a number and a unit, such as `20ms`, `1s` or `5m`. A range is two times, such as `5ms..50ms`, both
 /// included.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-#[command(next_help_heading = "Faults")]
+#[command(next_help_heading = "Faults", about = None, long_about = None)]
 pub struct FaultArgs {
     /// Wait this long before each reply, such as 20ms
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
