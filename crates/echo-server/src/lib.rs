@@ -9,7 +9,7 @@
 //!
 //! [`EchoServer::start`] listens on a real socket, on a free port of 127.0.0.1. [`EchoServer::in_memory`] hands out
 //! pipes instead. The second needs no network and takes its time from tokio alone, so under
-//! [`tokio::time::pause`] an hour passes in no time and every run is the same. Faults mean the same on both,
+//! `tokio::time::pause` an hour passes in no time and every run is the same. Faults mean the same on both,
 //! except where a pipe cannot show the difference; [`Reply::Reset`] is the one such case.
 //!
 //! ```

@@ -94,7 +94,6 @@ async fn a_seed_repeats_every_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn latencies_add_up_and_an_empty_range_gives_its_start() {
-    #[expect(clippy::reversed_empty_ranges, reason = "this is the point")]
     let faults = Faults {
         latency: Some(100 * MS),
         random_latency: Some(Duration::from_millis(30)..=Duration::from_millis(10)),
