@@ -208,7 +208,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// A held connection leaves the pool alive. Its share of the maximum is free at once.
-    pub(crate) fn detach(&mut self, entry: Box<Entry<C>>, now: Instant, fx: &mut Effects<C, W>) -> C {
+    pub(crate) fn detach(&mut self, entry: Entry<C>, now: Instant, fx: &mut Effects<C, W>) -> C {
         self.holds.remove(entry.hold);
         self.counts.releases += 1;
         self.counts.destroyed += 1;
