@@ -24,7 +24,8 @@ const FOLDER: &str = "@externs/../externs";
 
 /// The first line of each argument file: an argument that has no effect on tests, for the eyes of whoever meets the
 /// file in an error message. Short, because the compiler cuts long lines.
-const EXPLANATION: &str = "--crate-version=(Arguments for rustdoc. An error here? mdBook is not 0.5: look for a newer mdbook-externs)";
+const EXPLANATION: &str =
+    "--crate-version=(Arguments for rustdoc. Error here? mdBook is not 0.5: look for a newer mdbook-externs)";
 
 /// The extension of a copy that is still being written, by this run or another one.
 const DRAFT: &str = "draft";

@@ -27,12 +27,13 @@ fn preprocess(fixture: &Fixture, renderer: &str) -> (Book, Book) {
         .env_remove("CARGO_TARGET_DIR")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let input = serde_json::to_vec(&(&context, &book.book)).unwrap();
     child.stdin.take().unwrap().write_all(&input).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     (book.book, serde_json::from_slice(&output.stdout).unwrap())
 }
 

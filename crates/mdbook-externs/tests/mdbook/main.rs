@@ -83,7 +83,11 @@ fn dependencies_can_be_used_by_the_names_that_the_package_gives_them() {
     let fixture = Fixture::new();
     fixture.package("pump", "", "pub fn rate() -> u32 { 3 }");
     fixture.package("valve", "", "pub fn open() {}");
-    fixture.package("label", "", "#[proc_macro] pub fn five(_: TokenStream) -> TokenStream { \"5\".parse().unwrap() }\nuse proc_macro::TokenStream;");
+    fixture.write(
+        "label/lib.rs",
+        "use proc_macro::TokenStream;\n\
+         #[proc_macro] pub fn five(_: TokenStream) -> TokenStream { \"5\".parse().unwrap() }",
+    );
     fixture.write(
         "label/Cargo.toml",
         "[package]\nname = \"label\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\nproc-macro = true\n",
