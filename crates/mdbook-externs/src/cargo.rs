@@ -257,6 +257,15 @@ fn library<'a>(target: &Target, filenames: &'a [PathBuf]) -> Option<&'a PathBuf>
 mod tests {
     use super::*;
 
+    fn nothing_known() -> Metadata {
+        Metadata {
+            packages: vec![],
+            workspace_members: vec![],
+            resolve: Resolve { root: None, nodes: vec![] },
+            target_directory: PathBuf::new(),
+        }
+    }
+
     #[test]
     fn different_toolchains_are_an_error_that_says_what_to_do() {
         let rustc = "rustc 1.95.0 (59807616e 2026-04-14)\nbinary: rustc\nhost: x";
@@ -274,17 +283,32 @@ mod tests {
             target: Target { name: "a".into(), kind: vec!["lib".into()] },
             filenames: vec![file.into()],
         };
-        let metadata = Metadata {
-            packages: vec![],
-            workspace_members: vec![],
-            resolve: Resolve { root: None, nodes: vec![] },
-            target_directory: PathBuf::new(),
-        };
         let (host, target) = ("/t/debug/deps/liba-1.rlib", "/t/triple/debug/deps/liba-2.rlib");
         for order in [[host, target], [target, host]] {
-            let externs = collect(&order.map(artifact), &metadata, "a", Path::new("/t/triple"));
+            let externs = collect(&order.map(artifact), &nothing_known(), "a", Path::new("/t/triple"));
             assert_eq!(externs.libraries["a"], PathBuf::from(target));
             assert_eq!(externs.search.len(), 2);
         }
+    }
+
+    #[test]
+    fn what_build_scripts_found_is_searched_and_what_is_no_library_is_passed_over() {
+        let artifact = |kind: &str, files: &str| {
+            let target = format!(r#"{{"name":"a","kind":{kind}}}"#);
+            format!(
+                r#"{{"reason":"compiler-artifact","package_id":"a","target":{target},"filenames":{files}}}"#
+            )
+        };
+        let lines = [
+            r#"{"reason":"build-script-executed","package_id":"a","linked_paths":["native=/n"]}"#.to_owned(),
+            "noise of a wrapper".to_owned(),
+            artifact(r#"["cdylib","rlib"]"#, r#"["/t/x/liba.so","/t/x/liba.rlib"]"#),
+            artifact(r#"["custom-build"]"#, r#"["/t/b/build.rlib"]"#),
+            r#"{"reason":"build-finished","success":true}"#.to_owned(),
+        ];
+        let messages = messages(lines.join("\n").as_bytes()).unwrap();
+        let externs = collect(&messages, &nothing_known(), "a", Path::new("/t"));
+        assert_eq!(externs.search.iter().collect::<Vec<_>>(), ["dependency=/t/x", "native=/n"]);
+        assert_eq!(externs.libraries["a"], PathBuf::from("/t/x/liba.rlib"));
     }
 }

@@ -23,10 +23,9 @@ use crate::cargo::Externs;
 const FOLDER: &str = "@externs/../externs";
 
 /// The first line of each argument file: an argument that has no effect on tests, for the eyes of whoever meets the
-/// file in an error message.
-const EXPLANATION: &str = "--crate-version=(This is an argument file for rustdoc, written by mdbook-externs. \
-    If an error shows you this line, your mdBook does not pass on chapter paths as 0.5 does: \
-    look for a newer mdbook-externs.)";
+/// file in an error message. Short, because the compiler cuts long lines.
+const EXPLANATION: &str =
+    "--crate-version=(Arguments for rustdoc. Error here? mdBook is not 0.5: look for a newer mdbook-externs)";
 
 /// The extension of a copy that is still being written, by this run or another one.
 const DRAFT: &str = "draft";
