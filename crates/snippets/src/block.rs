@@ -215,7 +215,9 @@ mod tests {
     fn includes_decide_the_runner() {
         let runner = |code: &str| only(&format!("```rust\n{code}\n```\n")).runner();
         assert_eq!(runner("let a = 1;"), Runner::Doctest);
-        assert!(matches!(runner("{{#include a.rs:x}}\n\n{{#include b.rs}}"), Runner::Examples(i) if i.len() == 2));
+        assert!(
+            matches!(runner("{{#include a.rs:x}}\n\n{{#include b.rs}}"), Runner::Examples(i) if i.len() == 2)
+        );
         assert_eq!(runner("let a = 1;\n{{#include a.rs}}"), Runner::Nobody);
         assert_eq!(runner("# fn main() {\n{{#include a.rs}}\n# }"), Runner::Nobody);
     }

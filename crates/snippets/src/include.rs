@@ -29,9 +29,7 @@ pub fn includes(text: &str) -> Vec<Include> {
             let escaped = rest[..start].ends_with('\\');
             let Some(length) = rest[start..].find("}}") else { break };
             let inner = &rest[start + 3..start + length];
-            if !escaped
-                && let Some(include) = parse(inner, index + 1)
-            {
+            if !escaped && let Some(include) = parse(inner, index + 1) {
                 found.push(include);
             }
             rest = &rest[start + length + 2..];

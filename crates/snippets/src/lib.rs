@@ -35,9 +35,10 @@ fn keep_rust(chapter: &str, keep: impl Fn(&Block) -> bool) -> Option<String> {
     if dropped.is_empty() {
         return None;
     }
-    let lines = chapter.split_inclusive('\n').enumerate().map(|(index, line)| {
-        if dropped.contains(&(index + 1)) { as_text(line) } else { line.to_owned() }
-    });
+    let lines = chapter
+        .split_inclusive('\n')
+        .enumerate()
+        .map(|(index, line)| if dropped.contains(&(index + 1)) { as_text(line) } else { line.to_owned() });
     Some(lines.collect())
 }
 
