@@ -21,7 +21,7 @@ impl Backoff {
         (first, most): (Duration, Duration),
         rng: &mut fastrand::Rng,
     ) {
-        if self.drawn.is_some_and(|drawn| started < drawn) {
+        if self.drawn.is_some_and(|drawn| started <= drawn) {
             return;
         }
         let doubled = first.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(most);
@@ -67,6 +67,17 @@ mod tests {
         }
         backoff.succeeded();
         assert!(!backoff.failing());
+    }
+
+    #[test]
+    fn failures_in_the_instant_of_their_start_count_once() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..8 {
+            backoff.failed(now, now, LIMITS, &mut rng);
+        }
+        assert_eq!(backoff.failures, 1);
     }
 
     #[test]

@@ -1,0 +1,14 @@
+//! What the pool promises, tested from outside. One file per group of guarantees; each test names its guarantee's id.
+//!
+//! Time is paused wherever no thread and no socket is involved, so nothing here waits for a clock.
+
+mod cancel;
+mod close;
+mod common;
+mod connect;
+mod deadline;
+mod fifo;
+mod health;
+mod panic;
+mod release;
+mod size;

@@ -1,0 +1,76 @@
+//! Panics cost no capacity: `panic.no_loss`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::common::{Mock, Step, assert_hands_out_exactly, check_stats, config, pool, secs, settle};
+
+/// panic.no_loss: in `connect`. The waiter is served by the next attempt.
+#[tokio::test(start_paused = true)]
+async fn in_connect() {
+    let mock = Mock::ok().script([Step::Panic; 5]);
+    let pool = pool(&mock, config(2));
+    let served = tokio::time::timeout(secs(20), pool.acquire()).await.unwrap().unwrap();
+    assert_eq!((mock.attempts().len(), pool.stats().failed_connects), (6, 5));
+    drop(served);
+    assert_hands_out_exactly(&pool, 2, "connect").await;
+    assert_eq!(mock.peak(), 2);
+}
+
+/// panic.no_loss: in `check`.
+#[tokio::test(start_paused = true)]
+async fn in_check() {
+    let mock = Mock::ok();
+    mock.set_check(Step::Panic);
+    let pool = pool(&mock, config(2));
+    let both = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    drop(both);
+    tokio::time::sleep(secs(100)).await;
+    assert_eq!((mock.checks(), mock.open(), pool.stats().checking), (2, 0, 0));
+    assert_hands_out_exactly(&pool, 2, "check").await;
+}
+
+/// panic.no_loss: in `is_reusable`. The panic reaches who gave back; the connection is closed.
+#[tokio::test(start_paused = true)]
+async fn in_is_reusable() {
+    let mock = Mock::ok();
+    let pool = pool(&mock, config(1));
+    let held = pool.acquire().await.unwrap();
+    mock.panic_on_return(true);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(held))).is_err());
+    mock.panic_on_return(false);
+    assert_eq!((mock.open(), pool.stats().active_connections), (0, 0));
+    check_stats(&pool.stats(), "is_reusable");
+    assert_hands_out_exactly(&pool, 1, "is_reusable").await;
+}
+
+/// panic.no_loss: while holding. What the panic left half-done is closed, not passed on, and a waiter is served.
+#[tokio::test(start_paused = true)]
+async fn while_holding() {
+    let mock = Mock::ok();
+    let pool = pool(&mock, config(1));
+    let holder = tokio::spawn({
+        let pool = pool.clone();
+        async move {
+            let _held = pool.acquire().await.unwrap();
+            tokio::time::sleep(secs(1)).await;
+            panic!("while holding");
+        }
+    });
+    settle().await;
+    assert_eq!(pool.acquire().await.unwrap().id, 2);
+    assert!(holder.await.unwrap_err().is_panic());
+    assert_hands_out_exactly(&pool, 1, "holding").await;
+}
+
+/// panic.no_loss: in a callback of `acquire_async`.
+#[tokio::test(start_paused = true)]
+async fn in_a_callback() {
+    let mock = Mock::ok();
+    let pool = pool(&mock, config(1));
+    let task = pool.acquire_async(|acquired| {
+        let _held = acquired.unwrap();
+        panic!("in the callback");
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    assert_hands_out_exactly(&pool, 1, "callback").await;
+}
