@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::config_options;
+
 /// Functions that return the lines of generated blocks.
 #[derive(Default)]
 pub struct Generators(BTreeMap<String, Box<dyn Fn() -> String>>);
@@ -14,7 +16,7 @@ impl Generators {
 
     /// Every generator of this book: what the book test compares with, and `cargo guide generate` writes.
     pub fn all() -> Generators {
-        Generators::new()
+        Generators::new().with("config-options", config_options::table)
     }
 
     /// Adds a generator for the blocks `<!-- generated: NAME -->`.
@@ -36,5 +38,6 @@ impl Generators {
 
 /// Every option of the pool with its default, as the book writes it: `("max_connections", "10")`.
 pub fn option_defaults() -> Vec<(String, String)> {
-    Vec::new()
+    let options = poolhouse::PoolConfig::default().options();
+    options.into_iter().map(|(name, default)| (name.to_owned(), default)).collect()
 }

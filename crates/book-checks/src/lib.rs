@@ -7,6 +7,7 @@
 //! A finding names the file and the line, says what is wrong, and says what to do.
 
 pub mod book;
+mod config_options;
 pub mod defaults;
 pub mod examples;
 pub mod generated;

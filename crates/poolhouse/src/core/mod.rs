@@ -251,7 +251,8 @@ impl<C, E, W> Core<C, E, W> {
         } else {
             self.wake_by(self.next_due(&entry, self.open() + 1), fx);
             // Ordered by rest: one that comes from a check goes back to where it was.
-            let place = self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
+            let place =
+                self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
             self.idle.insert(place, entry);
         }
     }
