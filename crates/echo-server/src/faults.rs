@@ -80,7 +80,7 @@ pub enum Reply {
     /// It is half of all the bytes, the four of the length included, rounded down: never a whole frame. Later frames
     /// on this connection are read and dropped, whatever the faults become.
     HalfThenStall,
-    /// The first half of the frame, as above, then the end of the connection
+    /// The first half of the frame, then the end of the connection
     HalfThenClose,
     /// A length above any limit, then noise
     ///

@@ -9,7 +9,7 @@
 //!
 //! [`EchoServer::start`] listens on a real socket, on a free port of 127.0.0.1. [`EchoServer::in_memory`] hands out
 //! pipes instead. The second needs no network and takes its time from tokio alone, so under
-//! [`tokio::time::pause`] an hour passes in no time and every run is the same. Faults mean the same on both,
+//! `tokio::time::pause` an hour passes in no time and every run is the same. Faults mean the same on both,
 //! except where a pipe cannot show the difference; [`Reply::Reset`] is the one such case.
 //!
 //! ```
@@ -41,9 +41,16 @@
 //!
 //! The server stops when you drop it. [`EchoServer::stop`] does the same and also waits until the last connection
 //! is closed. Nothing it started outlives it.
+//!
+//! # Features
+//!
+//! `cli`, on by default, holds the command line: the binary, `ServeArgs` and `serve`. Without it the crate needs
+//! no clap, and tests need nothing of it.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "cli")]
+mod cli;
 mod connection;
 mod connector;
 mod counts;
@@ -52,7 +59,14 @@ mod server;
 mod shared;
 mod transport;
 
+#[cfg(feature = "cli")]
+pub use cli::{FaultArgs, ServeArgs, serve, serve_until};
 pub use connector::Connector;
 pub use counts::Counts;
 pub use faults::{CROSSTALK_MARKER, Faults, Reply};
 pub use server::{DEFAULT_MAX_FRAME_LENGTH, EchoServer, EchoServerBuilder};
+
+/// The README's snippets are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use crate::core::{Expired, Ticket};
+use crate::core::{Expired, Joined, Ticket};
 use crate::error::AcquireError;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
@@ -82,9 +82,10 @@ impl<M: Manager> Future for Acquire<'_, M> {
             if limit != Duration::MAX {
                 this.deadline.set(Some(tokio::time::sleep(limit)));
             }
-            let joined = shared.apply(|core, fx| core.join(begin, this.at, cx.waker().clone(), fx));
+            let joined = shared.apply(|core, fx| core.take_or_join(begin, this.at, cx.waker().clone(), fx));
             match joined {
-                Ok(ticket) => *this.ticket = Some(ticket),
+                Ok(Joined::Taken(entry)) => return Poll::Ready(Ok(PooledConnection::new(shared, entry))),
+                Ok(Joined::Waiting(ticket)) => *this.ticket = Some(ticket),
                 Err(refusal) => return Poll::Ready(Err(failed(shared, shared.refused(refusal)))),
             }
             if let Some(deadline) = this.deadline.as_pin_mut()

@@ -273,16 +273,15 @@ impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
             write!(f, "; the longest is {holder}")?;
         }
         if let (Some(error), Some(age)) = (&self.last_connect_error, self.last_connect_error_age) {
-            write!(
-                f,
-                "; {} failed connects, the last {} ago: {error}",
-                self.failed_connects,
-                brief(age)
-            )?;
+            write!(f, "; {} failed connects, the last {} ago: {error}", self.failed_connects, brief(age))?;
         }
         f.write_str(match phase {
-            Phase::Queueing => "; release connections sooner, raise max_connections, or shed load with max_pending",
-            Phase::Connecting => "; check that the server runs and accepts connections, and how long it takes to",
+            Phase::Queueing => {
+                "; release connections sooner, raise max_connections, or shed load with max_pending"
+            }
+            Phase::Connecting => {
+                "; check that the server runs and accepts connections, and how long it takes to"
+            }
             Phase::Checking => "; check that the server answers, or lower check_timeout",
         })
     }

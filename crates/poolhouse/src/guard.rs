@@ -93,7 +93,7 @@ impl<M: Manager> PooledConnection<M> {
     /// ```
     pub fn detach(mut self) -> M::Connection {
         let entry = self.entry.take().expect("a guard holds its connection until it is given back");
-        self.shared.apply(|core, fx| core.detach(entry, now(), fx))
+        self.shared.apply(|core, fx| core.detach(*entry, now(), fx))
     }
 }
 

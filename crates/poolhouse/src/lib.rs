@@ -77,3 +77,8 @@ pub use crate::packet::{Dial, PacketConnection, PacketError, PacketManager, Pack
 pub use crate::packet::{PacketPool, TcpDialer};
 pub use crate::pool::{CloseReport, Pool};
 pub use crate::stats::PoolStats;
+
+/// The crate's README, so that its snippet is a doctest too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

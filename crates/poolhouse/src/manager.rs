@@ -95,7 +95,8 @@ pub trait Manager: Send + Sync + 'static {
     }
 }
 
-/// What [`Pool::new`](crate::Pool::new) takes: a [`Manager`], or a short form of one, such as `(host, port)`.
+/// What [`Pool::new`](crate::Pool::new) takes: a [`Manager`], or a short form of one: `(host, port)` or a
+/// `SocketAddr` for the packet protocol over TCP.
 ///
 /// ```
 /// use poolhouse::{IntoManager, Manager};

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::acquire::Acquire;
 use crate::config::{ConfigError, PoolConfig};
+use crate::core::Core;
 use crate::error::{AcquireError, Holder};
 use crate::guard::PooledConnection;
 use crate::manager::{IntoManager, Manager};
@@ -46,7 +47,7 @@ struct PoolHandle<M: Manager> {
 
 impl<M: Manager> Drop for PoolHandle<M> {
     fn drop(&mut self) {
-        self.shared.apply(|core, fx| core.close(fx));
+        self.shared.apply(Core::close);
     }
 }
 
@@ -322,7 +323,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub async fn close(&self) {
         let shared = self.shared();
-        shared.apply(|core, fx| core.close(fx));
+        shared.apply(Core::close);
         tracing::debug!(
             target: "poolhouse::close",
             target_address = %shared.manager.target(),

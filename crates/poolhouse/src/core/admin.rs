@@ -43,7 +43,8 @@ impl<C, E, W> Core<C, E, W> {
 
     /// Who holds a connection now, the longest first.
     pub(crate) fn holders(&self, now: Instant) -> Vec<Holder> {
-        let mut holders: Vec<_> = self.holds.iter().map(|(_, hold)| Holder::new(hold.at, hold.since, now)).collect();
+        let mut holders: Vec<_> =
+            self.holds.iter().map(|(_, hold)| Holder::new(hold.at, hold.since, now)).collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
         holders
     }
@@ -102,7 +103,10 @@ impl<C, E, W> Core<C, E, W> {
             max_connections: self.config.max_connections,
             failed_connects: self.last_failure.as_ref().map_or(0, |last| last.in_a_row),
             last_connect_error: self.last_failure.as_ref().map(|last| last.error.clone()),
-            last_connect_error_age: self.last_failure.as_ref().map(|last| now.saturating_duration_since(last.at)),
+            last_connect_error_age: self
+                .last_failure
+                .as_ref()
+                .map(|last| now.saturating_duration_since(last.at)),
             longest_holder: longest(&self.holds).map(|hold| Holder::new(hold.at, hold.since, now)),
         })
     }

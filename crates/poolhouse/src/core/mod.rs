@@ -113,14 +113,18 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
-    /// Joins the queue, unless the pool is closed or too many wait.
-    pub(crate) fn join(
+    /// Takes an idle connection, or joins the queue unless the pool is closed or too many wait. One call, so that no
+    /// connection can become idle between the look and the queue.
+    pub(crate) fn take_or_join(
         &mut self,
         now: Instant,
         at: &'static Location<'static>,
         waker: W,
         fx: &mut Effects<C, W>,
-    ) -> Result<Ticket, Refusal<E>> {
+    ) -> Result<Joined<C>, Refusal<E>> {
+        if let Some(entry) = self.try_take(now, at, fx) {
+            return Ok(Joined::Taken(entry));
+        }
         let refusal = match self.config.max_pending {
             _ if self.closed => Refusal::Closed,
             Some(max_pending) if self.waiters.len() >= max_pending => {
@@ -129,7 +133,7 @@ impl<C, E, W> Core<C, E, W> {
             _ => {
                 let ticket = self.waiters.join(Waiter { since: now, at, reply: Reply::None(waker) });
                 self.ask_for_connects(now, fx);
-                return Ok(ticket);
+                return Ok(Joined::Waiting(ticket));
             }
         };
         self.counts.failed += 1;
@@ -150,11 +154,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// Gives up waiting because time is up. A reply that came just in time still counts.
-    pub(crate) fn expire(
-        &mut self,
-        ticket: Ticket,
-        now: Instant,
-    ) -> Result<Box<Entry<C>>, Expired<E>> {
+    pub(crate) fn expire(&mut self, ticket: Ticket, now: Instant) -> Result<Box<Entry<C>>, Expired<E>> {
         if !matches!(self.waiters.get(ticket).reply, Reply::None(_)) {
             return self.collect(ticket).expect("a reply is there").map_err(Expired::Refused);
         }
@@ -185,7 +185,13 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// A held connection comes back, to be used again or not.
-    pub(crate) fn give_back(&mut self, mut entry: Box<Entry<C>>, fate: Fate, now: Instant, fx: &mut Effects<C, W>) {
+    pub(crate) fn give_back(
+        &mut self,
+        mut entry: Box<Entry<C>>,
+        fate: Fate,
+        now: Instant,
+        fx: &mut Effects<C, W>,
+    ) {
         self.holds.remove(entry.hold);
         self.counts.releases += 1;
         fx.progress |= self.closed;
@@ -202,7 +208,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// A held connection leaves the pool alive. Its share of the maximum is free at once.
-    pub(crate) fn detach(&mut self, entry: Box<Entry<C>>, now: Instant, fx: &mut Effects<C, W>) -> C {
+    pub(crate) fn detach(&mut self, entry: Entry<C>, now: Instant, fx: &mut Effects<C, W>) -> C {
         self.holds.remove(entry.hold);
         self.counts.releases += 1;
         self.counts.destroyed += 1;
@@ -245,7 +251,8 @@ impl<C, E, W> Core<C, E, W> {
         } else {
             self.wake_by(self.next_due(&entry, self.open() + 1), fx);
             // Ordered by rest: one that comes from a check goes back to where it was.
-            let place = self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
+            let place =
+                self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
             self.idle.insert(place, entry);
         }
     }

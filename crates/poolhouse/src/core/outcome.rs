@@ -9,7 +9,13 @@ use crate::manager::FailureKind;
 
 impl<C, E, W> Core<C, E, W> {
     /// A connect has succeeded.
-    pub(crate) fn connected(&mut self, connection: C, home: Home, now: Instant, fx: &mut Effects<C, W>) -> u64 {
+    pub(crate) fn connected(
+        &mut self,
+        connection: C,
+        home: Home,
+        now: Instant,
+        fx: &mut Effects<C, W>,
+    ) -> u64 {
         self.connecting -= 1;
         self.counts.created += 1;
         self.backoff.succeeded();

@@ -38,6 +38,14 @@ fn open(core: &mut TestCore, home: Home, count: u32, now: Instant) {
     }
 }
 
+/// Joins the line: nothing is idle.
+fn join(core: &mut TestCore, now: Instant, waiter: u32, fx: &mut Fx) -> Ticket {
+    match core.take_or_join(now, here(), waiter, fx) {
+        Ok(Joined::Waiting(ticket)) => ticket,
+        _ => panic!("{waiter} does not wait"),
+    }
+}
+
 /// Carries out what the shell would: closes what was retired, and gives back who is to be woken.
 fn carry_out(core: &mut TestCore, now: Instant, fx: Fx) -> Vec<u32> {
     let mut woken: Vec<u32> = fx.wake.into_iter().collect();
@@ -118,14 +126,22 @@ impl World {
         let now = self.now;
         match self.rng.u8(0..14) {
             0 | 1 => {
-                let refused = !self.waiting.is_empty();
-                if let Some(entry) = self.core.try_take(now, here(), &mut fx) {
-                    assert!(!refused, "a newcomer overtook: {}", self.context);
-                    self.held.push(entry);
-                } else if let Ok(ticket) = self.core.join(now, here(), self.next_waiter, &mut fx) {
-                    self.waiting.push_back((ticket, self.next_waiter));
-                    self.next_waiter += 1;
-                }
+                let somebody_waits = !self.waiting.is_empty();
+                let taken = if self.rng.bool() {
+                    self.core.try_take(now, here(), &mut fx)
+                } else {
+                    match self.core.take_or_join(now, here(), self.next_waiter, &mut fx) {
+                        Ok(Joined::Taken(entry)) => Some(entry),
+                        Ok(Joined::Waiting(ticket)) => {
+                            self.waiting.push_back((ticket, self.next_waiter));
+                            self.next_waiter += 1;
+                            None
+                        }
+                        Err(_) => None,
+                    }
+                };
+                assert!(taken.is_none() || !somebody_waits, "a newcomer overtook: {}", self.context);
+                self.held.extend(taken);
             }
             2 => {
                 if let Some((ticket, _)) = Self::pick(&mut self.rng, &mut self.served)
@@ -163,7 +179,7 @@ impl World {
             }
             7 if self.rng.u8(0..4) == 0 => {
                 if let Some(entry) = Self::pick(&mut self.rng, &mut self.held) {
-                    self.core.detach(entry, now, &mut fx);
+                    self.core.detach(*entry, now, &mut fx);
                 }
             }
             8 | 9 => {
@@ -293,7 +309,7 @@ fn grants_follow_arrival() {
     open(&mut core, home, 2, now);
     let mut fx = Fx::default();
     let held: Vec<_> = (0..2).map(|_| core.try_take(now, here(), &mut fx).expect("idle")).collect();
-    let tickets: Vec<_> = (0..4).map(|id| core.join(now, here(), id, &mut fx).expect("room")).collect();
+    let tickets: Vec<_> = (0..4).map(|id| join(&mut core, now, id, &mut fx)).collect();
     assert_eq!(core.plan(now, &mut fx).connects, 2, "as many as there is room for");
     let mut held = held.into_iter();
     core.give_back(held.next().expect("two"), Fate::Reuse, now, &mut fx);
@@ -359,7 +375,7 @@ fn the_plan_wakes_at_the_end_of_the_pause() {
     let (mut core, home, now) = core(config(8));
     let mut fx = Fx::default();
     for id in 0..5 {
-        core.join(now, here(), id, &mut fx).expect("room");
+        join(&mut core, now, id, &mut fx);
     }
     assert_eq!(core.plan(now, &mut fx).connects, 5);
     for _ in 0..5 {
@@ -427,7 +443,9 @@ fn a_closed_core_drains() {
     let held = core.try_take(now, here(), &mut fx).expect("idle");
     core.connecting += 1;
     core.close(&mut fx);
-    assert!(core.join(now, here(), 1, &mut fx).is_err() && core.try_take(now, here(), &mut fx).is_none());
+    assert!(
+        core.take_or_join(now, here(), 1, &mut fx).is_err() && core.try_take(now, here(), &mut fx).is_none()
+    );
     core.connected(3, home, now, &mut fx);
     core.give_back(held, Fate::Reuse, now, &mut fx);
     assert!(!core.is_drained(), "three are still on their way out");

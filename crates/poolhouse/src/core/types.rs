@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
+use super::Ticket;
 use crate::error::{AcquireTimeout, ConnectError};
 
 /// The background task, and so the runtime, that opened a connection.
@@ -56,6 +57,12 @@ pub(crate) enum Refusal<E> {
     Closed,
     Overloaded { waiting: usize, max_pending: usize },
     Connect { error: Arc<ConnectError<E>>, attempts: u64 },
+}
+
+/// How an acquire begins.
+pub(crate) enum Joined<C> {
+    Taken(Box<Entry<C>>),
+    Waiting(Ticket),
 }
 
 /// How the wait ended at its deadline, if not with a connection. The diagnosis lacks the target, which the core does not know.

@@ -1,5 +1,6 @@
 //! One packet connection over any byte stream.
 
+use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -12,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Framed, LengthDelimitedCodecError};
 
 use super::codec::FrameCodec;
 use super::{PacketError, PacketOptions};
@@ -210,10 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// # }
     /// ```
     pub fn is_idle(&mut self) -> bool {
-        self.unanswered == 0
-            && self.is_connected()
-            && self.early.is_none()
-            && !self.mid_frame()
+        self.unanswered == 0 && self.is_connected() && self.early.is_none() && !self.mid_frame()
     }
 
     /// Says that no answer is outstanding, for protocols in which not every packet has one.
@@ -258,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// The codec's errors in this protocol's words.
     fn explain(&self, source: io::Error) -> PacketError {
         let unread = self.framed.read_buffer();
-        if source.get_ref().is_some_and(|inner| inner.is::<tokio_util::codec::LengthDelimitedCodecError>())
+        if source.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<LengthDelimitedCodecError>)
             && let Some(header) = unread.first_chunk::<4>()
         {
             return self.too_long(u64::from(u32::from_be_bytes(*header)), false);

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 
-use super::manager::Dial;
 use super::PacketManager;
+use super::manager::Dial;
 use crate::manager::IntoManager;
 
 /// Opens TCP streams to one host and port.
@@ -86,6 +87,20 @@ impl Dial for TcpDialer {
     fn target(&self) -> Cow<'_, str> {
         let Self { host, port, .. } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }.into()
+    }
+}
+
+impl From<SocketAddr> for TcpDialer {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address.ip().to_string(), address.port())
+    }
+}
+
+impl IntoManager for SocketAddr {
+    type Manager = PacketManager;
+
+    fn into_manager(self) -> PacketManager {
+        PacketManager::new(TcpDialer::from(self))
     }
 }
 
