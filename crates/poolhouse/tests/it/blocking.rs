@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use poolhouse::PoolConfig;
 use poolhouse::blocking::{NewPoolError, Pool};
+#[cfg(feature = "net")]
 use poolhouse_echo::EchoServer;
 use tokio::runtime::Runtime;
 
 use crate::common::{Mock, config, in_time, ms, secs};
 
 /// size.max, stats.consistent: threads share a few connections.
+#[cfg(feature = "net")]
 #[test]
 fn threads_share_connections() {
     in_time(|| {
@@ -59,6 +61,7 @@ fn a_wait_ends_and_names_the_holder() {
 }
 
 /// release.anywhere: a guard outlives its pool, and goes on any thread.
+#[cfg(feature = "net")]
 #[test]
 fn a_guard_outlives_its_pool() {
     in_time(|| {

@@ -1,13 +1,10 @@
 //! The packet protocol: `cancel.tainted`, and what a broken peer can do.
 
-use std::error::Error;
 use std::io;
 use std::pin::pin;
 
 use bytes::Bytes;
-use poolhouse::{
-    AcquireError, Dial, PacketConnection, PacketError, PacketManager, PacketOptions, Pool, PoolConfig,
-};
+use poolhouse::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions, Pool};
 use poolhouse_echo::{EchoServer, Faults, Reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -275,6 +272,10 @@ async fn a_reset_socket_is_not_passed_on() {
 #[cfg(feature = "net")]
 #[tokio::test]
 async fn a_refused_socket_is_named() {
+    use std::error::Error;
+
+    use poolhouse::{AcquireError, PoolConfig};
+
     let server = EchoServer::start().await.unwrap();
     let (host, port) = (server.host(), server.port());
     server.stop().await;

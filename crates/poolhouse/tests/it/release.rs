@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
+#[cfg(feature = "net")]
 use poolhouse::Pool;
+#[cfg(feature = "net")]
 use poolhouse_echo::EchoServer;
 use tokio::runtime::{Builder, Runtime};
 
@@ -50,6 +52,7 @@ fn dropped_after_the_runtime() {
 }
 
 /// release.anywhere: the same with sockets, whose own drop wants a reactor that has gone.
+#[cfg(feature = "net")]
 #[test]
 fn a_socket_dropped_after_the_runtime() {
     in_time(|| {
@@ -66,6 +69,7 @@ fn a_socket_dropped_after_the_runtime() {
 }
 
 /// A pool outlives the runtime it began in: the second one gets a connection of its own.
+#[cfg(feature = "net")]
 #[test]
 fn a_second_runtime_works_after_the_first() {
     in_time(|| {
