@@ -325,6 +325,20 @@ fn grants_follow_arrival() {
     assert_eq!((got[1], got[3]), (3, 4));
 }
 
+/// size.max: a connection on its way out keeps its share until it is gone.
+#[test]
+fn a_closing_connection_keeps_its_share() {
+    let (mut core, home, now) = core(config(1));
+    open(&mut core, home, 1, now);
+    let mut fx = Fx::default();
+    let held = core.try_take(now, here(), &mut fx).expect("idle");
+    join(&mut core, now, 0, &mut fx);
+    core.give_back(held, Fate::Retire(RetireReason::Invalidated), now, &mut fx);
+    assert_eq!(core.plan(now, &mut fx).connects, 0, "the old socket is still open");
+    core.closed(1, now, &mut fx);
+    assert_eq!(core.plan(now, &mut fx).connects, 1);
+}
+
 /// The plan says when to come back: at the next check, idle limit or end of life, whichever is first.
 #[test]
 fn the_plan_wakes_for_whatever_is_due_first() {
