@@ -86,7 +86,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
             match joined {
                 Ok(Joined::Taken(entry)) => return Poll::Ready(Ok(PooledConnection::new(shared, entry))),
                 Ok(Joined::Waiting(ticket)) => *this.ticket = Some(ticket),
-                Err(refusal) => return Poll::Ready(Err(failed(shared.refused(refusal)))),
+                Err(refusal) => return Poll::Ready(Err(failed(shared, shared.refused(refusal)))),
             }
             if let Some(deadline) = this.deadline.as_pin_mut()
                 && deadline.poll(cx).is_ready()
@@ -102,7 +102,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
             *this.ticket = None;
             return Poll::Ready(match reply {
                 Ok(entry) => Ok(PooledConnection::new(shared, entry)),
-                Err(refusal) => Err(failed(shared.refused(refusal))),
+                Err(refusal) => Err(failed(shared, shared.refused(refusal))),
             });
         }
         if !shared.core().has_home() {
@@ -116,20 +116,22 @@ impl<M: Manager> Future for Acquire<'_, M> {
         let expired = shared.core().expire(ticket, now());
         Poll::Ready(match expired {
             Ok(entry) => Ok(PooledConnection::new(shared, entry)),
-            Err(Expired::Refused(refusal)) => Err(failed(shared.refused(refusal))),
+            Err(Expired::Refused(refusal)) => Err(failed(shared, shared.refused(refusal))),
             Err(Expired::TimedOut(mut diagnosis)) => {
                 diagnosis.target = shared.manager.target().into_owned();
-                Err(failed(AcquireError::Timeout(diagnosis)))
+                Err(failed(shared, AcquireError::Timeout(diagnosis)))
             }
         })
     }
 }
 
-fn failed<E: std::error::Error + 'static>(error: AcquireError<E>) -> AcquireError<E> {
+fn failed<M: Manager>(shared: &Shared<M>, error: AcquireError<M::Error>) -> AcquireError<M::Error> {
+    // The span has the address too, but is off where only warnings are on.
+    let target = shared.manager.target();
     if error.is_timeout() {
-        tracing::warn!(target: "poolhouse::acquire", %error, "an acquire timed out");
+        tracing::warn!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire timed out");
     } else {
-        tracing::debug!(target: "poolhouse::acquire", %error, "an acquire failed");
+        tracing::debug!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire failed");
     }
     error
 }

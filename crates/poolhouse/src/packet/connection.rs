@@ -13,8 +13,9 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::codec::{Framed, LengthDelimitedCodec, LengthDelimitedCodecError};
+use tokio_util::codec::{Framed, LengthDelimitedCodecError};
 
+use super::codec::FrameCodec;
 use super::{PacketError, PacketOptions};
 
 #[cfg(feature = "net")]
@@ -42,7 +43,7 @@ type DefaultStream = std::convert::Infallible;
 /// # }
 /// ```
 pub struct PacketConnection<S = DefaultStream> {
-    framed: Framed<S, LengthDelimitedCodec>,
+    framed: Framed<S, FrameCodec>,
     target: Arc<str>,
     io_timeout: Duration,
     max_frame_length: usize,
@@ -72,9 +73,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// assert_eq!(connection.target(), "there");
     /// ```
     pub fn new(stream: S, target: impl Into<Arc<str>>, options: &PacketOptions) -> Self {
-        let codec = LengthDelimitedCodec::builder().max_frame_length(options.max_frame_length).new_codec();
         Self {
-            framed: Framed::new(stream, codec),
+            framed: Framed::new(stream, FrameCodec::new(options.max_frame_length)),
             target: target.into(),
             io_timeout: options.io_timeout,
             max_frame_length: options.max_frame_length,
@@ -211,10 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// # }
     /// ```
     pub fn is_idle(&mut self) -> bool {
-        self.unanswered == 0
-            && self.is_connected()
-            && self.early.is_none()
-            && self.framed.read_buffer().is_empty()
+        self.unanswered == 0 && self.is_connected() && self.early.is_none() && !self.mid_frame()
     }
 
     /// Says that no answer is outstanding, for protocols in which not every packet has one.
@@ -264,11 +261,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
         {
             return self.too_long(u64::from(u32::from_be_bytes(*header)), false);
         }
-        // What `Framed` says of a stream that ends inside a frame.
-        if source.kind() == io::ErrorKind::Other && !unread.is_empty() && source.raw_os_error().is_none() {
+        // What the codec says of a stream that ends inside a frame.
+        if source.kind() == io::ErrorKind::Other && self.mid_frame() && source.raw_os_error().is_none() {
             return PacketError::Disconnected { target: self.target(), mid_frame: true };
         }
         PacketError::Io { target: self.target(), source }
+    }
+
+    /// Whether part of a frame has arrived.
+    fn mid_frame(&self) -> bool {
+        self.framed.codec().in_frame() || !self.framed.read_buffer().is_empty()
     }
 
     fn too_long(&self, length: u64, sending: bool) -> PacketError {
@@ -313,4 +315,22 @@ async fn feed(mut sink: Pin<&mut impl Sink<Bytes, Error = io::Error>>, payload: 
 /// `None` when the time is up. `Duration::MAX` sets no timer.
 async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     if limit == Duration::MAX { Some(future.await) } else { tokio::time::timeout(limit, future).await.ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// An announced length is only believed up to the limit: a hostile one costs no memory.
+    #[tokio::test]
+    async fn an_announced_length_beyond_the_limit_reserves_nothing() {
+        let (here, mut there) = tokio::io::duplex(64);
+        let mut connection = PacketConnection::new(here, "there", &PacketOptions::default());
+        there.write_all(&[0xff; 4]).await.unwrap();
+        assert!(matches!(connection.receive().await, Err(PacketError::FrameTooLong { .. })));
+        let reserved = connection.framed.read_buffer().capacity();
+        assert!(reserved <= 64 * 1024, "{reserved} bytes for a frame that is refused");
+    }
 }

@@ -3,6 +3,7 @@
 //! It is the default protocol of the guide, and a worked [`Manager`](crate::Manager). [`PacketConnection`] speaks it over
 //! any byte stream; [`PacketManager`] opens such connections, over TCP unless you give it another [`Dial`].
 
+mod codec;
 mod connection;
 mod error;
 mod manager;

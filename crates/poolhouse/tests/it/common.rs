@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use poolhouse::{FailureKind, Manager, Pool, PoolConfig, PoolStats, PooledConnection};
@@ -273,4 +274,17 @@ pub(crate) async fn assert_hands_out_exactly(pool: &Pool<Mock>, max: usize, cont
     }
     drop(held);
     check_stats(&pool.stats(), context);
+}
+
+/// Runs `test` on a thread of its own and fails if it hangs.
+pub(crate) fn in_time<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, ended) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let value = test();
+        let _ = done.send(());
+        value
+    });
+    // A panic hangs up, which ends the wait too.
+    assert_ne!(ended.recv_timeout(Duration::from_secs(20)), Err(mpsc::RecvTimeoutError::Timeout), "it hangs");
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

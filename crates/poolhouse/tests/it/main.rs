@@ -2,6 +2,8 @@
 //!
 //! Time is paused wherever no thread and no socket is involved, so nothing here waits for a clock.
 
+#[cfg(feature = "blocking")]
+mod blocking;
 mod cancel;
 mod close;
 mod common;
@@ -9,6 +11,8 @@ mod connect;
 mod deadline;
 mod fifo;
 mod health;
+mod packet;
 mod panic;
 mod release;
 mod size;
+mod trace;

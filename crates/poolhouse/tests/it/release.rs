@@ -1,6 +1,5 @@
 //! Threads and runtimes: `release.anywhere`, a second runtime, `detach`. Real runtimes, so each test has a time limit.
 
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -8,23 +7,10 @@ use poolhouse::Pool;
 use poolhouse_echo::EchoServer;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::common::{Mock, Step, config, pool, settle};
+use crate::common::{Mock, Step, config, in_time, pool, settle};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// Runs `test` on a thread of its own and fails if it hangs.
-fn in_time<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, ended) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        let value = test();
-        let _ = done.send(());
-        value
-    });
-    // A panic hangs up, which ends the wait too.
-    assert_ne!(ended.recv_timeout(Duration::from_secs(20)), Err(mpsc::RecvTimeoutError::Timeout), "it hangs");
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// release.anywhere: a plain thread gives back, and a waiter in the runtime is served.

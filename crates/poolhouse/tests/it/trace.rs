@@ -1,0 +1,207 @@
+//! What the pool reports: the events that the crate documents, and `observe.no_secrets`.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex, Once};
+
+use poolhouse::{PacketManager, Pool, PoolConfig};
+use poolhouse_echo::{EchoServer, Faults, Reply};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::common::{Mock, Step, config, ms, pool, secs};
+
+/// Everything recorded: target, level and name or message, and the fields as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<(String, String)>>>);
+
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            write!(self.fields, "{}={value:?} ", field.name()).unwrap();
+        }
+    }
+}
+
+impl Log {
+    fn push(&self, metadata: &Metadata<'_>, text: Text) {
+        if metadata.target().starts_with("poolhouse") {
+            let name = if text.message.is_empty() { metadata.name() } else { &text.message };
+            let head = format!("{} {} {name}", metadata.target(), metadata.level());
+            self.0.lock().unwrap().push((head, text.fields));
+        }
+    }
+
+    fn heads(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap().iter().map(|(head, _)| head.clone()).collect()
+    }
+
+    fn fields(&self, head: &str) -> Vec<String> {
+        self.0.lock().unwrap().iter().filter(|(h, _)| h == head).map(|(_, fields)| fields.clone()).collect()
+    }
+}
+
+thread_local! {
+    static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// Hands each record to the log of its thread, and so of its test.
+///
+/// A subscriber for one thread alone misses records: a callsite that another thread meets first stays switched off.
+struct PerThread;
+
+/// Records what this thread does from here on.
+fn record() -> Log {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        tracing::subscriber::set_global_default(PerThread).unwrap();
+        tracing::callsite::rebuild_interest_cache();
+    });
+    let log = Log::default();
+    LOG.set(Some(log.clone()));
+    log
+}
+
+fn push(metadata: &Metadata<'_>, text: Text) {
+    LOG.with_borrow(|log| {
+        if let Some(log) = log {
+            log.push(metadata, text);
+        }
+    });
+}
+
+impl Subscriber for PerThread {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut text = Text::default();
+        span.record(&mut text);
+        push(span.metadata(), text);
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = Text::default();
+        event.record(&mut text);
+        push(event.metadata(), text);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// The events of the crate's documentation, each with its target, its level and its fields.
+#[tokio::test(start_paused = true)]
+async fn every_documented_event_is_there() {
+    let log = record();
+
+    let mock = Mock::ok().script([Step::Fail]);
+    let pool = pool(&mock, PoolConfig { max_pending: Some(1), ..config(1) });
+    drop(pool.acquire().await.unwrap());
+    tokio::time::sleep(secs(31)).await;
+    mock.set_check(Step::Fail);
+    tokio::time::sleep(secs(31)).await;
+    let held = pool.acquire().await.unwrap();
+    let waiter = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.acquire().await.map(drop) }
+    });
+    tokio::time::sleep(ms(1)).await;
+    assert!(pool.acquire().await.is_err());
+    assert!(waiter.await.unwrap().is_err());
+    assert!(!pool.close_within(secs(1)).await.is_complete());
+    held.invalidate();
+    pool.close().await;
+
+    let expected = [
+        ("poolhouse::acquire DEBUG acquire", "target_address=mock:1 "),
+        ("poolhouse::acquire WARN an acquire timed out", "error=timed out after 30"),
+        ("poolhouse::acquire DEBUG an acquire failed", "error=1 acquires already wait"),
+        ("poolhouse::connect DEBUG connected", "connection=1 elapsed_ms=0"),
+        ("poolhouse::connect WARN cannot connect", "permanent=false error=mock says Fail"),
+        ("poolhouse::check TRACE healthy", "connection=1 elapsed_ms=0"),
+        ("poolhouse::check WARN unhealthy", "error=mock says Fail"),
+        ("poolhouse::retire DEBUG closing a connection", "connection=1 reason=\"check_failed\""),
+        ("poolhouse::retire DEBUG closing a connection", "connection=2 reason=\"invalidated\""),
+        ("poolhouse::close DEBUG closing the pool", "held=1"),
+        ("poolhouse::close DEBUG the pool is closed", "target_address=mock:1"),
+    ];
+    for (head, fields) in expected {
+        let seen = log.fields(head);
+        assert!(
+            seen.iter().any(|seen| seen.contains(fields)),
+            "{head} with {fields}: {seen:?}; {:?}",
+            log.heads()
+        );
+    }
+    let late =
+        log.heads().into_iter().find(|head| head.starts_with("poolhouse::close WARN not closed in time"));
+    assert!(late.is_some_and(|head| head.contains("trace.rs:")), "{:?}", log.heads());
+}
+
+/// Every record says which server it is about.
+#[tokio::test(start_paused = true)]
+async fn every_record_names_its_target_address() {
+    let log = record();
+    let pool = pool(&Mock::ok().script([Step::Fail]), PoolConfig { max_pending: Some(0), ..config(1) });
+    assert!(pool.acquire().await.is_err());
+    pool.close().await;
+    let timed = crate::common::pool(&Mock::new(Step::Fail), config(1));
+    assert!(timed.acquire().await.is_err());
+    let records = log.0.lock().unwrap().clone();
+    assert!(records.len() > 5);
+    for (head, fields) in records {
+        assert!(fields.contains("target_address=mock:1"), "{head}: {fields}");
+    }
+}
+
+/// observe.no_secrets: no record, no error and no debug text carries payload, whatever goes wrong.
+#[tokio::test(start_paused = true)]
+async fn nothing_recorded_or_printed_carries_payload() {
+    const SECRET: &str = "s3cr3t-payl0ad";
+    let log = record();
+    let mut printed = String::new();
+    for reply in [Reply::Echo, Reply::HalfThenClose, Reply::HalfThenStall, Reply::Garbage, Reply::Never] {
+        let server = EchoServer::builder().faults(Faults { reply, ..Faults::default() }).in_memory();
+        let connector = server.connector();
+        let dial = move || {
+            let connector = connector.clone();
+            async move { connector.connect().await }
+        };
+        let pool = Pool::new(PacketManager::new(dial), config(1)).unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        connection.send_packet(SECRET).await.unwrap();
+        match connection.receive().await {
+            Ok(packet) => assert_eq!(packet, SECRET),
+            Err(error) => write!(printed, "{error} {error:?}").unwrap(),
+        }
+        connection.send_packet(SECRET).await.ok();
+        write!(printed, "{connection:?} {:?} {pool:?} {:?}", *connection, pool.holders()).unwrap();
+        let error = pool.acquire().await.unwrap_err();
+        write!(printed, "{error} {error:?}").unwrap();
+        drop(connection);
+        pool.close().await;
+    }
+    let records = log.0.lock().unwrap().clone();
+    assert!(records.iter().any(|(head, _)| head.starts_with("poolhouse::retire")));
+    assert!(!format!("{records:?}").contains("s3cr3t"), "{records:?}");
+    // As bytes, a debug text would show it in numbers.
+    assert!(!printed.contains("s3cr3t") && !printed.contains("115, 51"), "{printed}");
+}
