@@ -1,1 +1,22 @@
 //! Every complete program in the book, compiled and run as a plain `main.rs` by skeptic.
+//!
+//! The name of a test says where its program stands: `tutorial_tour_sect_first_line_12` is line 12 of
+//! `book/src/tutorial/tour.md`, in the section "First". Set `SKEPTIC_JOBS` to compile more of them at a time.
+
+include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+
+/// Where a program stands. Skeptic's own message ends in a long command line, so this one comes last.
+#[allow(dead_code)] // As long as the book has no program.
+struct Place(&'static str);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "\n{}: this program does not compile and run as a plain main.rs of edition 2021; \
+                 see the compiler's message above (its line 2 is the line below the fence)",
+                self.0
+            );
+        }
+    }
+}

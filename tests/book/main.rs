@@ -1,1 +1,83 @@
-//! The book's own checks: links, anchors, snippets, outputs, spelling.
+//! The book's own checks: links, snippets, outputs, numbers, words. Each is a test; what it found is its message.
+//!
+//! The checks themselves, and the tests that break every rule on purpose, are in `crates/book-checks`.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use book_checks::{Book, Generators, assert_none, generators};
+use book_checks::{defaults, generated, links, outputs, paths, snippets, spelling, style, summary, tidy};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+static BOOK: LazyLock<Book> = LazyLock::new(|| Book::load(root()).expect("the book can be read"));
+
+#[test]
+fn links_and_anchors_resolve() {
+    assert_none(links::check(&BOOK));
+}
+
+#[test]
+fn every_snippet_is_run() {
+    assert_none(snippets::check(&BOOK));
+}
+
+/// Shows with `--nocapture` what is compiled only, and why.
+#[test]
+fn snippets_that_do_not_run_have_a_reason() {
+    for snippet in snippets::not_run(&BOOK) {
+        println!("{snippet}");
+        assert!(!snippet.message.is_empty(), "{snippet}");
+    }
+}
+
+#[test]
+fn outputs_are_captured() {
+    assert_none(outputs::check(&BOOK));
+}
+
+/// Shows with `--nocapture` which text blocks claim to be no output.
+#[test]
+fn texts_that_are_no_output_say_what_they_are() {
+    for text in outputs::not_output(&BOOK) {
+        println!("{text}");
+        assert!(!text.message.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn generated_blocks_are_current() {
+    assert_none(generated::check(&BOOK, &Generators::all()));
+}
+
+#[test]
+fn defaults_in_prose_are_those_of_the_code() {
+    assert_none(defaults::check(&BOOK, &generators::option_defaults()));
+}
+
+#[test]
+fn the_summary_lists_every_chapter() {
+    assert_none(summary::check(&BOOK));
+}
+
+#[test]
+fn paths_in_the_text_exist() {
+    assert_none(paths::check(&BOOK));
+}
+
+#[test]
+fn words_are_spelt_right() {
+    assert_none(spelling::check(&BOOK));
+}
+
+#[test]
+fn style_is_plain() {
+    assert_none(style::check(&BOOK));
+}
+
+#[test]
+fn the_house_is_tidy() {
+    assert_none(tidy::check(root()));
+}

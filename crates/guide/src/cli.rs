@@ -52,6 +52,12 @@ pub(crate) enum Command {
         cargo guide test snippets book\n\n\
         The output of what failed comes above the table. Exits with code 1 if anything failed.")]
     Test(TestArgs),
+    /// Rewrite what the book shows but nobody writes: outputs of examples, generated tables
+    #[command(after_help = "Examples:\n  \
+        cargo guide generate\n  \
+        cargo guide generate --check\n\n\
+        It prints which files changed. What varies from run to run, such as a duration, keeps its placeholder.")]
+    Generate(GenerateArgs),
     /// Run the echo server alone, with faults if you ask for them
     #[command(after_help = "Examples:\n  \
         cargo guide echo\n  \
@@ -95,6 +101,13 @@ pub(crate) struct TestArgs {
     /// The checks to run [default: all of them]
     #[arg(value_enum, value_name = "CHECK")]
     pub(crate) checks: Vec<Check>,
+}
+
+#[derive(Args)]
+pub(crate) struct GenerateArgs {
+    /// Change nothing; list what would change, and exit with code 1 if anything would
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[cfg(test)]

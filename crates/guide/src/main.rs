@@ -9,6 +9,7 @@ mod book;
 mod checks;
 mod cli;
 mod echo;
+mod generate;
 mod port;
 mod progress;
 mod report;
@@ -49,6 +50,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&root, &args),
         Command::Build(args) => book::run(&root, &args),
         Command::Test(args) => test::run(&root, &args),
+        Command::Generate(args) => generate::run(&root, &args),
         Command::MdbookTest => checks::mdbook_test(&root),
         Command::Echo(_) => unreachable!("handled above"),
     }

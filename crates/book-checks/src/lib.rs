@@ -1,0 +1,68 @@
+//! What keeps the book honest.
+//!
+//! Each module is one check: a function from the [`Book`] to its [`Finding`]s, and unit tests that break the rule on
+//! purpose. `cargo test --test book` runs them all against the real book; `cargo guide` uses the same code to rewrite
+//! what is generated.
+//!
+//! A finding names the file and the line, says what is wrong, and says what to do.
+
+pub mod book;
+pub mod defaults;
+pub mod examples;
+pub mod generated;
+pub mod generators;
+pub mod links;
+pub mod masks;
+pub mod outputs;
+pub mod paths;
+mod prose;
+pub mod snippets;
+pub mod spelling;
+pub mod style;
+pub mod summary;
+pub mod tidy;
+
+#[cfg(test)]
+mod fixture;
+
+use std::fmt;
+
+pub use book::{Book, Kind, Page};
+pub use generators::Generators;
+
+/// Something in the repository that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Relative to the repository: `book/src/tutorial/tour.md`.
+    pub file: String,
+    pub line: usize,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+impl Finding {
+    pub fn new(file: impl Into<String>, line: usize, message: impl Into<String>) -> Finding {
+        Finding { file: file.into(), line, message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+    }
+}
+
+/// Fails a test with all findings, in the order of file and line.
+///
+/// # Panics
+///
+/// If there is a finding.
+#[track_caller]
+pub fn assert_none(mut findings: Vec<Finding>) {
+    findings.sort();
+    findings.dedup();
+    if !findings.is_empty() {
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        panic!("{} to mend:\n{}\n", findings.len(), lines.join("\n"));
+    }
+}
