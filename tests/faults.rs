@@ -18,10 +18,11 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Most examples wait most of the time, so more of them run than there are processors.
 const AT_A_TIME: usize = 16;
 
-fn faults() -> Vec<(&'static str, Faults)> {
+/// The faults by name. `None` is a server that has gone: nobody listens at its address.
+fn faults() -> Vec<(&'static str, Option<Faults>)> {
     let none = Faults::default;
     let reply = |reply| Faults { reply, ..none() };
-    vec![
+    let faults = [
         ("max_connections_5", Faults { max_connections: Some(5), ..none() }),
         ("refuses_all", Faults { max_connections: Some(0), ..none() }),
         ("slow", Faults { latency: Some(Duration::from_secs(60)), ..none() }),
@@ -33,7 +34,9 @@ fn faults() -> Vec<(&'static str, Faults)> {
         ("garbage", reply(Reply::Garbage)),
         ("crosstalk", reply(Reply::Crosstalk)),
         ("reset", reply(Reply::Reset)),
-    ]
+    ];
+    let faults = faults.into_iter().map(|(name, faults)| (name, Some(faults)));
+    faults.chain([("gone", None)]).collect()
 }
 
 /// All runs, by the name of the fault. All faults run together, so that their waits overlap.
@@ -46,15 +49,17 @@ static RUNS: LazyLock<BTreeMap<&str, Vec<(Example, Run)>>> = LazyLock::new(|| {
     let programs = examples::build(root).unwrap_or_else(|error| panic!("{error:#}"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let faults = faults();
-    let mut jobs: Vec<(&str, &Faults, &Example)> = Vec::new();
+    let mut jobs: Vec<(&str, &Option<Faults>, &Example)> = Vec::new();
     for (name, faults) in &faults {
         jobs.extend(examples.iter().map(|example| (*name, faults, example)));
     }
     // A server for each run: what one example does to it must not show in another.
     let runs = examples::in_parallel(&jobs, AT_A_TIME, |(_, faults, example)| {
-        let server = runtime
-            .block_on(EchoServer::builder().faults((*faults).clone()).start())
-            .expect("the echo server starts");
+        let server = EchoServer::builder().faults((*faults).clone().unwrap_or_default());
+        let server = runtime.block_on(server.start()).expect("the echo server starts");
+        if faults.is_none() {
+            runtime.block_on(server.stop());
+        }
         let address = [server.addr().to_string()];
         examples::run(root, &programs[&example.name], &address, DEADLINE).expect("the example starts")
     });
@@ -105,7 +110,7 @@ macro_rules! tests {
 
 tests! {
     max_connections_5 refuses_all slow closes_idle closes_after_one_frame never_replies half_then_stall
-    half_then_close garbage crosstalk reset
+    half_then_close garbage crosstalk reset gone
 }
 
 /// The harness itself: each complaint can be made.

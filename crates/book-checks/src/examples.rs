@@ -84,7 +84,7 @@ pub fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
         bail!("the examples do not compile:\n{}", String::from_utf8_lossy(&output.stderr));
     }
     let programs: BTreeMap<String, PathBuf> =
-        output.stdout.split(|&byte| byte == b'\n').filter_map(program).collect();
+        output.stdout.split(|&byte| byte == b'\n').filter_map(|line| program(root, line)).collect();
     for example in list(root)? {
         if !programs.contains_key(&example.name) {
             bail!(
@@ -97,13 +97,14 @@ pub fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     Ok(programs)
 }
 
-/// The example in one line of cargo's messages.
-fn program(line: &[u8]) -> Option<(String, PathBuf)> {
+/// The example in one line of cargo's messages. Other packages may have examples of the same names.
+fn program(root: &Path, line: &[u8]) -> Option<(String, PathBuf)> {
     let message: serde_json::Value = serde_json::from_slice(line).ok()?;
     let target = message.get("target")?;
     let is_example = target.get("kind")?.as_array()?.iter().any(|kind| kind == "example");
+    let is_ours = Path::new(target.get("src_path")?.as_str()?).starts_with(root.join("examples"));
     let executable = message.get("executable")?.as_str()?;
-    is_example.then_some((target.get("name")?.as_str()?.to_owned(), executable.into()))
+    (is_example && is_ours).then_some((target.get("name")?.as_str()?.to_owned(), executable.into()))
 }
 
 /// Runs a program to its end, or to the deadline.
@@ -355,11 +356,15 @@ mod tests {
 
     #[test]
     fn cargos_messages_name_the_programs() {
-        let line =
-            br#"{"reason":"compiler-artifact","target":{"kind":["example"],"name":"x"},"executable":"/t/x"}"#;
-        assert_eq!(program(line), Some(("x".to_owned(), PathBuf::from("/t/x"))));
-        let lib = br#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"x"},"executable":null}"#;
-        assert_eq!(program(lib), None);
+        let line = |kind: &str, source: &str| {
+            format!(
+                r#"{{"target":{{"kind":["{kind}"],"name":"x","src_path":"{source}"}},"executable":"/t/x"}}"#
+            )
+        };
+        let read = |line: String| program(Path::new("/r"), line.as_bytes());
+        assert_eq!(read(line("example", "/r/examples/x.rs")), Some(("x".to_owned(), PathBuf::from("/t/x"))));
+        assert_eq!(read(line("example", "/r/crates/y/examples/x.rs")), None);
+        assert_eq!(read(line("bin", "/r/examples/x.rs")), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a chapter shows as the output of a program is what the program printed.
 //!
-//! A `text` block is one of four things: an include of a file in `examples/output`; part of a generated block; a cutting
-//! of such a file, marked `<!-- output of: cargo run --example NAME -->`; or no output at all, marked with what it is:
+//! A `text` block is one of five things: an include of a file in `examples/output`; part of a generated block; a cutting
+//! of such a file, marked `<!-- output of: cargo run --example NAME -->`; compared with the page by a test of its own,
+//! marked `<!-- checked by: tests/NAME.rs -->`; or no output at all, marked with what it is:
 //! `<!-- not output: the layout of a frame -->`. A `console` block holds commands, and what follows them is an include.
 
 use std::fs;
@@ -47,6 +48,9 @@ fn text(book: &Book, page: &Page, block: &Block) -> Option<String> {
     {
         return None;
     }
+    if let Some(test) = block.comment("checked by") {
+        return checked_by(book, page, test);
+    }
     let includes = block.includes();
     if let Some(command) = block.comment("output of") {
         return cutting(book, block, command);
@@ -61,6 +65,14 @@ fn text(book: &Book, page: &Page, block: &Block) -> Option<String> {
     // Source that is shown as text is not output, and the snippet check has looked at its path.
     let stray = block.code.lines().find(|line| !line.trim().is_empty() && !line.contains("{{#"))?;
     Some(format!("`{}` stands beside an include: nothing checks it; leave it out", stray.trim()))
+}
+
+/// A test that reads the page itself, such as the one that follows the quick start.
+fn checked_by(book: &Book, page: &Page, test: &str) -> Option<String> {
+    let source = fs::read_to_string(book.root.join(test)).unwrap_or_default();
+    (!test.starts_with("tests/") || !source.contains(&page.name)).then(|| {
+        format!("`{test}` is no test that reads {}: name the one that checks this output", page.name)
+    })
 }
 
 fn cutting(book: &Book, block: &Block, command: &str) -> Option<String> {
@@ -159,5 +171,14 @@ mod tests {
                 (A, 28, "not what the command above prints"),
             ],
         );
+    }
+
+    #[test]
+    fn a_test_that_checks_an_output_must_read_its_page() {
+        let text = "# A\n\n<!-- checked by: tests/a.rs -->\n```text\none\n```\n\n\
+                    <!-- checked by: tests/b.rs -->\n```text\none\n```\n";
+        let files =
+            [(A, text), ("tests/a.rs", "const PAGE: &str = \"book/src/a.md\";"), ("tests/b.rs", "fn b() {}")];
+        expect(check(&Fixture::new(&files).book), &[(A, 9, "tests/b.rs")]);
     }
 }

@@ -24,7 +24,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
     let mut used = BTreeSet::new();
     let mut found = Vec::new();
     for (word, places) in words(book) {
-        if dictionary.check(&word) {
+        if dictionary.check(&word) || dictionary.check(base_of(&word)) {
             continue;
         }
         if let Some(entry) = entry(&own, &word) {
@@ -46,12 +46,17 @@ pub fn check(book: &Book) -> Vec<Finding> {
 
 /// The entry of the list that allows this word: the word itself, or its lower case at the start of a sentence.
 fn entry<'a>(own: &BTreeSet<&'a str>, word: &str) -> Option<&'a str> {
-    let base = word.strip_suffix("'s").unwrap_or(word);
+    let base = base_of(word);
     let mut lower = base.to_owned();
     if let Some(first) = base.chars().next() {
         lower.replace_range(..first.len_utf8(), &first.to_lowercase().to_string());
     }
     [word, base, &lower].into_iter().find_map(|form| own.get(form).copied())
+}
+
+/// The word without the ending of the possessive.
+fn base_of(word: &str) -> &str {
+    word.strip_suffix("'s").unwrap_or(word)
 }
 
 fn list_findings(list: &str, used: &BTreeSet<&str>) -> Vec<Finding> {

@@ -11,7 +11,7 @@ use crate::Finding;
 const LONGEST_FILE: usize = 500;
 
 /// What the root package depends on for its own tests. Everything else there is for snippets and examples.
-const TOOLS: [&str; 2] = ["book-checks", "skeptic"];
+const TOOLS: [&str; 3] = ["book-checks", "skeptic", "tempfile"];
 
 pub fn check(root: &Path) -> Vec<Finding> {
     let mut found = Vec::new();

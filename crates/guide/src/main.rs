@@ -1,1 +1,57 @@
-fn main() {}
+//! The tool behind `cargo run` and `cargo guide`.
+//!
+//! A reader needs nothing but cargo: mdBook is linked in as a library, and so is the echo server that the examples
+//! talk to. Each subcommand has a module of its own name. What several of them share is in `book` (load and render
+//! the book), `workspace` (find it), `progress` (say what takes time) and `port` (find one that is free).
+#![forbid(unsafe_code)]
+
+mod book;
+mod checks;
+mod cli;
+mod echo;
+mod generate;
+mod port;
+mod progress;
+mod report;
+mod serve;
+mod shutdown;
+mod site;
+mod sources;
+mod test;
+mod watch;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    book::show_mdbook_messages();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    // The echo server needs no book, so it starts from anywhere.
+    if let Command::Echo(args) = command {
+        return echo::run(args);
+    }
+    let root = workspace::root(cli.root.as_deref())?;
+    match command {
+        Command::Serve(args) => serve::run(&root, &args),
+        Command::Build(args) => book::run(&root, &args),
+        Command::Test(args) => test::run(&root, &args),
+        Command::Generate(args) => generate::run(&root, &args),
+        Command::MdbookTest => checks::mdbook_test(&root),
+        Command::Echo(_) => unreachable!("handled above"),
+    }
+}

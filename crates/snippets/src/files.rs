@@ -46,7 +46,9 @@ fn walk(root: &Path, folder: &str, found: &mut Vec<Source>) -> io::Result<()> {
 pub fn module_name(source: &str) -> String {
     let name = source.strip_prefix("book/src/").unwrap_or(source);
     let name = name.strip_suffix(".md").unwrap_or(name);
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("page_{name}") } else { name }
 }
 
 /// Writes a generated file, and leaves one that is already right alone, so that cargo sees no change.

@@ -1,0 +1,155 @@
+//! The book: loading it, and rendering it to HTML.
+//!
+//! mdBook logs some faults (an include whose file is missing, for one) and goes on. Nobody wants to publish such a
+//! book, so whatever mdBook logs as an error counts, and a build that logged any has failed.
+//!
+//! A build goes to a folder of its own and takes the place of the last one when it has succeeded.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, bail};
+use mdbook_driver::MDBook;
+use mdbook_driver::config::Config;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{self, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::cli::BuildArgs;
+use crate::progress::Task;
+
+/// `cargo guide build`
+pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {
+    let config = config(root)?;
+    let dest = match &args.dest_dir {
+        Some(dir) => std::path::absolute(dir)?,
+        None => root.join(&config.build.build_dir),
+    };
+    refuse_foreign(&dest)?;
+    let task = Task::start("Building the book");
+    let fresh = beside(&dest)?;
+    render(root, &Rendering { dest: &fresh, live_reload: None, site_url: args.site_url.as_deref() })
+        .and_then(|_| replace(&dest, &fresh))
+        .inspect_err(|_| {
+            // Of no use to anybody, and the error that matters is on its way already.
+            let _ = fs::remove_dir_all(&fresh);
+        })?;
+    let took = task.finish();
+    println!("Built {} in {:.1} s", dest.join("index.html").display(), took.as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What differs between one rendering of the book and another.
+pub(crate) struct Rendering<'a> {
+    /// Emptied first.
+    pub(crate) dest: &'a Path,
+    /// The path of the websocket that tells a page to reload. Never set for a book that is published.
+    pub(crate) live_reload: Option<&'a str>,
+    pub(crate) site_url: Option<&'a str>,
+}
+
+/// What a rendering has made.
+pub(crate) struct Pages {
+    pub(crate) folder: PathBuf,
+    /// The file to show for a page that does not exist.
+    pub(crate) not_found: PathBuf,
+}
+
+pub(crate) fn render(root: &Path, rendering: &Rendering<'_>) -> Result<Pages> {
+    let mut config = config(root)?;
+    config.build.build_dir = rendering.dest.to_path_buf();
+    if let Some(path) = rendering.live_reload {
+        config.set("output.html.live-reload-endpoint", path)?;
+    }
+    if let Some(url) = rendering.site_url {
+        config.set("output.html.site-url", url)?;
+    }
+    let before = ERRORS.load(Ordering::Relaxed);
+    let book = load(root, config)?;
+    book.build().context("the book cannot be rendered")?;
+    match ERRORS.load(Ordering::Relaxed) - before {
+        0 => {}
+        1 => bail!("mdBook reported the error above; correct it and build again"),
+        many => bail!("mdBook reported the {many} errors above; correct them and build again"),
+    }
+    let folder = book.build_dir_for("html");
+    let not_found = folder.join(book.config.html_config().unwrap_or_default().get_404_output_file());
+    Ok(Pages { folder, not_found })
+}
+
+/// The configuration, with what the environment (`MDBOOK_*`) overrides.
+pub(crate) fn config(root: &Path) -> Result<Config> {
+    let path = root.join("book.toml");
+    let mut config = Config::from_disk(&path).with_context(|| format!("{} is not valid", path.display()))?;
+    config.update_from_env()?;
+    // A slip in SUMMARY.md should be an error, not an empty chapter.
+    config.build.create_missing = false;
+    Ok(config)
+}
+
+pub(crate) fn load(root: &Path, config: Config) -> Result<MDBook> {
+    let summary = root.join(&config.book.src).join("SUMMARY.md");
+    MDBook::load_with_config(root, config)
+        .with_context(|| format!("the book cannot be loaded; see {}", summary.display()))
+}
+
+/// A slip in `--dest-dir` must not delete somebody's work: only a book is replaced.
+fn refuse_foreign(dest: &Path) -> Result<()> {
+    let Ok(mut entries) = fs::read_dir(dest) else { return Ok(()) };
+    // mdBook writes this file into every book.
+    if entries.next().is_none() || dest.join(".nojekyll").is_file() {
+        return Ok(());
+    }
+    bail!("{} holds something that is not a built book; empty it, or choose another folder", dest.display())
+}
+
+/// A folder next to `dest`, empty, so that renaming it stays on one file system.
+fn beside(dest: &Path) -> Result<PathBuf> {
+    let name =
+        dest.file_name().context("the book needs a folder of its own; give it a name with --dest-dir")?;
+    let mut name = name.to_os_string();
+    name.push(format!("-{}.new", std::process::id()));
+    let path = dest.with_file_name(name);
+    fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+    Ok(path)
+}
+
+fn replace(dest: &Path, fresh: &Path) -> Result<()> {
+    let swap = || {
+        if !dest.exists() {
+            return fs::rename(fresh, dest);
+        }
+        let old = fresh.with_extension("old");
+        fs::rename(dest, &old)?;
+        fs::rename(fresh, dest)?;
+        fs::remove_dir_all(&old)
+    };
+    swap().with_context(|| format!("{} cannot be replaced; is it in use?", dest.display()))
+}
+
+/// How many errors mdBook has logged since the program started.
+static ERRORS: AtomicUsize = AtomicUsize::new(0);
+
+struct CountErrors;
+
+impl<S: Subscriber> Layer<S> for CountErrors {
+    fn on_event(&self, event: &Event<'_>, _: layer::Context<'_, S>) {
+        if *event.metadata().level() == Level::ERROR {
+            ERRORS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Prints mdBook's warnings and errors, and counts the errors.
+pub(crate) fn show_mdbook_messages() {
+    let lines = tracing_subscriber::fmt::layer()
+        .without_time()
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    tracing_subscriber::registry().with(LevelFilter::WARN).with(CountErrors).with(lines).init();
+}

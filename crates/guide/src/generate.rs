@@ -1,0 +1,56 @@
+//! `cargo guide generate`: rewrites what the book shows but nobody writes by hand.
+//!
+//! First the outputs of the examples, then the generated blocks of the chapters, which may be made from them.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use book_checks::{Book, Finding, Generators, examples, generated};
+
+use crate::cli::GenerateArgs;
+use crate::progress::Task;
+
+pub(crate) fn run(root: &Path, args: &GenerateArgs) -> Result<ExitCode> {
+    if args.check { check(root) } else { write(root) }
+}
+
+fn write(root: &Path) -> Result<ExitCode> {
+    let task = Task::start("Building and running the examples");
+    let mut changed = examples::write_expected(root)?;
+    drop(task);
+    let generators = Generators::all();
+    changed.extend(generated::rewrite(&load(root)?, &generators).context("a chapter cannot be written")?);
+    for file in &changed {
+        println!("Changed {file}");
+    }
+    if changed.is_empty() {
+        println!("Everything was up to date");
+    }
+    // What is still wrong is wrong with the marks, and only a person can tell what was meant.
+    Ok(report(&generated::check(&load(root)?, &generators)))
+}
+
+fn check(root: &Path) -> Result<ExitCode> {
+    let task = Task::start("Building and running the examples");
+    let runs = examples::run_all(root)?;
+    drop(task);
+    let mut found = examples::check(root, &runs);
+    found.extend(generated::check(&load(root)?, &Generators::all()));
+    found.sort();
+    if found.is_empty() {
+        println!("Everything is up to date");
+    }
+    Ok(report(&found))
+}
+
+fn load(root: &Path) -> Result<Book> {
+    Book::load(root).context("the chapters cannot be read")
+}
+
+fn report(found: &[Finding]) -> ExitCode {
+    for finding in found {
+        println!("{finding}");
+    }
+    if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

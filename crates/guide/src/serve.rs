@@ -1,0 +1,135 @@
+//! `cargo run`: the book in a browser, rebuilt as its files change, with the echo server beside it.
+//!
+//! Two folders take turns, so a page is always read from a whole build: the next build goes where the last one but
+//! one was. A build that fails is reported, and the last good one stays.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use poolhouse_echo::EchoServer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::book::{self, Rendering};
+use crate::cli::ServeArgs;
+use crate::progress::Task;
+use crate::site::{self, Edition};
+use crate::sources::Sources;
+use crate::watch::Watcher;
+use crate::{echo, port, shutdown};
+
+pub(crate) fn run(root: &Path, args: &ServeArgs) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(serve(root, args));
+    // A build under way is of no use any more.
+    runtime.shutdown_background();
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(root: &Path, args: &ServeArgs) -> Result<()> {
+    let stop = shutdown::requested()?;
+    tokio::pin!(stop);
+    let listener = TcpListener::from_std(port::listen(args.port)?)?;
+    let got = listener.local_addr()?.port();
+    let press = Press::new(root, got);
+
+    // Watched before it is read, so that no change falls between.
+    let mut watcher = Watcher::new()?;
+    let mut sources = Sources::of(root)?;
+    watcher.follow(&sources);
+    let mut built = sources.fingerprint();
+
+    let task = Task::start("Building the book");
+    let first = tokio::select! {
+        first = press.print(1) => first?,
+        () = &mut stop => return Ok(()),
+    };
+    drop(task);
+    let (publish, editions) = watch::channel(first);
+    let echo = if args.no_echo { None } else { Some(echo::beside(args.echo_port).await?) };
+    announce(args, got, echo.as_ref());
+
+    let server = axum::serve(listener, site::router(editions)).into_future();
+    let rebuild = async {
+        loop {
+            watcher.woken().await;
+            // With a book.toml that does not parse, the last sources tell when it is repaired.
+            sources = Sources::of(root).unwrap_or(sources);
+            watcher.follow(&sources);
+            let fingerprint = sources.fingerprint();
+            if fingerprint == built {
+                continue;
+            }
+            built = fingerprint;
+            let started = Instant::now();
+            let number = publish.borrow().number + 1;
+            match press.print(number).await {
+                Ok(edition) => {
+                    println!("Rebuilt in {:.1} s", started.elapsed().as_secs_f64());
+                    publish.send_replace(edition);
+                }
+                Err(error) => eprintln!("error: {error:#}\nThe last good build is still being served."),
+            }
+        }
+    };
+    let outcome = tokio::select! {
+        served = server => served.context("the web server stopped"),
+        () = rebuild => Ok(()),
+        () = &mut stop => Ok(()),
+    };
+    if let Some(echo) = echo {
+        // It closes every connection; a client that clings to one must not keep us.
+        let _ = tokio::time::timeout(Duration::from_secs(2), echo.stop()).await;
+        println!("Echo server: {}", echo.counts());
+    }
+    press.clear();
+    outcome
+}
+
+fn announce(args: &ServeArgs, port: u16, echo: Option<&EchoServer>) {
+    let book = format!("http://127.0.0.1:{port}");
+    println!("Book         {book}{}", port::note(args.port, port));
+    if let Some(echo) = echo {
+        println!("Echo server  {}{}", echo.addr(), port::note(args.echo_port, echo.port()));
+    }
+    println!("Pages reload when a file of the book changes. Ctrl-C stops.");
+    if args.open
+        && let Err(error) = open::that_detached(&book)
+    {
+        eprintln!("warning: no browser could be started ({error}); open {book} yourself");
+    }
+}
+
+/// Prints editions of the book into two folders in turn.
+struct Press {
+    root: PathBuf,
+    folder: PathBuf,
+}
+
+impl Press {
+    /// No two of these tools have the same port, so none prints into another's folder.
+    fn new(root: &Path, port: u16) -> Press {
+        Press { root: root.to_path_buf(), folder: root.join(format!("target/book-serve/{port}")) }
+    }
+
+    async fn print(&self, number: u64) -> Result<Edition> {
+        let root = self.root.clone();
+        let dest = self.folder.join(if number.is_multiple_of(2) { "even" } else { "odd" });
+        tokio::task::spawn_blocking(move || {
+            let live_reload = site::reload_path(number);
+            let rendering = Rendering { dest: &dest, live_reload: Some(&live_reload), site_url: Some("/") };
+            let pages = book::render(&root, &rendering)?;
+            Ok(Edition { number, folder: pages.folder, not_found: pages.not_found })
+        })
+        .await
+        .context("mdBook panicked on this book")?
+    }
+
+    fn clear(&self) {
+        // What is left of a build that was cut short goes at the next start.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
