@@ -75,18 +75,19 @@ impl<M: Manager> Future for Acquire<'_, M> {
                 *this.started = Some(now());
                 return Poll::Ready(Ok(connection));
             }
-            shared.ensure_driver();
             let begin = now();
             *this.started = Some(begin);
-            let limit = shared.config.connection_timeout;
-            if limit != Duration::MAX {
-                this.deadline.set(Some(tokio::time::sleep(limit)));
-            }
             let joined = shared.apply(|core, fx| core.take_or_join(begin, this.at, cx.waker().clone(), fx));
             match joined {
                 Ok(Joined::Taken(entry)) => return Poll::Ready(Ok(PooledConnection::new(shared, entry))),
                 Ok(Joined::Waiting(ticket)) => *this.ticket = Some(ticket),
                 Err(refusal) => return Poll::Ready(Err(failed(shared, shared.refused(refusal)))),
+            }
+            // After the place in the queue, so that a closed pool answers outside of a runtime too.
+            shared.ensure_driver();
+            let limit = shared.config.connection_timeout;
+            if limit != Duration::MAX {
+                this.deadline.set(Some(tokio::time::sleep(limit)));
             }
             if let Some(deadline) = this.deadline.as_pin_mut()
                 && deadline.poll(cx).is_ready()

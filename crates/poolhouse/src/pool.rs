@@ -88,7 +88,8 @@ impl<M: Manager> Pool<M> {
     /// # Errors
     ///
     /// [`Connect`](AcquireError::Connect) on the first connect that fails, [`Closed`](AcquireError::Closed), and
-    /// [`Timeout`](AcquireError::Timeout) after `connection_timeout` (only when other acquires hold the room).
+    /// [`Timeout`](AcquireError::Timeout) after `connection_timeout` , for example when
+    /// `connect_timeout` is longer.
     ///
     /// # Panics
     ///
@@ -110,40 +111,40 @@ impl<M: Manager> Pool<M> {
     /// # Ok(())
     /// # }
     /// ```
-    #[track_caller]
-    pub fn warm_up(&self) -> impl Future<Output = Result<(), AcquireError<M::Error>>> + Send {
-        let at = Location::caller();
-        async move {
-            let shared = self.shared();
-            shared.ensure_driver();
-            let failures = shared.core().stats().failed_connects;
-            shared.drive.notify_waiters();
-            let opened = async {
-                loop {
-                    let progress = shared.progress.notified();
-                    tokio::pin!(progress);
-                    progress.as_mut().enable();
-                    {
-                        let core = shared.core();
-                        if core.is_closed() {
-                            return Err(crate::core::Refusal::Closed);
-                        }
-                        if core.minimum_missing() == 0 {
-                            return Ok(());
-                        }
-                        if core.stats().failed_connects > failures
-                            && let Some(failure) = core.last_failure()
-                        {
-                            return Err(failure);
-                        }
+    pub async fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
+        let shared = self.shared();
+        shared.ensure_driver();
+        let failures = shared.core().stats().failed_connects;
+        shared.drive.notify_waiters();
+        let opened = async {
+            loop {
+                let progress = shared.progress.notified();
+                tokio::pin!(progress);
+                progress.as_mut().enable();
+                {
+                    let core = shared.core();
+                    if core.is_closed() {
+                        return Err(crate::core::Refusal::Closed);
                     }
-                    progress.await;
+                    if core.minimum_missing() == 0 {
+                        return Ok(());
+                    }
+                    if core.stats().failed_connects > failures
+                        && let Some(failure) = core.last_failure()
+                    {
+                        return Err(failure);
+                    }
                 }
-            };
-            match timeout(shared.config.connection_timeout, opened).await {
-                Ok(opened) => opened.map_err(|refusal| shared.refused(refusal)),
-                // An acquire says better than we could what is in the way.
-                Err(_) => Acquire::new(shared, at).await.map(drop),
+                progress.await;
+            }
+        };
+        match timeout(shared.config.connection_timeout, opened).await {
+            Ok(opened) => opened.map_err(|refusal| shared.refused(refusal)),
+            Err(_) => {
+                let limit = shared.config.connection_timeout;
+                let mut timeout = shared.core().diagnose(limit, now());
+                timeout.target = shared.manager.target().into_owned();
+                Err(AcquireError::Timeout(timeout.into()))
             }
         }
     }

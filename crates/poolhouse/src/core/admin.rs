@@ -1,6 +1,6 @@
 //! Resizing, closing and looking: what the pool's owner asks of the core.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::types::longest;
 use super::{Core, Effects, Refusal, RetireReason, Ticket};
@@ -82,8 +82,14 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
-    pub(super) fn diagnose(&mut self, ticket: Ticket, now: Instant) -> Box<AcquireTimeout<E>> {
+    pub(super) fn diagnose_waiter(&mut self, ticket: Ticket, now: Instant) -> Box<AcquireTimeout<E>> {
         let waited = now.saturating_duration_since(self.waiters.get(ticket).since);
+        let position = self.waiters.position(ticket);
+        AcquireTimeout { position, waiting: self.waiters.len(), ..self.diagnose(waited, now) }.into()
+    }
+
+    /// What somebody who waits at the end of the queue would be told.
+    pub(crate) fn diagnose(&self, waited: Duration, now: Instant) -> AcquireTimeout<E> {
         let phase = if self.connecting > 0 || (self.backoff.failing() && self.room() > 0) {
             Phase::Connecting
         } else if self.checking > 0 && self.holds.len() < self.open() {
@@ -91,12 +97,12 @@ impl<C, E, W> Core<C, E, W> {
         } else {
             Phase::Queueing
         };
-        Box::new(AcquireTimeout {
+        AcquireTimeout {
             target: String::new(),
             phase,
             waited,
-            position: self.waiters.position(ticket),
-            waiting: self.waiters.len(),
+            position: self.waiters.len() + 1,
+            waiting: self.waiters.len() + 1,
             active: self.holds.len(),
             idle: self.open() - self.holds.len(),
             connecting: self.connecting,
@@ -108,6 +114,6 @@ impl<C, E, W> Core<C, E, W> {
                 .as_ref()
                 .map(|last| now.saturating_duration_since(last.at)),
             longest_holder: longest(&self.holds).map(|hold| Holder::new(hold.at, hold.since, now)),
-        })
+        }
     }
 }

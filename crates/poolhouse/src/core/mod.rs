@@ -158,7 +158,7 @@ impl<C, E, W> Core<C, E, W> {
         if !matches!(self.waiters.get(ticket).reply, Reply::None(_)) {
             return self.collect(ticket).expect("a reply is there").map_err(Expired::Refused);
         }
-        let diagnosis = self.diagnose(ticket, now);
+        let diagnosis = self.diagnose_waiter(ticket, now);
         self.waiters.leave(ticket);
         self.counts.failed += 1;
         self.counts.timed_out += 1;

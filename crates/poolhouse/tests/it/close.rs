@@ -160,3 +160,16 @@ async fn dropping_the_last_handle_abandons_a_connect() {
     settle().await;
     assert_eq!(mock.open(), 0);
 }
+
+/// close.complete: a closed pool answers a thread that has no runtime.
+#[test]
+fn a_closed_pool_refuses_outside_of_a_runtime() {
+    let pool = pool(&Mock::ok(), config(1));
+    let mut close = std::pin::pin!(pool.close());
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(close.as_mut().poll(&mut cx).is_ready(), "nothing is open");
+    let mut acquire = std::pin::pin!(pool.acquire());
+    let std::task::Poll::Ready(Err(error)) = acquire.as_mut().poll(&mut cx) else { panic!("no answer") };
+    assert!(error.is_closed(), "{error}");
+    assert_eq!(pool.stats().failed_acquisitions, 1);
+}

@@ -191,3 +191,15 @@ async fn acquire_async_calls_back_with_either() {
     assert_eq!((receive.recv().await, receive.recv().await), (Some(true), Some(true)));
     assert_eq!(pool.stats().active_connections, 1, "the callback's connection came back");
 }
+
+/// acquire.deadline: `warm_up` keeps to it too, and says what it waited for.
+#[tokio::test(start_paused = true)]
+async fn warming_up_ends_at_the_deadline() {
+    let mock = Mock::new(Step::Never);
+    let patient = std::time::Duration::MAX;
+    let pool = pool(&mock, PoolConfig { min_connections: 1, connect_timeout: patient, ..config(1) });
+    let begin = Instant::now();
+    let Err(AcquireError::Timeout(timeout)) = pool.warm_up().await else { panic!("no timeout") };
+    assert!(begin.elapsed() <= secs(30) + ms(2), "ended after {:?}", begin.elapsed());
+    assert_eq!((timeout.phase, timeout.connecting), (Phase::Connecting, 1));
+}
