@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
-use book_checks::{defaults, generated, links, outputs, paths, snippets, spelling, style, summary, tidy};
+use book_checks::{
+    defaults, generated, guarantees, links, outputs, paths, snippets, spelling, style, summary, tidy,
+};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -60,6 +62,11 @@ fn defaults_in_prose_are_those_of_the_code() {
 #[test]
 fn the_summary_lists_every_chapter() {
     assert_none(summary::check(&BOOK));
+}
+
+#[test]
+fn guarantees_have_tests() {
+    assert_none(guarantees::check(&BOOK));
 }
 
 #[test]

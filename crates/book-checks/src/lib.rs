@@ -12,6 +12,7 @@ pub mod defaults;
 pub mod examples;
 pub mod generated;
 pub mod generators;
+pub mod guarantees;
 pub mod links;
 pub mod masks;
 pub mod outputs;
