@@ -15,7 +15,8 @@ use std::{env, fs, io};
 use anyhow::{Context, Result, bail};
 use similar::TextDiff;
 
-use crate::{Finding, masks};
+use crate::book::resolve;
+use crate::{Book, Finding, masks};
 
 /// Where the expected outputs are.
 pub const OUTPUTS: &str = "examples/output";
@@ -207,7 +208,18 @@ pub fn check(root: &Path, runs: &[(Example, Run)]) -> Vec<Finding> {
             }
             (None, Ok(expected)) => match drift(&file, &expected, &run.stdout) {
                 None => continue,
-                Some(drift) => drift,
+                Some(drift) => {
+                    let places = shown(root, &file);
+                    if places.is_empty() {
+                        found.push(Finding::new(&example.source, 1, &drift));
+                    }
+                    found.extend(
+                        places
+                            .into_iter()
+                            .map(|(page, line)| Finding::new(page, line, format!("{file}: {drift}"))),
+                    );
+                    continue;
+                }
             },
         };
         found.push(Finding::new(&example.source, 1, message));
@@ -220,6 +232,21 @@ pub fn check(root: &Path, runs: &[(Example, Run)]) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// Where the book shows an output: the chapter and the line.
+fn shown(root: &Path, file: &str) -> Vec<(String, usize)> {
+    let pages = Book::load(root).map(|book| book.pages).unwrap_or_default();
+    let mut places = Vec::new();
+    for page in &pages {
+        for (index, line) in page.text.lines().enumerate() {
+            let includes = snippets::includes(line);
+            if includes.iter().any(|include| resolve(page.folder(), &include.path).as_deref() == Some(file)) {
+                places.push((page.name.clone(), index + 1));
+            }
+        }
+    }
+    places
 }
 
 /// Why a run counts as failed.
@@ -289,7 +316,8 @@ pub fn write_expected(root: &Path) -> Result<Vec<String>> {
     Ok(changed)
 }
 
-#[cfg(test)]
+// The programs that these tests run are scripts of the shell.
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::fixture::{Fixture, expect};
@@ -336,17 +364,21 @@ mod tests {
             ("examples/output/same.txt", "took <duration>\n"),
             ("examples/output/other.txt", "one\ntwo\n"),
             ("examples/output/gone.txt", "x\n"),
+            ("examples/output/shown.txt", "old\n"),
+            ("book/src/a.md", "# A\n\n```text\n{{#include ../../examples/output/shown.txt}}\n```\n"),
         ]);
         let printed = |text: &str| sh(&format!("printf '{text}'"), DEADLINE);
         let runs = [
             (example("same"), printed("took 3ms\\n")),
             (example("other"), printed("one\\n2\\n")),
             (example("new"), printed("x\\n")),
+            (example("shown"), printed("new\\n")),
         ];
         let found = check(&fixture.book.root, &runs);
         expect(
             found,
             &[
+                ("book/src/a.md", 4, "-old\n+new\n"),
                 ("examples/new.rs", 1, "does not exist: run `cargo guide generate`"),
                 ("examples/other.rs", 1, "-two\n+2\n"),
                 ("examples/output/gone.txt", 1, "no example of this name"),
