@@ -3,28 +3,36 @@
 //! Skeptic names its tests after the file's stem alone, so the copies carry their whole path in it. Their lines are the
 //! chapter's lines: `tutorial_tour_line_7` is line 7 of `book/src/tutorial/tour.md`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=tests/build.rs");
     println!("cargo:rerun-if-changed=book/src");
     println!("cargo:rerun-if-changed=README.md");
 
     let (mut copies, mut names) = (Vec::new(), Vec::new());
-    for source in snippets::sources(root).expect("book/src can be read") {
+    for source in snippets::sources(&root).expect("book/src can be read") {
         let text = fs::read_to_string(&source.path).expect(&source.name);
         let copy = snippets::for_programs(&text).unwrap_or(text);
         let path = out.join(format!("{}.md", snippets::module_name(&source.name)));
         snippets::write_if_changed(&path, &copy).expect("OUT_DIR can be written");
+        // Skeptic makes cargo watch the copies. As old as their chapters, they do not ask for a second build.
+        let age = fs::metadata(&source.path).and_then(|chapter| chapter.modified()).expect(&source.name);
+        fs::File::options()
+            .append(true)
+            .open(&path)
+            .and_then(|copy| copy.set_modified(age))
+            .expect("the copy");
         copies.push(path);
         names.push(source.name);
     }
     skeptic::generate_doc_tests(&copies);
     let generated = fs::read_to_string(out.join("skeptic-tests.rs")).expect("skeptic wrote its tests");
-    snippets::write_if_changed(&out.join("programs.rs"), &placed(&generated, &names)).expect("OUT_DIR");
+    let programs = format!("const GENERATED_IN: &str = {root:?};\n{}", placed(&generated, &names));
+    snippets::write_if_changed(&out.join("programs.rs"), &programs).expect("OUT_DIR can be written");
 }
 
 /// Skeptic's tests, each of which says where in the book it stands when it fails.

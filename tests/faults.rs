@@ -4,7 +4,8 @@
 //! succeed or fail. It may not hang, panic, or fail without a word.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -41,12 +42,12 @@ fn faults() -> Vec<(&'static str, Option<Faults>)> {
 
 /// All runs, by the name of the fault. All faults run together, so that their waits overlap.
 static RUNS: LazyLock<BTreeMap<&str, Vec<(Example, Run)>>> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let examples = examples::list(root).expect("examples/ can be read");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("run by cargo test"));
+    let examples = examples::list(&root).expect("examples/ can be read");
     if examples.is_empty() {
         return BTreeMap::new();
     }
-    let programs = examples::build(root).unwrap_or_else(|error| panic!("{error:#}"));
+    let programs = examples::build(&root).unwrap_or_else(|error| panic!("{error:#}"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let faults = faults();
     let mut jobs: Vec<(&str, &Option<Faults>, &Example)> = Vec::new();
@@ -61,7 +62,7 @@ static RUNS: LazyLock<BTreeMap<&str, Vec<(Example, Run)>>> = LazyLock::new(|| {
             runtime.block_on(server.stop());
         }
         let address = [server.addr().to_string()];
-        examples::run(root, &programs[&example.name], &address, DEADLINE).expect("the example starts")
+        examples::run(&root, &programs[&example.name], &address, DEADLINE).expect("the example starts")
     });
     let mut by_fault = BTreeMap::<&str, Vec<(Example, Run)>>::new();
     for ((fault, _, example), run) in jobs.into_iter().zip(runs) {

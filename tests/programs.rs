@@ -5,6 +5,16 @@
 
 include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
+/// A target folder shared by two clones can hold the programs of the other one.
+#[test]
+fn programs_are_of_this_checkout() {
+    let here = std::env::var("CARGO_MANIFEST_DIR").expect("run by cargo test");
+    assert_eq!(
+        GENERATED_IN, here,
+        "the programs are of another checkout: run `touch tests/build.rs` and try again"
+    );
+}
+
 /// Where a program stands. Skeptic's own message ends in a long command line, so this one comes last.
 #[allow(dead_code)] // As long as the book has no program.
 struct Place(&'static str);
