@@ -1,6 +1,7 @@
 //! A small book in a temporary folder, and the program running on it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -38,16 +39,19 @@ impl SmallBook {
         self.0.path()
     }
 
+    /// Writes a file as many editors do: a new file, renamed onto the old one.
     pub(crate) fn write(&self, file: &str, text: &str) {
-        let path = self.root().join(file);
+        let (draft, path) = (self.root().join(".draft"), self.root().join(file));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::write(&draft, text).unwrap();
+        fs::rename(draft, path).unwrap();
     }
 
-    /// Replaces a file as many editors do: a new file, renamed onto the old one.
-    pub(crate) fn replace(&self, file: &str, text: &str) {
-        self.write(".draft", text);
-        fs::rename(self.root().join(".draft"), self.root().join(file)).unwrap();
+    /// Writes over the start of a file as other editors do: in place. Without the moment in which it is empty, which
+    /// would be an edit of its own on a busy machine.
+    pub(crate) fn overwrite(&self, file: &str, start: &str) {
+        let mut file = File::options().write(true).open(self.root().join(file)).unwrap();
+        file.write_all(start.as_bytes()).unwrap();
     }
 
     pub(crate) fn read(&self, file: &str) -> String {

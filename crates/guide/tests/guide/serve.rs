@@ -53,12 +53,10 @@ fn every_kind_of_edit_reloads_the_page() {
     let mut running = serve(&book);
     let addr = running.book();
     let edits: [(&str, &dyn Fn()); 4] = [
-        ("second words", &|| {
-            book.write("book/src/one.md", "second words\n\n{{#include ../../examples/one.txt}}\n");
-        }),
-        ("second output", &|| book.write("examples/one.txt", "second output\n")),
-        ("third output", &|| book.replace("examples/one.txt", "third output\n")),
-        ("Renamed", &|| book.replace("book.toml", &book.read("book.toml").replace("Small", "Renamed"))),
+        ("other words", &|| book.overwrite("book/src/one.md", "# One\n\nother words")),
+        ("later output", &|| book.overwrite("examples/one.txt", "later output\n")),
+        ("third output", &|| book.write("examples/one.txt", "third output\n")),
+        ("Renamed", &|| book.write("book.toml", &book.read("book.toml").replace("Small", "Renamed"))),
     ];
     for (expected, edit) in edits {
         let before = get(addr, "/").body;
@@ -131,10 +129,8 @@ fn a_book_that_cannot_be_built_is_not_served() {
 #[test]
 fn a_taken_port_leads_to_the_next_and_both_are_named() {
     let book = SmallBook::new();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let _holder = TcpListener::bind(("127.0.0.1", taken)).unwrap();
-    let taken_too = TcpListener::bind("127.0.0.1:0").unwrap();
-    let echo = taken_too.local_addr().unwrap().port();
+    let holders = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [taken, echo] = holders.each_ref().map(|holder| holder.local_addr().unwrap().port());
     let arguments = ["serve", "--port", &taken.to_string(), "--echo-port", &echo.to_string()];
     let mut running = Running::start(book.command(&arguments));
     let line = running.line("http://");
@@ -170,7 +166,6 @@ fn a_signal_ends_it_with_success_and_nothing_is_left() {
         let _reload = Reload::of(addr, &get(addr, "/").body);
         running.signal(signal);
         assert_eq!(running.end().code(), Some(0), "{signal}");
-        assert!(TcpStream::connect(addr).is_err(), "{signal}: the port is free again");
         let left = std::fs::read_dir(book.root().join("target/book-serve")).unwrap().count();
         assert_eq!(left, 0, "{signal}");
     }
