@@ -17,7 +17,7 @@ const MDBOOK_FAILURE: &str = "ERROR rustdoc returned an error";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Check {
-    /// Every Rust snippet compiles and runs (rustdoc)
+    /// Every Rust snippet of the book and of the crates' documentation compiles and runs (rustdoc)
     Snippets,
     /// Every complete program runs as a plain main.rs (skeptic)
     Programs,
@@ -67,7 +67,7 @@ impl Check {
         // The whole workspace is selected, as by a plain `cargo test --workspace`: with fewer packages cargo would
         // unify other features and build most dependencies a second time.
         let arguments: &[&str] = match self {
-            Check::Snippets => &["test", "--package", "chapters", "--doc"],
+            Check::Snippets => &["test", "--workspace", "--doc"],
             Check::Programs => &["test", "--workspace", "--test", "programs"],
             Check::Examples => &["test", "--workspace", "--test", "examples"],
             Check::Faults => &["test", "--workspace", "--test", "faults"],

@@ -68,8 +68,9 @@ async fn serve(root: &Path, args: &ServeArgs) -> Result<()> {
             let number = publish.borrow().number + 1;
             match press.print(number).await {
                 Ok(edition) => {
-                    println!("Rebuilt in {:.1} s", started.elapsed().as_secs_f64());
+                    // First, so that whoever reads the line finds the pages.
                     publish.send_replace(edition);
+                    println!("Rebuilt in {:.1} s", started.elapsed().as_secs_f64());
                 }
                 Err(error) => eprintln!("error: {error:#}\nThe last good build is still being served."),
             }

@@ -1,0 +1,189 @@
+//! The other subcommands, and the help of all.
+
+use crate::fixture::{Running, SmallBook, guide, stderr, stdout};
+
+#[test]
+fn every_subcommand_has_short_help_with_examples() {
+    let outer = stdout(&guide(&["--help"]).output().unwrap());
+    for subcommand in ["serve", "build", "test", "generate", "echo"] {
+        assert!(outer.lines().any(|line| line.trim_start().starts_with(subcommand)), "{subcommand}: {outer}");
+        let output = guide(&[subcommand, "--help"]).output().unwrap();
+        let help = stdout(&output);
+        assert!(output.status.success() && help.contains("Usage: cargo guide"), "{help}");
+        assert!(help.contains("Examples:") && help.contains(&format!("cargo guide {subcommand}")), "{help}");
+        assert!(help.lines().count() < 70, "{subcommand}: {help}");
+    }
+    assert!(!outer.contains("mdbook-test"), "what is internal is not offered: {outer}");
+}
+
+#[test]
+fn a_build_has_no_reload_script_and_works_from_any_folder() {
+    let book = SmallBook::new();
+    let output = book.command(&["build"]).current_dir(book.root().join("book/src")).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = book.read("target/book/index.html");
+    assert!(page.contains("first words") && !page.contains("__reload") && !page.contains("WebSocket"));
+    assert!(stdout(&output).contains("index.html"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_failed_build_leaves_the_last_good_one_and_nothing_else() {
+    let book = SmallBook::new();
+    assert!(book.run(&["build"]).status.success());
+    book.write("book/src/one.md", "{{#include nowhere.txt}}\n");
+    let output = book.run(&["build"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("nowhere.txt"), "{}", stderr(&output));
+    assert!(book.read("target/book/index.html").contains("first words"));
+    let left: Vec<_> =
+        std::fs::read_dir(book.root().join("target")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["book"]);
+
+    book.write("book/src/one.md", "second words\n");
+    assert!(book.run(&["build"]).status.success());
+    assert!(book.read("target/book/index.html").contains("second words"));
+}
+
+#[test]
+fn only_a_book_is_replaced() {
+    let book = SmallBook::new();
+    book.write("work/notes.txt", "precious\n");
+    let output = book.run(&["build", "--dest-dir", "work"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("not a built book"), "{}", stderr(&output));
+    assert_eq!(book.read("work/notes.txt"), "precious\n");
+    let output = book.run(&["build", "--dest-dir", "public", "--site-url", "/small/"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(book.read("public/404.html").contains(r#"<base href="/small/">"#));
+}
+
+#[test]
+fn the_preprocessor_of_the_tests_is_not_run_for_html() {
+    let book = SmallBook::new();
+    let config = book.read("book.toml");
+    book.write(
+        "book.toml",
+        &format!("{config}[preprocessor.externs]\ncommand = \"./none-such\"\nrenderers = [\"test\"]\n"),
+    );
+    let output = book.run(&["build"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn outside_a_book_the_error_says_where_to_go() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = guide(&["build"]).current_dir(elsewhere.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("book.toml") && stderr(&output).contains("--root"),
+        "{}",
+        stderr(&output)
+    );
+
+    let book = SmallBook::new();
+    let root = book.root().to_str().unwrap();
+    let output = guide(&["build", "--root", root]).current_dir(elsewhere.path()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// A stand-in for cargo that passes everything but the faults.
+#[cfg(unix)]
+fn stand_in(book: &SmallBook) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+
+    let script = "#!/bin/sh
+case \"$*\" in
+  *faults*) echo 'test cured ... FAILED'; echo 'why it failed'; echo 'test fine ... ok'
+            echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out'; exit 101;;
+  *programs*) echo 'error[E0425]: it does not compile' >&2; exit 101;;
+  *) echo 'test result: ok. 4 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out';;
+esac
+";
+    book.write("cargo.sh", script);
+    let path = book.root().join("cargo.sh");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[test]
+fn test_prints_the_failures_and_then_one_table() {
+    let book = SmallBook::new();
+    let output = book.command(&["test"]).env("CARGO", stand_in(&book)).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let text = stdout(&output);
+    let table = text.find("check ").expect("a table");
+    for reason in ["why it failed", "error[E0425]"] {
+        assert!(text.find(reason).is_some_and(|at| at < table), "{reason} above the table: {text}");
+    }
+    assert!(!text.contains("test fine ... ok"), "{text}");
+    let cells: Vec<Vec<&str>> = text[table..].lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(cells[1][..4], ["snippets", "4", "0", "1"]);
+    assert_eq!(cells[2][..4], ["programs", "-", "-", "-"]);
+    assert_eq!(cells[4][..4], ["faults", "1", "1", "0"]);
+    assert_eq!(cells.last().unwrap()[..4], ["total", "13", "1", "3"]);
+
+    let output = book.command(&["test", "snippets", "book"]).env("CARGO", stand_in(&book)).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert_eq!(stdout(&output).lines().count(), 4, "{}", stdout(&output));
+}
+
+#[test]
+fn mdbooks_own_test_is_run_when_it_is_configured() {
+    let book = SmallBook::new();
+    let config = book.read("book.toml");
+    book.write(
+        "book.toml",
+        &format!("{config}[preprocessor.externs]\ncommand = \"false\"\nrenderers = [\"test\"]\n"),
+    );
+    let output = book.run(&["test", "mdbook"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("externs"), "{}", stdout(&output));
+
+    // Configured, but told to leave the chapters alone: the chapters themselves are judged.
+    book.write(
+        "book.toml",
+        &format!("{config}[preprocessor.externs]\ncommand = \"false\"\nrenderers = []\n"),
+    );
+    book.write("book/src/SUMMARY.md", "- [One](one.md)\n- [Two](two.md)\n");
+    book.write("book/src/two.md", "```rust\nassert_eq!(1, 2);\n```\n");
+    let output = book.run(&["test", "mdbook"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    assert!(text.contains("assert"), "{text}");
+    let row: Vec<&str> =
+        text.lines().find(|line| line.starts_with("mdbook ")).unwrap().split_whitespace().collect();
+    assert_eq!(row[..4], ["mdbook", "1", "1", "0"], "{text}");
+}
+
+#[test]
+fn generate_lists_what_is_out_of_date_and_cannot_be_written() {
+    let book = SmallBook::new();
+    let output = book.run(&["generate", "--check"]);
+    assert!(output.status.success(), "{}", stdout(&output));
+    assert!(stdout(&output).contains("up to date"), "{}", stdout(&output));
+
+    book.write("book/src/one.md", "<!-- generated: none-such -->\n<!-- end generated -->\n");
+    for arguments in [&["generate", "--check"][..], &["generate"]] {
+        let output = book.run(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stdout(&output).contains("book/src/one.md:1"), "{}", stdout(&output));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn echo_runs_alone_with_its_faults() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut command = guide(&["echo", "--listen", "127.0.0.1:0", "--latency", "20ms"]);
+    command.current_dir(elsewhere.path());
+    let mut running = Running::start(command);
+    running.line("listening on 127.0.0.1:");
+    running.line("latency");
+    running.signal("INT");
+    assert_eq!(running.end().code(), Some(0));
+
+    let output = guide(&["echo", "--listen", "256.0.0.1:0"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--listen"), "{}", stderr(&output));
+}

@@ -1,0 +1,172 @@
+//! `serve`: pages, reloads, ports, and the end.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use crate::fixture::{Running, SmallBook, stderr};
+use crate::http::{Reload, get, path};
+
+fn serve(book: &SmallBook) -> Running {
+    Running::start(book.command(&["--port", "0", "--echo-port", "0"]))
+}
+
+#[test]
+fn pages_are_served_and_missing_ones_get_the_books_own_page() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    assert!(addr.ip().is_loopback(), "{addr}");
+
+    let page = get(addr, "/");
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("first words") && page.body.contains("first output"));
+    assert!(page.head.contains("content-type: text/html") && page.head.contains("cache-control: no-store"));
+
+    let missing = get(addr, "/deep/er/nothing.html");
+    assert_eq!(missing.status, 404);
+    assert!(missing.body.contains("Document not found"), "{}", missing.body);
+    assert!(missing.body.contains(r#"<base href="/">"#), "its links must work at any depth");
+}
+
+#[test]
+fn nothing_outside_the_book_is_served() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    for path in [
+        "/../../../../secret.txt",
+        "/%2e%2e/%2e%2e/%2e%2e/%2e%2e/secret.txt",
+        "/..%2f..%2f..%2f..%2fsecret.txt",
+        "/css/../../../../../secret.txt",
+        "//etc/hostname",
+        "/..%5c..%5c..%5csecret.txt",
+    ] {
+        let reply = get(addr, path);
+        assert!([400, 404].contains(&reply.status), "{path}: {}", reply.status);
+        assert!(!reply.body.contains("not for readers"), "{path}");
+    }
+}
+
+#[test]
+fn every_kind_of_edit_reloads_the_page() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    let edits: [(&str, &dyn Fn()); 4] = [
+        ("other words", &|| book.overwrite("book/src/one.md", "# One\n\nother words")),
+        ("later output", &|| book.overwrite("examples/one.txt", "later output\n")),
+        ("third output", &|| book.write("examples/one.txt", "third output\n")),
+        ("Renamed", &|| book.write("book.toml", &book.read("book.toml").replace("Small", "Renamed"))),
+    ];
+    for (expected, edit) in edits {
+        let before = get(addr, "/").body;
+        assert!(!before.contains(expected), "{expected}");
+        let mut reload = Reload::of(addr, &before);
+        edit();
+        assert_eq!(reload.message(), "reload", "{expected}");
+        assert!(get(addr, "/").body.contains(expected), "{expected}");
+    }
+}
+
+#[test]
+fn a_page_that_is_out_of_date_already_reloads_at_once() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    let old = get(addr, "/").body;
+    book.write("book/src/one.md", "second words\n");
+    running.line("Rebuilt");
+    assert_eq!(Reload::of(addr, &old).message(), "reload");
+}
+
+#[test]
+fn building_the_book_beside_it_rebuilds_nothing() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    assert_eq!(path(&get(addr, "/").body), "__reload/1");
+    let built = book.run(&["build"]);
+    assert!(built.status.success(), "{}", stderr(&built));
+    book.write("examples/unrelated.txt", "no chapter includes this\n");
+    book.write("book/src/one.md", "second words\n");
+    running.line("Rebuilt");
+    assert_eq!(path(&get(addr, "/").body), "__reload/2", "one edit, one build");
+}
+
+#[test]
+fn an_error_is_printed_and_the_last_good_build_stays() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    let faults = [
+        ("book/src/SUMMARY.md", "- [One](one.md)\n- [Gone](gone.md)\n", "gone.md"),
+        ("book/src/one.md", "{{#include nowhere.txt}}\n", "nowhere.txt"),
+        ("book.toml", "[book\n", "book.toml"),
+    ];
+    for (file, broken, complaint) in faults {
+        let good = book.read(file);
+        book.write(file, broken);
+        running.line(complaint);
+        running.line("last good build");
+        let page = get(addr, "/").body;
+        assert!(page.contains("first words"), "{file}");
+        let mut reload = Reload::of(addr, &page);
+        book.write(file, &good);
+        assert_eq!(reload.message(), "reload", "{file}");
+    }
+}
+
+#[test]
+fn a_book_that_cannot_be_built_is_not_served() {
+    let book = SmallBook::new();
+    book.write("book/src/SUMMARY.md", "- [Gone](gone.md)\n");
+    let output = book.run(&["--port", "0", "--no-echo"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("gone.md"), "{}", stderr(&output));
+    assert!(!book.root().join("book/src/gone.md").exists(), "a slip makes no chapter");
+}
+
+#[test]
+fn a_taken_port_leads_to_the_next_and_both_are_named() {
+    let book = SmallBook::new();
+    let holders = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [taken, echo] = holders.each_ref().map(|holder| holder.local_addr().unwrap().port());
+    let arguments = ["serve", "--port", &taken.to_string(), "--echo-port", &echo.to_string()];
+    let mut running = Running::start(book.command(&arguments));
+    let line = running.line("http://");
+    assert!(line.contains(&format!("port {taken} is taken")), "{line}");
+    let got: u16 = line.split("127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(got > taken, "{line}");
+    let line = running.line("Echo server");
+    assert!(line.contains(&format!("port {echo} is taken")), "{line}");
+    assert_eq!(get(([127, 0, 0, 1], got).into(), "/").status, 200);
+}
+
+#[test]
+fn the_echo_server_echoes() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let line = running.line("Echo server");
+    let mut stream = TcpStream::connect(line.split_whitespace().last().unwrap()).unwrap();
+    stream.write_all(b"\0\0\0\x05hello").unwrap();
+    let mut reply = [0; 9];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"\0\0\0\x05hello");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_with_success_and_nothing_is_left() {
+    for signal in ["INT", "TERM"] {
+        let book = SmallBook::new();
+        let mut running = serve(&book);
+        let addr = running.book();
+        running.line("Ctrl-C");
+        // An open page must not keep it.
+        let _reload = Reload::of(addr, &get(addr, "/").body);
+        running.signal(signal);
+        assert_eq!(running.end().code(), Some(0), "{signal}");
+        let left = std::fs::read_dir(book.root().join("target/book-serve")).unwrap().count();
+        assert_eq!(left, 0, "{signal}");
+    }
+}
