@@ -23,8 +23,10 @@ pub(crate) enum Check {
     Programs,
     /// Every example prints what the book shows
     Examples,
-    /// Every failure in the troubleshooting chapters happens, and its cure cures it
+    /// However the echo server misbehaves, every example ends in time and with a message
     Faults,
+    /// The quick start, followed to the letter, prints what the page says
+    QuickStart,
     /// Links, anchors, outputs and spelling
     Book,
     /// The chapters pass under a bare `mdbook test`; counted by the chapter
@@ -38,6 +40,7 @@ impl Check {
             Check::Programs => "programs",
             Check::Examples => "examples",
             Check::Faults => "faults",
+            Check::QuickStart => "quick-start",
             Check::Book => "book",
             Check::Mdbook => "mdbook",
         }
@@ -71,6 +74,7 @@ impl Check {
             Check::Programs => &["test", "--workspace", "--test", "programs"],
             Check::Examples => &["test", "--workspace", "--test", "examples"],
             Check::Faults => &["test", "--workspace", "--test", "faults"],
+            Check::QuickStart => &["test", "--workspace", "--test", "quick_start"],
             Check::Book => &["test", "--workspace", "--test", "book"],
             Check::Mdbook => {
                 let mut command = Command::new(env::current_exe()?);
