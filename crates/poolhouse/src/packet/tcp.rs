@@ -63,25 +63,37 @@ impl TcpDialer {
     }
 }
 
-impl Dial for TcpDialer {
-    type Stream = TcpStream;
-
-    async fn dial(&self) -> io::Result<TcpStream> {
+impl TcpDialer {
+    /// The first address that accepts.
+    async fn dial_any(&self, addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
         let mut last = None;
-        for address in lookup_host((self.host.as_str(), self.port)).await? {
+        for address in addresses {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
-                    stream.set_nodelay(self.nodelay)?;
-                    if let Some(after) = self.keepalive {
-                        let keepalive = TcpKeepalive::new().with_time(after).with_interval(after);
-                        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-                    }
+                    self.set_up(&stream)?;
                     return Ok(stream);
                 }
                 Err(error) => last = Some(error),
             }
         }
         Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+    }
+
+    fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(self.nodelay)?;
+        if let Some(after) = self.keepalive {
+            let keepalive = TcpKeepalive::new().with_time(after).with_interval(after);
+            SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+        }
+        Ok(())
+    }
+}
+
+impl Dial for TcpDialer {
+    type Stream = TcpStream;
+
+    async fn dial(&self) -> io::Result<TcpStream> {
+        self.dial_any(lookup_host((self.host.as_str(), self.port)).await?).await
     }
 
     fn target(&self) -> Cow<'_, str> {
@@ -109,5 +121,47 @@ impl<H: Into<String>> IntoManager for (H, u16) {
 
     fn into_manager(self) -> PacketManager {
         PacketManager::new(TcpDialer::new(self.0, self.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// An address that listens, and one at which nobody does.
+    async fn addresses() -> (TcpListener, SocketAddr, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let somebody = listener.local_addr().unwrap();
+        (listener, somebody, nobody)
+    }
+
+    #[tokio::test]
+    async fn every_address_is_tried_in_turn() {
+        let (_listener, somebody, nobody) = addresses().await;
+        let dialer = TcpDialer::new("a.name", 1);
+        let stream = dialer.dial_any([nobody, somebody].into_iter()).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), somebody);
+        let refused = dialer.dial_any([nobody, nobody].into_iter()).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        let none = dialer.dial_any([].into_iter()).await.unwrap_err();
+        assert_eq!(none.to_string(), "the name has no address");
+    }
+
+    #[tokio::test]
+    async fn sockets_are_set_up_as_asked() {
+        let (_listener, somebody, _) = addresses().await;
+        let plain = TcpDialer::from(somebody).dial().await.unwrap();
+        assert!(plain.nodelay().unwrap() && !SockRef::from(&plain).keepalive().unwrap());
+        let dialer = TcpDialer::from(somebody).nodelay(false).keepalive(Duration::from_secs(60));
+        let probed = dialer.dial().await.unwrap();
+        assert!(!probed.nodelay().unwrap() && SockRef::from(&probed).keepalive().unwrap());
+    }
+
+    #[test]
+    fn targets_are_written_as_in_an_address_bar() {
+        assert_eq!(TcpDialer::new("db", 1).target(), "db:1");
+        assert_eq!(TcpDialer::new("::1", 1).target(), "[::1]:1");
     }
 }
