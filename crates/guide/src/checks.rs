@@ -23,7 +23,7 @@ pub(crate) enum Check {
     Programs,
     /// Every example prints what the book shows
     Examples,
-    /// Every failure in the troubleshooting chapters happens, and its cure cures it
+    /// However the server misbehaves, every example ends in time and says why
     Faults,
     /// Links, anchors, outputs and spelling
     Book,

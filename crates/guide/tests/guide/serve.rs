@@ -90,8 +90,12 @@ fn building_the_book_beside_it_rebuilds_nothing() {
     let built = book.run(&["build"]);
     assert!(built.status.success(), "{}", stderr(&built));
     book.write("book/src/one.md", "second words\n");
-    running.line("Rebuilt");
-    assert_eq!(path(&get(addr, "/").body), "__reload/2", "one edit, one build");
+    let mut page = String::new();
+    while !page.contains("second words") {
+        running.line("Rebuilt");
+        page = get(addr, "/").body;
+    }
+    assert_eq!(path(&page), "__reload/2", "one edit, one build");
 }
 
 #[test]
