@@ -162,9 +162,26 @@ pub async fn serve_until(
     out.flush()
 }
 
-/// Resolves when the user asks the program to end. It listens from this call on, not from the first poll.
+/// Resolves when the user asks the program to end: Ctrl-C, and SIGTERM on Unix. It listens from this call on, not from
+/// the first poll.
+///
+/// # Errors
+///
+/// The signals cannot be listened for.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// let interrupted = poolhouse_echo::interrupted()?;
+/// interrupted.await;
+/// # Ok(())
+/// # }
+/// ```
 #[cfg(unix)]
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
+pub fn interrupted() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -177,8 +194,26 @@ fn interrupted() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Resolves when the user asks the program to end: Ctrl-C, and SIGTERM on Unix. It listens from this call on, not from
+/// the first poll.
+///
+/// # Errors
+///
+/// The signals cannot be listened for.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// let interrupted = poolhouse_echo::interrupted()?;
+/// interrupted.await;
+/// # Ok(())
+/// # }
+/// ```
 #[cfg(not(unix))]
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
+pub fn interrupted() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         // Without a way to hear of Ctrl-C the program still ends by it, only without its last line.
         if tokio::signal::ctrl_c().await.is_err() {

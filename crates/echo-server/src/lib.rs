@@ -60,7 +60,7 @@ mod shared;
 mod transport;
 
 #[cfg(feature = "cli")]
-pub use cli::{FaultArgs, ServeArgs, serve, serve_until};
+pub use cli::{FaultArgs, ServeArgs, interrupted, serve, serve_until};
 pub use connector::Connector;
 pub use counts::Counts;
 pub use faults::{CROSSTALK_MARKER, Faults, Reply};

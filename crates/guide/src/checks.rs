@@ -23,7 +23,7 @@ pub(crate) enum Check {
     Programs,
     /// Every example prints what the book shows
     Examples,
-    /// However the echo server misbehaves, every example ends in time and with a message
+    /// However the server misbehaves, every example ends in time and says why
     Faults,
     /// The quick start, followed to the letter, prints what the page says
     QuickStart,

@@ -88,7 +88,7 @@ pub(crate) struct ServeArgs {
 
 #[derive(Args)]
 pub(crate) struct BuildArgs {
-    /// Where to put the book; what is there is replaced [default: build-dir in book.toml]
+    /// Where to put the book; a book that is there is replaced [default: build-dir in book.toml]
     #[arg(long, short, value_name = "DIR")]
     pub(crate) dest_dir: Option<PathBuf>,
     /// The path under which the book will be published, such as /guide/; the page for missing pages needs it

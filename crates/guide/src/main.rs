@@ -14,7 +14,6 @@ mod port;
 mod progress;
 mod report;
 mod serve;
-mod shutdown;
 mod site;
 mod sources;
 mod test;

@@ -19,7 +19,7 @@ use crate::progress::Task;
 use crate::site::{self, Edition};
 use crate::sources::Sources;
 use crate::watch::Watcher;
-use crate::{echo, port, shutdown};
+use crate::{echo, port};
 
 pub(crate) fn run(root: &Path, args: &ServeArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -30,7 +30,7 @@ pub(crate) fn run(root: &Path, args: &ServeArgs) -> Result<ExitCode> {
 }
 
 async fn serve(root: &Path, args: &ServeArgs) -> Result<()> {
-    let stop = shutdown::requested()?;
+    let stop = poolhouse_echo::interrupted()?;
     tokio::pin!(stop);
     let listener = TcpListener::from_std(port::listen(args.port)?)?;
     let got = listener.local_addr()?.port();

@@ -22,7 +22,7 @@ impl SmallBook {
         book.write(
             "book.toml",
             "[book]\ntitle = \"Small\"\nsrc = \"book/src\"\n[build]\nbuild-dir = \"target/book\"\n\
-             [output.html]\ntheme = \"book/theme\"\n",
+             [output.html]\ntheme = \"book/theme\"\nsite-url = \"/published/\"\n",
         );
         book.write("book/src/SUMMARY.md", "- [One](one.md)\n");
         book.write(
