@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use crate::core::{Expired, Joined, Ticket};
+use crate::core::{Expired, Joined, Refusal, Ticket};
 use crate::error::AcquireError;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
-use crate::shared::{Shared, now};
+use crate::shared::{PoolEntry, Shared, now};
+
+type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
 
 pin_project! {
     /// The future that [`Pool::acquire`](crate::Pool::acquire) returns. It joins the queue when it is first polled.
@@ -98,7 +100,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
             return Poll::Pending;
         };
 
-        let reply = shared.core().poll(ticket, |waker| waker.clone_from(cx.waker()));
+        let reply = look(shared, ticket, cx);
         if let Some(reply) = reply {
             *this.ticket = None;
             return Poll::Ready(match reply {
@@ -114,7 +116,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
         let Some(deadline) = this.deadline.as_pin_mut() else { return Poll::Pending };
         std::task::ready!(deadline.poll(cx));
         *this.ticket = None;
-        let expired = shared.core().expire(ticket, now());
+        let expired = shared.apply(|core, fx| core.expire(ticket, now(), fx));
         Poll::Ready(match expired {
             Ok(entry) => Ok(PooledConnection::new(shared, entry)),
             Err(Expired::Refused(refusal)) => Err(failed(shared, shared.refused(refusal))),
@@ -123,6 +125,27 @@ impl<M: Manager> Future for Acquire<'_, M> {
                 Err(failed(shared, AcquireError::Timeout(diagnosis)))
             }
         })
+    }
+}
+
+/// What became of the wait; if nothing has, the waker in the queue is the current one. Wakers are cloned and dropped
+/// outside of the lock, for either may run foreign code.
+fn look<M: Manager>(shared: &Shared<M>, ticket: Ticket, cx: &Context<'_>) -> Option<Reply<M>> {
+    let mut spare = None;
+    loop {
+        let mut current = true;
+        let reply = shared.core().poll(ticket, |waker| {
+            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                match spare.take() {
+                    Some(fresh) => spare = waker.replace(fresh),
+                    None => current = false,
+                }
+            }
+        });
+        if reply.is_some() || current {
+            return reply;
+        }
+        spare = Some(cx.waker().clone());
     }
 }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 /// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may
 /// be added in any release, so always end with `..PoolConfig::default()`.
 ///
-/// Set a duration to [`Duration::MAX`] to switch the limit off.
+/// Set a timeout, an interval or `max_lifetime` to [`Duration::MAX`] to switch it off.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,7 +26,7 @@ use thiserror::Error;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolConfig {
-    /// How many connections the pool keeps open. The background opens what is missing, and idle reaping stops here.
+    /// How many connections the pool keeps open, from the first acquire or `warm_up` on. The background opens what is missing, and idle reaping stops here.
     pub min_connections: usize,
     /// The most connections that are open, opening and closing together, at any instant.
     pub max_connections: usize,
@@ -123,6 +123,10 @@ impl PoolConfig {
         if self.max_connecting == 0 {
             return Err(ConfigError::Zero { field: "max_connecting" });
         }
+        // Nobody could wait for the first connection, so there would never be one.
+        if self.max_pending == Some(0) {
+            return Err(ConfigError::Zero { field: "max_pending" });
+        }
         let durations = [
             ("connection_timeout", self.connection_timeout),
             ("idle_timeout", self.idle_timeout),
@@ -134,7 +138,7 @@ impl PoolConfig {
             ("max_connect_backoff", self.max_connect_backoff),
         ];
         if let Some((field, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
-            return Err(ConfigError::Zero { field });
+            return Err(ConfigError::NoTime { field });
         }
         if self.connect_backoff > self.max_connect_backoff {
             return Err(ConfigError::BackoffAboveMax {
@@ -213,10 +217,17 @@ fn in_units(duration: Duration) -> String {
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A number or a duration that must be above zero is zero.
-    #[error("{field} is zero: set it to one or more, or to Duration::MAX to switch a time limit off")]
+    /// A number that must be above zero is zero.
+    #[error("{field} is zero: set it to one or more")]
     #[non_exhaustive]
     Zero {
+        /// The option's name.
+        field: &'static str,
+    },
+    /// A duration that must be above zero is zero.
+    #[error("{field} is zero: set it to a millisecond or more, or to Duration::MAX to switch a limit off")]
+    #[non_exhaustive]
+    NoTime {
         /// The option's name.
         field: &'static str,
     },
@@ -260,7 +271,7 @@ impl ConfigError {
     /// ```
     pub fn field(&self) -> &'static str {
         match self {
-            Self::Zero { field } => field,
+            Self::Zero { field } | Self::NoTime { field } => field,
             Self::MinAboveMax { .. } => "min_connections",
             Self::BackoffAboveMax { .. } => "connect_backoff",
             Self::JitterOutOfRange { .. } => "lifetime_jitter",
@@ -279,6 +290,7 @@ mod tests {
             ("max_connections", PoolConfig { max_connections: 0, min_connections: 0, ..base() }),
             ("min_connections", PoolConfig { min_connections: 11, ..base() }),
             ("max_connecting", PoolConfig { max_connecting: 0, ..base() }),
+            ("max_pending", PoolConfig { max_pending: Some(0), ..base() }),
             ("connection_timeout", PoolConfig { connection_timeout: Duration::ZERO, ..base() }),
             ("idle_timeout", PoolConfig { idle_timeout: Duration::ZERO, ..base() }),
             ("health_check_interval", PoolConfig { health_check_interval: Duration::ZERO, ..base() }),

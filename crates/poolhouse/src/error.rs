@@ -53,7 +53,7 @@ pub enum AcquireError<E: Error + 'static> {
     /// As many acquires wait as `max_pending` allows.
     #[error(
         "{waiting} acquires already wait for a connection to {target} and max_pending is {max_pending}: \
-         answer \"busy\" now, and look at stats().active_connections for what holds the connections"
+         answer \"busy\" now, and Pool::holders() says who holds the connections"
     )]
     #[non_exhaustive]
     Overloaded {
@@ -280,7 +280,7 @@ impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
                 "; release connections sooner, raise max_connections, or shed load with max_pending"
             }
             Phase::Connecting => {
-                "; check that the server runs and accepts connections, and how long it takes to"
+                "; check the address, and that the server runs and accepts connections in time"
             }
             Phase::Checking => "; check that the server answers, or lower check_timeout",
         })

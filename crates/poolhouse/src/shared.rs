@@ -63,6 +63,7 @@ impl<M: Manager> Shared<M> {
     }
 
     fn carry_out(&self, fx: PoolEffects<M>) {
+        drop(fx.spent);
         for waker in fx.wake {
             waker.wake();
         }

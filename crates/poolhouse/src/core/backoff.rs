@@ -5,6 +5,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Instead of a pause that ends beyond what an `Instant` can hold.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -28,7 +31,7 @@ impl Backoff {
         let pause = doubled - doubled.mul_f64(rng.f64() / 2.0);
         self.failures = (self.failures + 1).min(31);
         self.drawn = Some(now);
-        self.until = now.checked_add(pause);
+        self.until = now.checked_add(pause).or_else(|| now.checked_add(A_DAY));
     }
 
     pub(crate) fn succeeded(&mut self) {
@@ -78,6 +81,14 @@ mod tests {
             backoff.failed(now, now, LIMITS, &mut rng);
         }
         assert_eq!(backoff.failures, 1);
+    }
+
+    #[test]
+    fn a_pause_without_end_is_a_pause() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        backoff.failed(now, now, (Duration::MAX, Duration::MAX), &mut fastrand::Rng::with_seed(1));
+        assert!(backoff.pause(now + Duration::from_secs(60)).is_some());
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl<C, E, W> Core<C, E, W> {
         fx: &mut Effects<C, W>,
     ) -> Result<Joined<C>, Refusal<E>> {
         if let Some(entry) = self.try_take(now, at, fx) {
+            fx.spent = Some(waker);
             return Ok(Joined::Taken(entry));
         }
         let refusal = match self.config.max_pending {
@@ -131,11 +132,12 @@ impl<C, E, W> Core<C, E, W> {
                 Refusal::Overloaded { waiting: self.waiters.len(), max_pending }
             }
             _ => {
-                let ticket = self.waiters.join(Waiter { since: now, at, reply: Reply::None(waker) });
+                let ticket = self.waiters.join(Waiter { since: now, at, reply: Reply::None(Some(waker)) });
                 self.ask_for_connects(now, fx);
                 return Ok(Joined::Waiting(ticket));
             }
         };
+        fx.spent = Some(waker);
         self.counts.failed += 1;
         Err(refusal)
     }
@@ -144,7 +146,7 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn poll(
         &mut self,
         ticket: Ticket,
-        refresh: impl FnOnce(&mut W),
+        refresh: impl FnOnce(&mut Option<W>),
     ) -> Option<Result<Box<Entry<C>>, Refusal<E>>> {
         if let Reply::None(waker) = &mut self.waiters.get(ticket).reply {
             refresh(waker);
@@ -154,12 +156,19 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// Gives up waiting because time is up. A reply that came just in time still counts.
-    pub(crate) fn expire(&mut self, ticket: Ticket, now: Instant) -> Result<Box<Entry<C>>, Expired<E>> {
+    pub(crate) fn expire(
+        &mut self,
+        ticket: Ticket,
+        now: Instant,
+        fx: &mut Effects<C, W>,
+    ) -> Result<Box<Entry<C>>, Expired<E>> {
         if !matches!(self.waiters.get(ticket).reply, Reply::None(_)) {
             return self.collect(ticket).expect("a reply is there").map_err(Expired::Refused);
         }
         let diagnosis = self.diagnose_waiter(ticket, now);
-        self.waiters.leave(ticket);
+        if let Reply::None(waker) = self.waiters.leave(ticket).reply {
+            fx.spent = waker;
+        }
         self.counts.failed += 1;
         self.counts.timed_out += 1;
         Err(Expired::TimedOut(diagnosis))
@@ -179,8 +188,10 @@ impl<C, E, W> Core<C, E, W> {
     /// Gives up waiting because the acquire was dropped. What it was served goes to the next.
     pub(crate) fn cancel(&mut self, ticket: Ticket, now: Instant, fx: &mut Effects<C, W>) {
         self.counts.cancelled += 1;
-        if let Reply::Granted(entry) = self.waiters.leave(ticket).reply {
-            self.give_back(entry, Fate::Reuse, now, fx);
+        match self.waiters.leave(ticket).reply {
+            Reply::None(waker) => fx.spent = waker,
+            Reply::Granted(entry) => self.give_back(entry, Fate::Reuse, now, fx),
+            Reply::Refused(_) => {}
         }
     }
 
@@ -245,7 +256,7 @@ impl<C, E, W> Core<C, E, W> {
         } else if let Some(waiter) = self.waiters.serve() {
             entry.hold = self.holds.insert(Hold { since: now, at: waiter.at });
             self.counts.acquisitions += 1;
-            if let Reply::None(waker) = std::mem::replace(&mut waiter.reply, Reply::Granted(entry)) {
+            if let Reply::None(Some(waker)) = std::mem::replace(&mut waiter.reply, Reply::Granted(entry)) {
                 fx.wake.push(waker);
             }
         } else {
@@ -334,10 +345,7 @@ impl<C, E, W> Core<C, E, W> {
 
     /// A background task has ended. Its runtime is gone, and with it the I/O of every connection opened there. All who
     /// wait are woken, for one of them may have to start the next task.
-    pub(crate) fn home_lost(&mut self, home: Home, fx: &mut Effects<C, W>)
-    where
-        W: Clone,
-    {
+    pub(crate) fn home_lost(&mut self, home: Home, fx: &mut Effects<C, W>) {
         self.homes.retain(|other| *other != home);
         self.next_wake = None;
         let (lost, kept) = std::mem::take(&mut self.idle).into_iter().partition(|entry| entry.home == home);
@@ -347,8 +355,8 @@ impl<C, E, W> Core<C, E, W> {
             self.retire(entry, RetireReason::RuntimeGone, fx);
         }
         self.waiters.for_each(|waiter| {
-            if let Reply::None(waker) = &waiter.reply {
-                fx.wake.push(waker.clone());
+            if let Reply::None(waker) = &mut waiter.reply {
+                waker.take().into_iter().for_each(|waker| fx.wake.push(waker));
             }
         });
         fx.drive = true;

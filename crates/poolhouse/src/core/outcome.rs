@@ -92,7 +92,8 @@ impl<C, E, W> Core<C, E, W> {
 
     pub(super) fn refuse_all(&mut self, refusal: impl Fn() -> Refusal<E>, fx: &mut Effects<C, W>) {
         while let Some(waiter) = self.waiters.serve() {
-            if let Reply::None(waker) = std::mem::replace(&mut waiter.reply, Reply::Refused(refusal())) {
+            if let Reply::None(Some(waker)) = std::mem::replace(&mut waiter.reply, Reply::Refused(refusal()))
+            {
                 fx.wake.push(waker);
             }
         }

@@ -161,7 +161,7 @@ impl World {
                 if self.rng.bool() {
                     self.core.cancel(ticket, now, &mut fx);
                 } else {
-                    let Err(Expired::TimedOut(diagnosis)) = self.core.expire(ticket, now) else {
+                    let Err(Expired::TimedOut(diagnosis)) = self.core.expire(ticket, now, &mut fx) else {
                         panic!("not served: {}", self.context)
                     };
                     assert_eq!(diagnosis.position, index + 1, "{}", self.context);
@@ -222,6 +222,9 @@ impl World {
                 // It wakes everybody in line to look again; nobody is served by it.
                 let woken = std::mem::take(&mut fx.wake).into_iter().count();
                 assert_eq!(woken, self.waiting.len(), "{}", self.context);
+                for &(ticket, id) in &self.waiting {
+                    assert!(self.core.poll(ticket, |waker| *waker = Some(id)).is_none(), "{}", self.context);
+                }
                 self.home = self.core.home_opened();
             }
             _ => {

@@ -39,7 +39,8 @@ pub(super) struct Waiter<C, E, W> {
 }
 
 pub(super) enum Reply<C, E, W> {
-    None(W),
+    /// None yet. Without a waker the waiter has been woken, and looks for itself.
+    None(Option<W>),
     Granted(Box<Entry<C>>),
     Refused(Refusal<E>),
 }
@@ -112,6 +113,8 @@ impl RetireReason {
 /// What the caller has to do after it has unlocked.
 pub(crate) struct Effects<C, W> {
     pub(crate) wake: Wakes<W>,
+    /// The waker of somebody who has left. Dropping it may run foreign code, so it is dropped with the rest.
+    pub(crate) spent: Option<W>,
     /// To be dropped, then reported with `closed`.
     pub(crate) retired: Vec<(Box<Entry<C>>, RetireReason)>,
     /// The background has to make a new plan.
@@ -122,7 +125,7 @@ pub(crate) struct Effects<C, W> {
 
 impl<C, W> Default for Effects<C, W> {
     fn default() -> Self {
-        Self { wake: Wakes::default(), retired: Vec::new(), drive: false, progress: false }
+        Self { wake: Wakes::default(), spent: None, retired: Vec::new(), drive: false, progress: false }
     }
 }
 

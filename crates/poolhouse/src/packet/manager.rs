@@ -95,8 +95,8 @@ where
 /// The [`Manager`] of the packet protocol.
 ///
 /// A connection is reusable when nothing is outstanding on it. A health check sends one packet and waits for one.
-/// A name that does not resolve, a refused connection and a timeout are transient; an address that cannot exist and
-/// a missing permission are permanent.
+/// A name that does not resolve, a refused connection, a timeout and a lack of local ports are transient; an address that
+/// cannot exist and a missing permission are permanent.
 ///
 /// ```
 /// use std::time::Duration;
@@ -160,13 +160,10 @@ impl<D: Dial> Manager for PacketManager<D> {
     }
 
     fn classify(&self, error: &PacketError) -> FailureKind {
-        use io::ErrorKind::{AddrNotAvailable, InvalidInput, PermissionDenied, Unsupported};
+        use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         match error {
             PacketError::Dial { source, .. }
-                if matches!(
-                    source.kind(),
-                    AddrNotAvailable | InvalidInput | PermissionDenied | Unsupported
-                ) =>
+                if matches!(source.kind(), InvalidInput | PermissionDenied | Unsupported) =>
             {
                 FailureKind::Permanent
             }

@@ -144,3 +144,43 @@ async fn a_storm_of_cancellations_loses_nothing() {
         assert!(mock.peak() <= max, "{context}");
     }
 }
+
+/// Looks at the pool when it is dropped, as the last waker of a task that holds a connection does.
+struct Curious(poolhouse::Pool<Mock>);
+
+impl std::task::Wake for Curious {
+    fn wake(self: std::sync::Arc<Self>) {}
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        self.0.stats();
+    }
+}
+
+/// cancel.no_loss: a waker that is dropped with its acquire, replaced, or left over may use the pool.
+#[test]
+fn wakers_are_dropped_outside_of_the_lock() {
+    crate::common::in_time(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let pool = pool(&Mock::ok(), config(1));
+            let held = pool.acquire().await.unwrap();
+            let poll = |acquire: std::pin::Pin<&mut poolhouse::Acquire<'_, Mock>>| {
+                let waker = std::sync::Arc::new(Curious(pool.clone())).into();
+                acquire.poll(&mut Context::from_waker(&waker)).is_ready()
+            };
+            let mut dropped = Box::pin(pool.acquire());
+            let mut expired = Box::pin(pool.acquire());
+            for _ in 0..2 {
+                assert!(!poll(dropped.as_mut()) && !poll(expired.as_mut()));
+            }
+            drop(dropped);
+            tokio::time::sleep(crate::common::secs(60)).await;
+            assert!(poll(expired.as_mut()));
+            drop(held);
+            let mut immediate = Box::pin(pool.acquire());
+            assert!(poll(immediate.as_mut()));
+        });
+    });
+}
