@@ -57,11 +57,14 @@ impl Check {
                 format!("the check `{}` cannot be started; is cargo in PATH?", self.name())
             })?;
         let mut tally = Tally::parse(&String::from_utf8_lossy(&output.stdout));
-        if self == Check::Mdbook
-            && let Some(tally) = &mut tally
-        {
+        if self == Check::Mdbook {
             let failed = String::from_utf8_lossy(&output.stderr).matches(MDBOOK_FAILURE).count() as u64;
-            *tally = Tally { passed: tally.passed.saturating_sub(failed), failed, ignored: 0 };
+            // A failure that is no chapter's came before any chapter was tested.
+            tally = tally.filter(|_| output.status.success() || failed > 0).map(|tally| Tally {
+                passed: tally.passed.saturating_sub(failed),
+                failed,
+                ignored: 0,
+            });
         }
         Ok((output, tally))
     }

@@ -121,7 +121,7 @@ fn test_prints_the_failures_and_then_one_table() {
     assert_eq!(cells[1][..4], ["snippets", "4", "0", "1"]);
     assert_eq!(cells[2][..4], ["programs", "-", "-", "-"]);
     assert_eq!(cells[4][..4], ["faults", "1", "1", "0"]);
-    assert_eq!(cells.last().unwrap()[..4], ["total", "13", "1", "3"]);
+    assert_eq!(cells.last().unwrap()[..4], ["total", "17", "1", "4"]);
 
     let output = book.command(&["test", "snippets", "book"]).env("CARGO", stand_in(&book)).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
@@ -139,6 +139,7 @@ fn mdbooks_own_test_is_run_when_it_is_configured() {
     let output = book.run(&["test", "mdbook"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("externs"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("before any test ran"), "{}", stdout(&output));
 
     // Configured, but told to leave the chapters alone: the chapters themselves are judged.
     book.write(
