@@ -79,7 +79,8 @@ impl<M: Manager> Future for Acquire<'_, M> {
             }
             let begin = now();
             *this.started = Some(begin);
-            let joined = shared.apply(|core, fx| core.take_or_join(begin, this.at, cx.waker().clone(), fx));
+            let waker = cx.waker().clone();
+            let joined = shared.apply(|core, fx| core.take_or_join(begin, this.at, waker, fx));
             match joined {
                 Ok(Joined::Taken(entry)) => return Poll::Ready(Ok(PooledConnection::new(shared, entry))),
                 Ok(Joined::Waiting(ticket)) => *this.ticket = Some(ticket),
