@@ -95,7 +95,8 @@ where
 /// The [`Manager`] of the packet protocol.
 ///
 /// A connection is reusable when nothing is outstanding on it. A health check sends one packet and waits for one.
-/// A name that does not resolve, a refused connection, a timeout and a lack of local ports are transient; an address that
+/// A name that does not resolve, a refused connection, a timeout and a lack of local ports are transient; an
+/// address that
 /// cannot exist and a missing permission are permanent.
 ///
 /// ```
