@@ -14,7 +14,8 @@ use crate::core::{Expired, Joined, Refusal, Ticket};
 use crate::error::AcquireError;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
-use crate::shared::{PoolEntry, Shared, now};
+use crate::shared::{PoolEntry, Shared};
+use crate::time::now;
 
 type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
 

@@ -5,15 +5,15 @@
 //! for work, so a runtime that nobody drives for a while holds up only what it has begun itself.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::core::{Home, Plan};
 use crate::error::ConnectError;
 use crate::manager::{FailureKind, Manager};
-use crate::shared::{PoolEntry, Shared, now};
+use crate::shared::{PoolEntry, Shared};
+use crate::time::{now, within};
 
 /// Reports the end of the task, also when the runtime drops it before its first poll.
 pub(crate) struct Guard<M: Manager> {
@@ -178,11 +178,6 @@ async fn check<M: Manager>(mut this: Checking<M>) {
             tracing::warn!(target: "poolhouse::check", target_address = %target, connection, elapsed_ms, %error, "unhealthy");
         }
     }
-}
-
-/// `None` when the time is up. `Duration::MAX` sets no timer.
-async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    if limit == Duration::MAX { Some(future.await) } else { timeout(limit, future).await.ok() }
 }
 
 fn millis(since: Instant) -> u64 {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::core::{Fate, RetireReason};
 use crate::manager::Manager;
-use crate::shared::{PoolEntry, Shared, now};
+use crate::shared::{PoolEntry, Shared};
+use crate::time::now;
 
 /// A connection that you hold. It goes back to the pool when you drop it.
 ///

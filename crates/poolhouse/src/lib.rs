@@ -66,6 +66,7 @@ mod packet;
 mod pool;
 mod shared;
 mod stats;
+mod time;
 
 pub use crate::acquire::Acquire;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};

@@ -14,8 +14,9 @@ use crate::core::Core;
 use crate::error::{AcquireError, Holder};
 use crate::guard::PooledConnection;
 use crate::manager::{IntoManager, Manager};
-use crate::shared::{Shared, now};
+use crate::shared::Shared;
 use crate::stats::PoolStats;
+use crate::time::now;
 
 /// A pool of connections. Cloning it is cheap and gives another handle to the same pool.
 ///

@@ -3,7 +3,6 @@
 use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
 
 use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
@@ -14,6 +13,7 @@ use crate::driver;
 use crate::error::{AcquireError, ConnectFailed};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
+use crate::time::now;
 
 pub(crate) type PoolCore<M> = Core<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
 pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, Waker>;
@@ -29,11 +29,6 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) drive: Arc<Notify>,
     /// Tells `warm_up` and `close` to look again.
     pub(crate) progress: Notify,
-}
-
-/// Tokio's clock, so that a paused one pauses the pool.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 impl<M: Manager> Shared<M> {

@@ -17,6 +17,7 @@ use tokio_util::codec::{Framed, LengthDelimitedCodecError};
 
 use super::codec::FrameCodec;
 use super::{PacketError, PacketOptions};
+use crate::time::within;
 
 #[cfg(feature = "net")]
 type DefaultStream = tokio::net::TcpStream;
@@ -313,11 +314,6 @@ async fn feed(mut sink: Pin<&mut impl Sink<Bytes, Error = io::Error>>, payload: 
     poll_fn(|cx| sink.as_mut().poll_ready(cx)).await?;
     sink.as_mut().start_send(payload)?;
     poll_fn(|cx| sink.as_mut().poll_flush(cx)).await
-}
-
-/// `None` when the time is up. `Duration::MAX` sets no timer.
-async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    if limit == Duration::MAX { Some(future.await) } else { tokio::time::timeout(limit, future).await.ok() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,13 @@
+//! The clock, and time limits.
+
+use std::time::{Duration, Instant};
+
+/// Tokio's clock, so that a paused one pauses the pool.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// `None` when the time is up. `Duration::MAX` sets no timer.
+pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    if limit == Duration::MAX { Some(future.await) } else { tokio::time::timeout(limit, future).await.ok() }
+}
