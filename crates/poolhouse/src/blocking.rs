@@ -1,9 +1,8 @@
 //! The same pool for threads that have no runtime.
 //!
 //! The pool brings a runtime of its own, with one worker thread, that opens and checks connections. Your thread waits
-//! for it; the I/O of a held connection runs on your thread. All guarantees are those of [`crate::Pool`], which
-//! does the
-//! work.
+//! for it; the I/O of a held connection runs on your thread. All guarantees are those of [`crate::Pool`], which does
+//! the work.
 //!
 //! Do not call it from `async` code: it blocks the thread, and panics rather than block a runtime's worker.
 

@@ -26,8 +26,8 @@ use thiserror::Error;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolConfig {
-    /// How many connections the pool keeps open, from the first acquire or `warm_up` on. The background opens
-    /// what is missing, and idle reaping stops here.
+    /// How many connections the pool keeps open, from the first acquire or `warm_up` on. The background opens what is
+    /// missing, and idle reaping stops here.
     pub min_connections: usize,
     /// The most connections that are open, opening and closing together, at any instant.
     pub max_connections: usize,
@@ -40,8 +40,8 @@ pub struct PoolConfig {
     pub health_check_interval: Duration,
     /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back.
     pub max_lifetime: Duration,
-    /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a
-    /// second attempt.
+    /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
+    /// attempt.
     pub connect_timeout: Duration,
     /// How long one health check may take. A connection that has not answered by then is closed.
     pub check_timeout: Duration,
@@ -50,11 +50,11 @@ pub struct PoolConfig {
     /// The most acquires that may wait. The next one fails at once with
     /// [`Overloaded`](crate::AcquireError::Overloaded); `None` is no limit.
     pub max_pending: Option<usize>,
-    /// The share of `max_lifetime`, 0.0 to 1.0, by which a connection may retire early. It is drawn once,
-    /// when the connection opens.
+    /// The share of `max_lifetime`, 0.0 to 1.0, by which a connection may retire early. It is drawn once, when the
+    /// connection opens.
     pub lifetime_jitter: f64,
-    /// The pause after the first failed connect. It doubles with each failure after it, and is shortened by
-    /// up to half at random.
+    /// The pause after the first failed connect. It doubles with each failure after it, and is shortened by up to half
+    /// at random.
     pub connect_backoff: Duration,
     /// The longest pause between failed connects.
     pub max_connect_backoff: Duration,

@@ -110,7 +110,9 @@ impl<M: Manager> Connecting<M> {
 impl<M: Manager> Drop for Connecting<M> {
     fn drop(&mut self) {
         if self.settled {
-        } else if std::thread::panicking() {
+            return;
+        }
+        if std::thread::panicking() {
             self.failed(ConnectError::Panicked, FailureKind::Transient);
         } else {
             self.shared.apply(|core, fx| core.connect_lost(now(), fx));

@@ -222,9 +222,8 @@ impl fmt::Display for Holder {
 
 /// What an acquire saw when its deadline passed: what it waited for, how long, and who is in the way.
 ///
-/// Its text reads like a diagnosis and ends with what to do. Its [`source`](Error::source) is the last failed
-/// connect, if
-/// no connect has succeeded since.
+/// Its text reads like a diagnosis and ends with what to do. Its [`source`](Error::source) is the last failed connect,
+/// if no connect has succeeded since.
 ///
 /// ```
 /// use poolhouse::{AcquireTimeout, PacketError, Phase};

@@ -19,8 +19,8 @@ pub enum FailureKind {
     /// It may work later: the server restarts, or the network is slow. The pool tries again, with backoff, while
     /// somebody waits.
     Transient,
-    /// It cannot work until a person changes something, such as a wrong password. Everybody who waits gets
-    /// the error at once.
+    /// It cannot work until a person changes something, such as a wrong password. Everybody who waits gets the error
+    /// at once.
     Permanent,
 }
 

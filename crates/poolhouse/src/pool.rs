@@ -84,8 +84,8 @@ impl<M: Manager> Pool<M> {
 
     /// Opens `min_connections` now, and so reports a wrong address or a server that is down at start-up.
     ///
-    /// To wait for a server that starts late, call [`acquire`](Pool::acquire) instead: it tries again until
-    /// its deadline.
+    /// To wait for a server that starts late, call [`acquire`](Pool::acquire) instead: it tries again until its
+    /// deadline.
     ///
     /// # Errors
     ///
@@ -158,9 +158,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// [`Timeout`](AcquireError::Timeout) at the deadline; [`Connect`](AcquireError::Connect) for a connect
-    /// that waiting
-    /// does not mend; [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
+    /// [`Timeout`](AcquireError::Timeout) at the deadline; [`Connect`](AcquireError::Connect) for a connect that
+    /// waiting does not mend; [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
     /// [`Closed`](AcquireError::Closed) once the pool is closed.
     ///
     /// # Panics
@@ -169,8 +168,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping it gives up the place in the queue, and a connection that was just served goes
-    /// to the next.
+    /// Cancel safe: dropping it gives up the place in the queue, and a connection that was just served goes to the
+    /// next.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -190,9 +189,8 @@ impl<M: Manager> Pool<M> {
 
     /// Takes an idle connection if there is one and nobody waits for it. No wait, no I/O, no runtime needed.
     ///
-    /// `None` means that everything is held, opening or wanted by somebody who came first, or that the pool
-    /// is closed. It
-    /// does not open a connection: on a pool that has opened none, it always gives `None`.
+    /// `None` means that everything is held, opening or wanted by somebody who came first, or that the pool is closed.
+    /// It does not open a connection: on a pool that has opened none, it always gives `None`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -276,9 +274,8 @@ impl<M: Manager> Pool<M> {
         &self.shared().config
     }
 
-    /// Sets the maximum. Growing serves those who wait; shrinking closes idle connections now and held ones
-    /// as they come
-    /// back.
+    /// Sets the maximum. Growing serves those who wait; shrinking closes idle connections now and held ones as they
+    /// come back.
     ///
     /// # Errors
     ///
@@ -349,9 +346,8 @@ impl<M: Manager> Pool<M> {
         tracing::debug!(target: "poolhouse::close", target_address = %shared.manager.target(), "the pool is closed");
     }
 
-    /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`.
-    /// What is still
-    /// held then is listed, and closes when it comes back.
+    /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`. What is
+    /// still held then is listed, and closes when it comes back.
     ///
     /// # Panics
     ///

@@ -36,9 +36,8 @@ pub struct PoolStats {
     pub pending_requests: usize,
     /// Connections handed out since the pool began.
     pub total_acquisitions: u64,
-    /// Connections that came back, by release, invalidate, detach or drop, or because the acquire was dropped
-    /// just as it
-    /// was served.
+    /// Connections that came back, by release, invalidate, detach or drop, or because the acquire was dropped just as
+    /// it was served.
     pub total_releases: u64,
     /// Acquires that ended in an error. A `try_acquire` that gives nothing is not one.
     pub failed_acquisitions: u64,

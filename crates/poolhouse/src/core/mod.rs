@@ -211,10 +211,7 @@ impl<C, E, W> Core<C, E, W> {
                 entry.proven_at = now;
                 self.place(entry, now, fx);
             }
-            Fate::Retire(reason) => {
-                self.retire(entry, reason, fx);
-                self.ask_for_connects(now, fx);
-            }
+            Fate::Retire(reason) => self.retire(entry, reason, fx),
         }
     }
 
@@ -252,7 +249,6 @@ impl<C, E, W> Core<C, E, W> {
         };
         if let Some(reason) = reason {
             self.retire(entry, reason, fx);
-            self.ask_for_connects(now, fx);
         } else if let Some(waiter) = self.waiters.serve() {
             entry.hold = self.holds.insert(Hold { since: now, at: waiter.at });
             self.counts.acquisitions += 1;
@@ -273,7 +269,8 @@ impl<C, E, W> Core<C, E, W> {
         self.counts.acquisitions += 1;
     }
 
-    /// Sends a connection that is in none of the open places on its way out.
+    /// Sends a connection that is in none of the open places on its way out. It still takes up room, so `closed` asks
+    /// for its replacement.
     fn retire(&mut self, entry: Box<Entry<C>>, reason: RetireReason, fx: &mut Effects<C, W>) {
         self.closing += 1;
         self.counts.destroyed += 1;
@@ -348,9 +345,8 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn home_lost(&mut self, home: Home, fx: &mut Effects<C, W>) {
         self.homes.retain(|other| *other != home);
         self.next_wake = None;
-        let (lost, kept) = std::mem::take(&mut self.idle).into_iter().partition(|entry| entry.home == home);
-        self.idle = kept;
-        let lost: VecDeque<_> = lost;
+        let lost: VecDeque<_>;
+        (lost, self.idle) = std::mem::take(&mut self.idle).into_iter().partition(|entry| entry.home == home);
         for entry in lost {
             self.retire(entry, RetireReason::RuntimeGone, fx);
         }

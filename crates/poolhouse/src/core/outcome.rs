@@ -86,7 +86,6 @@ impl<C, E, W> Core<C, E, W> {
         } else {
             self.counts.failed_checks += 1;
             self.retire(entry, RetireReason::CheckFailed, fx);
-            self.ask_for_connects(now, fx);
         }
     }
 

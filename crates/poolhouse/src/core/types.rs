@@ -66,8 +66,8 @@ pub(crate) enum Joined<C> {
     Waiting(Ticket),
 }
 
-/// How the wait ended at its deadline, if not with a connection. The diagnosis lacks the target, which the core
-/// does not know.
+/// How the wait ended at its deadline, if not with a connection. The diagnosis lacks the target, which the core does
+/// not know.
 pub(crate) enum Expired<E> {
     Refused(Refusal<E>),
     TimedOut(Box<AcquireTimeout<E>>),

@@ -27,9 +27,8 @@ type DefaultStream = std::convert::Infallible;
 /// A connection that sends and receives packets: a 4-byte big-endian length, then that many bytes.
 ///
 /// It keeps count of what it has sent and not had an answer to. The pool closes a connection that comes back with an
-/// answer outstanding, so that the next caller cannot read it. If your protocol has packets without answers, say
-/// so with
-/// [`exchange_complete`](PacketConnection::exchange_complete).
+/// answer outstanding, so that the next caller cannot read it. If your protocol has packets without answers, say so
+/// with [`exchange_complete`](PacketConnection::exchange_complete).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -96,8 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// # Cancel safety
     ///
     /// Not cancel safe: part of the packet may have been written. A call that is dropped half-way breaks the
-    /// connection,
-    /// and the pool closes it (`cancel.tainted`).
+    /// connection, and the pool closes it (`cancel.tainted`).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -130,9 +128,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     ///
     /// # Errors
     ///
-    /// [`Disconnected`](PacketError::Disconnected), [`FrameTooLong`](PacketError::FrameTooLong) (nothing of
-    /// the announced
-    /// length is allocated), [`TimedOut`](PacketError::TimedOut) after `io_timeout`. Every error breaks the connection.
+    /// [`Disconnected`](PacketError::Disconnected), [`FrameTooLong`](PacketError::FrameTooLong) (nothing of the
+    /// announced length is allocated), [`TimedOut`](PacketError::TimedOut) after `io_timeout`. Every error breaks the
+    /// connection.
     ///
     /// # Cancel safety
     ///

@@ -94,10 +94,9 @@ where
 
 /// The [`Manager`] of the packet protocol.
 ///
-/// A connection is reusable when nothing is outstanding on it. A health check sends one packet and waits for one.
-/// A name that does not resolve, a refused connection, a timeout and a lack of local ports are transient; an
-/// address that
-/// cannot exist and a missing permission are permanent.
+/// A connection is reusable when nothing is outstanding on it. A health check sends one packet and waits for one. A
+/// name that does not resolve, a refused connection, a timeout and a lack of local ports are transient; an address
+/// that cannot exist and a missing permission are permanent.
 ///
 /// ```
 /// use std::time::Duration;

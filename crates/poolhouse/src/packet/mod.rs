@@ -1,8 +1,7 @@
 //! The packet protocol: a 4-byte big-endian length, then the payload.
 //!
-//! It is the default protocol of the guide, and a worked [`Manager`](crate::Manager). [`PacketConnection`] speaks
-//! it over
-//! any byte stream; [`PacketManager`] opens such connections, over TCP unless you give it another [`Dial`].
+//! It is the default protocol of the guide, and a worked [`Manager`](crate::Manager). [`PacketConnection`] speaks it
+//! over any byte stream; [`PacketManager`] opens such connections, over TCP unless you give it another [`Dial`].
 
 mod codec;
 mod connection;
