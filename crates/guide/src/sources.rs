@@ -8,16 +8,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use anyhow::Result;
-use regex::Regex;
 
 use crate::book;
-
-static INCLUDE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\{\{#(?:include|rustdoc_include|playground|template)\s+([^\s:}]+)").expect("a valid pattern")
-});
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
@@ -67,7 +61,7 @@ impl Sources {
 fn included(chapter: &Path) -> Vec<PathBuf> {
     let Ok(text) = fs::read_to_string(chapter) else { return Vec::new() };
     let folder = chapter.parent().unwrap_or(Path::new(""));
-    INCLUDE.captures_iter(&text).map(|found| normal(&folder.join(&found[1]))).collect()
+    snippets::includes(&text).iter().map(|include| normal(&folder.join(&include.path))).collect()
 }
 
 /// `a/b/../c` as `a/c`, without asking the file system: the file need not exist yet.

@@ -3,7 +3,7 @@
 /// One include.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {
-    /// `include`, `rustdoc_include` or `playground`.
+    /// `include`, `rustdoc_include`, `playground` or `template`.
     pub directive: String,
     /// The file, relative to the folder of the chapter.
     pub path: String,
@@ -40,7 +40,7 @@ pub fn includes(text: &str) -> Vec<Include> {
 
 fn parse(inner: &str, line: usize) -> Option<Include> {
     let (directive, target) = inner.split_once(char::is_whitespace)?;
-    if !matches!(directive, "include" | "rustdoc_include" | "playground") {
+    if !matches!(directive, "include" | "rustdoc_include" | "playground" | "template") {
         return None;
     }
     let target = target.split_whitespace().next()?;
