@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Everything that a long run has to see at least once.
-const OUTCOMES: [&str; 49] = [
+const OUTCOMES: [&str; 58] = [
     "acquire: at once",
     "acquire: served after a wait",
     "acquire: timed out while connecting",
     "acquire: timed out while queueing",
     "acquire: timed out while checking",
+    "acquire: timed out while suspended",
+    "acquire: went back to its turn",
     "acquire: a permanent failure",
     "acquire: overloaded",
     "acquire: closed already",
@@ -37,6 +39,13 @@ const OUTCOMES: [&str; 49] = [
     "resize: down, below what is held",
     "resize: down",
     "resize: refused",
+    "invalidate_all",
+    "suspend",
+    "resume",
+    "drained",
+    "leak: reported",
+    "server: closes a connection",
+    "server: found dead",
     "warm_up: done",
     "warm_up: a failed connect",
     "warm_up: timed out",

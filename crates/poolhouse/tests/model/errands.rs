@@ -24,6 +24,7 @@ pub(crate) enum Errand {
     WarmUp { failures: u64, deadline: Option<Instant> },
     Close,
     CloseWithin { until: Instant },
+    Drained,
 }
 
 pub(crate) enum Ended {
@@ -41,6 +42,14 @@ impl World<'_> {
             deadline: (limit != Duration::MAX).then(|| Instant::now() + limit),
         };
         self.run(what, async move { Ended::WarmUp(pool.warm_up().await) })
+    }
+
+    pub(crate) fn drained(&mut self) -> Verdict {
+        let Some(pool) = self.pool() else { return Ok(()) };
+        self.run(Errand::Drained, async move {
+            pool.drained().await;
+            Ended::Close(None)
+        })
     }
 
     /// `limit` for `close_within`.
@@ -85,6 +94,9 @@ impl World<'_> {
             }
             (Errand::WarmUp { deadline, .. }, Ended::WarmUp(Err(AcquireError::Timeout(_)))) => {
                 (deadline.is_some_and(|deadline| deadline <= now), "warm_up: timed out")
+            }
+            (Errand::Drained, Ended::Close(None)) => {
+                (stats.total_connections + stats.connecting == 0, "drained")
             }
             (Errand::Close, Ended::Close(None)) => {
                 (stats.total_connections + stats.connecting == 0, "close: complete")

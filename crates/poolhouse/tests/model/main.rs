@@ -19,6 +19,7 @@ mod check;
 mod coverage;
 mod errands;
 mod ops;
+mod owner;
 mod play;
 mod quiet;
 mod reference;

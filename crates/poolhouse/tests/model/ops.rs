@@ -32,6 +32,9 @@ pub(crate) struct Config {
     pub(crate) idle_timeout: Option<u64>,
     pub(crate) health_check_interval: Option<u64>,
     pub(crate) max_lifetime: Option<u64>,
+    pub(crate) check_after_idle: Option<u64>,
+    pub(crate) leak_threshold: Option<u64>,
+    pub(crate) nested: bool,
     pub(crate) connect_timeout: u64,
     pub(crate) check_timeout: u64,
     pub(crate) backoff: u64,
@@ -61,6 +64,9 @@ impl Config {
             idle_timeout: limit(self.idle_timeout),
             health_check_interval: limit(self.health_check_interval),
             max_lifetime: limit(self.max_lifetime),
+            check_after_idle: self.check_after_idle.map(ms),
+            leak_threshold: self.leak_threshold.map(ms),
+            detect_nested_acquires: self.nested,
             connect_timeout: ms(self.connect_timeout),
             check_timeout: ms(self.check_timeout),
             max_connecting: self.max_connecting,
@@ -87,6 +93,7 @@ pub(crate) struct Step {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Op {
     Acquire(How),
+    AcquireWithin(u64),
     Poll(u8),
     Cancel(u8),
     TryAcquire,
@@ -97,8 +104,15 @@ pub(crate) enum Op {
     Jump(u64),
     Connects(Mood),
     Checks(Mood),
+    /// The peer closes one connection, or all that nobody holds.
+    PeerCloses(u8),
+    PeersClose,
     Resize(usize),
+    InvalidateAll,
+    Suspend,
+    Resume,
     WarmUp,
+    Drained,
     DropErrand(u8),
     Look,
     CloneHandle,
@@ -113,6 +127,7 @@ impl Op {
         match self {
             Self::Acquire(How::Eager | How::Lazy) => "acquire",
             Self::Acquire(How::Task) => "acquire_async",
+            Self::AcquireWithin(_) => "acquire_within",
             Self::Poll(_) => "poll",
             Self::Cancel(_) => "cancel",
             Self::TryAcquire => "try_acquire",
@@ -121,8 +136,14 @@ impl Op {
             Self::Jump(_) => "jump",
             Self::Connects(_) => "connects",
             Self::Checks(_) => "checks",
+            Self::PeerCloses(_) => "the peer closes one",
+            Self::PeersClose => "the peer closes all",
             Self::Resize(_) => "resize",
+            Self::InvalidateAll => "invalidate_all",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
             Self::WarmUp => "warm_up",
+            Self::Drained => "drained",
             Self::DropErrand(_) => "drop an errand",
             Self::Look => "look",
             Self::CloneHandle => "clone a handle",
@@ -172,6 +193,8 @@ pub(crate) enum End {
     Ok,
     Fail,
     Permanent,
+    /// A connect succeeds, and the peer closes it at once.
+    Stillborn,
     Never,
     Panic,
 }
@@ -191,12 +214,21 @@ fn config() -> impl Strategy<Value = Config> {
         select(vec![None, Some(30), Some(200)]),
         select(vec![None, Some(10), Some(50)]),
         select(vec![None, Some(40), Some(300)]),
+        select(vec![None, None, Some(15), Some(60)]),
+        select(vec![None, Some(25)]),
     );
     let server =
         (select(vec![60_u64, 10]), select(vec![40_u64, 10]), select(vec![(5_u64, 20_u64), (20, 100)]));
-    (sizes, limits, server, select(vec![0.0, 0.1, 1.0]), any::<bool>()).prop_map(
-        |((max, min, max_connecting, max_pending), limits, server, jitter, lifo)| {
-            let (connection_timeout, idle_timeout, health_check_interval, max_lifetime) = limits;
+    (sizes, limits, server, select(vec![0.0, 0.1, 1.0]), any::<(bool, bool)>()).prop_map(
+        |((max, min, max_connecting, max_pending), limits, server, jitter, (lifo, nested))| {
+            let (
+                connection_timeout,
+                idle_timeout,
+                health_check_interval,
+                max_lifetime,
+                check_after_idle,
+                leak_threshold,
+            ) = limits;
             let (connect_timeout, check_timeout, (backoff, max_backoff)) = server;
             Config {
                 min: min.min(max),
@@ -207,6 +239,9 @@ fn config() -> impl Strategy<Value = Config> {
                 idle_timeout,
                 health_check_interval,
                 max_lifetime,
+                check_after_idle,
+                leak_threshold,
+                nested,
                 connect_timeout,
                 check_timeout,
                 backoff,
@@ -225,6 +260,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn op() -> impl Strategy<Value = Op> {
     let common = prop_oneof![
         24 => select(vec![How::Eager, How::Eager, How::Lazy, How::Task]).prop_map(Op::Acquire),
+        2 => time().prop_map(|limit| Op::AcquireWithin(limit + 1)),
         6 => any::<u8>().prop_map(Op::Poll),
         6 => any::<u8>().prop_map(Op::Cancel),
         5 => Just(Op::TryAcquire),
@@ -235,7 +271,13 @@ fn op() -> impl Strategy<Value = Op> {
     let rare = prop_oneof![
         10 => mood(true).prop_map(Op::Connects),
         6 => mood(false).prop_map(Op::Checks),
+        4 => any::<u8>().prop_map(Op::PeerCloses),
+        2 => Just(Op::PeersClose),
         6 => (0..=5_usize).prop_map(Op::Resize),
+        2 => Just(Op::InvalidateAll),
+        2 => Just(Op::Suspend),
+        8 => Just(Op::Resume),
+        1 => Just(Op::Drained),
         4 => Just(Op::WarmUp),
         3 => any::<u8>().prop_map(Op::DropErrand),
         2 => Just(Op::Look),
@@ -268,6 +310,7 @@ fn mood(permanent: bool) -> impl Strategy<Value = Mood> {
         8 => Just(End::Ok),
         2 => Just(End::Fail),
         u32::from(permanent) => Just(End::Permanent),
+        u32::from(permanent) => Just(End::Stillborn),
         1 => Just(End::Never),
         1 => Just(End::Panic),
     ];

@@ -54,7 +54,8 @@ impl World<'_> {
         let panics = unscripted_panics();
         self.server.ledger().round += 1;
         match op {
-            Op::Acquire(how) => self.acquire(how).await?,
+            Op::Acquire(how) => self.acquire(how, None).await?,
+            Op::AcquireWithin(millis) => self.acquire(How::Eager, Some(ms(millis))).await?,
             Op::Poll(which) => self.poll_lazy(which)?,
             Op::Cancel(which) => self.cancel(which).await?,
             Op::TryAcquire => self.try_acquire()?,
@@ -63,6 +64,12 @@ impl World<'_> {
             Op::Jump(millis) => self.jump(ms(millis)).await,
             Op::Connects(mood) => self.server.ledger().connects = mood,
             Op::Checks(mood) => self.server.ledger().checks = mood,
+            Op::PeerCloses(which) => self.peer_closes(which),
+            Op::PeersClose => self.peers_close(),
+            Op::InvalidateAll => self.invalidate_all().await?,
+            Op::Suspend => self.suspend().await?,
+            Op::Resume => self.resume().await?,
+            Op::Drained => self.drained()?,
             Op::Resize(max) => self.resize(max).await?,
             Op::WarmUp => self.warm_up()?,
             Op::DropErrand(which) => self.drop_errand(which),
@@ -115,8 +122,9 @@ impl World<'_> {
             let mut ledger = self.server.ledger();
             (ledger.connects, ledger.checks) = (WELL, WELL);
         }
+        self.resume().await?;
         // Beyond every limit that the configurations set.
-        self.pass(ms(2000)).await?;
+        self.pass(ms(400)).await?;
         if self.handles.is_empty() {
             self.seen.saw("end: closed by its last handle");
         } else {
@@ -137,6 +145,7 @@ impl World<'_> {
             ("server: failed connects", ledger.failed_connects),
             ("server: abandoned connects", ledger.abandoned),
             ("server: failed checks", ledger.failed_checks),
+            ("server: found dead", ledger.dead_looks),
         ];
         drop(ledger);
         for (outcome, times) in counts {
@@ -149,7 +158,7 @@ impl World<'_> {
     async fn hand_out_the_maximum(&mut self) -> Verdict {
         let before = Instant::now();
         for number in 1..=self.model.max {
-            self.acquire(How::Eager).await?;
+            self.acquire(How::Eager, None).await?;
             self.settle().await?;
             let lost = self.model.max - self.held.len();
             ensure!(
@@ -157,7 +166,7 @@ impl World<'_> {
                 "cancel.no_loss, panic.no_loss: {lost} of the maximum are lost"
             );
         }
-        self.acquire(How::Eager).await?;
+        self.acquire(How::Eager, None).await?;
         self.settle().await?;
         ensure!(self.held.len() == self.model.max, "size.max: it hands out more than the maximum");
         ensure!(Instant::now() == before, "health.off_path: acquiring takes time");

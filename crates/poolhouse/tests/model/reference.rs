@@ -18,7 +18,18 @@ pub(crate) type Verdict<T = ()> = Result<T, String>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
     pub(crate) key: u64,
+    /// How many had joined or come back before it did.
+    pub(crate) after: u64,
     pub(crate) deadline: Option<Instant>,
+}
+
+/// Somebody who has left the line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served {
+    pub(crate) waiting: Waiting,
+    pub(crate) since: Instant,
+    /// `suspend` or `invalidate_all` came after that: it may have to go back.
+    pub(crate) recalled: bool,
 }
 
 /// What an acquire that arrives now is told at once, if anything.
@@ -44,10 +55,12 @@ pub(crate) struct Reference {
     max_pending: Option<usize>,
     timeout: Duration,
     pub(crate) closed: bool,
+    pub(crate) suspended: bool,
+    checks_first: bool,
     /// Those who wait, the oldest first.
     pub(crate) line: VecDeque<Waiting>,
     /// Those who have been answered and have not looked: when.
-    pub(crate) served: Vec<(u64, Instant)>,
+    pub(crate) served: Vec<Served>,
     /// How many connections are in somebody's hands.
     pub(crate) held: usize,
     pub(crate) failed: u64,
@@ -66,6 +79,8 @@ impl Reference {
             max_pending: config.max_pending,
             timeout: config.connection_timeout,
             closed: false,
+            suspended: false,
+            checks_first: config.check_after_idle.is_some(),
             line: VecDeque::new(),
             served: Vec::new(),
             held: 0,
@@ -87,9 +102,10 @@ impl Reference {
         }
     }
 
-    pub(crate) fn join(&mut self, key: u64, now: Instant) {
-        let deadline = (self.timeout != Duration::MAX).then(|| now + self.timeout);
-        self.line.push_back(Waiting { key, deadline });
+    pub(crate) fn join(&mut self, key: u64, limit: Option<Duration>, now: Instant) {
+        let limit = limit.unwrap_or(self.timeout);
+        let deadline = (limit != Duration::MAX).then(|| now + limit);
+        self.line.push_back(Waiting { key, after: key, deadline });
     }
 
     pub(crate) fn deadline_of(&self, key: u64) -> Option<Instant> {
@@ -101,13 +117,57 @@ impl Reference {
         self.line.iter().position(|waiting| waiting.key == key).map(|index| index + 1)
     }
 
-    /// `pending` wait: those who have left the line meanwhile are the oldest.
-    pub(crate) fn sync(&mut self, pending: usize, now: Instant) -> Verdict {
+    /// `pending` wait: those who have left the line meanwhile are the oldest, but for those who are `known` to wait.
+    pub(crate) fn sync(&mut self, pending: usize, known: impl Fn(u64) -> bool, now: Instant) -> Verdict {
         ensure!(pending <= self.line.len(), "{pending} wait, and only {} may", self.line.len());
         while self.line.len() > pending {
-            let oldest = self.line.pop_front().expect("longer than pending");
-            self.served.push((oldest.key, now));
+            let oldest = self.line.iter().position(|waiting| !known(waiting.key));
+            let Some(oldest) = oldest else { return Err(format!("{pending} wait, and more are known to")) };
+            self.leaves(oldest, now);
         }
+        Ok(())
+    }
+
+    fn leaves(&mut self, index: usize, since: Instant) {
+        if let Some(waiting) = self.line.remove(index) {
+            self.served.push(Served { waiting, since, recalled: false });
+        }
+    }
+
+    /// Somebody who has been seen with an answer.
+    pub(crate) fn serve(&mut self, key: u64, now: Instant) {
+        if let Some(index) = self.line.iter().position(|waiting| waiting.key == key) {
+            self.leaves(index, now);
+        }
+    }
+
+    pub(crate) fn is_served(&self, key: u64) -> bool {
+        self.served.iter().any(|served| served.waiting.key == key)
+    }
+
+    /// What it was served turned out dead, or was recalled: back to its place in the order of arrival.
+    pub(crate) fn rejoin(&mut self, key: u64, after: u64) {
+        if let Some(index) = self.served.iter().position(|served| served.waiting.key == key) {
+            let waiting = Waiting { after, ..self.served.remove(index).waiting };
+            let place = self.line.iter().position(|other| other.key > key).unwrap_or(self.line.len());
+            self.line.insert(place, waiting);
+        }
+    }
+
+    /// Whoever has been served and has not looked may find nothing.
+    pub(crate) fn recall(&mut self) {
+        self.served.iter_mut().for_each(|served| served.recalled = true);
+    }
+
+    /// A waiter has lost what it was served, `recalled` of it without its being dead. What it gets now, it gets now.
+    pub(crate) fn lose(&mut self, key: u64, recalled: u64) -> Verdict {
+        let Some(served) = self.served.iter_mut().find(|served| served.waiting.key == key) else {
+            return Ok(());
+        };
+        let lawful = recalled <= u64::from(served.recalled);
+        ensure!(lawful, "cancel.no_loss: acquire {key} lost what it was served, and nobody recalled it");
+        self.returned += recalled;
+        served.since = Instant::now();
         Ok(())
     }
 
@@ -123,11 +183,11 @@ impl Reference {
             ensure!(due, "acquire.deadline: acquire {key} timed out before its deadline");
             self.timed_out += 1;
         } else {
-            let Some(index) = self.served.iter().position(|(served, _)| *served == key) else {
+            let Some(index) = self.served.iter().position(|served| served.waiting.key == key) else {
                 let ahead = self.position(key).map_or(0, |position| position - 1);
                 return Err(format!("acquire.fifo: acquire {key} has its answer, {ahead} came before it"));
             };
-            since = self.served.remove(index).1;
+            since = self.served.remove(index).since;
             ensure!(
                 outcome != Outcome::Closed || self.closed,
                 "acquire {key} hears of a close that never was"
@@ -145,14 +205,14 @@ impl Reference {
     pub(crate) fn cancels(&mut self, key: u64) {
         self.cancelled += 1;
         self.line.retain(|waiting| waiting.key != key);
-        if let Some(index) = self.served.iter().position(|(served, _)| *served == key) {
+        if let Some(index) = self.served.iter().position(|served| served.waiting.key == key) {
             self.served.remove(index);
             self.left_behind += 1;
         }
     }
 
     /// What one snapshot promises, by itself and against what has happened. `live` is what the server counts.
-    pub(crate) fn judge(&self, stats: &PoolStats, live: usize, created: u64) -> Verdict {
+    pub(crate) fn judge(&self, stats: &PoolStats, live: usize, created: u64, dead_looks: u64) -> Verdict {
         let PoolStats {
             total_connections: total, idle_connections: idle, active_connections: active, ..
         } = *stats;
@@ -174,14 +234,15 @@ impl Reference {
         ensure!(stats.timed_out_acquisitions == timed_out, "stats.consistent: {timed_out} have timed out");
         let cancelled = self.cancelled;
         ensure!(stats.cancelled_acquisitions == cancelled, "stats.consistent: {cancelled} were cancelled");
-        let returned = self.returned..=self.returned + self.left_behind;
+        let returned = self.returned + dead_looks;
+        let returned = returned..=returned + self.left_behind;
         ensure!(returned.contains(&stats.total_releases), "stats.consistent: {returned:?} were returned");
 
         let at_hand = idle - stats.checking;
-        ensure!(
-            stats.pending_requests == 0 || at_hand == 0,
-            "acquire.race: somebody waits beside an idle one"
-        );
+        ensure!(stats.suspended == self.suspended, "suspend: suspended is {}", stats.suspended);
+        ensure!(at_hand == 0 || !self.suspended, "suspend: a suspended pool keeps an idle connection");
+        let alone = stats.pending_requests == 0 || at_hand == 0 || self.checks_first;
+        ensure!(alone, "acquire.race: somebody waits beside an idle one");
         let in_bounds = at_hand == 0 || total <= self.max;
         ensure!(in_bounds, "resize.exact: {at_hand} idle, and {total} open are above {}", self.max);
         if self.closed {

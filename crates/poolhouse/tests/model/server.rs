@@ -33,6 +33,22 @@ pub(crate) struct Record {
     pub(crate) spoiled: bool,
     pub(crate) detached: bool,
     pub(crate) idle_since: Instant,
+    /// When it last proved to work.
+    pub(crate) proven: Instant,
+    /// How often `invalidate_all` had been called when its connect began.
+    pub(crate) epoch: u64,
+    /// The peer has closed it.
+    pub(crate) dead: bool,
+    pub(crate) used: bool,
+}
+
+/// A connection that was found dead before its first use. If it came straight from its connect it counts as a failed
+/// one. Only the pool knows whether it was idle meanwhile, so the count of failures tells.
+struct Stillborn {
+    born: Instant,
+    found: Instant,
+    round: u64,
+    then_succeeded: bool,
 }
 
 /// The backoff that the ledger expects, from what it has answered.
@@ -41,6 +57,8 @@ pub(crate) struct Pause {
     in_a_row: u32,
     drawn: Option<Instant>,
     round: u64,
+    /// The ledger cannot tell what the pool makes of it.
+    unsure: bool,
     pub(crate) earliest: Option<Instant>,
     pub(crate) latest: Option<Instant>,
 }
@@ -67,8 +85,13 @@ pub(crate) struct Ledger {
     /// The maximum in force.
     pub(crate) max: usize,
     pub(crate) closed: bool,
+    pub(crate) suspended: bool,
+    pub(crate) epoch: u64,
+    /// How often a look has shown that a connection is dead.
+    pub(crate) dead_looks: u64,
+    stillborn: Vec<Stillborn>,
     /// Acquires so far, and how many there had been at the last permanent failure.
-    pub(crate) joined: u64,
+    joined: u64,
     pub(crate) refused_up_to: u64,
     /// Counts the times that the test has had control. What runs between two of them runs as one.
     pub(crate) round: u64,
@@ -101,8 +124,9 @@ impl Ledger {
         self.expect(self.connecting <= self.config.max_connecting, |ledger| {
             format!("connect.backoff: {} attempts at once", ledger.connecting)
         });
+        self.expect(!self.suspended, |_| "suspend: a connect begins on a suspended pool".into());
         // Attempts that begin together may see each other fail.
-        if self.pause.failing() && self.pause.round != self.round {
+        if self.pause.failing() && self.pause.round != self.round && !self.pause.unsure {
             let early = self.pause.earliest.is_some_and(|earliest| Instant::now() < earliest);
             self.expect(!early, |_| "connect.backoff: an attempt begins in the pause after a failure".into());
             self.expect(self.connecting == 1, |ledger| {
@@ -111,9 +135,8 @@ impl Ledger {
         }
     }
 
-    fn connect_failed(&mut self, started: Instant) {
+    fn connect_failed(&mut self, started: Instant, now: Instant, round: u64) {
         self.failed_connects += 1;
-        let now = Instant::now();
         // Attempts that were under way together count as one failure.
         if self.pause.drawn.is_some_and(|drawn| started <= drawn) {
             return;
@@ -123,10 +146,38 @@ impl Ledger {
         self.pause = Pause {
             in_a_row: self.pause.in_a_row + 1,
             drawn: Some(now),
-            round: self.round,
+            round,
+            unsure: self.pause.unsure,
             earliest: Some(now + most / 2),
             latest: Some(now + most),
         };
+    }
+
+    /// A number for whoever joins the line, or comes back to it.
+    pub(crate) fn join(&mut self) -> u64 {
+        self.joined += 1;
+        self.joined - 1
+    }
+
+    /// The pool counts `failed` connects: which of those that were found dead are among them?
+    pub(crate) fn resolve(&mut self, failed: u64) {
+        let stillborn = std::mem::take(&mut self.stillborn);
+        let counted = failed.saturating_sub(self.failed_connects);
+        if counted == 0 {
+            return;
+        }
+        let all = counted == stillborn.len() as u64;
+        for found in stillborn.iter().take(usize::try_from(counted).unwrap_or(usize::MAX)) {
+            if found.then_succeeded && all {
+                self.failed_connects += 1;
+            } else {
+                self.connect_failed(found.born, found.found, found.round);
+            }
+        }
+        if !all {
+            self.pause.unsure = true;
+            self.pause.latest = Some(Instant::now() + self.config.max_connect_backoff);
+        }
     }
 }
 
@@ -150,6 +201,10 @@ impl Server {
             failed_checks: 0,
             pause: Pause::default(),
             closed: false,
+            suspended: false,
+            epoch: 0,
+            dead_looks: 0,
+            stillborn: Vec::new(),
             joined: 0,
             refused_up_to: 0,
             round: 0,
@@ -196,22 +251,27 @@ impl Drop for Conn {
 struct Attempt {
     server: Server,
     started: Instant,
+    epoch: u64,
     end: Option<End>,
 }
 
 impl Attempt {
     fn begin(server: &Server) -> Self {
-        server.ledger().connect_begins();
-        Self { server: server.clone(), started: Instant::now(), end: None }
+        let mut ledger = server.ledger();
+        ledger.connect_begins();
+        Self { server: server.clone(), started: Instant::now(), epoch: ledger.epoch, end: None }
     }
 
     /// The connection exists from the moment that the attempt does not.
-    fn succeeds(mut self) -> Conn {
+    fn succeeds(mut self, dead: bool) -> Conn {
         self.end = Some(End::Ok);
         let now = Instant::now();
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
-        ledger.pause = Pause::default();
+        if self.epoch == ledger.epoch {
+            ledger.pause = Pause::default();
+        }
+        ledger.stillborn.iter_mut().for_each(|found| found.then_succeeded = true);
         ledger.records.push(Record {
             born: now,
             alive: true,
@@ -220,6 +280,10 @@ impl Attempt {
             spoiled: false,
             detached: false,
             idle_since: now,
+            proven: now,
+            epoch: self.epoch,
+            dead,
+            used: false,
         });
         let id = ledger.records.len() - 1;
         drop(ledger);
@@ -243,7 +307,12 @@ impl Drop for Attempt {
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
         if self.end.is_some() || self.started.elapsed() >= ledger.config.connect_timeout {
-            ledger.connect_failed(self.started);
+            let (now, round) = (Instant::now(), ledger.round);
+            if self.epoch == ledger.epoch {
+                ledger.connect_failed(self.started, now, round);
+            } else {
+                ledger.failed_connects += 1;
+            }
         } else {
             ledger.abandoned += 1;
         }
@@ -275,7 +344,9 @@ impl Drop for Checking {
         let mut ledger = self.server.ledger();
         ledger.checking -= 1;
         ledger.records[self.id].checking = false;
-        if !self.passed {
+        if self.passed {
+            ledger.records[self.id].proven = Instant::now();
+        } else {
             ledger.failed_checks += 1;
             ledger.records[self.id].spoiled = true;
         }
@@ -300,7 +371,7 @@ impl Manager for Server {
         let mut attempt = Attempt::begin(self);
         wait(mood).await;
         match mood.end {
-            End::Ok => Ok(attempt.succeeds()),
+            End::Ok | End::Stillborn => Ok(attempt.succeeds(mood.end == End::Stillborn)),
             end => Err(attempt.fails(end)),
         }
     }
@@ -309,8 +380,9 @@ impl Manager for Server {
         let mood = self.ledger().checks;
         let mut checking = Checking::begin(self, connection.id);
         wait(mood).await;
+        let dead = self.ledger().records[connection.id].dead;
         match mood.end {
-            End::Ok => {
+            End::Ok if !dead => {
                 checking.passed = true;
                 Ok(())
             }
@@ -324,6 +396,21 @@ impl Manager for Server {
             std::panic::panic_any(Scripted);
         }
         connection.on_return == OnReturn::Reusable
+    }
+
+    fn is_connected(&self, connection: &mut Conn) -> bool {
+        let mut ledger = self.ledger();
+        let (now, round) = (Instant::now(), ledger.round);
+        let record = &ledger.records[connection.id];
+        let (dead, held, used, born) = (record.dead, record.held, record.used, record.born);
+        ledger.expect(!held, |_| "health.known_dead: a held connection is looked at".into());
+        if dead {
+            ledger.dead_looks += 1;
+            if !used {
+                ledger.stillborn.push(Stillborn { born, found: now, round, then_succeeded: false });
+            }
+        }
+        !dead
     }
 
     fn classify(&self, error: &Refused) -> FailureKind {

@@ -1,11 +1,13 @@
 //! The pool under test, everybody who uses it, and how each operation is carried out on it and on the reference.
 
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, Phase, Pool, PoolConfig, PooledConnection};
+use poolhouse::{AcquireError, Event, Phase, Pool, PoolConfig, PooledConnection};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -39,7 +41,7 @@ impl Waiter {
 pub(crate) struct Held {
     pub(crate) id: usize,
     pub(crate) since: Instant,
-    guard: PooledConnection<Server>,
+    pub(crate) guard: PooledConnection<Server>,
 }
 
 pub(crate) struct World<'a> {
@@ -56,6 +58,12 @@ pub(crate) struct World<'a> {
     pub(crate) background: bool,
     pub(crate) seen: &'a mut Coverage,
     pub(crate) quiet: Quiet,
+    /// The clock has moved and nobody has run since.
+    leapt: bool,
+    /// How often a connection had been found dead at the last look.
+    dead_looks: u64,
+    /// The holds that were reported as leaks, by the pool's number of the connection.
+    pub(crate) leaks: Arc<Mutex<Vec<(u64, Instant)>>>,
     detached: Vec<Conn>,
     /// What the callbacks of `acquire_async` were told.
     news: Arc<Mutex<Vec<(u64, Acquired)>>>,
@@ -65,7 +73,16 @@ impl<'a> World<'a> {
     pub(crate) fn new(config: &Config, quiet: Quiet, seen: &'a mut Coverage) -> Self {
         let options = config.options();
         let server = Server::new(options.clone());
-        let pool = Pool::new(server.clone(), options.clone()).expect("a possible configuration");
+        let leaks: Arc<Mutex<Vec<_>>> = Arc::default();
+        let heard = Arc::clone(&leaks);
+        let listener = move |event: &Event<'_>| {
+            if let Event::Leaked { holder, .. } = event {
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.push((holder.connection, Instant::now()));
+            }
+        };
+        let pool = Pool::with_listener(server.clone(), options.clone(), listener);
+        let pool = pool.expect("a possible configuration");
         Self {
             config: config.clone(),
             model: Reference::new(&options),
@@ -78,6 +95,9 @@ impl<'a> World<'a> {
             background: false,
             seen,
             quiet,
+            leapt: false,
+            dead_looks: 0,
+            leaks,
             detached: Vec::new(),
             news: Arc::default(),
         }
@@ -92,7 +112,8 @@ impl<'a> World<'a> {
         loop {
             self.quiet.settle().await;
             self.server.ledger().round += 1;
-            self.sync()?;
+            self.leapt = false;
+            self.sync(true)?;
             let woken = self.waiters.iter().find(|waiter| match &waiter.wait {
                 Wait::Future(future) => future.is_woken() && !waiter.is_lazy(),
                 Wait::Task(_) => false,
@@ -122,22 +143,49 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Only the clock moves. Nobody runs before the next step that settles.
     pub(crate) async fn jump(&mut self, time: Duration) {
-        tokio::time::advance(time).await;
-        self.server.ledger().round += 1;
+        let mut advance = pin!(tokio::time::advance(time));
+        poll_fn(|cx| {
+            let _ = advance.as_mut().poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+        self.leapt = true;
     }
 
-    /// The reference learns what has happened since it last looked.
-    pub(crate) fn sync(&mut self) -> Verdict {
+    /// The reference learns what has happened since it last looked. `ran`: nothing is left to run.
+    ///
+    /// A task whose connection turns out dead goes back to its turn by itself, and the rest of the line cannot be told
+    /// from the number of those who wait. But if nothing is left to run, every task without news is in the line.
+    pub(crate) fn sync(&mut self, ran: bool) -> Verdict {
         let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
+        let now = Instant::now();
+        let dead_looks = self.server.ledger().dead_looks;
+        let found_dead = std::mem::replace(&mut self.dead_looks, dead_looks) != dead_looks;
         let (late, others): (Vec<_>, Vec<_>) =
             news.into_iter().partition(|(_, acquired)| matches!(acquired, Err(AcquireError::Timeout(_))));
         for (key, acquired) in late {
             self.seen.saw("acquire_async: timed out");
+            if found_dead {
+                self.model.rejoin(key, self.server.ledger().join());
+            }
             self.ended(key, acquired)?;
         }
+        let back = found_dead && ran;
+        let told = |key| others.iter().any(|(other, _)| *other == key);
+        let waits = |waiter: &&Waiter| waiter.how == How::Task && !told(waiter.key);
+        let waiting: Vec<_> = self.waiters.iter().filter(waits).map(|waiter| waiter.key).collect();
+        if back {
+            others.iter().for_each(|(key, _)| self.model.serve(*key, now));
+            for key in &waiting {
+                self.model.rejoin(*key, self.server.ledger().join());
+            }
+        }
         if let Some(pool) = self.handles.last() {
-            self.model.sync(pool.stats().pending_requests, Instant::now())?;
+            let stats = pool.stats();
+            self.model.sync(stats.pending_requests, |key| back && waiting.contains(&key), now)?;
+            self.server.ledger().resolve(stats.failed_connects);
         }
         for (key, acquired) in others {
             if acquired.is_ok() {
@@ -148,27 +196,23 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    pub(crate) async fn acquire(&mut self, how: How) -> Verdict {
+    pub(crate) async fn acquire(&mut self, how: How, limit: Option<Duration>) -> Verdict {
         let Some(pool) = self.pool() else { return Ok(()) };
         if how == How::Task {
             self.settle().await?;
         }
-        self.sync()?;
+        self.sync(false)?;
         let expected = self.model.arrival();
         let nobody_waits = self.model.line.is_empty();
         let begun = self.server.ledger().begun;
-        let key = {
-            let mut ledger = self.server.ledger();
-            ledger.joined += 1;
-            ledger.joined - 1
-        };
+        let key = self.server.ledger().join();
         if how == How::Task {
             let news = Arc::clone(&self.news);
             let task = pool.acquire_async(move |acquired| {
                 news.lock().unwrap_or_else(PoisonError::into_inner).push((key, acquired));
             });
             if expected == Arrival::MayWait {
-                self.joins(key, how, Wait::Task(task));
+                self.joins(key, how, None, Wait::Task(task));
                 return self.settle().await;
             }
             self.quiet.settle().await;
@@ -176,11 +220,14 @@ impl<'a> World<'a> {
             let Some((_, acquired)) = told else { return Err(format!("{expected:?}, and the task waits")) };
             return self.turned_away(expected, acquired);
         }
-        let mut future = Polled::new(async move { pool.acquire().await });
+        let mut future = match limit {
+            None => Polled::new(async move { pool.acquire().await }),
+            Some(limit) => Polled::new(async move { pool.acquire_within(limit).await }),
+        };
         match future.poll() {
             Poll::Pending => {
                 ensure!(expected == Arrival::MayWait, "acquire.shed: {expected:?}, and the acquire waits");
-                self.joins(key, how, Wait::Future(future));
+                self.joins(key, how, limit, Wait::Future(future));
                 Ok(())
             }
             Poll::Ready(Ok(guard)) => {
@@ -196,9 +243,9 @@ impl<'a> World<'a> {
         }
     }
 
-    fn joins(&mut self, key: u64, how: How, wait: Wait) {
+    fn joins(&mut self, key: u64, how: How, limit: Option<Duration>, wait: Wait) {
         self.background = true;
-        self.model.join(key, Instant::now());
+        self.model.join(key, limit, Instant::now());
         self.waiters.push(Waiter { key, how, wait });
     }
 
@@ -215,21 +262,44 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Releases so far.
+    fn lost(&self) -> u64 {
+        self.handles.last().map_or(0, |pool| pool.stats().total_releases)
+    }
+
     pub(crate) fn poll(&mut self, key: u64) -> Verdict {
-        self.sync()?;
+        self.sync(false)?;
+        let (served, lost) = (self.model.is_served(key), self.lost());
         let Some(waiter) = self.waiters.iter_mut().find(|waiter| waiter.key == key) else { return Ok(()) };
         let Wait::Future(future) = &mut waiter.wait else { return Ok(()) };
-        match future.poll() {
+        let polled = future.poll();
+        // What it had been served is gone: found dead, or recalled.
+        let (dead, all) = (self.server.ledger().dead_looks - self.dead_looks, self.lost() - lost);
+        let recalled = all.checked_sub(dead).ok_or("stats.consistent: a dead connection is not released")?;
+        if all > 0 {
+            ensure!(served, "acquire {key} loses {all} connections and was served none");
+            self.model.lose(key, recalled)?;
+        }
+        let late = matches!(&polled, Poll::Ready(Err(AcquireError::Timeout(_))));
+        let goes_back = all > 0 && (late || polled.is_pending());
+        if goes_back {
+            self.seen.saw("acquire: went back to its turn");
+            self.model.rejoin(key, self.server.ledger().join());
+        }
+        match polled {
             Poll::Pending => {
+                self.sync(false)?;
                 let waits = self.model.position(key).is_some();
                 ensure!(waits, "cancel.no_loss: acquire {key} has left the line and has no answer");
                 let due = self.model.deadline_of(key).is_some_and(|deadline| deadline <= Instant::now());
-                ensure!(!due, "acquire.deadline: acquire {key} waits beyond its deadline");
+                ensure!(!due || self.leapt, "acquire.deadline: acquire {key} waits beyond its deadline");
                 self.seen.saw("poll: nothing yet");
                 Ok(())
             }
             Poll::Ready(acquired) => {
-                if let Err(AcquireError::Timeout(timeout)) = &acquired {
+                if let Err(AcquireError::Timeout(timeout)) = &acquired
+                    && !goes_back
+                {
                     let position = self.model.position(key);
                     let said = (Some(timeout.position), timeout.waiting, timeout.max_connections);
                     let known = (position, self.model.line.len(), self.model.max);
@@ -248,6 +318,7 @@ impl<'a> World<'a> {
                 self.seen.saw(match timeout.phase {
                     Phase::Connecting => "acquire: timed out while connecting",
                     Phase::Checking => "acquire: timed out while checking",
+                    Phase::Suspended => "acquire: timed out while suspended",
                     _ => "acquire: timed out while queueing",
                 });
                 Outcome::TimedOut
@@ -283,9 +354,17 @@ impl<'a> World<'a> {
         ensure!(!record.held, "unique ownership: connection {id} is in two hands");
         ensure!(!record.spoiled, "cancel.tainted: connection {id} was unfit and is handed out");
         ensure!(!record.checking, "unique ownership: connection {id} is handed out during a check");
+        ensure!(!record.dead, "health.known_dead: connection {id} is handed out, its peer has closed it");
+        let idle = since.saturating_duration_since(record.proven);
+        let unchecked = self.options.check_after_idle.is_some_and(|limit| limit <= idle);
+        ensure!(!unchecked, "health.known_dead: connection {id} is handed out without the check");
         let old = at_once && self.options.max_lifetime <= record.born.elapsed();
         ensure!(!old, "max_lifetime: connection {id} is too old and is handed out");
         record.held = true;
+        record.used = true;
+        let old = record.epoch != ledger.epoch;
+        ensure!(!old, "epoch.invalidate_all: connection {id} was born before, and is handed out after");
+        ensure!(!ledger.suspended, "suspend: a suspended pool hands out connection {id}");
         drop(ledger);
         self.held.push(Held { id, since, guard });
         Ok(())
@@ -297,7 +376,7 @@ impl<'a> World<'a> {
         if self.waiters[index].how == How::Task {
             self.settle().await?;
         }
-        self.sync()?;
+        self.sync(false)?;
         let Some(index) = self.waiters.iter().position(|waiter| waiter.key == key) else { return Ok(()) };
         let in_line = self.model.position(key).is_some();
         self.seen.saw(if in_line { "cancel: in the line" } else { "cancel: already served" });
@@ -306,11 +385,9 @@ impl<'a> World<'a> {
             // What it was served goes back, whichever it is.
             let now = Instant::now();
             let mut ledger = self.server.ledger();
-            ledger
-                .records
-                .iter_mut()
-                .filter(|record| !record.held)
-                .for_each(|record| record.idle_since = now);
+            for record in ledger.records.iter_mut().filter(|record| !record.held) {
+                (record.idle_since, record.proven) = (now, now);
+            }
         }
         match self.waiters.remove(index).wait {
             Wait::Future(future) => drop(future),
@@ -319,6 +396,7 @@ impl<'a> World<'a> {
                 task.abort();
                 self.quiet.settle().await;
                 self.server.ledger().round += 1;
+                self.sync(true)?;
             }
         }
         Ok(())
@@ -332,19 +410,18 @@ impl<'a> World<'a> {
 
     pub(crate) fn try_acquire(&mut self) -> Verdict {
         let Some(pool) = self.pool() else { return Ok(()) };
-        self.sync()?;
+        self.sync(false)?;
         let begun = self.server.ledger().begun;
         let got = pool.try_acquire();
         let calm = self.server.ledger().begun == begun;
         ensure!(calm, "try_acquire.immediate: it connects");
         let Some(guard) = got else {
-            let stats = pool.stats();
-            let none = stats.idle_connections == stats.checking;
             self.seen.saw(match self.model.line.len() {
                 _ if self.model.closed => "try_acquire: closed",
                 0 => "try_acquire: nothing at hand",
                 _ => "try_acquire: somebody waits",
             });
+            let none = !self.model.line.is_empty() || self.fit().is_none();
             ensure!(none || self.model.closed, "try_acquire.immediate: None beside an idle connection");
             return Ok(());
         };
@@ -360,14 +437,17 @@ impl<'a> World<'a> {
         let Held { id, mut guard, .. } = self.held.swap_remove(index);
         self.model.held -= 1;
         self.model.returned += 1;
-        let reused = matches!(fate, Fate::Release | Fate::Drop);
+        let mut reused = matches!(fate, Fate::Release | Fate::Drop);
         {
             let mut ledger = self.server.ledger();
+            let retires = ledger.suspended || ledger.closed || ledger.records[id].epoch != ledger.epoch;
             let record = &mut ledger.records[id];
             record.held = false;
             record.spoiled = !reused;
             record.detached = fate == Fate::Detach;
             record.idle_since = Instant::now();
+            record.proven = Instant::now();
+            reused &= !retires;
         }
         guard.on_return = match fate {
             Fate::Tainted | Fate::PanicInDrop => OnReturn::Tainted,
@@ -404,61 +484,6 @@ impl<'a> World<'a> {
         let alive = self.server.ledger().records[id].alive;
         let gone = reused || alive == (fate == Fate::Detach);
         ensure!(gone, "cancel.tainted: connection {id} was given back by {fate:?} and alive is {alive}");
-        Ok(())
-    }
-
-    pub(crate) async fn resize(&mut self, max: usize) -> Verdict {
-        // What is due now is judged by the old maximum.
-        self.settle().await?;
-        let Some(pool) = self.pool() else { return Ok(()) };
-        let possible = max > 0 && max >= self.model.min;
-        let resized = pool.resize(max);
-        ensure!(resized.is_ok() == possible, "resize.exact: resize({max}) gives {resized:?}");
-        if !possible {
-            self.seen.saw("resize: refused");
-            return Ok(());
-        }
-        self.seen.saw(match max {
-            _ if max > self.model.max => "resize: up",
-            _ if max < self.held.len() => "resize: down, below what is held",
-            _ => "resize: down",
-        });
-        self.model.max = max;
-        self.server.ledger().max = max;
-        Ok(())
-    }
-
-    pub(crate) fn look(&mut self) -> Verdict {
-        let Some(pool) = self.pool() else { return Ok(()) };
-        self.sync()?;
-        let now = Instant::now();
-        let mut said: Vec<_> = pool.holders().iter().map(|holder| holder.held_for).collect();
-        let active = pool.stats().active_connections;
-        ensure!(said.len() == active, "stats.consistent: {} holders, {active} active", said.len());
-        ensure!(said.is_sorted_by(|a, b| a >= b), "holders: not the longest first: {said:?}");
-        if self.model.served.is_empty() {
-            let mut known: Vec<_> = self.held.iter().map(|held| now - held.since).collect();
-            known.sort_unstable();
-            said.reverse();
-            ensure!(said == known, "holders: {said:?}, and it is {known:?}");
-        }
-        ensure!(pool.is_closed() == self.model.closed, "close.complete: closed is {}", pool.is_closed());
-        ensure!(*pool.config() == self.options, "the options have changed");
-        ensure!(format!("{pool:?}").contains("model:1"), "the pool does not say where it goes: {pool:?}");
-        Ok(())
-    }
-
-    /// Everybody who waits goes away, and then the last handle.
-    pub(crate) async fn drop_all_handles(&mut self) -> Verdict {
-        self.settle().await?;
-        while !self.waiters.is_empty() {
-            self.cancel(0).await?;
-        }
-        self.sync()?;
-        self.errands.clear();
-        self.handles.clear();
-        self.model.closed = true;
-        self.server.ledger().closed = true;
         Ok(())
     }
 }
