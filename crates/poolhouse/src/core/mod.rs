@@ -380,7 +380,7 @@ impl<C, E, W> Core<C, E, W> {
             self.times.wait.record(waited);
         } else {
             entry.fresh = false;
-            self.wake_by(self.next_due(&entry, self.open() + 1, now), fx);
+            self.wake_by(self.dues(&entry, self.open() + 1, now).min(), fx);
             // Ordered by rest: one that comes from a check goes back to where it was.
             let place =
                 self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
