@@ -89,9 +89,10 @@ impl World<'_> {
             leaks.len()
         );
         for held in &self.held {
-            let Some(due) = self.options.leak_threshold.map(|threshold| held.since + threshold) else {
+            let Some((threshold, since)) = self.options.leak_threshold.zip(held.since) else {
                 continue;
             };
+            let due = since + threshold;
             let number = held.guard.id();
             let times = leaks.iter().filter(|(other, at)| *other == number && *at >= due).count();
             let right = times == usize::from(due <= now) || (times == 0 && self.model.closed);
@@ -143,7 +144,7 @@ impl World<'_> {
                 .is_none_or(|most| now - record.born < ms(most).mul_f64(1.0 - self.config.jitter));
             let rested = now - record.idle_since < self.options.idle_timeout;
             let proven = self.options.check_after_idle.is_none_or(|limit| now - record.proven < limit);
-            open && young && rested && proven
+            open && !record.unsure && young && rested && proven
         });
         fit.filter(|_| active == self.held.len())
     }

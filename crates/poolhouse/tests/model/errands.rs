@@ -62,14 +62,16 @@ impl World<'_> {
             None => self.run(Errand::Close, async move {
                 pool.close().await;
                 Ended::Close(None)
-            }),
+            })?,
             Some(limit) => {
                 let until = Instant::now() + limit;
                 self.run(Errand::CloseWithin { until }, async move {
                     Ended::Close(Some(pool.close_within(limit).await))
-                })
+                })?;
             }
         }
+        // Before time passes: an attempt that is given up late looks like one that timed out.
+        self.settle().await
     }
 
     fn run(&mut self, what: Errand, future: impl Future<Output = Ended> + 'static) -> Verdict {

@@ -27,7 +27,8 @@ pub(crate) struct Waiting {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served {
     pub(crate) waiting: Waiting,
-    pub(crate) since: Instant,
+    /// `None` if it cannot be known.
+    pub(crate) since: Option<Instant>,
     /// `suspend` or `invalidate_all` came after that: it may have to go back.
     pub(crate) recalled: bool,
 }
@@ -130,7 +131,7 @@ impl Reference {
 
     fn leaves(&mut self, index: usize, since: Instant) {
         if let Some(waiting) = self.line.remove(index) {
-            self.served.push(Served { waiting, since, recalled: false });
+            self.served.push(Served { waiting, since: Some(since), recalled: false });
         }
     }
 
@@ -167,13 +168,13 @@ impl Reference {
         let lawful = recalled <= u64::from(served.recalled);
         ensure!(lawful, "cancel.no_loss: acquire {key} lost what it was served, and nobody recalled it");
         self.returned += recalled;
-        served.since = Instant::now();
+        served.since = Some(Instant::now());
         Ok(())
     }
 
     /// An acquire has ended by itself. Since when it has had its answer.
-    pub(crate) fn ended(&mut self, key: u64, outcome: Outcome, now: Instant) -> Verdict<Instant> {
-        let mut since = now;
+    pub(crate) fn ended(&mut self, key: u64, outcome: Outcome, now: Instant) -> Verdict<Option<Instant>> {
+        let mut since = None;
         if outcome == Outcome::TimedOut {
             let Some(index) = self.line.iter().position(|waiting| waiting.key == key) else {
                 return Err(format!("acquire.deadline: acquire {key} had its answer and timed out"));

@@ -40,6 +40,8 @@ pub(crate) struct Record {
     /// The peer has closed it.
     pub(crate) dead: bool,
     pub(crate) used: bool,
+    /// Somebody who was served left without a look, and it may have been this one that came back.
+    pub(crate) unsure: bool,
 }
 
 /// A connection that was found dead before its first use. If it came straight from its connect it counts as a failed
@@ -284,6 +286,7 @@ impl Attempt {
             epoch: self.epoch,
             dead,
             used: false,
+            unsure: false,
         });
         let id = ledger.records.len() - 1;
         drop(ledger);
@@ -323,6 +326,8 @@ impl Drop for Attempt {
 struct Checking {
     server: Server,
     id: usize,
+    started: Instant,
+    answered: bool,
     passed: bool,
 }
 
@@ -335,7 +340,7 @@ impl Checking {
         let idle = record.alive && !record.held && !record.spoiled;
         ledger.expect(idle, |_| format!("health.off_path: connection {id} is checked and is not idle"));
         drop(ledger);
-        Self { server: server.clone(), id, passed: false }
+        Self { server: server.clone(), id, started: Instant::now(), answered: false, passed: false }
     }
 }
 
@@ -347,7 +352,8 @@ impl Drop for Checking {
         if self.passed {
             ledger.records[self.id].proven = Instant::now();
         } else {
-            ledger.failed_checks += 1;
+            let late = self.started.elapsed() >= ledger.config.check_timeout;
+            ledger.failed_checks += u64::from(self.answered || late);
             ledger.records[self.id].spoiled = true;
         }
     }
@@ -380,6 +386,7 @@ impl Manager for Server {
         let mood = self.ledger().checks;
         let mut checking = Checking::begin(self, connection.id);
         wait(mood).await;
+        checking.answered = true;
         let dead = self.ledger().records[connection.id].dead;
         match mood.end {
             End::Ok if !dead => {

@@ -40,7 +40,8 @@ impl Waiter {
 
 pub(crate) struct Held {
     pub(crate) id: usize,
-    pub(crate) since: Instant,
+    /// `None` if it cannot be known.
+    pub(crate) since: Option<Instant>,
     pub(crate) guard: PooledConnection<Server>,
 }
 
@@ -177,6 +178,9 @@ impl<'a> World<'a> {
         let waits = |waiter: &&Waiter| waiter.how == How::Task && !told(waiter.key);
         let waiting: Vec<_> = self.waiters.iter().filter(waits).map(|waiter| waiter.key).collect();
         if back {
+            // One that was served before may have lost that and got another.
+            let told = self.model.served.iter_mut().filter(|served| told(served.waiting.key));
+            told.for_each(|served| served.since = None);
             others.iter().for_each(|(key, _)| self.model.serve(*key, now));
             for key in &waiting {
                 self.model.rejoin(*key, self.server.ledger().join());
@@ -237,7 +241,7 @@ impl<'a> World<'a> {
                 ensure!(quick, "health.off_path: an acquire beside an idle connection connects");
                 self.seen.saw("acquire: at once");
                 self.model.held += 1;
-                self.hold(guard, Instant::now(), true)
+                self.hold(guard, Some(Instant::now()), true)
             }
             Poll::Ready(acquired) => self.turned_away(expected, acquired),
         }
@@ -346,7 +350,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn hold(&mut self, guard: PooledConnection<Server>, since: Instant, at_once: bool) -> Verdict {
+    fn hold(&mut self, guard: PooledConnection<Server>, since: Option<Instant>, at_once: bool) -> Verdict {
         let id = guard.id;
         let mut ledger = self.server.ledger();
         let record = &mut ledger.records[id];
@@ -355,13 +359,14 @@ impl<'a> World<'a> {
         ensure!(!record.spoiled, "cancel.tainted: connection {id} was unfit and is handed out");
         ensure!(!record.checking, "unique ownership: connection {id} is handed out during a check");
         ensure!(!record.dead, "health.known_dead: connection {id} is handed out, its peer has closed it");
-        let idle = since.saturating_duration_since(record.proven);
-        let unchecked = self.options.check_after_idle.is_some_and(|limit| limit <= idle);
+        let idle = since.map(|since| since.saturating_duration_since(record.proven));
+        let unchecked = self.options.check_after_idle.zip(idle).is_some_and(|(limit, idle)| limit <= idle);
         ensure!(!unchecked, "health.known_dead: connection {id} is handed out without the check");
         let old = at_once && self.options.max_lifetime <= record.born.elapsed();
         ensure!(!old, "max_lifetime: connection {id} is too old and is handed out");
         record.held = true;
         record.used = true;
+        record.unsure = false;
         let old = record.epoch != ledger.epoch;
         ensure!(!old, "epoch.invalidate_all: connection {id} was born before, and is handed out after");
         ensure!(!ledger.suspended, "suspend: a suspended pool hands out connection {id}");
@@ -386,7 +391,7 @@ impl<'a> World<'a> {
             let now = Instant::now();
             let mut ledger = self.server.ledger();
             for record in ledger.records.iter_mut().filter(|record| !record.held) {
-                (record.idle_since, record.proven) = (now, now);
+                (record.idle_since, record.proven, record.unsure) = (now, now, true);
             }
         }
         match self.waiters.remove(index).wait {
@@ -429,7 +434,7 @@ impl<'a> World<'a> {
         ensure!(self.model.line.is_empty(), "try_acquire.immediate: it overtakes those who wait");
         self.seen.saw("try_acquire: got one");
         self.model.held += 1;
-        self.hold(guard, Instant::now(), true)
+        self.hold(guard, Some(Instant::now()), true)
     }
 
     pub(crate) fn give_back(&mut self, which: u8, fate: Fate) -> Verdict {
