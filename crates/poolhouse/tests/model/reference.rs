@@ -149,10 +149,13 @@ impl Reference {
     /// What it was served turned out dead, or was recalled: back to its place in the order of arrival.
     pub(crate) fn rejoin(&mut self, key: u64, after: u64) {
         if let Some(index) = self.served.iter().position(|served| served.waiting.key == key) {
-            let waiting = Waiting { after, ..self.served.remove(index).waiting };
+            let waiting = self.served.remove(index).waiting;
             let place = self.line.iter().position(|other| other.key > key).unwrap_or(self.line.len());
             self.line.insert(place, waiting);
         }
+        // It may have left and come back between two looks.
+        let back = self.line.iter_mut().filter(|waiting| waiting.key == key);
+        back.for_each(|waiting| waiting.after = after);
     }
 
     /// Whoever has been served and has not looked may find nothing.
