@@ -4,6 +4,7 @@
 //! maximum, whatever has happened to it, and one that is closed must have nothing left.
 
 use std::fmt::Write;
+use std::sync::PoisonError;
 
 use tokio::task::unconstrained;
 use tokio::time::Instant;
@@ -52,7 +53,7 @@ pub(crate) fn play(case: &Case, seen: &mut Coverage, mut story: Option<&mut Stri
 impl World<'_> {
     async fn step(&mut self, Step { op, settle }: Step) -> Verdict {
         let panics = unscripted_panics();
-        self.server.ledger().round += 1;
+        self.server.ledger().next_round();
         match op {
             Op::Acquire(how) => self.acquire(how, None).await?,
             Op::AcquireWithin(millis) => self.acquire(How::Eager, Some(ms(millis))).await?,
@@ -148,6 +149,8 @@ impl World<'_> {
             ("server: found dead", ledger.dead_looks),
         ];
         drop(ledger);
+        let leaks = self.leaks.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        self.seen.saw_times("leak: reported", leaks);
         for (outcome, times) in counts {
             self.seen.saw_times(outcome, times);
         }

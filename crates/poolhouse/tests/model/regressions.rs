@@ -1,1 +1,62 @@
 //! Sequences that failed once, in their smallest form.
+
+use crate::coverage::Coverage;
+use crate::ops::{Case, Config, End, How, Mood, Op, Step};
+use crate::play::play;
+
+/// Nothing is limited, and nothing is kept.
+const PLAIN: Config = Config {
+    min: 0,
+    max: 2,
+    max_connecting: 2,
+    max_pending: None,
+    connection_timeout: None,
+    idle_timeout: None,
+    health_check_interval: None,
+    max_lifetime: None,
+    check_after_idle: None,
+    leak_threshold: None,
+    nested: false,
+    connect_timeout: 60,
+    check_timeout: 40,
+    backoff: 5,
+    max_backoff: 20,
+    jitter: 0.0,
+    lifo: true,
+};
+
+#[track_caller]
+fn plays(config: Config, steps: Vec<Step>) {
+    let case = Case { seed: 0, outlive: false, config, steps };
+    let mut story = String::new();
+    let verdict = play(&case, &mut Coverage::default(), Some(&mut story));
+    assert_eq!(verdict, Ok(()), "\n{story}");
+}
+
+/// `close.complete`: an acquire that has been served, recalled and not looked when the pool closes.
+#[test]
+fn a_recalled_acquire_does_not_wait_on_a_closed_pool() {
+    plays(
+        PLAIN,
+        vec![
+            Step { op: Op::Acquire(How::Lazy), settle: true },
+            Step { op: Op::InvalidateAll, settle: true },
+            Step { op: Op::Close, settle: false },
+            Step { op: Op::Poll(0), settle: false },
+        ],
+    );
+}
+
+/// A health check that has to wait for room does not put off the end of the lifetime.
+#[test]
+fn a_check_without_room_hides_no_lifetime() {
+    let config = Config { min: 2, health_check_interval: Some(10), max_lifetime: Some(40), ..PLAIN };
+    plays(
+        config,
+        vec![
+            Step { op: Op::Checks(Mood { delay: 0, end: End::Never }), settle: false },
+            Step { op: Op::WarmUp, settle: true },
+            Step { op: Op::Pass(40), settle: false },
+        ],
+    );
+}

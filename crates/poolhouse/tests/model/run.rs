@@ -20,7 +20,7 @@ use crate::server::Scripted;
 const LONGEST: usize = 120;
 
 /// No sequence takes this long, not even with its shrinking.
-const STUCK: Duration = Duration::from_secs(120);
+const STUCK: Duration = Duration::from_secs(60);
 
 static UNSCRIPTED: AtomicU64 = AtomicU64::new(0);
 

@@ -96,7 +96,8 @@ pub(crate) struct Ledger {
     joined: u64,
     pub(crate) refused_up_to: u64,
     /// Counts the times that the test has had control. What runs between two of them runs as one.
-    pub(crate) round: u64,
+    round: u64,
+    begun_before: u64,
     pub(crate) peak: usize,
     pub(crate) violations: Vec<String>,
 }
@@ -155,6 +156,21 @@ impl Ledger {
         };
     }
 
+    pub(crate) fn next_round(&mut self) {
+        self.round += 1;
+        self.begun_before = self.begun;
+    }
+
+    /// Whether the pool connects again and again at one instant. Then nobody answers any more, so that it stops and
+    /// the test goes on.
+    fn spins(&mut self) -> bool {
+        let spins = self.begun - self.begun_before > 1000;
+        self.expect(!spins, |_| {
+            "connect.backoff: connects follow each other without end, at one instant".into()
+        });
+        spins
+    }
+
     /// A number for whoever joins the line, or comes back to it.
     pub(crate) fn join(&mut self) -> u64 {
         self.joined += 1;
@@ -210,6 +226,7 @@ impl Server {
             joined: 0,
             refused_up_to: 0,
             round: 0,
+            begun_before: 0,
             peak: 0,
             violations: Vec::new(),
         })))
@@ -375,6 +392,9 @@ impl Manager for Server {
     async fn connect(&self) -> Result<Conn, Refused> {
         let mood = self.ledger().connects;
         let mut attempt = Attempt::begin(self);
+        if self.ledger().spins() {
+            std::future::pending::<()>().await;
+        }
         wait(mood).await;
         match mood.end {
             End::Ok | End::Stillborn => Ok(attempt.succeeds(mood.end == End::Stillborn)),
