@@ -47,10 +47,17 @@ impl Case {
     /// The expression that makes this case.
     pub(crate) fn as_rust(&self) -> String {
         let Self { seed, outlive, config, steps } = self;
-        let steps: String = steps.iter().map(|step| format!("\n        {step:?},")).collect();
-        format!(
-            "Case {{\n    seed: {seed},\n    outlive: {outlive},\n    config: {config:?},\n    steps: vec![{steps}\n    ],\n}}"
-        )
+        let step = |Step { op, settle }: &Step| {
+            let op = match op {
+                Op::Acquire(how) => format!("Acquire(How::{how:?})"),
+                Op::Return(which, fate) => format!("Return({which}, Fate::{fate:?})"),
+                op => format!("{op:?}").replace("end: ", "end: End::"),
+            };
+            format!("\n        Step {{ op: Op::{op}, settle: {settle} }},")
+        };
+        let steps: String = steps.iter().map(step).collect();
+        let head = format!("    seed: {seed},\n    outlive: {outlive},\n    config: {config:?},\n");
+        format!("Case {{\n{head}    steps: vec![{steps}\n    ],\n}}")
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::coverage::Coverage;
 use crate::ops::{Case, Config, End, How, Mood, Op, Step};
 use crate::play::play;
+use crate::run::listen_to_panics;
 
 /// Nothing is limited, and nothing is kept.
 const PLAIN: Config = Config {
@@ -28,6 +29,7 @@ const PLAIN: Config = Config {
 #[track_caller]
 fn plays(config: Config, steps: Vec<Step>) {
     let case = Case { seed: 0, outlive: false, config, steps };
+    listen_to_panics();
     let mut story = String::new();
     let verdict = play(&case, &mut Coverage::default(), Some(&mut story));
     assert_eq!(verdict, Ok(()), "\n{story}");

@@ -2,9 +2,9 @@
 //!
 //! Each sequence has a seed of its own, drawn from the run's. So a failure is played again, and shrunk again, by itself.
 
-use std::panic::PanicHookInfo;
+use std::cell::Cell;
+use std::panic::{PanicHookInfo, catch_unwind};
 use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -22,21 +22,23 @@ const LONGEST: usize = 120;
 /// No sequence takes this long, not even with its shrinking.
 const STUCK: Duration = Duration::from_secs(60);
 
-static UNSCRIPTED: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    static UNSCRIPTED: Cell<u64> = const { Cell::new(0) };
+}
 
-/// Panics so far that no script asked for. Those in a task end there, so somebody has to count.
+/// Panics on this thread so far that no script asked for. Those in a task end there, so somebody has to count.
 pub(crate) fn unscripted_panics() -> u64 {
-    UNSCRIPTED.load(SeqCst)
+    UNSCRIPTED.get()
 }
 
 /// Keeps the panics that are part of the play off stderr.
-fn listen_to_panics() {
+pub(crate) fn listen_to_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
             if !panic.payload().is::<Scripted>() {
-                UNSCRIPTED.fetch_add(1, SeqCst);
+                UNSCRIPTED.set(UNSCRIPTED.get() + 1);
                 default(panic);
             }
         }));
@@ -97,18 +99,33 @@ fn sequence_of(seed: u64, seen: &mut Coverage) {
         .run(&case(LONGEST), |case| play(&case, &mut seen.borrow_mut(), None).map_err(TestCaseError::fail));
     match played {
         Ok(()) => {}
-        Err(TestError::Fail(why, smallest)) => panic!("{}", report(seed, &why.to_string(), &smallest)),
+        Err(TestError::Fail(why, smallest)) => panic!("{}", report(seed, &why.to_string(), smallest)),
         Err(error) => panic!("sequence {seed}: {error}"),
     }
 }
 
-fn report(seed: u64, why: &str, case: &Case) -> String {
+/// Proptest tries to leave out each step once. What could not go then may go now.
+fn leave_out(mut case: Case) -> Case {
+    let mut index = 0;
+    while index < case.steps.len() {
+        let mut shorter = case.clone();
+        shorter.steps.remove(index);
+        let fails = catch_unwind(|| play(&shorter, &mut Coverage::default(), None))
+            .is_ok_and(|verdict| verdict.is_err());
+        (case, index) = if fails { (shorter, 0) } else { (case, index + 1) };
+    }
+    case
+}
+
+fn report(seed: u64, why: &str, case: Case) -> String {
+    let case = leave_out(case);
     let mut story = String::new();
-    let again = play(case, &mut Coverage::default(), Some(&mut story));
+    let again = play(&case, &mut Coverage::default(), Some(&mut story));
     format!(
-        "{why}\n\nThe smallest sequence that fails:\n\n{}\n\nWhat each step led to:\n\n{story}\n{}\n\
+        "{}\n\nThe smallest sequence that fails:\n\n{}\n\nWhat each step led to:\n\n{story}\n{}\n\
          Play it again: {}\n\
          To keep it as a test, put the sequence into regressions.rs.\n",
+        again.as_ref().err().map_or(why, String::as_str),
         case.as_rust(),
         if again.is_ok() { "It passes when played once more: something is not deterministic.\n" } else { "" },
         command(seed),
