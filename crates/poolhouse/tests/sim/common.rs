@@ -71,7 +71,7 @@ impl fmt::Display for Tally {
 /// A payload that no other call returns.
 pub(crate) fn question(length: usize) -> Bytes {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    let mut text = format!("question {} ", LAST.fetch_add(1, Relaxed)).into_bytes();
+    let mut text = format!("question {:020} ", LAST.fetch_add(1, Relaxed)).into_bytes();
     text.resize(text.len().max(length), b'.');
     text.into()
 }
