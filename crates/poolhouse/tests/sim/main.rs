@@ -11,3 +11,4 @@ mod faults;
 mod matrix;
 mod network;
 mod soak;
+mod strike;

@@ -30,6 +30,10 @@ const CLIENTS: usize = 12;
 const LIMITS: Limits = Limits { acquire: secs(5), io: secs(2), slack: ms(2), known_dead: false };
 const ROUND: Duration = secs(20 * 60);
 
+/// How long one fault lasts at most, and how long the pause before the next is.
+const TROUBLE: Duration = secs(30);
+const PAUSE: Duration = secs(120);
+
 /// How long after a fault somebody must have been answered: an exchange that began in it fails, the backoff pauses, and
 /// a client has to want something.
 const ANSWERED_AFTER: Duration = secs(10);
@@ -87,7 +91,7 @@ impl World {
         let end = Instant::now() + ROUND;
         self.shop.calm.set(Some(Instant::now()));
         let (shop, mut rng) = (Arc::clone(&self.shop), self.rng.fork());
-        tokio::join!(work(&shop, &mut rng, CLIENTS, end), self.trouble(end - CALM_AFTER * 2));
+        tokio::join!(work(&shop, &mut rng, CLIENTS, end), self.trouble(end - TROUBLE * 2 - CALM_AFTER));
         self.take_stock().await;
     }
 
@@ -98,7 +102,7 @@ impl World {
             .filter(|fault| fault.name != "nothing" && fault.name != "crosstalk")
             .collect();
         loop {
-            sleep(secs(1).mul_f64(self.rng.f64() * 120.0)).await;
+            sleep(PAUSE.mul_f64(self.rng.f64())).await;
             if Instant::now() >= end {
                 return;
             }
@@ -113,7 +117,7 @@ impl World {
                     let max = self.rng.usize(3..=MAX);
                     self.shop.pool.resize(max).expect("a possible maximum");
                 }
-                sleep(secs(1).mul_f64(self.rng.f64() * 30.0)).await;
+                sleep(TROUBLE.mul_f64(self.rng.f64())).await;
             }
             self.network.lift_all(restart).await;
             self.shop.pool.resize(MAX).expect("a possible maximum");
