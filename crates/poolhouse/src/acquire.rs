@@ -4,14 +4,15 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use crate::core::{Expired, Joined, Refusal, Ticket};
+use crate::core::{Expired, Joined, Refusal, Site, Ticket};
 use crate::error::AcquireError;
+use crate::events::Event;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::shared::{PoolEntry, Shared};
@@ -20,7 +21,8 @@ use crate::time::now;
 type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
 
 pin_project! {
-    /// The future that [`Pool::acquire`](crate::Pool::acquire) returns. It joins the queue when it is first polled.
+    /// The future that [`Pool::acquire`](crate::Pool::acquire) and [`acquire_within`](crate::Pool::acquire_within)
+    /// return. It joins the queue when it is first polled.
     ///
     /// Dropping it at any point loses neither capacity nor a connection (`cancel.no_loss`).
     ///
@@ -35,6 +37,7 @@ pin_project! {
     pub struct Acquire<'a, M: Manager> {
         shared: &'a Arc<Shared<M>>,
         at: &'static Location<'static>,
+        limit: Duration,
         started: Option<Instant>,
         ticket: Option<Ticket>,
         span: Option<tracing::Span>,
@@ -53,8 +56,12 @@ pin_project! {
 }
 
 impl<M: Manager> Acquire<'_, M> {
-    pub(crate) fn new<'a>(shared: &'a Arc<Shared<M>>, at: &'static Location<'static>) -> Acquire<'a, M> {
-        Acquire { shared, at, started: None, ticket: None, span: None, deadline: None }
+    pub(crate) fn new<'a>(
+        shared: &'a Arc<Shared<M>>,
+        at: &'static Location<'static>,
+        limit: Duration,
+    ) -> Acquire<'a, M> {
+        Acquire { shared, at, limit, started: None, ticket: None, span: None, deadline: None }
     }
 }
 
@@ -72,61 +79,86 @@ impl<M: Manager> Future for Acquire<'_, M> {
         });
         let _entered = span.enter();
 
-        let Some(ticket) = *this.ticket else {
+        // Whoever has this moment joined with the current waker need not look.
+        let mut joined = false;
+        if this.ticket.is_none() {
             assert!(this.started.is_none(), "polled after it ended: await an acquire once");
-            if let Some(connection) = shared.try_take(this.at) {
+            let site = shared.site(this.at);
+            if let Some(connection) = shared.try_take(site) {
                 *this.started = Some(now());
                 return Poll::Ready(Ok(connection));
             }
             let begin = now();
             *this.started = Some(begin);
             let waker = cx.waker().clone();
-            let joined = shared.apply(|core, fx| core.take_or_join(begin, this.at, waker, fx));
-            match joined {
-                Ok(Joined::Taken(entry)) => return Poll::Ready(Ok(PooledConnection::new(shared, entry))),
-                Ok(Joined::Waiting(ticket)) => *this.ticket = Some(ticket),
-                Err(refusal) => return Poll::Ready(Err(failed(shared, shared.refused(refusal)))),
-            }
+            let ticket = match shared.apply(|core, fx| core.take_or_join(begin, site, waker, fx)) {
+                Ok(Joined::Waiting(ticket)) => {
+                    joined = true;
+                    ticket
+                }
+                Ok(Joined::Taken(entry)) => match shared.verify(entry) {
+                    Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, site, Some(begin)))),
+                    Err(dead) => match shared.apply(|core, fx| core.rejoin(dead, (begin, now()), site, fx)) {
+                        Ok(ticket) => ticket,
+                        Err(refusal) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
+                    },
+                },
+                Err(refusal) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
+            };
+            *this.ticket = Some(ticket);
             // After the place in the queue, so that a closed pool answers outside of a runtime too.
             shared.ensure_driver();
-            let limit = shared.config.connection_timeout;
-            if limit != Duration::MAX {
-                this.deadline.set(Some(tokio::time::sleep(limit)));
+            if *this.limit != Duration::MAX {
+                this.deadline.set(Some(tokio::time::sleep(*this.limit)));
             }
-            if let Some(deadline) = this.deadline.as_pin_mut()
-                && deadline.poll(cx).is_ready()
-            {
-                // A limit below the timer's resolution: look again at once.
-                cx.waker().wake_by_ref();
+            if shared.config.detect_nested_acquires {
+                warn_of_nesting(shared, ticket);
             }
-            return Poll::Pending;
-        };
+        }
 
-        let reply = look(shared, ticket, cx);
-        if let Some(reply) = reply {
-            *this.ticket = None;
-            return Poll::Ready(match reply {
-                Ok(entry) => Ok(PooledConnection::new(shared, entry)),
-                Err(refusal) => Err(failed(shared, shared.refused(refusal))),
-            });
-        }
-        if !shared.core().has_home() {
-            // The runtime of the background task ended while this one waited.
-            shared.ensure_driver();
-            shared.drive.notify_waiters();
-        }
-        let Some(deadline) = this.deadline.as_pin_mut() else { return Poll::Pending };
-        std::task::ready!(deadline.poll(cx));
-        *this.ticket = None;
-        let expired = shared.apply(|core, fx| core.expire(ticket, now(), fx));
-        Poll::Ready(match expired {
-            Ok(entry) => Ok(PooledConnection::new(shared, entry)),
-            Err(Expired::Refused(refusal)) => Err(failed(shared, shared.refused(refusal))),
-            Err(Expired::TimedOut(mut diagnosis)) => {
-                diagnosis.target = shared.manager.target().into_owned();
-                Err(failed(shared, AcquireError::Timeout(diagnosis)))
+        let started = this.started.unwrap_or_else(now);
+        loop {
+            let Some(ticket) = *this.ticket else { return Poll::Pending };
+            let mut reply = if joined { None } else { look(shared, ticket, cx) };
+            if reply.is_none() {
+                if !joined && !shared.core().has_home() {
+                    // The runtime of the background task ended while this one waited.
+                    shared.ensure_driver();
+                    shared.drive.notify_waiters();
+                }
+                let Some(deadline) = this.deadline.as_mut().as_pin_mut() else { return Poll::Pending };
+                std::task::ready!(deadline.poll(cx));
+                reply = Some(match shared.apply(|core, fx| core.expire(ticket, now(), fx)) {
+                    Ok(entry) => Ok(entry),
+                    Err(Expired::Refused(refusal)) => Err(refusal),
+                    Err(Expired::TimedOut(mut diagnosis)) => {
+                        *this.ticket = None;
+                        diagnosis.target = shared.manager.target().into_owned();
+                        let error = AcquireError::Timeout(diagnosis);
+                        return Poll::Ready(Err(failed(shared, error, this.at)));
+                    }
+                });
             }
-        })
+            *this.ticket = None;
+            let dead = match reply {
+                Some(Ok(entry)) => match shared.verify(entry) {
+                    Ok(entry) => {
+                        let site = Site { at: this.at, caller: None };
+                        return Poll::Ready(Ok(shared.hand_out(entry, site, Some(started))));
+                    }
+                    Err(dead) => dead,
+                },
+                Some(Err(refusal)) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
+                None => return Poll::Pending,
+            };
+            // Back to its turn in the queue, and look again: there may be another connection already.
+            joined = false;
+            let site = shared.site(this.at);
+            match shared.apply(|core, fx| core.rejoin(dead, (started, now()), site, fx)) {
+                Ok(ticket) => *this.ticket = Some(ticket),
+                Err(refusal) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
+            }
+        }
     }
 }
 
@@ -136,14 +168,15 @@ fn look<M: Manager>(shared: &Shared<M>, ticket: Ticket, cx: &Context<'_>) -> Opt
     let mut spare = None;
     loop {
         let mut current = true;
-        let reply = shared.core().poll(ticket, |waker| {
+        let refresh = |waker: &mut Option<Waker>| {
             if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 match spare.take() {
                     Some(fresh) => spare = waker.replace(fresh),
                     None => current = false,
                 }
             }
-        });
+        };
+        let reply = shared.apply(|core, fx| core.poll(ticket, now, refresh, fx));
         if reply.is_some() || current {
             return reply;
         }
@@ -151,7 +184,31 @@ fn look<M: Manager>(shared: &Shared<M>, ticket: Ticket, cx: &Context<'_>) -> Opt
     }
 }
 
-fn failed<M: Manager>(shared: &Shared<M>, error: AcquireError<M::Error>) -> AcquireError<M::Error> {
+fn warn_of_nesting<M: Manager>(shared: &Shared<M>, ticket: Ticket) {
+    for holder in shared.core().nested(ticket, now()) {
+        tracing::warn!(
+            target: "poolhouse::acquire",
+            target_address = %shared.manager.target(),
+            connection = holder.connection,
+            held_since = %holder.acquired_at,
+            "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
+        );
+    }
+}
+
+fn refused<M: Manager>(
+    shared: &Shared<M>,
+    refusal: Refusal<M::Error>,
+    at: &'static Location<'static>,
+) -> AcquireError<M::Error> {
+    failed(shared, shared.refused(refusal), at)
+}
+
+fn failed<M: Manager>(
+    shared: &Shared<M>,
+    error: AcquireError<M::Error>,
+    acquired_at: &'static Location<'static>,
+) -> AcquireError<M::Error> {
     // The span has the address too, but is off where only warnings are on.
     let target = shared.manager.target();
     if error.is_timeout() {
@@ -159,5 +216,6 @@ fn failed<M: Manager>(shared: &Shared<M>, error: AcquireError<M::Error>) -> Acqu
     } else {
         tracing::debug!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire failed");
     }
+    shared.tell(|| Event::AcquireFailed { error: &error, acquired_at });
     error
 }

@@ -19,10 +19,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::acquire::Acquire;
 use crate::config::{ConfigError, PoolConfig};
+use crate::control::CloseReport;
 use crate::error::AcquireError;
 use crate::manager::{IntoManager, Manager};
 use crate::packet::{Dial, PacketError, PacketManager};
-use crate::pool::CloseReport;
 use crate::stats::PoolStats;
 
 /// Why a blocking pool could not be made.
@@ -135,8 +135,52 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn acquire(&self) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
         let at = Location::caller();
-        let inner = self.runtime.block_on(async { Acquire::new(self.pool.shared(), at).await })?;
+        self.acquire_within_at(self.pool.config().connection_timeout, at)
+    }
+
+    /// Like [`acquire`](Pool::acquire), with a deadline of its own, as [`crate::Pool::acquire_within`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`crate::Pool::acquire`].
+    ///
+    /// # Panics
+    ///
+    /// In `async` code.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// // Nothing listens on port 1.
+    /// let pool = poolhouse::blocking::Pool::new(("127.0.0.1", 1), Default::default())?;
+    /// assert!(pool.acquire_within(Duration::from_millis(20)).is_err_and(|error| error.is_timeout()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn acquire_within(&self, limit: Duration) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+        self.acquire_within_at(limit, Location::caller())
+    }
+
+    fn acquire_within_at(
+        &self,
+        limit: Duration,
+        at: &'static Location<'static>,
+    ) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+        let inner = self.runtime.block_on(async { Acquire::new(self.pool.shared(), at, limit).await })?;
         Ok(self.wrap(inner))
+    }
+
+    /// The pool itself, for all that does not wait: `holders`, `config`, `invalidate_all`, `suspend`, `resume` and the
+    /// rest. What it hands out belongs to `async` code.
+    ///
+    /// ```
+    /// let pool = poolhouse::blocking::Pool::new(("localhost", 5555), Default::default())?;
+    /// pool.as_async().invalidate_all();
+    /// assert!(pool.as_async().holders().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn as_async(&self) -> &crate::Pool<M> {
+        &self.pool
     }
 
     /// Takes an idle connection, like [`crate::Pool::try_acquire`]. It does not block, and may be called anywhere.

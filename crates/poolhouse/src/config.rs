@@ -31,15 +31,20 @@ pub struct PoolConfig {
     pub min_connections: usize,
     /// The most connections that are open, opening and closing together, at any instant.
     pub max_connections: usize,
-    /// The deadline of one acquire. It covers waiting in the queue and connecting together.
+    /// The deadline of one acquire. It covers waiting in the queue, connecting and checking together.
     pub connection_timeout: Duration,
     /// How long a connection may lie idle before it is closed. It never takes the pool below `min_connections`.
     pub idle_timeout: Duration,
     /// How long a connection may go unused before the background checks it with
     /// [`Manager::check`](crate::Manager::check).
     pub health_check_interval: Duration,
-    /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back.
+    /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back. Its successor is
+    /// opened a little before, by a tenth of the lifetime or `connect_timeout`, whichever is less.
     pub max_lifetime: Duration,
+    /// How long a connection may go unused before an acquire has it checked first, within its own deadline. `None` trusts
+    /// every idle connection whose peer has not closed it. Set it where peers vanish without a word: behind a
+    /// firewall or a load balancer that drops idle connections.
+    pub check_after_idle: Option<Duration>,
     /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
     /// attempt.
     pub connect_timeout: Duration,
@@ -60,6 +65,12 @@ pub struct PoolConfig {
     pub max_connect_backoff: Duration,
     /// Which idle connection is used next: the last returned, or the longest idle.
     pub queue: IdleOrder,
+    /// How long a connection may be held before it is reported as a leak, once, with the line that acquired it. `None`
+    /// reports none. It ends nothing: the holder keeps the connection.
+    pub leak_threshold: Option<Duration>,
+    /// Whether to notice a task that waits for a connection while it holds one of the same pool. It is logged, and
+    /// named in the text of the timeout. It makes each acquire a little slower.
+    pub detect_nested_acquires: bool,
 }
 
 /// Which idle connection the next acquire gets. It never changes the order of those who wait: that is arrival.
@@ -90,6 +101,7 @@ impl Default for PoolConfig {
             idle_timeout: Duration::from_secs(5 * 60),
             health_check_interval: Duration::from_secs(30),
             max_lifetime: Duration::from_secs(60 * 60),
+            check_after_idle: None,
             connect_timeout: Duration::from_secs(10),
             check_timeout: Duration::from_secs(5),
             max_connecting: 8,
@@ -98,6 +110,8 @@ impl Default for PoolConfig {
             connect_backoff: Duration::from_millis(100),
             max_connect_backoff: Duration::from_secs(5),
             queue: IdleOrder::Lifo,
+            leak_threshold: None,
+            detect_nested_acquires: false,
         }
     }
 }
@@ -142,6 +156,8 @@ impl PoolConfig {
             ("check_timeout", self.check_timeout),
             ("connect_backoff", self.connect_backoff),
             ("max_connect_backoff", self.max_connect_backoff),
+            ("check_after_idle", self.check_after_idle.unwrap_or(Duration::MAX)),
+            ("leak_threshold", self.leak_threshold.unwrap_or(Duration::MAX)),
         ];
         if let Some((field, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
             return Err(ConfigError::NoTime { field });
@@ -173,6 +189,7 @@ impl PoolConfig {
             idle_timeout,
             health_check_interval,
             max_lifetime,
+            check_after_idle,
             connect_timeout,
             check_timeout,
             max_connecting,
@@ -181,7 +198,10 @@ impl PoolConfig {
             connect_backoff,
             max_connect_backoff,
             queue,
+            leak_threshold,
+            detect_nested_acquires,
         } = self;
+        let optional = |duration: &Option<Duration>| duration.map_or_else(|| "None".to_string(), in_units);
         vec![
             ("min_connections", min_connections.to_string()),
             ("max_connections", max_connections.to_string()),
@@ -189,6 +209,7 @@ impl PoolConfig {
             ("idle_timeout", in_units(*idle_timeout)),
             ("health_check_interval", in_units(*health_check_interval)),
             ("max_lifetime", in_units(*max_lifetime)),
+            ("check_after_idle", optional(check_after_idle)),
             ("connect_timeout", in_units(*connect_timeout)),
             ("check_timeout", in_units(*check_timeout)),
             ("max_connecting", max_connecting.to_string()),
@@ -197,6 +218,8 @@ impl PoolConfig {
             ("connect_backoff", in_units(*connect_backoff)),
             ("max_connect_backoff", in_units(*max_connect_backoff)),
             ("queue", format!("{queue:?}")),
+            ("leak_threshold", optional(leak_threshold)),
+            ("detect_nested_acquires", detect_nested_acquires.to_string()),
         ]
     }
 }
@@ -306,6 +329,8 @@ mod tests {
             ("connect_backoff", PoolConfig { connect_backoff: Duration::ZERO, ..base() }),
             ("max_connect_backoff", PoolConfig { max_connect_backoff: Duration::ZERO, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: Duration::from_secs(6), ..base() }),
+            ("check_after_idle", PoolConfig { check_after_idle: Some(Duration::ZERO), ..base() }),
+            ("leak_threshold", PoolConfig { leak_threshold: Some(Duration::ZERO), ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: -0.1, ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: f64::NAN, ..base() }),
         ];

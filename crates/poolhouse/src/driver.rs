@@ -4,13 +4,16 @@
 //! nothing idle, and ends with the pool's last handle, with `close`, or with its runtime. All of them ask the same core
 //! for work, so a runtime that nobody drives for a while holds up only what it has begun itself.
 
+use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
-use crate::core::{Home, Plan};
-use crate::error::ConnectError;
+use crate::core::{Checked, Failure, Home, Plan};
+use crate::error::{ConnectError, Holder};
+use crate::events::Event;
 use crate::manager::{FailureKind, Manager};
 use crate::shared::{PoolEntry, Shared};
 use crate::time::{now, within};
@@ -36,38 +39,60 @@ impl<M: Manager> Drop for Guard<M> {
     }
 }
 
+/// What the task has begun.
+#[derive(Default)]
+struct Begun {
+    tasks: JoinSet<()>,
+    /// The connects among them, by the key of the attempt. A key may be used again once its attempt has ended.
+    connects: HashMap<usize, AbortHandle>,
+}
+
 pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
     // Dropped before the guard: what is under way ends first.
-    let mut tasks = JoinSet::new();
+    let mut begun = Begun::default();
     loop {
         let notified = guard.drive.notified();
         tokio::pin!(notified);
         // From here on a notification is kept, so none falls between the plan and the wait.
         notified.as_mut().enable();
-        let Some(wake_at) = begin(&guard, &mut tasks) else { break };
+        let Some(wake_at) = begin(&guard, &mut begun) else { break };
         tokio::select! {
             () = notified => {}
             () = sleep_until(wake_at) => {}
             // A panic has already been counted by the task's own guard.
-            Some(_) = tasks.join_next() => {}
+            Some(_) = begun.tasks.join_next() => {}
         }
     }
-    tasks.shutdown().await;
+    begun.tasks.shutdown().await;
 }
 
 /// Begins what the plan says. `None` once the pool is closed or gone; the inner value is when to plan again.
-fn begin<M: Manager>(guard: &Guard<M>, tasks: &mut JoinSet<()>) -> Option<Option<Instant>> {
+fn begin<M: Manager>(guard: &Guard<M>, begun: &mut Begun) -> Option<Option<Instant>> {
     let shared = guard.shared.upgrade()?;
-    let (closed, plan) = shared.apply(|core, fx| (core.is_closed(), core.plan(now(), fx)));
+    let (closed, plan) = shared.apply(|core, fx| (core.is_closed(), core.plan(now(), guard.home, fx)));
     if closed {
         return None;
     }
-    let Plan { connects, checks, wake_at } = plan;
-    for _ in 0..connects {
-        tasks.spawn(connect(Connecting::new(&shared, guard.home)));
+    let Plan { connects, abandoned, checks, leaks, wake_at } = plan;
+    for key in abandoned {
+        if let Some(task) = begun.connects.remove(&key) {
+            task.abort();
+        }
+    }
+    begun.connects.retain(|_, task| !task.is_finished());
+    for key in connects {
+        let attempt = Connecting { shared: Arc::clone(&shared), key: Some(key) };
+        begun.connects.insert(key, begun.tasks.spawn(connect(attempt)));
     }
     for entry in checks {
-        tasks.spawn(check(Checking { shared: Arc::clone(&shared), entry: Some(entry), passed: false }));
+        begun.tasks.spawn(check(Checking {
+            shared: Arc::clone(&shared),
+            entry: Some(entry),
+            outcome: Checked::Cut,
+        }));
+    }
+    for holder in leaks {
+        report_leak(&shared, holder);
     }
     Some(wake_at)
 }
@@ -79,43 +104,50 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
+fn report_leak<M: Manager>(shared: &Shared<M>, holder: Holder) {
+    tracing::warn!(
+        target: "poolhouse::leak",
+        target_address = %shared.manager.target(),
+        connection = holder.connection,
+        acquired_at = %holder.acquired_at,
+        held_ms = millis(holder.held_for),
+        "a connection is held longer than leak_threshold"
+    );
+    shared.tell(|| Event::Leaked { holder });
+}
+
 /// The share of the maximum that an attempt to connect takes up, given back whatever becomes of it.
 struct Connecting<M: Manager> {
     shared: Arc<Shared<M>>,
-    home: Home,
-    started: Instant,
-    settled: bool,
+    /// `None` once the attempt has ended.
+    key: Option<usize>,
 }
 
 impl<M: Manager> Connecting<M> {
-    fn new(shared: &Arc<Shared<M>>, home: Home) -> Self {
-        Self { shared: Arc::clone(shared), home, started: now(), settled: false }
-    }
-
     fn failed(&mut self, error: ConnectError<M::Error>, kind: FailureKind) {
-        self.settled = true;
+        let Some(key) = self.key.take() else { return };
+        let permanent = kind == FailureKind::Permanent;
+        let error = Arc::new(error);
+        let failure = Failure { error: Arc::clone(&error), kind };
+        let took = self.shared.apply(|core, fx| core.connect_failed(key, failure, now(), fx));
         tracing::warn!(
             target: "poolhouse::connect",
             target_address = %self.shared.manager.target(),
-            elapsed_ms = millis(self.started),
-            permanent = kind == FailureKind::Permanent,
+            elapsed_ms = millis(took),
+            permanent,
             %error,
             "cannot connect"
         );
-        let times = (self.started, now());
-        self.shared.apply(|core, fx| core.connect_failed(error, kind, times, fx));
+        self.shared.tell(|| Event::ConnectFailed { error: &*error, took, permanent });
     }
 }
 
 impl<M: Manager> Drop for Connecting<M> {
     fn drop(&mut self) {
-        if self.settled {
-            return;
-        }
         if std::thread::panicking() {
             self.failed(ConnectError::Panicked, FailureKind::Transient);
-        } else {
-            self.shared.apply(|core, fx| core.connect_lost(now(), fx));
+        } else if let Some(key) = self.key.take() {
+            self.shared.apply(|core, fx| core.connect_lost(key, now(), fx));
         }
     }
 }
@@ -125,16 +157,16 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
     let limit = shared.config.connect_timeout;
     match within(limit, shared.manager.connect()).await {
         Some(Ok(connection)) => {
-            this.settled = true;
-            let home = this.home;
-            let id = shared.apply(|core, fx| core.connected(connection, home, now(), fx));
+            let Some(key) = this.key.take() else { return };
+            let (connection, took) = shared.apply(|core, fx| core.connected(key, connection, now(), fx));
             tracing::debug!(
                 target: "poolhouse::connect",
                 target_address = %shared.manager.target(),
-                connection = id,
-                elapsed_ms = millis(this.started),
+                connection,
+                elapsed_ms = millis(took),
                 "connected"
             );
+            shared.tell(|| Event::Created { connection, took });
         }
         Some(Err(error)) => {
             let kind = shared.manager.classify(&error);
@@ -148,13 +180,14 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
 struct Checking<M: Manager> {
     shared: Arc<Shared<M>>,
     entry: Option<PoolEntry<M>>,
-    passed: bool,
+    outcome: Checked,
 }
 
 impl<M: Manager> Drop for Checking<M> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shared.apply(|core, fx| core.checked(entry, self.passed, now(), fx));
+            let outcome = if std::thread::panicking() { Checked::Failed } else { self.outcome };
+            self.shared.apply(|core, fx| core.checked(entry, outcome, now(), fx));
         }
     }
 }
@@ -165,23 +198,32 @@ async fn check<M: Manager>(mut this: Checking<M>) {
     let limit = shared.config.check_timeout;
     let entry = this.entry.as_mut().expect("taken only on drop");
     let result = within(limit, shared.manager.check(&mut entry.connection)).await;
+    let connection = entry.id;
+    let elapsed_ms = millis(now().saturating_duration_since(started));
     let target = shared.manager.target();
-    let (connection, elapsed_ms) = (entry.id, millis(started));
-    match result {
+    let error = match result {
         Some(Ok(())) => {
-            this.passed = true;
+            this.outcome = Checked::Passed;
             tracing::trace!(target: "poolhouse::check", target_address = %target, connection, elapsed_ms, "healthy");
+            return;
         }
         Some(Err(error)) => {
             tracing::warn!(target: "poolhouse::check", target_address = %target, connection, elapsed_ms, %error, "unhealthy");
+            Some(error)
         }
         None => {
             let error = format!("no answer after {limit:?} (check_timeout)");
             tracing::warn!(target: "poolhouse::check", target_address = %target, connection, elapsed_ms, %error, "unhealthy");
+            None
         }
-    }
+    };
+    this.outcome = Checked::Failed;
+    shared.tell(|| Event::CheckFailed {
+        connection,
+        error: error.as_ref().map(|error| error as &(dyn Error + 'static)),
+    });
 }
 
-fn millis(since: Instant) -> u64 {
-    u64::try_from(now().saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX)
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -112,6 +112,9 @@ pub enum ConnectError<E> {
     /// The manager panicked.
     #[error("the manager panicked while it connected: see the panic's message on stderr")]
     Panicked,
+    /// The connect succeeded, but the peer closed the connection before its first use.
+    #[error("the server accepts connections and closes them at once: it may be at its own limit")]
+    ClosedAtOnce,
 }
 
 /// A failed connect, as those who waited for it see it.
@@ -173,6 +176,8 @@ pub enum Phase {
     Connecting,
     /// The idle connections were under a health check that did not end in time.
     Checking,
+    /// The pool was suspended, and not resumed in time.
+    Suspended,
 }
 
 impl fmt::Display for Phase {
@@ -181,6 +186,7 @@ impl fmt::Display for Phase {
             Self::Queueing => "queueing",
             Self::Connecting => "connecting",
             Self::Checking => "checking",
+            Self::Suspended => "suspended",
         })
     }
 }
@@ -202,6 +208,8 @@ impl fmt::Display for Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
+    /// The connection's number, as in logs and events.
+    pub connection: u64,
     /// The line that called `acquire`, `try_acquire` or `acquire_async`.
     pub acquired_at: &'static Location<'static>,
     /// For how long.
@@ -209,8 +217,8 @@ pub struct Holder {
 }
 
 impl Holder {
-    pub(crate) fn new(at: &'static Location<'static>, since: Instant, now: Instant) -> Self {
-        Self { acquired_at: at, held_for: now.saturating_duration_since(since) }
+    pub(crate) fn new(connection: u64, at: &'static Location<'static>, since: Instant, now: Instant) -> Self {
+        Self { connection, acquired_at: at, held_for: now.saturating_duration_since(since) }
     }
 }
 
@@ -259,8 +267,10 @@ pub struct AcquireTimeout<E> {
     pub last_connect_error: Option<Arc<ConnectError<E>>>,
     /// How long ago that was.
     pub last_connect_error_age: Option<Duration>,
-    /// Who has held a connection longest.
-    pub longest_holder: Option<Holder>,
+    /// Who has held a connection longest, three at most, the longest first.
+    pub longest_holders: Vec<Holder>,
+    /// Connections of this pool that the task held while it waited for another. Only with `detect_nested_acquires`.
+    pub nested: Vec<Holder>,
 }
 
 impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
@@ -269,11 +279,16 @@ impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
         write!(f, "timed out after {} waiting for a connection to {target}", brief(self.waited))?;
         write!(f, " ({phase}, {position} of {waiting} in the queue)")?;
         write!(f, ": {active} of {max_connections} connections are held, {connecting} connecting")?;
-        if let Some(holder) = &self.longest_holder {
-            write!(f, "; the longest is {holder}")?;
+        for (index, holder) in self.longest_holders.iter().enumerate() {
+            write!(f, "; {} is {holder}", if index == 0 { "the longest" } else { "the next" })?;
         }
         if let (Some(error), Some(age)) = (&self.last_connect_error, self.last_connect_error_age) {
             write!(f, "; {} failed connects, the last {} ago: {error}", self.failed_connects, brief(age))?;
+        }
+        if let Some(holder) = self.nested.first() {
+            let count = self.nested.len();
+            write!(f, "; this task itself holds {count} of them, one acquired at {}", holder.acquired_at)?;
+            return f.write_str(": acquire once and pass the connection on, or release it first");
         }
         f.write_str(match phase {
             Phase::Queueing => {
@@ -283,6 +298,7 @@ impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
                 "; check the address, and that the server runs and accepts connections in time"
             }
             Phase::Checking => "; check that the server answers, or lower check_timeout",
+            Phase::Suspended => "; the pool is suspended: call Pool::resume() when the server is back",
         })
     }
 }

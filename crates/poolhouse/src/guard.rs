@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::core::{Fate, RetireReason};
+use crate::core::Fate;
+use crate::events::{Event, RetireReason};
 use crate::manager::Manager;
 use crate::shared::{PoolEntry, Shared};
 use crate::time::now;
@@ -94,7 +95,26 @@ impl<M: Manager> PooledConnection<M> {
     /// ```
     pub fn detach(mut self) -> M::Connection {
         let entry = self.entry.take().expect("a guard holds its connection until it is given back");
-        self.shared.apply(|core, fx| core.detach(*entry, now(), fx))
+        let id = entry.id;
+        let (connection, held_for) = self.shared.apply(|core, fx| core.detach(*entry, now(), fx));
+        self.shared.tell(|| Event::Released { connection: id, held_for });
+        connection
+    }
+
+    /// The connection's number in this pool, from 1, as in logs and events.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let connection = pool.acquire().await?;
+    /// assert_eq!(connection.id(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn id(&self) -> u64 {
+        self.entry.as_ref().expect("a guard holds its connection until it is given back").id
     }
 }
 

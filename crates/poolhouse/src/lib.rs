@@ -24,10 +24,11 @@
 //! - [`PoolConfig`]: every option, its default and its bounds.
 //! - [`PooledConnection`]: what you hold, and how it goes back.
 //! - [`AcquireError`]: why you hold nothing, and what to do.
+//! - [`Listener`]: be told of every [`Event`]. [`PoolStats`]: what the pool holds and has done.
 //! - [`Manager`]: pool a protocol of your own. [`PacketManager`] is a worked one.
 //! - [`blocking`]: the same pool for threads that have no runtime (feature `blocking`).
 //!
-//! # Events
+//! # Logs
 //!
 //! The pool reports through [`tracing`]. It never records payload or credentials. Every record has the field
 //! `target_address`, which is [`Manager::target`].
@@ -37,11 +38,14 @@
 //! | `poolhouse::acquire` | debug span `acquire` | one acquire, from its first poll to its end | |
 //! | `poolhouse::acquire` | warn | an acquire timed out | `error` |
 //! | `poolhouse::acquire` | debug | an acquire failed otherwise | `error` |
+//! | `poolhouse::acquire` | warn | with `detect_nested_acquires`: a task waits that holds a connection | `connection`, `held_since` |
 //! | `poolhouse::connect` | debug | a connection opened | `connection`, `elapsed_ms` |
 //! | `poolhouse::connect` | warn | a connect failed | `error`, `elapsed_ms`, `permanent` |
 //! | `poolhouse::check` | trace | a health check passed | `connection`, `elapsed_ms` |
 //! | `poolhouse::check` | warn | a health check failed | `connection`, `elapsed_ms`, `error` |
 //! | `poolhouse::retire` | debug | the pool closes a connection | `connection`, `reason` |
+//! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms` |
+//! | `poolhouse::listener` | error | the listener panicked | |
 //! | `poolhouse::close` | debug | the pool begins to close, and has closed | `held` |
 //! | `poolhouse::close` | warn | `close_within` ran out of time | `held` |
 //!
@@ -57,10 +61,13 @@ mod acquire;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod config;
+mod control;
 mod core;
 mod driver;
 mod error;
+mod events;
 mod guard;
+mod histogram;
 mod manager;
 mod packet;
 mod pool;
@@ -70,13 +77,16 @@ mod time;
 
 pub use crate::acquire::Acquire;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
+pub use crate::control::CloseReport;
 pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
+pub use crate::events::{Event, Listener, RetireReason};
 pub use crate::guard::PooledConnection;
+pub use crate::histogram::Histogram;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::packet::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions};
 #[cfg(feature = "net")]
 pub use crate::packet::{PacketPool, TcpDialer};
-pub use crate::pool::{CloseReport, Pool};
+pub use crate::pool::Pool;
 pub use crate::stats::PoolStats;
 
 /// The crate's README, so that its snippet is a doctest too.

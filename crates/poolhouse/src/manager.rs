@@ -31,6 +31,10 @@ pub enum FailureKind {
 /// safe: dropping the future must close whatever it has half opened. A panic in any method costs one connection and
 /// no capacity.
 ///
+/// A manager may change what it connects to, or with which credentials: the next connect uses them. Reach it with
+/// [`Pool::manager`](crate::Pool::manager), and call [`Pool::invalidate_all`](crate::Pool::invalidate_all) to retire what was
+/// opened before.
+///
 /// ```
 /// use poolhouse::{Manager, Pool, PoolConfig};
 ///
@@ -80,6 +84,16 @@ pub trait Manager: Send + Sync + 'static {
     /// block. Answer `false` for a connection in the middle of an exchange: that is what stops one caller from reading
     /// another's reply. The default answers `true`.
     fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
+        let _ = connection;
+        true
+    }
+
+    /// Whether the peer has kept an idle connection open, as far as can be told without a round trip.
+    ///
+    /// The pool asks each time before it hands a connection out, on the acquiring thread. Keep it cheap, and do not
+    /// block: ask the operating system whether the end of the stream, or a byte that nobody asked for, has arrived. A
+    /// connection for which it answers `false` is closed, and the acquire gets another. The default answers `true`.
+    fn is_connected(&self, connection: &mut Self::Connection) -> bool {
         let _ = connection;
         true
     }

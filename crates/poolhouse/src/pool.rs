@@ -12,6 +12,7 @@ use crate::acquire::Acquire;
 use crate::config::{ConfigError, PoolConfig};
 use crate::core::Core;
 use crate::error::{AcquireError, Holder};
+use crate::events::Listener;
 use crate::guard::PooledConnection;
 use crate::manager::{IntoManager, Manager};
 use crate::shared::Shared;
@@ -73,8 +74,41 @@ impl<M: Manager> Pool<M> {
     /// assert_eq!(error.field(), "max_connections");
     /// ```
     pub fn new(manager: impl IntoManager<Manager = M>, config: PoolConfig) -> Result<Self, ConfigError> {
+        Self::build(manager.into_manager(), config, None)
+    }
+
+    /// Makes a pool that tells `listener` what happens in it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Pool::new).
+    ///
+    /// ```
+    /// use poolhouse::{Event, PacketPool, PoolConfig};
+    ///
+    /// let listener = |event: &Event<'_>| {
+    ///     if let Event::Retired { connection, reason, .. } = event {
+    ///         println!("connection {connection} closes: {reason}");
+    ///     }
+    /// };
+    /// let pool = PacketPool::with_listener(("localhost", 5555), PoolConfig::default(), listener)?;
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn with_listener(
+        manager: impl IntoManager<Manager = M>,
+        config: PoolConfig,
+        listener: impl Listener,
+    ) -> Result<Self, ConfigError> {
+        Self::build(manager.into_manager(), config, Some(Box::new(listener)))
+    }
+
+    fn build(
+        manager: M,
+        config: PoolConfig,
+        listener: Option<Box<dyn Listener>>,
+    ) -> Result<Self, ConfigError> {
         config.validate()?;
-        let shared = Arc::new(Shared::new(manager.into_manager(), config));
+        let shared = Arc::new(Shared::new(manager, config, listener));
         Ok(Self { handle: Arc::new(PoolHandle { shared }) })
     }
 
@@ -116,7 +150,7 @@ impl<M: Manager> Pool<M> {
     pub async fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
         let shared = self.shared();
         shared.ensure_driver();
-        let failures = shared.core().stats().failed_connects;
+        let failures = shared.core().failed_connects();
         shared.drive.notify_waiters();
         let opened = async {
             loop {
@@ -131,7 +165,7 @@ impl<M: Manager> Pool<M> {
                     if core.minimum_missing() == 0 {
                         return Ok(());
                     }
-                    if core.stats().failed_connects > failures
+                    if core.failed_connects() > failures
                         && let Some(failure) = core.last_failure()
                     {
                         return Err(failure);
@@ -154,7 +188,8 @@ impl<M: Manager> Pool<M> {
     /// Waits for a connection, in order of arrival, until the deadline of `connection_timeout`.
     ///
     /// A waiter takes whichever comes first, a connection that comes back or a new one. The one deadline covers the
-    /// queue and the connect. The wait begins with the first poll.
+    /// queue, the connect and the check. The wait begins with the first poll. A connection whose peer has closed it by then
+    /// is not handed out.
     ///
     /// # Errors
     ///
@@ -184,13 +219,45 @@ impl<M: Manager> Pool<M> {
     /// ```
     #[track_caller]
     pub fn acquire(&self) -> Acquire<'_, M> {
-        Acquire::new(self.shared(), Location::caller())
+        self.acquire_within_at(self.config().connection_timeout, Location::caller())
+    }
+
+    /// Like [`acquire`](Pool::acquire), with a deadline of its own: for a caller who has less time left than
+    /// `connection_timeout`, or more.
+    ///
+    /// [`Duration::MAX`] waits for ever, [`Duration::ZERO`] not at all. To take an idle connection outside of a runtime,
+    /// call [`try_acquire`](Pool::try_acquire).
+    ///
+    /// # Errors, panics, cancel safety
+    ///
+    /// As for [`acquire`](Pool::acquire).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// use std::time::Duration;
+    ///
+    /// let connection = pool.acquire_within(Duration::from_secs(2)).await?;
+    /// # drop(connection);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn acquire_within(&self, limit: Duration) -> Acquire<'_, M> {
+        self.acquire_within_at(limit, Location::caller())
+    }
+
+    fn acquire_within_at(&self, limit: Duration, at: &'static Location<'static>) -> Acquire<'_, M> {
+        Acquire::new(self.shared(), at, limit)
     }
 
     /// Takes an idle connection if there is one and nobody waits for it. No wait, no I/O, no runtime needed.
     ///
     /// `None` means that everything is held, opening or wanted by somebody who came first, or that the pool is closed.
-    /// It does not open a connection: on a pool that has opened none, it always gives `None`.
+    /// It does not open a connection: on a pool that has opened none, it always gives `None`. Nor does it check one:
+    /// what `check_after_idle` wants checked first is not for it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -205,7 +272,8 @@ impl<M: Manager> Pool<M> {
     /// ```
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<M>> {
-        self.shared().try_take(Location::caller())
+        let site = self.shared().site(Location::caller());
+        self.shared().try_take(site)
     }
 
     /// Acquires in a task of its own and calls you back with the result. For code that cannot be `async`.
@@ -235,7 +303,9 @@ impl<M: Manager> Pool<M> {
         F: FnOnce(Result<PooledConnection<M>, AcquireError<M::Error>>) + Send + 'static,
     {
         let (pool, at) = (self.clone(), Location::caller());
-        tokio::spawn(async move { callback(Acquire::new(pool.shared(), at).await) })
+        tokio::spawn(async move {
+            callback(pool.acquire_within_at(pool.config().connection_timeout, at).await);
+        })
     }
 
     /// What the pool holds and has done, at one instant.
@@ -274,115 +344,17 @@ impl<M: Manager> Pool<M> {
         &self.shared().config
     }
 
-    /// Sets the maximum. Growing serves those who wait; shrinking closes idle connections now and held ones as they
-    /// come back.
-    ///
-    /// # Errors
-    ///
-    /// A maximum of zero, or below `min_connections`. The old maximum stays.
+    /// The manager that the pool was made with: to change what later connects use.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
-    /// pool.resize(20)?;
-    /// assert_eq!(pool.stats().max_connections, 20);
-    /// assert!(pool.resize(0).is_err());
+    /// use poolhouse::Manager;
+    ///
+    /// assert_eq!(pool.manager().target(), "localhost:5555");
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
-    pub fn resize(&self, max_connections: usize) -> Result<(), ConfigError> {
-        PoolConfig { max_connections, ..self.config().clone() }.validate()?;
-        self.shared().apply(|core, fx| core.resize(max_connections, now(), fx));
-        Ok(())
-    }
-
-    /// Whether the pool has been closed.
-    ///
-    /// ```
-    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
-    /// assert!(!pool.is_closed());
-    /// # Ok::<(), poolhouse::ConfigError>(())
-    /// ```
-    pub fn is_closed(&self) -> bool {
-        self.shared().core().is_closed()
-    }
-
-    /// Closes the pool: wakes everybody who waits with [`Closed`](AcquireError::Closed), closes what is idle, and waits
-    /// until every held connection has come back. No connection is opened after it.
-    ///
-    /// It waits for ever if somebody never lets go; [`close_within`](Pool::close_within) does not.
-    ///
-    /// # Cancel safety
-    ///
-    /// The pool is closed from the first poll on, also when the wait is dropped. Calling it again waits again.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let server = poolhouse_echo::EchoServer::start().await?;
-    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
-    /// # pool.warm_up().await?;
-    /// pool.close().await;
-    /// assert!(pool.acquire().await.is_err_and(|error| error.is_closed()));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn close(&self) {
-        let shared = self.shared();
-        shared.apply(Core::close);
-        tracing::debug!(
-            target: "poolhouse::close",
-            target_address = %shared.manager.target(),
-            held = shared.core().stats().active_connections,
-            "closing the pool"
-        );
-        loop {
-            let progress = shared.progress.notified();
-            tokio::pin!(progress);
-            progress.as_mut().enable();
-            if shared.core().is_drained() {
-                break;
-            }
-            progress.await;
-        }
-        tracing::debug!(target: "poolhouse::close", target_address = %shared.manager.target(), "the pool is closed");
-    }
-
-    /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`. What is
-    /// still held then is listed, and closes when it comes back.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    ///
-    /// # Cancel safety
-    ///
-    /// As for [`close`](Pool::close).
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use std::time::Duration;
-    /// # let server = poolhouse_echo::EchoServer::start().await?;
-    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
-    /// let held = pool.acquire().await?;
-    /// let report = pool.close_within(Duration::from_millis(10)).await;
-    /// assert!(!report.is_complete());
-    /// assert_eq!(report.still_held.len(), 1);
-    /// # drop(held);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn close_within(&self, limit: Duration) -> CloseReport {
-        let in_time = timeout(limit, self.close()).await.is_ok();
-        let report = CloseReport { still_held: if in_time { Vec::new() } else { self.holders() }, in_time };
-        if !in_time {
-            tracing::warn!(
-                target: "poolhouse::close",
-                target_address = %self.shared().manager.target(),
-                held = report.still_held.len(),
-                "not closed in time: {report}"
-            );
-        }
-        report
+    pub fn manager(&self) -> &M {
+        &self.shared().manager
     }
 }
 
@@ -392,48 +364,5 @@ impl<M: Manager> fmt::Debug for Pool<M> {
             .field("target", &self.shared().manager.target())
             .field("stats", &self.stats())
             .finish_non_exhaustive()
-    }
-}
-
-/// What [`Pool::close_within`] leaves behind.
-///
-/// ```
-/// fn log(report: &poolhouse::CloseReport) {
-///     if !report.is_complete() {
-///         eprintln!("{report}");
-///     }
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CloseReport {
-    /// Who still held a connection when the time was up, the longest first.
-    pub still_held: Vec<Holder>,
-    in_time: bool,
-}
-
-impl CloseReport {
-    /// Whether everything had closed in time.
-    ///
-    /// ```
-    /// fn exit_code(report: &poolhouse::CloseReport) -> i32 {
-    ///     if report.is_complete() { 0 } else { 1 }
-    /// }
-    /// ```
-    pub fn is_complete(&self) -> bool {
-        self.in_time
-    }
-}
-
-impl fmt::Display for CloseReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.in_time {
-            return f.write_str("every connection is closed");
-        }
-        write!(f, "{} connections are still held", self.still_held.len())?;
-        for holder in &self.still_held {
-            write!(f, "; one {holder}")?;
-        }
-        Ok(())
     }
 }

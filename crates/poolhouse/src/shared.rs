@@ -1,16 +1,18 @@
 //! What every handle of a pool shares, and how the core's decisions are carried out.
 
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
 
 use crate::config::PoolConfig;
-use crate::core::{Core, Effects, Entry, Fate, Home, Refusal, RetireReason};
+use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Refusal, Site};
 use crate::driver;
 use crate::error::{AcquireError, ConnectFailed};
+use crate::events::{Event, Listener, RetireReason};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::time::now;
@@ -22,6 +24,7 @@ pub(crate) type PoolEntry<M> = Box<Entry<<M as Manager>::Connection>>;
 pub(crate) struct Shared<M: Manager> {
     pub(crate) manager: M,
     pub(crate) config: PoolConfig,
+    listener: Option<Box<dyn Listener>>,
     core: Mutex<PoolCore<M>>,
     /// The runtimes that run a background task of this pool.
     homes: Mutex<Vec<(runtime::Id, Home)>>,
@@ -32,9 +35,10 @@ pub(crate) struct Shared<M: Manager> {
 }
 
 impl<M: Manager> Shared<M> {
-    pub(crate) fn new(manager: M, config: PoolConfig) -> Self {
+    pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
         Self {
             manager,
+            listener,
             core: Mutex::new(Core::new(config.clone(), fastrand::Rng::new())),
             config,
             homes: Mutex::default(),
@@ -79,9 +83,32 @@ impl<M: Manager> Shared<M> {
                     reason = reason.as_str(),
                     "closing a connection"
                 );
+                let age = now().saturating_duration_since(entry.opened_at);
+                self.tell(|| Event::Retired { connection: entry.id, reason, age });
                 drop(entry);
             }
         }
+    }
+
+    /// Tells the listener, if there is one. Its panics end here: they are none of the caller's business, and a second
+    /// panic in a drop would abort the program.
+    pub(crate) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+        let Some(listener) = &self.listener else { return };
+        let event = event();
+        if catch_unwind(AssertUnwindSafe(|| listener.on_event(&event))).is_err() {
+            tracing::error!(
+                target: "poolhouse::listener",
+                target_address = %self.manager.target(),
+                "the listener panicked: see the panic's message on stderr"
+            );
+        }
+    }
+
+    pub(crate) fn site(&self, at: &'static Location<'static>) -> Site {
+        let caller = self.config.detect_nested_acquires.then(|| {
+            tokio::task::try_id().map_or_else(|| Caller::Thread(std::thread::current().id()), Caller::Task)
+        });
+        Site { at, caller }
     }
 
     /// Sees to it that this runtime runs a background task. Panics outside of a runtime.
@@ -108,9 +135,38 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Takes an idle connection if that needs no wait.
-    pub(crate) fn try_take(self: &Arc<Self>, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
-        let entry = self.apply(|core, fx| core.try_take(now(), at, fx))?;
-        Some(PooledConnection::new(self, entry))
+    pub(crate) fn try_take(self: &Arc<Self>, site: Site) -> Option<PooledConnection<M>> {
+        loop {
+            let entry = self.apply(|core, fx| core.try_take(now(), site, fx))?;
+            match self.verify(entry) {
+                Ok(entry) => return Some(self.hand_out(entry, site, None)),
+                Err(dead) => self.apply(|core, fx| core.found_dead(dead, now(), fx)),
+            }
+        }
+    }
+
+    /// Looks whether the peer has closed a connection that is about to be handed out. An error holds a dead one.
+    pub(crate) fn verify(&self, entry: PoolEntry<M>) -> Result<PoolEntry<M>, PoolEntry<M>> {
+        // A panic in `is_connected` retires the connection on the way up.
+        let mut back = Back { shared: self, entry: Some(entry), fate: Fate::Retire(RetireReason::Panicked) };
+        let alive = back.entry.as_mut().is_some_and(|entry| self.manager.is_connected(&mut entry.connection));
+        let entry = back.entry.take().expect("put there above");
+        if alive { Ok(entry) } else { Err(entry) }
+    }
+
+    pub(crate) fn hand_out(
+        self: &Arc<Self>,
+        entry: PoolEntry<M>,
+        site: Site,
+        started: Option<Instant>,
+    ) -> PooledConnection<M> {
+        let connection = entry.id;
+        let guard = PooledConnection::new(self, entry);
+        self.tell(|| {
+            let waited = started.map_or(Duration::ZERO, |started| now().saturating_duration_since(started));
+            Event::Acquired { connection, waited, acquired_at: site.at }
+        });
+        guard
     }
 
     /// A held connection comes back. Needs no runtime, and does not block.
@@ -154,7 +210,12 @@ struct Back<'a, M: Manager> {
 impl<M: Manager> Drop for Back<'_, M> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shared.apply(|core, fx| core.give_back(entry, self.fate, now(), fx));
+            let connection = entry.id;
+            let mut fx = Effects::default();
+            let held_for = self.shared.core().give_back(entry, self.fate, now(), &mut fx);
+            // Before the effects, so that `Retired` comes after `Released`.
+            self.shared.tell(|| Event::Released { connection, held_for });
+            self.shared.carry_out(fx);
         }
     }
 }

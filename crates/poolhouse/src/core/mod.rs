@@ -7,14 +7,13 @@
 //!
 //! Acquiring: if nobody waits and an idle connection is fit, it is handed out. Otherwise the acquire joins the queue.
 //! Releasing: a connection that comes back, or a new one, goes straight to the head of the queue, whichever is first
-//! (`acquire.race`); only when nobody waits does it become idle. So while somebody waits nothing is idle, and a
-//! newcomer has nothing to overtake with (`acquire.fifo`).
+//! (`acquire.race`); only when nobody waits does it become idle. So while somebody waits nothing fit is idle, and a
+//! newcomer has nothing to overtake with (`acquire.fifo`). Not fit are those that `check_after_idle` wants checked
+//! first: `plan` checks as many as there are waiters, and what passes is placed like one that comes back.
 //!
 //! A served waiter finds its connection in its place in the queue. Until it is picked up it counts as held; if the
-//! waiter goes away instead, the connection is given back like any other (`cancel.no_loss`).
-//!
-//! Connects are asked for by `plan`: one for each waiter that has no attempt under way for it, and as many as
-//! `min_connections` lacks, within the room there is, `max_connecting`, and the pause after failures.
+//! waiter goes away instead, the connection is given back like any other (`cancel.no_loss`). If it has been recalled in
+//! the meantime, or turns out dead, the waiter goes back to its turn in the queue.
 //!
 //! Nothing here wakes, closes or spawns. Each call fills an [`Effects`], and the caller carries it out after it has
 //! unlocked. A closing connection keeps its share of the maximum until `closed` says that it is gone.
@@ -22,14 +21,16 @@
 mod admin;
 mod backoff;
 mod outcome;
+mod plan;
 mod queue;
+mod report;
 #[cfg(test)]
 mod tests;
 mod types;
 
 use std::collections::VecDeque;
-use std::panic::Location;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -38,18 +39,30 @@ use self::queue::Queue;
 pub(crate) use self::queue::Ticket;
 pub(crate) use self::types::*;
 use crate::config::{IdleOrder, PoolConfig};
+use crate::error::ConnectError;
+use crate::events::RetireReason;
 
 /// A connection type, an error type, and whatever wakes a waiter.
 pub(crate) struct Core<C, E, W> {
     config: PoolConfig,
+    /// Ordered by rest: the longest idle is in front.
     idle: VecDeque<Box<Entry<C>>>,
     waiters: Queue<Waiter<C, E, W>>,
     holds: Slab<Hold>,
     checking: usize,
-    connecting: usize,
+    /// When the checks began that somebody waits for.
+    wanted_checks: Vec<Instant>,
+    attempts: Slab<Attempt>,
+    /// Of the attempts, those that nobody wants any more, and those for successors.
+    abandoned: usize,
+    replacing: usize,
     closing: usize,
     closed: bool,
+    suspended: bool,
+    /// How often `invalidate_all` has been called.
+    epoch: u64,
     backoff: Backoff,
+    pace: Pace,
     last_failure: Option<LastFailure<E>>,
     /// When the background wakes by itself; `None` while it has no reason to.
     next_wake: Option<Instant>,
@@ -57,6 +70,9 @@ pub(crate) struct Core<C, E, W> {
     last_home: u64,
     rng: fastrand::Rng,
     counts: Counts,
+    times: Times,
+    /// `counts.acquisitions` at the last plan.
+    planned_at: u64,
 }
 
 impl<C, E, W> Core<C, E, W> {
@@ -67,16 +83,24 @@ impl<C, E, W> Core<C, E, W> {
             waiters: Queue::new(),
             holds: Slab::new(),
             checking: 0,
-            connecting: 0,
+            wanted_checks: Vec::new(),
+            attempts: Slab::new(),
+            abandoned: 0,
+            replacing: 0,
             closing: 0,
             closed: false,
+            suspended: false,
+            epoch: 0,
             backoff: Backoff::default(),
+            pace: Pace::default(),
             last_failure: None,
             next_wake: None,
             homes: Vec::new(),
             last_home: 0,
             rng,
             counts: Counts::default(),
+            times: Times::default(),
+            planned_at: 0,
         }
     }
 
@@ -86,30 +110,42 @@ impl<C, E, W> Core<C, E, W> {
 
     /// How many more connections the maximum leaves room for.
     fn room(&self) -> usize {
-        self.config.max_connections.saturating_sub(self.open() + self.connecting + self.closing)
+        self.config.max_connections.saturating_sub(self.open() + self.attempts.len() + self.closing)
     }
 
     /// An idle connection, if nobody waits for one. `None` says nothing about why.
     pub(crate) fn try_take(
         &mut self,
         now: Instant,
-        at: &'static Location<'static>,
+        site: Site,
         fx: &mut Effects<C, W>,
     ) -> Option<Box<Entry<C>>> {
         if self.closed || !self.waiters.is_empty() {
             return None;
         }
+        let mut entry = self.take_fit(now, fx)?;
+        self.hold(&mut entry, now, site, fx);
+        self.times.wait.record(Duration::ZERO);
+        Some(entry)
+    }
+
+    /// The next idle connection that may be handed out as it is.
+    fn take_fit(&mut self, now: Instant, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
+        let mut skipped = 0;
         loop {
-            let mut entry = match self.config.queue {
-                IdleOrder::Lifo => self.idle.pop_back(),
-                IdleOrder::Fifo => self.idle.pop_front(),
-            }?;
-            if let Some(reason) = self.overdue(&entry, now, self.open() + 1) {
+            let index = match self.config.queue {
+                IdleOrder::Lifo => self.idle.len().checked_sub(skipped + 1)?,
+                IdleOrder::Fifo => skipped,
+            };
+            let entry = self.idle.get(index)?;
+            if let Some(reason) = self.overdue(entry, now, self.open()) {
+                let entry = self.idle.remove(index)?;
                 self.retire(entry, reason, fx);
-                continue;
+            } else if self.wants_check(entry, now) {
+                skipped += 1;
+            } else {
+                return self.idle.remove(index);
             }
-            self.hold(&mut entry, now, at);
-            return Some(entry);
         }
     }
 
@@ -118,11 +154,11 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn take_or_join(
         &mut self,
         now: Instant,
-        at: &'static Location<'static>,
+        site: Site,
         waker: W,
         fx: &mut Effects<C, W>,
     ) -> Result<Joined<C>, Refusal<E>> {
-        if let Some(entry) = self.try_take(now, at, fx) {
+        if let Some(entry) = self.try_take(now, site, fx) {
             fx.spent = Some(waker);
             return Ok(Joined::Taken(entry));
         }
@@ -132,8 +168,8 @@ impl<C, E, W> Core<C, E, W> {
                 Refusal::Overloaded { waiting: self.waiters.len(), max_pending }
             }
             _ => {
-                let ticket = self.waiters.join(Waiter { since: now, at, reply: Reply::None(Some(waker)) });
-                self.ask_for_connects(now, fx);
+                let ticket = self.waiters.join(Waiter { since: now, site, reply: Reply::None(Some(waker)) });
+                self.ask_for_more(now, fx);
                 return Ok(Joined::Waiting(ticket));
             }
         };
@@ -146,8 +182,13 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn poll(
         &mut self,
         ticket: Ticket,
+        now: impl FnOnce() -> Instant,
         refresh: impl FnOnce(&mut Option<W>),
+        fx: &mut Effects<C, W>,
     ) -> Option<Result<Box<Entry<C>>, Refusal<E>>> {
+        if !matches!(self.waiters.get(ticket).reply, Reply::None(_)) {
+            self.recall(ticket, now, fx);
+        }
         if let Reply::None(waker) = &mut self.waiters.get(ticket).reply {
             refresh(waker);
             return None;
@@ -162,6 +203,7 @@ impl<C, E, W> Core<C, E, W> {
         now: Instant,
         fx: &mut Effects<C, W>,
     ) -> Result<Box<Entry<C>>, Expired<E>> {
+        self.recall(ticket, || now, fx);
         if !matches!(self.waiters.get(ticket).reply, Reply::None(_)) {
             return self.collect(ticket).expect("a reply is there").map_err(Expired::Refused);
         }
@@ -172,6 +214,24 @@ impl<C, E, W> Core<C, E, W> {
         self.counts.failed += 1;
         self.counts.timed_out += 1;
         Err(Expired::TimedOut(diagnosis))
+    }
+
+    /// Takes a connection back from a waiter who has not picked it up, if `invalidate_all` or `suspend` came between.
+    /// The waiter goes back to its turn.
+    fn recall(&mut self, ticket: Ticket, now: impl FnOnce() -> Instant, fx: &mut Effects<C, W>) {
+        let (epoch, suspended) = (self.epoch, self.suspended);
+        let reply = &mut self.waiters.get(ticket).reply;
+        let Reply::Granted(entry) = &*reply else { return };
+        let reason = match () {
+            () if entry.epoch != epoch => RetireReason::InvalidatedAll,
+            () if suspended => RetireReason::Suspended,
+            () => return,
+        };
+        let Reply::Granted(entry) = std::mem::replace(reply, Reply::None(None)) else { return };
+        self.waiters.rejoin(ticket);
+        self.let_go(entry.hold);
+        self.retire(entry, reason, fx);
+        self.serve_idle(now(), fx);
     }
 
     fn collect(&mut self, ticket: Ticket) -> Option<Result<Box<Entry<C>>, Refusal<E>>> {
@@ -190,39 +250,90 @@ impl<C, E, W> Core<C, E, W> {
         self.counts.cancelled += 1;
         match self.waiters.leave(ticket).reply {
             Reply::None(waker) => fx.spent = waker,
-            Reply::Granted(entry) => self.give_back(entry, Fate::Reuse, now, fx),
+            Reply::Granted(entry) => {
+                self.give_back(entry, Fate::Reuse, now, fx);
+            }
             Reply::Refused(_) => {}
         }
     }
 
-    /// A held connection comes back, to be used again or not.
+    /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that is fresh from
+    /// its connect counts as a failed attempt: a server that accepts and closes is to be asked less often, not more.
+    pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Instant, fx: &mut Effects<C, W>) {
+        self.let_go(entry.hold);
+        if entry.fresh && entry.epoch == self.epoch {
+            self.failed_to_connect(Arc::new(ConnectError::ClosedAtOnce), entry.opened_at, now);
+        }
+        self.retire(entry, RetireReason::PeerClosed, fx);
+        self.ask_for_more(now, fx);
+    }
+
+    /// The same, for an acquire that has waited: it goes back to its turn.
+    pub(crate) fn rejoin(
+        &mut self,
+        dead: Box<Entry<C>>,
+        (since, now): (Instant, Instant),
+        site: Site,
+        fx: &mut Effects<C, W>,
+    ) -> Result<Ticket, Refusal<E>> {
+        let turn = dead.turn;
+        self.found_dead(dead, now, fx);
+        if self.closed {
+            self.counts.failed += 1;
+            return Err(Refusal::Closed);
+        }
+        let ticket = self.waiters.join_in_turn(Waiter { since, site, reply: Reply::None(None) }, turn);
+        self.serve_idle(now, fx);
+        Ok(ticket)
+    }
+
+    /// Somebody has come back into the line: what became idle in the meantime is for them.
+    fn serve_idle(&mut self, now: Instant, fx: &mut Effects<C, W>) {
+        while !self.waiters.is_empty()
+            && let Some(entry) = self.take_fit(now, fx)
+        {
+            self.place(entry, now, fx);
+        }
+        self.ask_for_more(now, fx);
+    }
+
+    /// A held connection comes back, to be used again or not. Returns for how long it was held.
     pub(crate) fn give_back(
         &mut self,
         mut entry: Box<Entry<C>>,
         fate: Fate,
         now: Instant,
         fx: &mut Effects<C, W>,
-    ) {
-        self.holds.remove(entry.hold);
-        self.counts.releases += 1;
+    ) -> Duration {
+        let hold = self.let_go(entry.hold);
+        let held_for = now.saturating_duration_since(hold.since);
+        self.times.hold.record(held_for);
         fx.progress |= self.closed;
+        entry.fresh = false;
         match fate {
+            Fate::Reuse if hold.replaced => self.retire(entry, RetireReason::Lifetime, fx),
             Fate::Reuse => {
                 entry.proven_at = now;
                 self.place(entry, now, fx);
             }
             Fate::Retire(reason) => self.retire(entry, reason, fx),
         }
+        held_for
     }
 
     /// A held connection leaves the pool alive. Its share of the maximum is free at once.
-    pub(crate) fn detach(&mut self, entry: Entry<C>, now: Instant, fx: &mut Effects<C, W>) -> C {
-        self.holds.remove(entry.hold);
-        self.counts.releases += 1;
+    pub(crate) fn detach(&mut self, entry: Entry<C>, now: Instant, fx: &mut Effects<C, W>) -> (C, Duration) {
+        let held_for = now.saturating_duration_since(self.let_go(entry.hold).since);
+        self.times.hold.record(held_for);
         self.counts.destroyed += 1;
-        fx.progress |= self.closed;
-        self.ask_for_connects(now, fx);
-        entry.connection
+        fx.progress = true;
+        self.ask_for_more(now, fx);
+        (entry.connection, held_for)
+    }
+
+    fn let_go(&mut self, hold: usize) -> Hold {
+        self.counts.releases += 1;
+        self.holds.remove(hold)
     }
 
     /// Gives an open connection its next place: with the oldest waiter, among the idle, or out.
@@ -240,6 +351,10 @@ impl<C, E, W> Core<C, E, W> {
         entry.idle_since = since;
         let reason = if self.closed {
             Some(RetireReason::PoolClosed)
+        } else if self.suspended {
+            Some(RetireReason::Suspended)
+        } else if entry.epoch != self.epoch {
+            Some(RetireReason::InvalidatedAll)
         } else if !self.homes.contains(&entry.home) {
             Some(RetireReason::RuntimeGone)
         } else if self.open() >= self.config.max_connections {
@@ -249,14 +364,19 @@ impl<C, E, W> Core<C, E, W> {
         };
         if let Some(reason) = reason {
             self.retire(entry, reason, fx);
-        } else if let Some(waiter) = self.waiters.serve() {
-            entry.hold = self.holds.insert(Hold { since: now, at: waiter.at });
-            self.counts.acquisitions += 1;
+        } else if let Some((waiter, turn)) = self.waiters.serve() {
+            let (site, waited) = (waiter.site, now.saturating_duration_since(waiter.since));
+            entry.turn = turn;
+            entry.hold = self.holds.vacant_key();
+            let (connection, replace_at) = (entry.id, entry.replace_at);
             if let Reply::None(Some(waker)) = std::mem::replace(&mut waiter.reply, Reply::Granted(entry)) {
                 fx.wake.push(waker);
             }
+            self.held(connection, replace_at, now, site, fx);
+            self.times.wait.record(waited);
         } else {
-            self.wake_by(self.next_due(&entry, self.open() + 1), fx);
+            entry.fresh = false;
+            self.wake_by(self.next_due(&entry, self.open() + 1, now), fx);
             // Ordered by rest: one that comes from a check goes back to where it was.
             let place =
                 self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
@@ -264,9 +384,32 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
-    fn hold(&mut self, entry: &mut Entry<C>, now: Instant, at: &'static Location<'static>) {
-        entry.hold = self.holds.insert(Hold { since: now, at });
+    fn hold(&mut self, entry: &mut Entry<C>, now: Instant, site: Site, fx: &mut Effects<C, W>) {
+        entry.hold = self.holds.vacant_key();
+        entry.turn = self.waiters.next_turn();
+        self.held(entry.id, entry.replace_at, now, site, fx);
+    }
+
+    fn held(
+        &mut self,
+        connection: u64,
+        replace_at: Option<Instant>,
+        now: Instant,
+        site: Site,
+        fx: &mut Effects<C, W>,
+    ) {
         self.counts.acquisitions += 1;
+        self.holds.insert(Hold {
+            since: now,
+            site,
+            connection,
+            replace_at,
+            replaced: false,
+            reported: false,
+        });
+        if let Some(threshold) = self.config.leak_threshold {
+            self.wake_by(now.checked_add(threshold), fx);
+        }
     }
 
     /// Sends a connection that is in none of the open places on its way out. It still takes up room, so `closed` asks
@@ -280,8 +423,8 @@ impl<C, E, W> Core<C, E, W> {
     /// A retired connection is gone, and its share of the maximum is free.
     pub(crate) fn closed(&mut self, count: usize, now: Instant, fx: &mut Effects<C, W>) {
         self.closing -= count;
-        fx.progress |= self.closed;
-        self.ask_for_connects(now, fx);
+        fx.progress = true;
+        self.ask_for_more(now, fx);
     }
 
     /// Why a connection may not be handed out, if so; `open` counts it too.
@@ -294,117 +437,26 @@ impl<C, E, W> Core<C, E, W> {
             .then_some(RetireReason::Idle)
     }
 
-    /// When the background next has something to do with an idle connection; `open` counts it too.
-    fn next_due(&self, entry: &Entry<C>, open: usize) -> Option<Instant> {
-        let idle_until = (open > self.config.min_connections)
-            .then(|| entry.idle_since.checked_add(self.config.idle_timeout))
-            .flatten();
-        let check_at = entry.proven_at.checked_add(self.config.health_check_interval);
-        [entry.retire_at, idle_until, check_at].into_iter().flatten().min()
+    /// Whether `check_after_idle` keeps a connection from being handed out as it is.
+    fn wants_check(&self, entry: &Entry<C>, now: Instant) -> bool {
+        self.config
+            .check_after_idle
+            .is_some_and(|limit| now.saturating_duration_since(entry.proven_at) >= limit)
     }
 
-    fn wake_by(&mut self, due: Option<Instant>, fx: &mut Effects<C, W>) {
-        if let Some(due) = due
-            && self.next_wake.is_none_or(|wake| due < wake)
-        {
-            self.next_wake = Some(due);
-            fx.drive = true;
-        }
-    }
-
-    fn ask_for_connects(&mut self, now: Instant, fx: &mut Effects<C, W>) {
-        if self.connects_wanted() > 0 {
-            match self.backoff.pause(now) {
-                Some(end) => self.wake_by(Some(end), fx),
-                None => fx.drive = true,
-            }
-        }
-    }
-
-    /// How many connects to begin, the pause after failures aside.
-    fn connects_wanted(&self) -> usize {
-        if self.closed {
-            return 0;
-        }
-        let for_waiters = self.waiters.len().saturating_sub(self.connecting);
-        let for_minimum = self.config.min_connections.saturating_sub(self.open() + self.connecting);
-        // One probe is enough to learn whether a server that refused is back.
-        let at_once = if self.backoff.failing() { 1 } else { self.config.max_connecting };
-        for_waiters.max(for_minimum).min(self.room()).min(at_once.saturating_sub(self.connecting))
-    }
-
-    /// A background task has begun in some runtime. Connections that it opens live as long as that runtime.
-    pub(crate) fn home_opened(&mut self) -> Home {
-        self.last_home += 1;
-        self.homes.push(Home(self.last_home));
-        Home(self.last_home)
-    }
-
-    /// A background task has ended. Its runtime is gone, and with it the I/O of every connection opened there. All who
-    /// wait are woken, for one of them may have to start the next task.
-    pub(crate) fn home_lost(&mut self, home: Home, fx: &mut Effects<C, W>) {
-        self.homes.retain(|other| *other != home);
-        self.next_wake = None;
-        let lost: VecDeque<_>;
-        (lost, self.idle) = std::mem::take(&mut self.idle).into_iter().partition(|entry| entry.home == home);
-        for entry in lost {
-            self.retire(entry, RetireReason::RuntimeGone, fx);
-        }
-        self.waiters.for_each(|waiter| {
-            if let Reply::None(waker) = &mut waiter.reply {
-                waker.take().into_iter().for_each(|waker| fx.wake.push(waker));
-            }
-        });
-        fx.drive = true;
-    }
-
-    /// Whether any background task lives.
-    pub(crate) fn has_home(&self) -> bool {
-        !self.homes.is_empty()
-    }
-
-    /// Retires what has come of age, and says what the background has to begin and when to come back. The connects and
-    /// checks in the plan are under way from here on.
-    pub(crate) fn plan(&mut self, now: Instant, fx: &mut Effects<C, W>) -> Plan<C> {
-        if self.closed {
-            return Plan { connects: 0, checks: Vec::new(), wake_at: None };
-        }
-        let mut idle = std::mem::take(&mut self.idle);
-        let count = idle.len();
-        let mut checks = Vec::new();
-        let mut wake_at = None;
-        for done in 0..count {
-            let entry = idle.pop_front().expect("counted above");
-            // The rest of the idle count as open while this one is judged.
-            let rest = count - done;
-            let open = self.idle.len() + rest + self.holds.len() + self.checking;
-            if let Some(reason) = self.overdue(&entry, now, open) {
-                self.retire(entry, reason, fx);
-                continue;
-            }
-            let due = entry.proven_at.checked_add(self.config.health_check_interval);
-            // Half stay in reach, so that checks never empty a pool of more than one.
-            if due.is_some_and(|due| due <= now) && self.checking < (count / 2).max(1) {
-                self.checking += 1;
-                checks.push(entry);
-                continue;
-            }
-            self.idle.push_back(entry);
-        }
-        for index in 0..self.idle.len() {
-            // A check that is due but has no room now comes up again when one of those under way ends.
-            let due = self.next_due(&self.idle[index], self.open()).filter(|due| *due > now);
-            wake_at = [wake_at, due].into_iter().flatten().min();
-        }
-        let mut connects = self.connects_wanted();
-        if connects > 0
-            && let Some(end) = self.backoff.pause(now)
-        {
-            connects = 0;
-            wake_at = Some(wake_at.map_or(end, |wake| end.min(wake)));
-        }
-        self.connecting += connects;
-        self.next_wake = wake_at;
-        Plan { connects, checks, wake_at }
+    /// Adds a failed attempt to the record, and draws the pause before the next.
+    fn failed_to_connect(
+        &mut self,
+        error: Arc<ConnectError<E>>,
+        started: Instant,
+        now: Instant,
+    ) -> LastFailure<E> {
+        self.counts.failed_connects += 1;
+        let pauses = (self.config.connect_backoff, self.config.max_connect_backoff);
+        self.backoff.failed(started, now, pauses, &mut self.rng);
+        let in_a_row = self.last_failure.as_ref().map_or(0, |last| last.in_a_row) + 1;
+        let failure = LastFailure { error, at: now, in_a_row };
+        self.last_failure = Some(failure.clone());
+        failure
     }
 }

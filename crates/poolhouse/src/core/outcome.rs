@@ -1,96 +1,165 @@
 //! What the core makes of connects and checks that end.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Core, Effects, Entry, Home, LastFailure, Refusal, Reply, RetireReason};
-use crate::error::ConnectError;
+use super::types::AttemptState;
+use super::{Attempt, Checked, Core, Effects, Entry, Failure, Refusal, Reply};
+use crate::events::RetireReason;
 use crate::manager::FailureKind;
 
 impl<C, E, W> Core<C, E, W> {
-    /// A connect has succeeded.
+    /// A connect has succeeded. Returns the connection's number, and how long the connect took.
     pub(crate) fn connected(
         &mut self,
+        attempt: usize,
         connection: C,
-        home: Home,
         now: Instant,
         fx: &mut Effects<C, W>,
-    ) -> u64 {
-        self.connecting -= 1;
+    ) -> (u64, Duration) {
+        let attempt = self.attempt_ended(attempt, fx);
+        let took = now.saturating_duration_since(attempt.started);
         self.counts.created += 1;
-        self.backoff.succeeded();
-        self.last_failure = None;
-        fx.progress = true;
+        self.times.connect.record(took);
+        self.pace.record(took);
+        if attempt.epoch == self.epoch {
+            self.backoff.succeeded();
+            self.last_failure = None;
+        }
         let early = self.config.lifetime_jitter * self.rng.f64();
         let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));
+        let lead = self.config.connect_timeout.min(lifetime / 10);
         let id = self.counts.created;
         let entry = Box::new(Entry {
             connection,
             id,
-            home,
+            opened_at: now,
+            home: attempt.home,
+            epoch: attempt.epoch,
+            replace_at: now.checked_add(lifetime - lead),
             retire_at: now.checked_add(lifetime),
             idle_since: now,
             proven_at: now,
+            wanted_since: None,
+            fresh: true,
             hold: usize::MAX,
+            turn: 0,
         });
-        self.place(entry, now, fx);
+        self.wake_by(entry.replace_at, fx);
+        let idle_since = attempt.replaces.and_then(|old| self.replace(old, fx)).unwrap_or(now);
+        self.place_idle_since(entry, idle_since, now, fx);
         // Room that backoff or `max_connecting` kept closed may be open now.
-        self.ask_for_connects(now, fx);
-        id
+        self.ask_for_more(now, fx);
+        (id, took)
     }
 
-    /// A connect has failed. A permanent failure is the answer to everybody who waits.
+    /// The successor of `old` is here. An idle one goes, and hands on how long it has idled, so that replacing a
+    /// connection does not keep it from idling out. A held one goes when it comes back.
+    fn replace(&mut self, old: u64, fx: &mut Effects<C, W>) -> Option<Instant> {
+        if let Some(index) = self.idle.iter().position(|entry| entry.id == old) {
+            let entry = self.idle.remove(index)?;
+            let idle_since = entry.idle_since;
+            self.retire(entry, RetireReason::Lifetime, fx);
+            return Some(idle_since);
+        }
+        if let Some((_, hold)) = self.holds.iter_mut().find(|(_, hold)| hold.connection == old) {
+            hold.replaced = true;
+        }
+        None
+    }
+
+    /// A connect has failed. A permanent failure is the answer to everybody who waits. What was begun before
+    /// `invalidate_all` says nothing about now. Returns how long the connect took.
     pub(crate) fn connect_failed(
         &mut self,
-        error: ConnectError<E>,
-        kind: FailureKind,
-        (started, now): (Instant, Instant),
+        attempt: usize,
+        failure: Failure<E>,
+        now: Instant,
         fx: &mut Effects<C, W>,
-    ) {
-        self.connecting -= 1;
-        self.counts.failed_connects += 1;
-        fx.progress = true;
-        let pauses = (self.config.connect_backoff, self.config.max_connect_backoff);
-        self.backoff.failed(started, now, pauses, &mut self.rng);
-        let in_a_row = self.last_failure.as_ref().map_or(0, |last| last.in_a_row) + 1;
-        let error = Arc::new(error);
-        self.last_failure = Some(LastFailure { error: Arc::clone(&error), at: now, in_a_row });
-        if kind == FailureKind::Permanent {
-            self.refuse_all(|| Refusal::Connect { error: Arc::clone(&error), attempts: in_a_row }, fx);
+    ) -> Duration {
+        let attempt = self.attempt_ended(attempt, fx);
+        if attempt.epoch == self.epoch {
+            let last = self.failed_to_connect(failure.error, attempt.started, now);
+            if failure.kind == FailureKind::Permanent {
+                let refusal = || Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row };
+                self.refuse_all(refusal, fx);
+            }
+        } else {
+            self.counts.failed_connects += 1;
         }
-        self.ask_for_connects(now, fx);
+        self.ask_for_more(now, fx);
+        now.saturating_duration_since(attempt.started)
     }
 
-    /// A connect went away without an outcome: the pool closed, or the runtime ended.
-    pub(crate) fn connect_lost(&mut self, now: Instant, fx: &mut Effects<C, W>) {
-        self.connecting -= 1;
+    /// A connect went away without an outcome: abandoned, or the pool closed, or the runtime ended.
+    pub(crate) fn connect_lost(&mut self, attempt: usize, now: Instant, fx: &mut Effects<C, W>) {
+        self.attempt_ended(attempt, fx);
+        self.ask_for_more(now, fx);
+    }
+
+    fn attempt_ended(&mut self, attempt: usize, fx: &mut Effects<C, W>) -> Attempt {
+        let attempt = self.attempts.remove(attempt);
+        if attempt.state != AttemptState::Wanted {
+            self.abandoned -= 1;
+        } else if attempt.replaces.is_some() {
+            self.replacing -= 1;
+        }
         fx.progress = true;
-        self.ask_for_connects(now, fx);
+        attempt
+    }
+
+    /// Gives up the youngest attempts that `which` picks, `count` of them at most. Each keeps its share of the maximum
+    /// until its background task has dropped it.
+    pub(super) fn abandon(&mut self, count: usize, which: impl Fn(&Attempt) -> bool, fx: &mut Effects<C, W>) {
+        let mut keys: Vec<_> = self
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| attempt.state == AttemptState::Wanted && which(attempt))
+            .map(|(key, attempt)| (attempt.started, key))
+            .collect();
+        keys.sort_unstable();
+        for (_, key) in keys.into_iter().rev().take(count) {
+            let attempt = &mut self.attempts[key];
+            attempt.state = AttemptState::Abandoned;
+            self.abandoned += 1;
+            self.replacing -= usize::from(attempt.replaces.is_some());
+            fx.drive = true;
+        }
     }
 
     /// A health check has ended. Passing it does not count as use: the connection goes on growing idle.
     pub(crate) fn checked(
         &mut self,
         mut entry: Box<Entry<C>>,
-        passed: bool,
+        outcome: Checked,
         now: Instant,
         fx: &mut Effects<C, W>,
     ) {
         self.checking -= 1;
+        if let Some(began) = entry.wanted_since.take()
+            && let Some(index) = self.wanted_checks.iter().position(|other| *other == began)
+        {
+            self.wanted_checks.swap_remove(index);
+        }
         fx.progress |= self.closed;
         fx.drive = true;
-        if passed {
-            entry.proven_at = now;
-            let idle_since = entry.idle_since;
-            self.place_idle_since(entry, idle_since, now, fx);
-        } else {
-            self.counts.failed_checks += 1;
-            self.retire(entry, RetireReason::CheckFailed, fx);
+        match outcome {
+            Checked::Passed => {
+                entry.proven_at = now;
+                let idle_since = entry.idle_since;
+                self.place_idle_since(entry, idle_since, now, fx);
+            }
+            Checked::Failed => {
+                self.counts.failed_checks += 1;
+                self.retire(entry, RetireReason::CheckFailed, fx);
+            }
+            Checked::Cut if self.closed => self.retire(entry, RetireReason::PoolClosed, fx),
+            Checked::Cut => self.retire(entry, RetireReason::RuntimeGone, fx),
         }
     }
 
     pub(super) fn refuse_all(&mut self, refusal: impl Fn() -> Refusal<E>, fx: &mut Effects<C, W>) {
-        while let Some(waiter) = self.waiters.serve() {
+        while let Some((waiter, _)) = self.waiters.serve() {
             if let Reply::None(Some(waker)) = std::mem::replace(&mut waiter.reply, Reply::Refused(refusal()))
             {
                 fx.wake.push(waker);

@@ -2,7 +2,8 @@
 //!
 //! A doubly linked list threaded through a slab: joining, serving the head and leaving cost the same at any length, and
 //! a place is reused, so a long-lived queue stops allocating. Whoever has been served keeps the place, out of line,
-//! until the ticket is handed in; the reply waits there.
+//! until the ticket is handed in; the reply waits there. Each has a turn, its number in the order of arrival: whoever was
+//! served something that turned out to be no good goes back to where the turn says.
 
 use slab::Slab;
 
@@ -17,6 +18,7 @@ struct Place<T> {
     before: u32,
     after: u32,
     in_line: bool,
+    turn: u64,
 }
 
 pub(crate) struct Queue<T> {
@@ -24,11 +26,12 @@ pub(crate) struct Queue<T> {
     head: u32,
     tail: u32,
     len: usize,
+    turns: u64,
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
-        Self { places: Slab::new(), head: NONE, tail: NONE, len: 0 }
+        Self { places: Slab::new(), head: NONE, tail: NONE, len: 0, turns: 0 }
     }
 
     /// How many are in line; those already served are not.
@@ -42,25 +45,39 @@ impl<T> Queue<T> {
 
     /// Joins at the end of the line.
     pub(crate) fn join(&mut self, waiter: T) -> Ticket {
-        let place = Place { waiter, before: self.tail, after: NONE, in_line: true };
-        let key = u32::try_from(self.places.insert(place)).expect("fewer than 2^32 acquires wait");
-        match self.tail {
-            NONE => self.head = key,
-            tail => self.place(tail).after = key,
-        }
-        self.tail = key;
-        self.len += 1;
+        let turn = self.next_turn();
+        let key = self.enter(waiter, turn);
+        self.link(key, self.tail);
         Ticket(key)
     }
 
-    /// Takes the head out of the line and gives access to its place, for the reply.
-    pub(crate) fn serve(&mut self) -> Option<&mut T> {
+    /// The number of somebody who is served without having to wait.
+    pub(crate) fn next_turn(&mut self) -> u64 {
+        self.turns += 1;
+        self.turns
+    }
+
+    /// Joins where `turn` says: at the head, behind those who came before.
+    pub(crate) fn join_in_turn(&mut self, waiter: T, turn: u64) -> Ticket {
+        let key = self.enter(waiter, turn);
+        self.link_in_turn(key);
+        Ticket(key)
+    }
+
+    /// Goes back into the line after having been served.
+    pub(crate) fn rejoin(&mut self, ticket: Ticket) {
+        self.link_in_turn(ticket.0);
+    }
+
+    /// Takes the head out of the line and gives access to its place, for the reply, and its turn.
+    pub(crate) fn serve(&mut self) -> Option<(&mut T, u64)> {
         let head = self.head;
         if head == NONE {
             return None;
         }
         self.unlink(head);
-        Some(&mut self.place(head).waiter)
+        let place = self.place(head);
+        Some((&mut place.waiter, place.turn))
     }
 
     /// Gives up the place, in line or served, and returns what was in it.
@@ -100,6 +117,34 @@ impl<T> Queue<T> {
         &mut self.places[key as usize]
     }
 
+    fn enter(&mut self, waiter: T, turn: u64) -> u32 {
+        let place = Place { waiter, before: NONE, after: NONE, in_line: false, turn };
+        u32::try_from(self.places.insert(place)).expect("fewer than 2^32 acquires wait")
+    }
+
+    fn link_in_turn(&mut self, key: u32) {
+        let turn = self.place(key).turn;
+        let (mut before, mut next) = (NONE, self.head);
+        while next != NONE && self.place(next).turn < turn {
+            (before, next) = (next, self.place(next).after);
+        }
+        self.link(key, before);
+    }
+
+    fn link(&mut self, key: u32, before: u32) {
+        let after = match before {
+            NONE => std::mem::replace(&mut self.head, key),
+            before => std::mem::replace(&mut self.place(before).after, key),
+        };
+        match after {
+            NONE => self.tail = key,
+            after => self.place(after).before = key,
+        }
+        let place = self.place(key);
+        (place.before, place.after, place.in_line) = (before, after, true);
+        self.len += 1;
+    }
+
     fn unlink(&mut self, key: u32) {
         let place = self.place(key);
         let (before, after) = (place.before, place.after);
@@ -137,7 +182,7 @@ mod tests {
                         assert_eq!(queue.leave(ticket), value, "seed {seed}");
                     }
                     _ => {
-                        let head = queue.serve().copied();
+                        let head = queue.serve().map(|(value, _)| *value);
                         assert_eq!(head, model.front().map(|(_, value)| *value), "seed {seed}");
                         served.extend(model.pop_front());
                     }

@@ -2,39 +2,99 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::Instant;
-
-use slab::Slab;
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 use super::Ticket;
-use crate::error::{AcquireTimeout, ConnectError};
+use crate::error::{AcquireTimeout, ConnectError, Holder};
+use crate::events::RetireReason;
+use crate::histogram::Histogram;
+use crate::manager::FailureKind;
 
 /// The background task, and so the runtime, that opened a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Home(pub(super) u64);
+
+/// Who asks for a connection, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site {
+    pub(crate) at: &'static Location<'static>,
+    /// Only with `detect_nested_acquires`.
+    pub(crate) caller: Option<Caller>,
+}
+
+/// What waits as one: a task, or a thread outside of any task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Task(tokio::task::Id),
+    Thread(ThreadId),
+}
 
 /// A connection and what the pool knows about it. Boxed once, when it opens, so that handing it on moves a pointer.
 pub(crate) struct Entry<C> {
     pub(crate) connection: C,
     /// Counts connections from 1, for logs.
     pub(crate) id: u64,
+    pub(crate) opened_at: Instant,
     pub(super) home: Home,
+    /// How often `invalidate_all` had been called when its connect began.
+    pub(super) epoch: u64,
+    /// When its successor is to be opened, a little before `retire_at`.
+    pub(super) replace_at: Option<Instant>,
     pub(super) retire_at: Option<Instant>,
     pub(super) idle_since: Instant,
     /// When it last proved to work: opened, given back as reusable, or checked.
     pub(super) proven_at: Instant,
+    /// When a check began that somebody waits for.
+    pub(super) wanted_since: Option<Instant>,
+    /// Whether it came straight from its connect to whoever has it.
+    pub(super) fresh: bool,
     /// Its key among the holds, while it is held.
     pub(super) hold: usize,
+    /// The place in the order of arrival of the waiter that it was served to.
+    pub(super) turn: u64,
 }
 
 pub(super) struct Hold {
     pub(super) since: Instant,
-    pub(super) at: &'static Location<'static>,
+    pub(super) site: Site,
+    /// The connection's `id` and `replace_at`.
+    pub(super) connection: u64,
+    pub(super) replace_at: Option<Instant>,
+    /// Its successor is open: it retires when it comes back.
+    pub(super) replaced: bool,
+    /// It has been reported as a leak.
+    pub(super) reported: bool,
+}
+
+impl Hold {
+    pub(super) fn holder(&self, now: Instant) -> Holder {
+        Holder::new(self.connection, self.site.at, self.since, now)
+    }
+}
+
+/// An attempt to connect.
+pub(super) struct Attempt {
+    pub(super) started: Instant,
+    pub(super) home: Home,
+    pub(super) epoch: u64,
+    /// The connection whose lifetime ends soon, if this is for its successor.
+    pub(super) replaces: Option<u64>,
+    pub(super) state: AttemptState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AttemptState {
+    Wanted,
+    /// Nobody wants it any more. Its background task does not know yet.
+    Abandoned,
+    /// Its background task has been told to drop it.
+    Dropping,
 }
 
 pub(super) struct Waiter<C, E, W> {
     pub(super) since: Instant,
-    pub(super) at: &'static Location<'static>,
+    pub(super) site: Site,
     pub(super) reply: Reply<C, E, W>,
 }
 
@@ -50,6 +110,12 @@ pub(super) struct LastFailure<E> {
     pub(super) at: Instant,
     /// Failures since the last connect that succeeded.
     pub(super) in_a_row: u64,
+}
+
+impl<E> Clone for LastFailure<E> {
+    fn clone(&self) -> Self {
+        Self { error: Arc::clone(&self.error), ..*self }
+    }
 }
 
 /// Why an acquire gets no connection, other than time.
@@ -80,35 +146,19 @@ pub(crate) enum Fate {
     Retire(RetireReason),
 }
 
-/// Why the pool closes a connection.
+/// How a health check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RetireReason {
-    Lifetime,
-    Idle,
-    Shrunk,
-    PoolClosed,
-    RuntimeGone,
-    CheckFailed,
-    NotReusable,
-    Invalidated,
-    Panicked,
+pub(crate) enum Checked {
+    Passed,
+    Failed,
+    /// It was dropped half-way, so the connection may be in the middle of an exchange.
+    Cut,
 }
 
-impl RetireReason {
-    /// The value of the `reason` field of the retire event.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Lifetime => "max_lifetime",
-            Self::Idle => "idle_timeout",
-            Self::Shrunk => "resize",
-            Self::PoolClosed => "pool_closed",
-            Self::RuntimeGone => "runtime_gone",
-            Self::CheckFailed => "check_failed",
-            Self::NotReusable => "not_reusable",
-            Self::Invalidated => "invalidated",
-            Self::Panicked => "panicked",
-        }
-    }
+/// How an attempt to connect failed.
+pub(crate) struct Failure<E> {
+    pub(crate) error: Arc<ConnectError<E>>,
+    pub(crate) kind: FailureKind,
 }
 
 /// What the caller has to do after it has unlocked.
@@ -162,9 +212,32 @@ impl<W> IntoIterator for Wakes<W> {
 
 /// What the background has to begin, and when to ask again.
 pub(crate) struct Plan<C> {
-    pub(crate) connects: usize,
+    /// The keys of the attempts to begin.
+    pub(crate) connects: Vec<usize>,
+    /// The keys of the attempts to drop.
+    pub(crate) abandoned: Vec<usize>,
     pub(crate) checks: Vec<Box<Entry<C>>>,
+    /// Holds to report as leaks.
+    pub(crate) leaks: Vec<Holder>,
     pub(crate) wake_at: Option<Instant>,
+}
+
+impl<C> Plan<C> {
+    pub(super) fn wake_by(&mut self, due: Option<Instant>) {
+        self.wake_at = [self.wake_at, due].into_iter().flatten().min();
+    }
+}
+
+impl<C> Default for Plan<C> {
+    fn default() -> Self {
+        Self {
+            connects: Vec::new(),
+            abandoned: Vec::new(),
+            checks: Vec::new(),
+            leaks: Vec::new(),
+            wake_at: None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -178,9 +251,28 @@ pub(super) struct Counts {
     pub(super) destroyed: u64,
     pub(super) failed_connects: u64,
     pub(super) failed_checks: u64,
+    pub(super) reported_leaks: u64,
 }
 
-/// The hold that began first.
-pub(super) fn longest(holds: &Slab<Hold>) -> Option<&Hold> {
-    holds.iter().map(|(_, hold)| hold).min_by_key(|hold| hold.since)
+/// How long things took, for the statistics.
+#[derive(Default)]
+pub(super) struct Times {
+    pub(super) wait: Histogram,
+    pub(super) hold: Histogram,
+    pub(super) connect: Histogram,
+}
+
+/// How long a connect takes, smoothed, so that one slow connect says little.
+#[derive(Default)]
+pub(super) struct Pace(Option<Duration>);
+
+impl Pace {
+    pub(super) fn record(&mut self, took: Duration) {
+        self.0 = Some(self.0.map_or(took, |pace| pace - pace / 8 + took / 8));
+    }
+
+    /// How long a check may take before a connect is begun beside it: by then a new connection would have been there.
+    pub(super) fn patience(&self) -> Duration {
+        self.0.unwrap_or_default().max(Duration::from_millis(1))
+    }
 }

@@ -213,7 +213,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// # }
     /// ```
     pub fn is_idle(&mut self) -> bool {
-        self.unanswered == 0 && self.is_connected() && self.early.is_none() && !self.mid_frame()
+        self.is_connected() && self.is_settled()
+    }
+
+    /// The same without a look at the stream.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unanswered == 0 && self.state == State::Sound && self.early.is_none() && !self.mid_frame()
+    }
+
+    pub(super) fn stream(&self) -> &S {
+        self.framed.get_ref()
     }
 
     /// Says that no answer is outstanding, for protocols in which not every packet has one.

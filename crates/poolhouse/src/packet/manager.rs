@@ -77,6 +77,16 @@ pub trait Dial: Send + Sync + 'static {
     fn target(&self) -> Cow<'_, str> {
         Cow::Borrowed("the dial function")
     }
+
+    /// Whether nothing has arrived on a stream that should be quiet: no byte, no end, no error. It must not wait.
+    ///
+    /// The pool asks before it hands a connection out. `None` says that a look at the stream cannot tell, and the
+    /// pool tries to read instead. That is exact for streams in memory; for a socket it is as fresh as the last
+    /// time that the runtime looked. [`TcpDialer`](super::TcpDialer) asks the operating system.
+    fn is_quiet(&self, stream: &Self::Stream) -> Option<bool> {
+        let _ = stream;
+        None
+    }
 }
 
 impl<F, Fut, S> Dial for F
@@ -94,7 +104,8 @@ where
 
 /// The [`Manager`] of the packet protocol.
 ///
-/// A connection is reusable when nothing is outstanding on it. A health check sends one packet and waits for one. A
+/// A connection is reusable when nothing is outstanding on it. It is handed out when the peer has not closed it and
+/// nothing has arrived on it unasked. A health check sends one packet and waits for one. A
 /// name that does not resolve, a refused connection, a timeout and a lack of local ports are transient; an address
 /// that cannot exist and a missing permission are permanent.
 ///
@@ -157,6 +168,13 @@ impl<D: Dial> Manager for PacketManager<D> {
 
     fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
         connection.is_idle()
+    }
+
+    fn is_connected(&self, connection: &mut Self::Connection) -> bool {
+        match self.dial.is_quiet(connection.stream()) {
+            Some(quiet) => quiet && connection.is_settled(),
+            None => connection.is_idle(),
+        }
     }
 
     fn classify(&self, error: &PacketError) -> FailureKind {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -94,6 +95,13 @@ impl Dial for TcpDialer {
 
     async fn dial(&self) -> io::Result<TcpStream> {
         self.dial_any(lookup_host((self.host.as_str(), self.port)).await?).await
+    }
+
+    fn is_quiet(&self, stream: &TcpStream) -> Option<bool> {
+        // Not the runtime's readiness, which is as old as its last look at the operating system.
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = SockRef::from(stream).peek(&mut byte);
+        Some(peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
     }
 
     fn target(&self) -> Cow<'_, str> {

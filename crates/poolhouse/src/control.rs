@@ -1,0 +1,296 @@
+//! What a pool's owner does with it while it lives: resize, invalidate, suspend, close.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::config::{ConfigError, PoolConfig};
+use crate::core::Core;
+use crate::error::Holder;
+use crate::manager::Manager;
+use crate::pool::Pool;
+use crate::time::now;
+
+impl<M: Manager> Pool<M> {
+    /// Sets the maximum. Growing serves those who wait; shrinking closes idle connections and gives up attempts to
+    /// connect now, and closes held connections as they come back.
+    ///
+    /// # Errors
+    ///
+    /// A maximum of zero, or below `min_connections`. The old maximum stays.
+    ///
+    /// ```
+    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// pool.resize(20)?;
+    /// assert_eq!(pool.stats().max_connections, 20);
+    /// assert!(pool.resize(0).is_err());
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn resize(&self, max_connections: usize) -> Result<(), ConfigError> {
+        PoolConfig { max_connections, ..self.config().clone() }.validate()?;
+        self.shared().apply(|core, fx| core.resize(max_connections, now(), fx));
+        Ok(())
+    }
+
+    /// Retires every connection that is open or opening now: idle ones at once, held ones as they come back. What is
+    /// acquired after it was opened after it.
+    ///
+    /// Call it after a failover, and after new credentials. The background opens `min_connections` again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// drop(pool.acquire().await?);
+    /// pool.invalidate_all();
+    /// assert_eq!(pool.stats().connections_destroyed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// New credentials, in a manager that keeps its password in a `Mutex`:
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// use poolhouse::{Manager, Pool, PoolConfig};
+    ///
+    /// struct Database {
+    ///     password: Mutex<String>,
+    /// }
+    ///
+    /// impl Manager for Database {
+    ///     type Connection = String;
+    ///     type Error = std::io::Error;
+    ///
+    ///     async fn connect(&self) -> Result<String, std::io::Error> {
+    ///         let password = self.password.lock().expect("no holder panics").clone();
+    ///         Ok(format!("logged in with {password}"))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::new(Database { password: Mutex::new("old".into()) }, PoolConfig::default())?;
+    /// assert_eq!(*pool.acquire().await?, "logged in with old");
+    ///
+    /// *pool.manager().password.lock().expect("no holder panics") = "new".into();
+    /// pool.invalidate_all();
+    /// assert_eq!(*pool.acquire().await?, "logged in with new");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn invalidate_all(&self) {
+        self.shared().apply(|core, fx| core.invalidate_all(now(), fx));
+    }
+
+    /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones
+    /// as they come back; [`drained`](Pool::drained) waits for that. Who acquires waits, within the deadline.
+    ///
+    /// For maintenance of the server: callers see a pause instead of errors, if it is shorter than
+    /// `connection_timeout`. With `max_pending` set, those beyond it get
+    /// [`Overloaded`](AcquireError::Overloaded) as ever.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// # drop(pool.acquire().await?);
+    /// pool.suspend();
+    /// pool.drained().await;
+    /// // No connection is open: restart the server here.
+    /// assert_eq!(pool.stats().total_connections, 0);
+    /// pool.resume();
+    /// drop(pool.acquire().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn suspend(&self) {
+        self.shared().apply(Core::suspend);
+    }
+
+    /// Ends [`suspend`](Pool::suspend). Those who wait are served in the order in which they came.
+    ///
+    /// ```
+    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// pool.suspend();
+    /// assert!(pool.is_suspended());
+    /// pool.resume();
+    /// assert!(!pool.is_suspended());
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn resume(&self) {
+        self.shared().apply(|core, fx| core.resume(now(), fx));
+    }
+
+    /// Whether the pool is suspended.
+    ///
+    /// ```
+    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// assert!(!pool.is_suspended());
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn is_suspended(&self) -> bool {
+        self.shared().core().is_suspended()
+    }
+
+    /// Waits until the pool has no connection: none held, none idle, none opening. After
+    /// [`suspend`](Pool::suspend) that is when the last one has come back.
+    ///
+    /// It waits for ever if somebody never lets go: put it into `tokio::time::timeout`, and look at
+    /// [`holders`](Pool::holders).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// pool.suspend();
+    /// pool.drained().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn drained(&self) {
+        let shared = self.shared();
+        loop {
+            let progress = shared.progress.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            if shared.core().is_drained() {
+                break;
+            }
+            progress.await;
+        }
+    }
+
+    /// Whether the pool has been closed.
+    ///
+    /// ```
+    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// assert!(!pool.is_closed());
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.shared().core().is_closed()
+    }
+
+    /// Closes the pool: wakes everybody who waits with [`Closed`](AcquireError::Closed), closes what is idle, and waits
+    /// until every held connection has come back. No connection is opened after it.
+    ///
+    /// It waits for ever if somebody never lets go; [`close_within`](Pool::close_within) does not.
+    ///
+    /// # Cancel safety
+    ///
+    /// The pool is closed from the first poll on, also when the wait is dropped. Calling it again waits again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// # pool.warm_up().await?;
+    /// pool.close().await;
+    /// assert!(pool.acquire().await.is_err_and(|error| error.is_closed()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn close(&self) {
+        let shared = self.shared();
+        shared.apply(Core::close);
+        tracing::debug!(
+            target: "poolhouse::close",
+            target_address = %shared.manager.target(),
+            held = shared.core().stats().active_connections,
+            "closing the pool"
+        );
+        self.drained().await;
+        tracing::debug!(target: "poolhouse::close", target_address = %shared.manager.target(), "the pool is closed");
+    }
+
+    /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`. What is
+    /// still held then is listed, and closes when it comes back.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`close`](Pool::close).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let held = pool.acquire().await?;
+    /// let report = pool.close_within(Duration::from_millis(10)).await;
+    /// assert!(!report.is_complete());
+    /// assert_eq!(report.still_held.len(), 1);
+    /// # drop(held);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn close_within(&self, limit: Duration) -> CloseReport {
+        let in_time = timeout(limit, self.close()).await.is_ok();
+        let report = CloseReport { still_held: if in_time { Vec::new() } else { self.holders() }, in_time };
+        if !in_time {
+            tracing::warn!(
+                target: "poolhouse::close",
+                target_address = %self.shared().manager.target(),
+                held = report.still_held.len(),
+                "not closed in time: {report}"
+            );
+        }
+        report
+    }
+}
+
+/// What [`Pool::close_within`] leaves behind.
+///
+/// ```
+/// fn log(report: &poolhouse::CloseReport) {
+///     if !report.is_complete() {
+///         eprintln!("{report}");
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Who still held a connection when the time was up, the longest first.
+    pub still_held: Vec<Holder>,
+    in_time: bool,
+}
+
+impl CloseReport {
+    /// Whether everything had closed in time.
+    ///
+    /// ```
+    /// fn exit_code(report: &poolhouse::CloseReport) -> i32 {
+    ///     if report.is_complete() { 0 } else { 1 }
+    /// }
+    /// ```
+    pub fn is_complete(&self) -> bool {
+        self.in_time
+    }
+}
+
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.in_time {
+            return f.write_str("every connection is closed");
+        }
+        write!(f, "{} connections are still held", self.still_held.len())?;
+        for holder in &self.still_held {
+            write!(f, "; one {holder}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! What the background is to do: the plan, and who asks for a new one.
+//!
+//! Connects are asked for: one for each waiter that has no attempt under way for it, as many as `min_connections` lacks,
+//! and one for each connection whose lifetime is about to end, so that its successor is there before it goes. All
+//! within the room there is, `max_connecting`, and the pause after failures.
+//!
+//! With `check_after_idle` a waiter first gets a check of an idle connection. If the check takes longer than a connect
+//! usually does, the waiter gets a connect as well, and whichever ends first serves it: a dead peer that says nothing
+//! costs about one connect, not `check_timeout`.
+
+use std::time::Instant;
+
+use super::types::AttemptState;
+use super::{Attempt, Core, Effects, Entry, Home, Plan, Reply};
+use crate::config::IdleOrder;
+use crate::events::RetireReason;
+
+impl<C, E, W> Core<C, E, W> {
+    /// When the background next has something to do with an idle connection; `open` counts it too.
+    pub(super) fn next_due(&self, entry: &Entry<C>, open: usize, now: Instant) -> Option<Instant> {
+        let replace_at = entry.replace_at.filter(|at| *at > now);
+        let idle_until = (open > self.config.min_connections)
+            .then(|| entry.idle_since.checked_add(self.config.idle_timeout))
+            .flatten();
+        let check_at = entry.proven_at.checked_add(self.config.health_check_interval);
+        [replace_at, entry.retire_at, idle_until, check_at].into_iter().flatten().min()
+    }
+
+    pub(super) fn wake_by(&mut self, due: Option<Instant>, fx: &mut Effects<C, W>) {
+        if let Some(due) = due
+            && self.next_wake.is_none_or(|wake| due < wake)
+        {
+            self.next_wake = Some(due);
+            fx.drive = true;
+        }
+    }
+
+    /// Asks for a plan if there are connects or checks to begin.
+    pub(super) fn ask_for_more(&mut self, now: Instant, fx: &mut Effects<C, W>) {
+        fx.drive |= self.checks_wanted() > 0;
+        if self.connects_wanted(now) > 0 {
+            match self.backoff.pause(now) {
+                Some(end) => self.wake_by(Some(end), fx),
+                None => fx.drive = true,
+            }
+        }
+    }
+
+    /// How many idle connections to check because somebody waits. While somebody waits, all that are idle want it.
+    fn checks_wanted(&self) -> usize {
+        self.waiters.len().saturating_sub(self.wanted_checks.len()).min(self.idle.len())
+    }
+
+    /// How many connects to begin, the pause after failures aside.
+    fn connects_wanted(&self, now: Instant) -> usize {
+        if self.closed || self.suspended {
+            return 0;
+        }
+        let patience = self.pace.patience();
+        let young_checks = self
+            .wanted_checks
+            .iter()
+            .filter(|began| now.saturating_duration_since(**began) < patience)
+            .count();
+        let coming = self.attempts.len() - self.abandoned;
+        let for_waiters = self.waiters.len().saturating_sub(coming + young_checks);
+        let additions = coming.saturating_sub(self.replacing);
+        let for_minimum = self.config.min_connections.saturating_sub(self.open() + additions);
+        for_waiters.max(for_minimum).min(self.slots())
+    }
+
+    /// How many attempts may begin now.
+    fn slots(&self) -> usize {
+        // One probe is enough to learn whether a server that refused is back.
+        let at_once = if self.backoff.failing() { 1 } else { self.config.max_connecting };
+        self.room().min(at_once.saturating_sub(self.attempts.len()))
+    }
+
+    /// A background task begins, in a runtime of its own.
+    pub(crate) fn home_opened(&mut self) -> Home {
+        self.last_home += 1;
+        let home = Home(self.last_home);
+        self.homes.push(home);
+        home
+    }
+
+    /// A background task has ended. Its runtime is gone, and with it the I/O of every connection opened there. All who
+    /// wait are woken, for one of them may have to start the next task.
+    pub(crate) fn home_lost(&mut self, home: Home, fx: &mut Effects<C, W>) {
+        self.homes.retain(|other| *other != home);
+        self.next_wake = None;
+        self.retire_idle(RetireReason::RuntimeGone, |entry| entry.home == home, fx);
+        self.waiters.for_each(|waiter| {
+            if let Reply::None(waker) = &mut waiter.reply {
+                waker.take().into_iter().for_each(|waker| fx.wake.push(waker));
+            }
+        });
+        fx.drive = true;
+    }
+
+    /// Whether any background task lives.
+    pub(crate) fn has_home(&self) -> bool {
+        !self.homes.is_empty()
+    }
+
+    /// Retires what has come of age, and says what the background in `home` has to begin, what to drop, and when to come
+    /// back. The connects and checks in the plan are under way from here on.
+    pub(crate) fn plan(&mut self, now: Instant, home: Home, fx: &mut Effects<C, W>) -> Plan<C> {
+        let mut plan = Plan::default();
+        if self.closed {
+            return plan;
+        }
+        for (key, attempt) in &mut self.attempts {
+            if attempt.home == home && attempt.state == AttemptState::Abandoned {
+                attempt.state = AttemptState::Dropping;
+                plan.abandoned.push(key);
+            }
+        }
+        self.begin_wanted_checks(now, &mut plan);
+        self.sort_idle(now, &mut plan, fx);
+        self.begin_connects(now, home, &mut plan);
+        self.report_leaks(now, &mut plan);
+        self.next_wake = plan.wake_at;
+        plan
+    }
+
+    fn begin_wanted_checks(&mut self, now: Instant, plan: &mut Plan<C>) {
+        for _ in 0..self.checks_wanted() {
+            let next = match self.config.queue {
+                IdleOrder::Lifo => self.idle.pop_back(),
+                IdleOrder::Fifo => self.idle.pop_front(),
+            };
+            let Some(mut entry) = next else { break };
+            entry.wanted_since = Some(now);
+            self.wanted_checks.push(now);
+            self.checking += 1;
+            plan.checks.push(entry);
+        }
+    }
+
+    /// Retires what is overdue, and begins the health checks that are due.
+    fn sort_idle(&mut self, now: Instant, plan: &mut Plan<C>, fx: &mut Effects<C, W>) {
+        let mut idle = std::mem::take(&mut self.idle);
+        let count = idle.len();
+        for done in 0..count {
+            let entry = idle.pop_front().expect("counted above");
+            // The rest of the idle count as open while this one is judged.
+            let rest = count - done;
+            let open = self.idle.len() + rest + self.holds.len() + self.checking;
+            if let Some(reason) = self.overdue(&entry, now, open) {
+                self.retire(entry, reason, fx);
+                continue;
+            }
+            let due = entry.proven_at.checked_add(self.config.health_check_interval);
+            // Half stay in reach, so that checks never empty a pool of more than one.
+            if due.is_some_and(|due| due <= now) && self.checking < (count / 2).max(1) {
+                self.checking += 1;
+                plan.checks.push(entry);
+                continue;
+            }
+            self.idle.push_back(entry);
+        }
+        for entry in &self.idle {
+            // A check that is due but has no room now comes up again when one of those under way ends.
+            plan.wake_by(self.next_due(entry, self.open(), now).filter(|due| *due > now));
+        }
+    }
+
+    fn begin_connects(&mut self, now: Instant, home: Home, plan: &mut Plan<C>) {
+        let patience = self.pace.patience();
+        let out_of_patience = self.wanted_checks.iter().filter_map(|began| began.checked_add(patience));
+        plan.wake_by(out_of_patience.filter(|at| *at > now).min());
+        plan.wake_by(self.holds.iter().filter_map(|(_, hold)| hold.replace_at).filter(|at| *at > now).min());
+        let wanted = self.connects_wanted(now);
+        let mut ageing = if self.suspended { Vec::new() } else { self.ageing(now) };
+        ageing.truncate(self.slots() - wanted);
+        if wanted + ageing.len() == 0 {
+            return;
+        }
+        if let Some(end) = self.backoff.pause(now) {
+            return plan.wake_by(Some(end));
+        }
+        let whose = ageing.into_iter().map(Some).chain(std::iter::repeat_n(None, wanted));
+        for replaces in whose {
+            self.replacing += usize::from(replaces.is_some());
+            let attempt =
+                Attempt { started: now, home, epoch: self.epoch, replaces, state: AttemptState::Wanted };
+            plan.connects.push(self.attempts.insert(attempt));
+        }
+    }
+
+    /// The connections whose successors are to be opened now. One that would idle out before its lifetime ends has none.
+    fn ageing(&self, now: Instant) -> Vec<u64> {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let may_shrink = self.open() > self.config.min_connections;
+        let idle = self.idle.iter().filter(|entry| {
+            let idle_until = entry.idle_since.checked_add(self.config.idle_timeout);
+            due(entry.replace_at) && !(may_shrink && idle_until <= entry.retire_at)
+        });
+        let held = self.holds.iter().map(|(_, hold)| hold);
+        idle.map(|entry| entry.id)
+            .chain(held.filter(|hold| due(hold.replace_at) && !hold.replaced).map(|hold| hold.connection))
+            .filter(|id| self.attempts.iter().all(|(_, attempt)| attempt.replaces != Some(*id)))
+            .collect()
+    }
+
+    /// Each hold that has become too long, once. While connections are being used the background looks at least once
+    /// in `leak_threshold`, so that a hold that begins need not wake it.
+    fn report_leaks(&mut self, now: Instant, plan: &mut Plan<C>) {
+        let Some(threshold) = self.config.leak_threshold else { return };
+        for (_, hold) in self.holds.iter_mut().filter(|(_, hold)| !hold.reported) {
+            match hold.since.checked_add(threshold) {
+                Some(due) if due > now => plan.wake_by(Some(due)),
+                Some(_) => {
+                    hold.reported = true;
+                    self.counts.reported_leaks += 1;
+                    plan.leaks.push(hold.holder(now));
+                }
+                None => {}
+            }
+        }
+        if self.counts.acquisitions > self.planned_at {
+            self.planned_at = self.counts.acquisitions;
+            plan.wake_by(now.checked_add(threshold));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the core tells about itself: statistics, holders, and the diagnosis of a timeout.
+
+use std::time::{Duration, Instant};
+
+use super::{Core, Refusal, Ticket};
+use crate::error::{AcquireTimeout, Holder, Phase};
+use crate::stats::PoolStats;
+
+/// How many holders a diagnosis names.
+const NAMED_HOLDERS: usize = 3;
+
+impl<C, E, W> Core<C, E, W> {
+    /// Who holds a connection now, the longest first.
+    pub(crate) fn holders(&self, now: Instant) -> Vec<Holder> {
+        let mut holders: Vec<_> = self.holds.iter().map(|(_, hold)| hold.holder(now)).collect();
+        holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
+        holders
+    }
+
+    /// How many connections `warm_up` still lacks.
+    pub(crate) fn minimum_missing(&self) -> usize {
+        self.config.min_connections.min(self.config.max_connections).saturating_sub(self.open())
+    }
+
+    /// The latest failure to connect, if no connect has succeeded since.
+    pub(crate) fn last_failure(&self) -> Option<Refusal<E>> {
+        self.last_failure
+            .as_ref()
+            .map(|last| Refusal::Connect { error: last.error.clone(), attempts: last.in_a_row })
+    }
+
+    pub(crate) fn failed_connects(&self) -> u64 {
+        self.counts.failed_connects
+    }
+
+    pub(crate) fn stats(&self) -> PoolStats {
+        let (open, active) = (self.open(), self.holds.len());
+        PoolStats {
+            total_connections: open,
+            active_connections: active,
+            idle_connections: open - active,
+            pending_requests: self.waiters.len(),
+            total_acquisitions: self.counts.acquisitions,
+            total_releases: self.counts.releases,
+            failed_acquisitions: self.counts.failed,
+            connections_created: self.counts.created,
+            connections_destroyed: self.counts.destroyed,
+            max_connections: self.config.max_connections,
+            connecting: self.attempts.len(),
+            checking: self.checking,
+            failed_connects: self.counts.failed_connects,
+            failed_checks: self.counts.failed_checks,
+            timed_out_acquisitions: self.counts.timed_out,
+            cancelled_acquisitions: self.counts.cancelled,
+            reported_leaks: self.counts.reported_leaks,
+            suspended: self.suspended,
+            wait_times: self.times.wait.clone(),
+            hold_times: self.times.hold.clone(),
+            connect_times: self.times.connect.clone(),
+        }
+    }
+
+    /// What a waiter's own task or thread holds already. Only with `detect_nested_acquires`.
+    pub(crate) fn nested(&mut self, ticket: Ticket, now: Instant) -> Vec<Holder> {
+        let caller = self.waiters.get(ticket).site.caller;
+        let own = self.holds.iter().filter(|(_, hold)| caller.is_some() && hold.site.caller == caller);
+        own.map(|(_, hold)| hold.holder(now)).collect()
+    }
+
+    pub(super) fn diagnose_waiter(&mut self, ticket: Ticket, now: Instant) -> Box<AcquireTimeout<E>> {
+        let waited = now.saturating_duration_since(self.waiters.get(ticket).since);
+        let position = self.waiters.position(ticket);
+        let nested = self.nested(ticket, now);
+        AcquireTimeout { position, waiting: self.waiters.len(), nested, ..self.diagnose(waited, now) }.into()
+    }
+
+    /// What somebody who waits at the end of the queue would be told.
+    pub(crate) fn diagnose(&self, waited: Duration, now: Instant) -> AcquireTimeout<E> {
+        let coming = self.attempts.len() - self.abandoned;
+        let phase = if self.suspended {
+            Phase::Suspended
+        } else if !self.wanted_checks.is_empty() && self.wanted_checks.len() >= coming {
+            Phase::Checking
+        } else if coming > 0 || (self.backoff.failing() && self.room() > 0) {
+            Phase::Connecting
+        } else if self.checking > 0 && self.holds.len() < self.open() {
+            Phase::Checking
+        } else {
+            Phase::Queueing
+        };
+        let mut longest_holders = self.holders(now);
+        longest_holders.truncate(NAMED_HOLDERS);
+        AcquireTimeout {
+            target: String::new(),
+            phase,
+            waited,
+            position: self.waiters.len() + 1,
+            waiting: self.waiters.len() + 1,
+            active: self.holds.len(),
+            idle: self.open() - self.holds.len(),
+            connecting: self.attempts.len(),
+            max_connections: self.config.max_connections,
+            failed_connects: self.last_failure.as_ref().map_or(0, |last| last.in_a_row),
+            last_connect_error: self.last_failure.as_ref().map(|last| last.error.clone()),
+            last_connect_error_age: self
+                .last_failure
+                .as_ref()
+                .map(|last| now.saturating_duration_since(last.at)),
+            longest_holders,
+            nested: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Known stories, one promise each.
+
+use std::collections::HashSet;
+
+use super::*;
+
+/// acquire.fifo: grants follow arrival, over returns and new connections in turn.
+#[test]
+fn grants_follow_arrival() {
+    let (mut core, home, now) = core(config(4));
+    open(&mut core, home, 2, now);
+    let mut fx = Fx::default();
+    let held: Vec<_> = (0..2).map(|_| core.try_take(now, here(), &mut fx).expect("idle")).collect();
+    let tickets: Vec<_> = (0..4).map(|id| join(&mut core, now, id, &mut fx)).collect();
+    assert_eq!(core.plan(now, home, &mut fx).connects, [0, 1], "as many as there is room for");
+    let mut held = held.into_iter();
+    core.give_back(held.next().expect("two"), Fate::Reuse, now, &mut fx);
+    core.connected(0, 3, now, &mut fx);
+    core.give_back(held.next().expect("two"), Fate::Reuse, now, &mut fx);
+    core.connected(1, 4, now, &mut fx);
+    assert_eq!(fx.wake.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+    let numbers: Vec<_> = tickets
+        .into_iter()
+        .map(|ticket| got(&mut core, ticket, now).expect("served").expect("a connection").connection)
+        .collect();
+    assert_eq!(numbers.len(), numbers.iter().collect::<HashSet<_>>().len());
+    assert_eq!((numbers[1], numbers[3]), (3, 4));
+}
+
+/// size.max: a connection on its way out keeps its share until it is gone.
+#[test]
+fn a_closing_connection_keeps_its_share() {
+    let (mut core, home, now) = core(config(1));
+    open(&mut core, home, 1, now);
+    let mut fx = Fx::default();
+    let held = core.try_take(now, here(), &mut fx).expect("idle");
+    join(&mut core, now, 0, &mut fx);
+    core.give_back(held, Fate::Retire(RetireReason::Invalidated), now, &mut fx);
+    assert_eq!(core.plan(now, home, &mut fx).connects.len(), 0, "the old socket is still open");
+    core.closed(1, now, &mut fx);
+    assert_eq!(core.plan(now, home, &mut fx).connects.len(), 1);
+}
+
+/// The plan says when to come back: at the next check, idle limit or, a tenth ahead, end of life, whichever is first.
+#[test]
+fn the_plan_wakes_for_whatever_is_due_first() {
+    let never = Duration::MAX;
+    let cases = [
+        (30, 300, 3600, Some(30)),
+        (300, 30, 3600, Some(30)),
+        (300, 3600, 30, Some(30)),
+        (u64::MAX, u64::MAX, 30, Some(30)),
+        (u64::MAX, u64::MAX, u64::MAX, None),
+    ];
+    for (check, idle, life, expected) in cases {
+        let of = |secs| if secs == u64::MAX { never } else { Duration::from_secs(secs) };
+        let config = PoolConfig {
+            health_check_interval: of(check),
+            idle_timeout: of(idle),
+            max_lifetime: of(life),
+            ..config(2)
+        };
+        let (mut core, home, now) = core(config);
+        open(&mut core, home, 1, now);
+        let plan = core.plan(now, home, &mut Fx::default());
+        let lead = if life == 30 { SECOND * 3 } else { Duration::ZERO };
+        assert_eq!(plan.wake_at, expected.map(|secs| now + SECOND * secs - lead), "{check} {idle} {life}");
+    }
+}
+
+/// size.min: at the minimum, the idle limit is no reason to wake, let alone to close.
+#[test]
+fn the_idle_limit_sleeps_at_the_minimum() {
+    let config = PoolConfig {
+        min_connections: 1,
+        idle_timeout: SECOND,
+        health_check_interval: Duration::MAX,
+        ..config(2)
+    };
+    let (mut core, home, now) = core(PoolConfig { max_lifetime: SECOND * 100, ..config });
+    open(&mut core, home, 2, now);
+    assert_eq!(core.plan(now, home, &mut Fx::default()).wake_at, Some(now + SECOND));
+    let mut fx = Fx::default();
+    let plan = core.plan(now + SECOND, home, &mut fx);
+    assert_eq!((fx.retired.len(), core.idle.len()), (1, 1));
+    assert_eq!(plan.wake_at, Some(now + SECOND * 90), "when its successor is due");
+}
+
+/// connect.backoff: during the pause the plan connects nothing, and wakes at its end for one attempt.
+#[test]
+fn the_plan_wakes_at_the_end_of_the_pause() {
+    let (mut core, home, now) = core(config(8));
+    let mut fx = Fx::default();
+    for id in 0..5 {
+        join(&mut core, now, id, &mut fx);
+    }
+    let begun = core.plan(now, home, &mut fx).connects;
+    assert_eq!(begun.len(), 5);
+    for attempt in begun {
+        core.connect_failed(attempt, refused(FailureKind::Transient), now, &mut fx);
+    }
+    let plan = core.plan(now, home, &mut fx);
+    let end = plan.wake_at.expect("the end of the pause");
+    assert!(plan.connects.is_empty());
+    assert!(end > now && end <= now + Duration::from_millis(100));
+    let probe = core.plan(end, home, &mut fx).connects;
+    assert_eq!(probe.len(), 1);
+    assert_eq!(core.plan(end, home, &mut fx).connects.len(), 0, "one at a time");
+    core.connected(probe[0], 1, end, &mut fx);
+    assert_eq!(core.plan(end, home, &mut fx).connects.len(), 4);
+}
+
+/// health.off_path: of several idle connections checks leave at least half in reach, and come back for the rest.
+#[test]
+fn checks_leave_connections_in_reach_and_reach_all() {
+    for size in 1..8_u32 {
+        let (mut core, home, now) = core(config(8));
+        open(&mut core, home, size, now);
+        let due = now + SECOND * 30;
+        let mut seen = HashSet::new();
+        for _ in 0..size {
+            let mut fx = Fx::default();
+            let checks = core.plan(due, home, &mut fx).checks;
+            assert!(
+                size == 1 || core.idle.len() >= size as usize / 2,
+                "{size}: {} in reach",
+                core.idle.len()
+            );
+            for entry in checks {
+                seen.insert(entry.connection);
+                core.checked(entry, Checked::Passed, due, &mut fx);
+            }
+            assert!(fx.drive && fx.retired.is_empty() || seen.len() == size as usize);
+        }
+        assert_eq!(seen.len(), size as usize, "some were never checked");
+    }
+}
+
+/// A check gives the connection its place back: it is neither younger in use nor next in line for it.
+#[test]
+fn a_check_changes_neither_place_nor_idle_time() {
+    let (mut core, home, now) = core(config(3));
+    open(&mut core, home, 3, now);
+    let mut fx = Fx::default();
+    let held = core.try_take(now, here(), &mut fx).expect("idle");
+    let later = now + SECOND * 30;
+    core.give_back(held, Fate::Reuse, later, &mut fx);
+    for entry in core.plan(later, home, &mut fx).checks {
+        core.checked(entry, Checked::Passed, later, &mut fx);
+    }
+    let order: Vec<_> = core.idle.iter().map(|entry| (entry.connection, entry.idle_since)).collect();
+    assert_eq!(order.last(), Some(&(3, later)));
+    assert!(order[..2].iter().all(|(_, since)| *since == now));
+}
+
+/// close.complete: whatever comes back or opens after close goes, and the core knows when all is gone.
+#[test]
+fn a_closed_core_drains() {
+    let (mut core, home, now) = core(PoolConfig { min_connections: 2, ..config(4) });
+    open(&mut core, home, 2, now);
+    let mut fx = Fx::default();
+    let held = core.try_take(now, here(), &mut fx).expect("idle");
+    let coming = attempt(&mut core, home, now);
+    core.close(&mut fx);
+    assert!(
+        core.take_or_join(now, here(), 1, &mut fx).is_err() && core.try_take(now, here(), &mut fx).is_none()
+    );
+    core.connected(coming, 3, now, &mut fx);
+    core.give_back(held, Fate::Reuse, now, &mut fx);
+    assert!(!core.is_drained(), "three are still on their way out");
+    assert_eq!(fx.retired.len(), 3);
+    assert!(fx.retired.iter().all(|(_, reason)| *reason == RetireReason::PoolClosed));
+    carry_out(&mut core, now, fx);
+    assert!(core.is_drained());
+    assert_eq!(core.plan(now, home, &mut Fx::default()).connects.len(), 0);
+}
