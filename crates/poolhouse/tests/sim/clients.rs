@@ -31,8 +31,9 @@ impl Calm {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(Instant::now());
     }
 
-    pub(crate) fn last_answer(&self) -> Option<Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    /// Whether anybody has been answered since then.
+    pub(crate) fn answered_since(&self, then: Instant) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.is_some_and(|at| at > then)
     }
 
     /// Since when it has been calm, if it is.

@@ -1,15 +1,20 @@
 //! Idle connections that are dead and do not say so: the wire is silent, and no end of stream arrives.
 
+use std::time::Duration;
+
 use poolhouse::{AcquireError, PacketManager, PacketOptions, Phase, Pool, PoolConfig};
 use poolhouse_echo::Faults;
 use tokio::time::{Instant, sleep};
 
-use crate::common::{Limits, PacketPoolOf, Tally, acquire, exchange, full_house, kind_of_exchange, ms, secs};
+use crate::common::{
+    Held, Limits, PacketPoolOf, Tally, acquire, exchange, full_house, kind_of_exchange, ms, secs,
+};
 use crate::network::{Dialer, Network};
 
 const IDLE: usize = 8;
-const LIMITS: Limits = Limits { acquire: secs(3), io: secs(2), slack: ms(2), known_dead: false };
-const CHECK_INTERVAL: std::time::Duration = secs(30);
+const LIMITS: Limits = Limits { acquire: secs(3), io: secs(2), slack: ms(2), known_dead: true };
+const CHECK_INTERVAL: Duration = secs(30);
+const CHECK_TIMEOUT: Duration = secs(1);
 
 fn config() -> PoolConfig {
     PoolConfig {
@@ -17,7 +22,7 @@ fn config() -> PoolConfig {
         max_connections: IDLE,
         connection_timeout: LIMITS.acquire,
         health_check_interval: CHECK_INTERVAL,
-        check_timeout: secs(1),
+        check_timeout: CHECK_TIMEOUT,
         ..PoolConfig::default()
     }
 }
@@ -28,7 +33,10 @@ async fn eight_dead(config: PoolConfig) -> (Network, PacketPoolOf<Dialer>) {
     let options = PacketOptions { io_timeout: LIMITS.io, ..PacketOptions::default() };
     let manager = PacketManager::new(network.dialer()).with_options(options);
     let pool = Pool::new(manager, config).expect("a possible pool");
-    drop(full_house(&pool, LIMITS, &Tally::default()).await.expect("a faultless server"));
+    let mut held = full_house(&pool, LIMITS, &Tally::default()).await.expect("a faultless server");
+    held.drain(IDLE..).for_each(Held::invalidate);
+    drop(held);
+    sleep(secs(2)).await;
     network.set(|weather| weather.silent = true);
     (network, pool)
 }
@@ -40,7 +48,8 @@ async fn healed(network: &Network, pool: &PacketPoolOf<Dialer>) {
     let tally = Tally::default();
     let held = full_house(pool, LIMITS, &tally).await;
     assert!(held.is_some(), "{tally}");
-    assert_eq!((pool.stats().total_connections, network.ends()), (IDLE, IDLE));
+    let max = pool.stats().max_connections;
+    assert_eq!((pool.stats().total_connections, network.ends()), (max, max));
 }
 
 /// acquire.deadline: each dead connection costs one caller one `io_timeout`, and when all are spent an acquire ends at
@@ -81,6 +90,38 @@ async fn an_acquire_among_eight_dead_connections_ends_by_its_deadline() {
         for caller in callers.collect::<Vec<_>>() {
             caller.await.expect("every wait ends in time");
         }
+        healed(&network, &pool).await;
+    }
+}
+
+/// acquire.deadline: to check eight dead connections one after the other would take longer than the deadline of one
+/// acquire. It ends by then.
+#[tokio::test(start_paused = true)]
+async fn checks_of_eight_dead_connections_end_by_the_deadline_of_one_acquire() {
+    let config = PoolConfig { check_after_idle: Some(secs(1)), ..config() };
+    assert!(CHECK_TIMEOUT * 8 > LIMITS.acquire);
+    let (network, pool) = eight_dead(config).await;
+    let begin = Instant::now();
+    let error = acquire(&pool, &LIMITS).await.expect_err("nothing gets through");
+    assert!(begin.elapsed() >= LIMITS.acquire, "given up early");
+    assert!(matches!(error, AcquireError::Timeout(_)), "{error}");
+    healed(&network, &pool).await;
+}
+
+/// acquire.deadline, `health.known_dead`: the same, but the server is there for new connections. With room for one, an
+/// acquire waits about as long as a connect takes; without, until the first check is given up.
+#[tokio::test(start_paused = true)]
+async fn forgotten_connections_cost_a_connect_or_a_check() {
+    for (max, most) in [(IDLE + 1, ms(20)), (IDLE, CHECK_TIMEOUT + ms(20))] {
+        let config = PoolConfig { check_after_idle: Some(secs(1)), max_connections: max, ..config() };
+        let (network, pool) = eight_dead(config).await;
+        network.set(|weather| weather.silent = false);
+        network.forget();
+        let begin = Instant::now();
+        let mut connection = acquire(&pool, &LIMITS).await.expect("a new connection");
+        assert!(begin.elapsed() <= most, "{:?} of {most:?}", begin.elapsed());
+        assert_eq!(kind_of_exchange(&exchange(&mut connection, &LIMITS, 16).await), "answered");
+        drop(connection);
         healed(&network, &pool).await;
     }
 }

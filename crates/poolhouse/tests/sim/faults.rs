@@ -25,6 +25,8 @@ pub(crate) enum What {
     ShortFrames(usize),
     /// A wire that moves nothing and says nothing.
     Silence,
+    /// A wire that moves nothing on the connections that are open, and is fine for new ones.
+    Forgotten,
     /// A server that takes so long to accept.
     SlowDial(Duration),
 }
@@ -57,6 +59,7 @@ pub(crate) fn all() -> Vec<Fault> {
         other("stopped", What::Stopped),
         other("short_frames", What::ShortFrames(SHORT)),
         other("silence", What::Silence),
+        other("forgotten", What::Forgotten),
         other("slow_dial", What::SlowDial(ms(600))),
         other("too_slow_dial", What::SlowDial(secs(3))),
     ]

@@ -54,7 +54,7 @@ const MAX: usize = 4;
 const CLIENTS: usize = 8;
 const CHECK_INTERVAL: Duration = secs(10);
 
-const LIMITS: Limits = Limits { acquire: secs(5), io: secs(2), slack: ms(2), known_dead: false };
+const LIMITS: Limits = Limits { acquire: secs(5), io: secs(2), slack: ms(2), known_dead: true };
 
 /// How long a pool may take to be as good as new: a question that is never answered, a pause of the backoff and a
 /// connect, one after the other.
@@ -150,7 +150,7 @@ async fn recover(
 async fn leaves_nothing(fault: &Fault, network: &Network, pool: &PacketPoolOf<Dialer>, context: &str) {
     assert!(network.ends_peak() <= MAX, "{context}: {} connections at once", network.ends_peak());
     // A server behind a silent wire does not learn what has been closed.
-    let most = if matches!(fault.what, What::Silence) { usize::MAX } else { MAX };
+    let most = if matches!(fault.what, What::Silence | What::Forgotten) { usize::MAX } else { MAX };
     assert!(network.servers_peak() <= most, "{context}: the server had {}", network.servers_peak());
     check_stats(&pool.stats(), context);
     pool.close().await;

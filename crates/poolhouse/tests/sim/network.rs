@@ -12,7 +12,7 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -33,11 +33,19 @@ const IN_FLIGHT: usize = 64 * 1024;
 pub(crate) struct Weather {
     /// Nothing gets through, and nobody is told.
     pub(crate) silent: bool,
+    /// Nothing gets through on connections with a lower number, as when a firewall has forgotten them.
+    pub(crate) forgotten: u64,
     /// How long a connect takes. Never zero: an end of stream that was sent before it arrives before it.
     pub(crate) dial_time: Duration,
 }
 
-const FAIR: Weather = Weather { silent: false, dial_time: ms(1) };
+const FAIR: Weather = Weather { silent: false, forgotten: 0, dial_time: ms(1) };
+
+impl Weather {
+    fn lets_through(&self, number: u64) -> bool {
+        !self.silent && number >= self.forgotten
+    }
+}
 
 /// One server and the wires to it. Clones share everything.
 #[derive(Clone)]
@@ -49,6 +57,8 @@ struct Inner {
     /// What a faultless server of this network does: its latency, for one.
     base: Faults,
     ends: Ends,
+    /// How many connections have been opened.
+    opened: AtomicU64,
     /// The most connections that any server had open at once, those that have stopped included.
     servers_peak: AtomicUsize,
 }
@@ -72,6 +82,7 @@ impl Network {
             server: Mutex::new(Some(server)),
             base,
             ends: Ends::default(),
+            opened: AtomicU64::new(0),
             servers_peak: AtomicUsize::new(0),
         }))
     }
@@ -91,6 +102,12 @@ impl Network {
     /// Changes the weather.
     pub(crate) fn set(&self, change: impl FnOnce(&mut Weather)) {
         self.0.weather.send_modify(change);
+    }
+
+    /// Every connection that is open goes silent, and new ones are fine.
+    pub(crate) fn forget(&self) {
+        let opened = self.0.opened.load(SeqCst);
+        self.set(|weather| weather.forgotten = opened);
     }
 
     /// Changes what the server does wrong, starting from what it always does.
@@ -187,30 +204,36 @@ impl Dial for Dialer {
         let mut weather = network.0.weather.subscribe();
         let dial_time = weather.borrow().dial_time;
         sleep(dial_time).await;
-        fair(&mut weather).await;
+        fair(&mut weather, u64::MAX).await;
         let Some(connector) = network.connector() else {
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "no server listens"));
         };
         let far = connector.connect().await?;
         let (stream, near) = tokio::io::duplex(IN_FLIGHT);
-        tokio::spawn(relay(near, far, weather));
+        let number = network.0.opened.fetch_add(1, SeqCst);
+        tokio::spawn(relay(number, near, far, weather));
         Ok(ClientEnd { stream, _counted: counted })
     }
 }
 
-async fn fair(weather: &mut watch::Receiver<Weather>) {
+async fn fair(weather: &mut watch::Receiver<Weather>, number: u64) {
     // An error means that the network is gone, and nobody will ever make it silent again.
-    let _ = weather.wait_for(|weather| !weather.silent).await;
+    let _ = weather.wait_for(|weather| weather.lets_through(number)).await;
 }
 
 /// Moves bytes and ends of stream both ways while the weather is fair, until both ways have ended or one has broken.
-async fn relay(mut near: DuplexStream, mut far: DuplexStream, mut weather: watch::Receiver<Weather>) {
+async fn relay(
+    number: u64,
+    mut near: DuplexStream,
+    mut far: DuplexStream,
+    mut weather: watch::Receiver<Weather>,
+) {
     let mut copy = pin!(copy_bidirectional(&mut near, &mut far));
     loop {
-        fair(&mut weather).await;
+        fair(&mut weather, number).await;
         tokio::select! {
             biased;
-            Ok(_) = weather.wait_for(|weather| weather.silent) => {}
+            Ok(_) = weather.wait_for(|weather| !weather.lets_through(number)) => {}
             _ = &mut copy => break,
         }
     }

@@ -27,7 +27,7 @@ use crate::network::{Dialer, Network};
 
 const MAX: usize = 6;
 const CLIENTS: usize = 12;
-const LIMITS: Limits = Limits { acquire: secs(5), io: secs(2), slack: ms(2), known_dead: false };
+const LIMITS: Limits = Limits { acquire: secs(5), io: secs(2), slack: ms(2), known_dead: true };
 const ROUND: Duration = secs(20 * 60);
 
 /// How long one fault lasts at most, and how long the pause before the next is.
@@ -54,6 +54,7 @@ fn config(rng: &mut fastrand::Rng) -> PoolConfig {
         max_lifetime: secs(10 * 60),
         connect_backoff: ms(50),
         max_connect_backoff: secs(2),
+        check_after_idle: rng.bool().then_some(secs(3)),
         queue: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
         ..PoolConfig::default()
     }
@@ -117,6 +118,9 @@ impl World {
                     let max = self.rng.usize(3..=MAX);
                     self.shop.pool.resize(max).expect("a possible maximum");
                 }
+                if self.rng.u32(..4) == 0 {
+                    self.shop.pool.invalidate_all();
+                }
                 sleep(TROUBLE.mul_f64(self.rng.f64())).await;
             }
             self.network.lift_all(restart).await;
@@ -125,8 +129,7 @@ impl World {
             let lifted = Instant::now();
             self.shop.calm.set(Some(lifted + CALM_AFTER));
             sleep_until(lifted + ANSWERED_AFTER).await;
-            let answered = self.shop.calm.last_answer();
-            assert!(answered.is_some_and(|at| at > lifted), "nobody is answered: {:?}", self.shop.pool);
+            assert!(self.shop.calm.answered_since(lifted), "nobody is answered: {:?}", self.shop.pool);
         }
     }
 

@@ -17,6 +17,7 @@ impl Fault {
                 network.start(|builder: EchoServerBuilder| builder.max_frame_length(*bytes));
             }
             What::Silence => network.set(|weather| weather.silent = true),
+            What::Forgotten => network.forget(),
             What::SlowDial(time) => network.set(|weather| weather.dial_time = *time),
         }
     }
