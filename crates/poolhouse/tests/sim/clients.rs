@@ -137,7 +137,7 @@ impl<D: Dial> Client<D> {
         match &answer {
             Ok(_) => {
                 self.shop.calm.answered();
-                self.shop.tally.count("answered");
+                self.shop.tally.count(if calm.is_some() { "answered in calm" } else { "answered" });
             }
             Err(_) => self.failed(kind_of_exchange(&answer), calm),
         }

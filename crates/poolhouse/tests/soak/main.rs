@@ -42,7 +42,7 @@ const CLIENTS: usize = 12;
 
 /// The slack is for a machine that is busy with something else.
 const LIMITS: Limits = Limits { acquire: secs(3), io: secs(1), slack: secs(2), known_dead: false };
-const ROUND: Duration = secs(20);
+const ROUND: Duration = secs(30);
 const PAUSE: Duration = secs(8);
 const CALM_AFTER: Duration = secs(5);
 
@@ -162,7 +162,7 @@ impl World {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             // Short pauses are the rule; a long one is calm in the end.
-            let pause = PAUSE.min(left / 4).mul_f64(self.rng.f64().powi(3));
+            let pause = PAUSE.min(left / 2).mul_f64(self.rng.f64().powi(3));
             sleep(pause).await;
             let left = left.saturating_sub(pause);
             if left < secs(1) {
