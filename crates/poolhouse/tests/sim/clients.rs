@@ -5,7 +5,10 @@
 //! long as it fails in time and nobody gets another's answer. In calm weather nothing may fail at all.
 
 use std::any::Any;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use poolhouse::Dial;
@@ -84,7 +87,8 @@ impl<D: Dial> Client<D> {
             }
             match self.rng.u32(..100) {
                 0..75 => self.use_one(drop).await,
-                75..80 => self.lose_patience().await,
+                75..78 => self.lose_patience().await,
+                78..80 => self.change_its_mind().await,
                 80..86 => self.hang_up().await,
                 86..90 => self.leave_unread().await,
                 90..94 => self.try_one().await,
@@ -165,6 +169,18 @@ impl<D: Dial> Client<D> {
             Ok(Err(error)) => self.failed(kind_of_acquire(&error), None),
             Err(_) => self.shop.tally.count("given up waiting"),
         }
+    }
+
+    /// Wants a second connection, gives the first back, which may serve the wish, and then does not want it any more.
+    async fn change_its_mind(&mut self) {
+        let Some(connection) = self.acquire().await else { return };
+        let mut wish = pin!(self.shop.pool.acquire());
+        let got = poll_fn(|cx| Poll::Ready(wish.as_mut().poll(cx))).await;
+        drop(connection);
+        self.shop.tally.count(match got {
+            Poll::Pending => "changed its mind",
+            Poll::Ready(_) => "acquired",
+        });
     }
 
     /// Drops an exchange at a random point.

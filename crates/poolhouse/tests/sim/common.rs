@@ -39,10 +39,11 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    #[track_caller]
-    fn hold(&self, begin: Instant, limit: Duration, what: &str) {
-        let took = begin.elapsed();
-        assert!(took <= limit + self.slack, "{what} took {took:?} of {limit:?}");
+    /// Fails if what should end within `limit` does not.
+    async fn hold<F: Future>(&self, limit: Duration, what: &str, wait: F) -> F::Output {
+        let begin = Instant::now();
+        let ended = tokio::time::timeout(limit + self.slack, wait).await;
+        ended.unwrap_or_else(|_| panic!("{what} took {:?} and more, of {limit:?}", begin.elapsed()))
     }
 }
 
@@ -82,10 +83,7 @@ pub(crate) async fn acquire<D: Dial>(
     pool: &PacketPoolOf<D>,
     limits: &Limits,
 ) -> Result<Held<D>, AcquireError<PacketError>> {
-    let begin = Instant::now();
-    let acquired = pool.acquire().await;
-    limits.hold(begin, limits.acquire, "an acquire");
-    let mut connection = acquired?;
+    let mut connection = limits.hold(limits.acquire, "an acquire", pool.acquire()).await?;
     assert!(!limits.known_dead || connection.is_connected(), "a dead connection was handed out");
     Ok(connection)
 }
@@ -106,10 +104,7 @@ pub(crate) async fn send<D: Dial>(
     limits: &Limits,
     question: Bytes,
 ) -> Result<(), PacketError> {
-    let begin = Instant::now();
-    let sent = connection.send_packet(question).await;
-    limits.hold(begin, limits.io, "a send");
-    sent
+    limits.hold(limits.io, "a send", connection.send_packet(question)).await
 }
 
 pub(crate) async fn receive<D: Dial>(
@@ -117,10 +112,8 @@ pub(crate) async fn receive<D: Dial>(
     limits: &Limits,
     question: &Bytes,
 ) -> Result<Answer, PacketError> {
-    let begin = Instant::now();
-    let received = connection.receive().await;
-    limits.hold(begin, limits.io, "a receive");
-    Ok(if received? == *question { Answer::Mine } else { Answer::Foreign })
+    let answer = limits.hold(limits.io, "a receive", connection.receive()).await?;
+    Ok(if answer == *question { Answer::Mine } else { Answer::Foreign })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,10 +23,13 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, copy_bidirectional
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::common::ms;
+use crate::common::{ms, secs};
 
 /// Bytes that are on their way in each direction before a sender has to wait.
 const IN_FLIGHT: usize = 64 * 1024;
+
+/// When a connect that got no answer is tried again by the kernel, at first.
+const RETRANSMISSION: Duration = secs(1);
 
 /// How the wire is doing.
 #[derive(Debug, Clone, Copy)]
@@ -202,9 +205,17 @@ impl Dial for Dialer {
         let network = &self.0;
         let counted = Counted::new(network);
         let mut weather = network.0.weather.subscribe();
-        let dial_time = weather.borrow().dial_time;
-        sleep(dial_time).await;
-        fair(&mut weather, u64::MAX).await;
+        let mut again_after = RETRANSMISSION;
+        loop {
+            let dial_time = weather.borrow().dial_time;
+            sleep(dial_time).await;
+            if !weather.borrow_and_update().silent {
+                break;
+            }
+            // Nobody says that the network is back: a kernel asks again, less and less often.
+            sleep(again_after).await;
+            again_after *= 2;
+        }
         let Some(connector) = network.connector() else {
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "no server listens"));
         };

@@ -162,7 +162,8 @@ fn soak(seed: u64, hours: f64) -> Tally {
         while begin.elapsed() < secs(3600).mul_f64(hours) {
             world.round().await;
         }
-        world.shop.pool.close().await;
+        let report = world.shop.pool.close_within(secs(1)).await;
+        assert!(report.is_complete(), "{report}");
         sleep(ms(10)).await;
         assert_eq!((world.network.ends(), world.network.counts().open), (0, 0), "open after close");
         assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "tasks are left");

@@ -48,7 +48,7 @@ const CALM_AFTER: Duration = secs(5);
 
 /// How much larger than after the first round the process may be in the end. What it needs besides is that of the
 /// allocator, which keeps a reserve for each thread.
-const GROWTH_KIB: u64 = 8 * 1024;
+const GROWTH_KIB: u64 = 2 * 1024;
 
 /// How long the kernel and the server may take to notice a close.
 const NOTICED: Duration = secs(5);
