@@ -195,7 +195,8 @@ impl<C, E, W> Core<C, E, W> {
         let may_shrink = self.open() > self.config.min_connections;
         let idle = self.idle.iter().filter(|entry| {
             let idle_until = entry.idle_since.checked_add(self.config.idle_timeout);
-            due(entry.replace_at) && !(may_shrink && idle_until <= entry.retire_at)
+            let idles_out = may_shrink && idle_until.is_some_and(|at| Some(at) <= entry.retire_at);
+            due(entry.replace_at) && !idles_out
         });
         let held = self.holds.iter().map(|(_, hold)| hold);
         idle.map(|entry| entry.id)

@@ -1,7 +1,7 @@
 //! A manager that does as it is told and counts what it does, and what many tests do with a pool.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -38,6 +38,8 @@ struct State {
     /// When each connect began.
     attempts: Mutex<Vec<Instant>>,
     closed_at: Mutex<Vec<(usize, Instant)>>,
+    /// Connections whose peer has closed them.
+    dead: Mutex<HashSet<usize>>,
     next_id: AtomicUsize,
     connecting: AtomicUsize,
     connecting_peak: AtomicUsize,
@@ -59,6 +61,7 @@ impl Mock {
             checks: Mutex::new((VecDeque::new(), Step::Ok)),
             attempts: Mutex::default(),
             closed_at: Mutex::default(),
+            dead: Mutex::default(),
             next_id: AtomicUsize::new(1),
             connecting: AtomicUsize::new(0),
             connecting_peak: AtomicUsize::new(0),
@@ -91,6 +94,11 @@ impl Mock {
 
     pub(crate) fn panic_on_return(&self, panic: bool) {
         self.0.panic_on_return.store(panic, SeqCst);
+    }
+
+    /// The peer closes the connections with these numbers.
+    pub(crate) fn kill(&self, ids: impl IntoIterator<Item = usize>) {
+        lock(&self.0.dead).extend(ids);
     }
 
     /// Connections that are open or opening, detached ones included.
@@ -205,6 +213,10 @@ impl Manager for Mock {
         true
     }
 
+    fn is_connected(&self, connection: &mut Conn) -> bool {
+        !lock(&self.0.dead).contains(&connection.id)
+    }
+
     fn classify(&self, error: &MockError) -> FailureKind {
         if error.0 == Step::Permanent { FailureKind::Permanent } else { FailureKind::Transient }
     }
@@ -221,6 +233,18 @@ pub(crate) fn config(max: usize) -> PoolConfig {
 
 pub(crate) fn pool(mock: &Mock, config: PoolConfig) -> Pool<Mock> {
     Pool::new(mock.clone(), config).expect("a possible configuration")
+}
+
+/// A pool with `count` idle connections, numbered from 1.
+pub(crate) async fn filled(mock: &Mock, count: usize, config: PoolConfig) -> Pool<Mock> {
+    let pool = pool(mock, config);
+    let mut held = Vec::new();
+    for _ in 0..count {
+        held.push(pool.acquire().await.expect("the mock connects"));
+    }
+    drop(held);
+    assert_eq!(pool.stats().idle_connections, count);
+    pool
 }
 
 pub(crate) fn ms(millis: u64) -> Duration {

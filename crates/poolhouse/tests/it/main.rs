@@ -5,14 +5,22 @@
 #[cfg(feature = "blocking")]
 mod blocking;
 mod cancel;
+mod check_first;
 mod close;
 mod common;
 mod connect;
+mod dead;
 mod deadline;
+mod epoch;
+mod events;
 mod fifo;
 mod health;
+mod leak;
+mod nested;
 mod packet;
 mod panic;
 mod release;
 mod size;
+mod succession;
+mod suspend;
 mod trace;

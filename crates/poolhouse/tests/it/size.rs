@@ -253,6 +253,38 @@ async fn shrinking_closes_idle_now_and_held_on_return() {
     assert_eq!((mock.open(), mock.attempts().len(), pool.stats().active_connections), (2, 6, 2));
 }
 
+/// `resize.exact`: shrinking gives up connects under way, the youngest first, and those who wait are served by the rest.
+#[tokio::test(start_paused = true)]
+async fn shrinking_gives_up_connects_under_way() {
+    for held in 0..4 {
+        let mock = Mock::ok();
+        let pool = pool(&mock, config(8));
+        let mut in_use = Vec::new();
+        for _ in 0..held {
+            in_use.push(pool.acquire().await.unwrap());
+        }
+        mock.set_connect(Step::Slow(ms(100)));
+        let waiters: Vec<_> = (0..5)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move { drop(pool.acquire().await.unwrap()) })
+            })
+            .collect();
+        tokio::time::sleep(ms(50)).await;
+        assert_eq!(mock.open(), held + 5);
+        pool.resize(2).unwrap();
+        settle().await;
+        let allowed = held.max(2);
+        assert_eq!(mock.open(), allowed, "{held} are held: {:?}", pool.stats());
+        in_use.clear();
+        for waiter in waiters {
+            waiter.await.unwrap();
+            assert!(mock.open() <= allowed, "{}", mock.open());
+        }
+        assert_hands_out_exactly(&pool, 2, &format!("{held} were held")).await;
+    }
+}
+
 /// resize.exact: a maximum that no pool can have is refused, and the old one stays.
 #[test]
 fn an_impossible_maximum_is_refused() {

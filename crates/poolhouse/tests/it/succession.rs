@@ -1,0 +1,97 @@
+//! A successor opens before its predecessor's lifetime ends: `lifetime.no_dip`.
+
+use std::time::Duration;
+
+use poolhouse::PoolConfig;
+
+use crate::common::{Mock, Step, assert_hands_out_exactly, check_stats, config, filled, ms, secs, settle};
+
+fn living(lifetime: Duration, max: usize) -> PoolConfig {
+    PoolConfig { max_lifetime: lifetime, idle_timeout: Duration::MAX, ..config(max) }
+}
+
+/// `lifetime.no_dip`: over ten lifetimes, with connects that take a while, there is never one connection less.
+#[tokio::test(start_paused = true)]
+async fn an_idle_pool_never_dips() {
+    let mock = Mock::new(Step::Slow(ms(500)));
+    let config = PoolConfig { lifetime_jitter: 0.2, ..living(secs(60), 5) };
+    let pool = filled(&mock, 4, config).await;
+    for tenth in 0..6000 {
+        tokio::time::sleep(ms(100)).await;
+        let stats = pool.stats();
+        assert!(stats.total_connections >= 4, "after {tenth} tenths of a second: {stats:?}");
+    }
+    assert!(mock.peak() <= 5 && mock.attempts().len() >= 40, "{} {}", mock.peak(), mock.attempts().len());
+    check_stats(&pool.stats(), "after");
+    assert_hands_out_exactly(&pool, 5, "after ten lifetimes").await;
+}
+
+/// `lifetime.no_dip`, `lifetime.no_interrupt`: under steady use nobody waits for a connect, and nothing is cut.
+#[tokio::test(start_paused = true)]
+async fn a_busy_pool_never_waits_for_a_successor() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 3, living(secs(30), 4)).await;
+    mock.set_connect(Step::Slow(ms(200)));
+    let users: Vec<_> = (0..3)
+        .map(|number| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                for _ in 0..1000 {
+                    let _connection = pool.acquire().await.unwrap();
+                    tokio::time::sleep(ms(100 + number)).await;
+                }
+            })
+        })
+        .collect();
+    for user in users {
+        user.await.unwrap();
+    }
+    let longest = pool.stats().wait_times.quantile(1.0).unwrap();
+    assert!(longest < ms(1), "somebody waited for {longest:?}");
+    assert!(mock.attempts().len() > 6, "{}", mock.attempts().len());
+    assert!(mock.peak() <= 4, "{}", mock.peak());
+}
+
+/// `size.max`: at the maximum there is no room for a successor, so the old one goes first, at its time and no earlier.
+#[tokio::test(start_paused = true)]
+async fn at_the_maximum_the_old_one_goes_first() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 2, PoolConfig { min_connections: 2, ..living(secs(60), 2) }).await;
+    tokio::time::sleep(secs(59)).await;
+    assert!(mock.closed_at().is_empty());
+    tokio::time::sleep(secs(2)).await;
+    settle().await;
+    assert_eq!((mock.closed_at().len(), pool.stats().total_connections), (2, 2));
+    assert!(mock.peak() <= 2);
+}
+
+/// `connect.backoff`: when the successor cannot be opened the old one serves until its time, and the server is asked no
+/// more often than after any failure.
+#[tokio::test(start_paused = true)]
+async fn a_failed_successor_leaves_the_old_one_in_service() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 1, living(secs(60), 2)).await;
+    mock.set_connect(Step::Fail);
+    tokio::time::sleep(secs(59)).await;
+    assert_eq!(pool.stats().idle_connections, 1, "still there");
+    let attempts = mock.attempts().len();
+    assert!((3..=30).contains(&attempts), "{attempts}");
+    mock.set_connect(Step::Ok);
+    tokio::time::sleep(secs(10)).await;
+    drop(pool.acquire().await.unwrap());
+}
+
+/// `lifetime.no_dip`: succession keeps nobody from idling out, and one that would idle out first has no successor.
+#[tokio::test(start_paused = true)]
+async fn successors_do_not_keep_a_pool_large() {
+    let mock = Mock::ok();
+    let shrinking = PoolConfig { idle_timeout: secs(150), ..living(secs(60), 4) };
+    let pool = filled(&mock, 3, shrinking).await;
+    tokio::time::sleep(secs(149)).await;
+    assert_eq!(pool.stats().total_connections, 3, "replaced twice");
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(pool.stats().total_connections, 0, "idle for 150 s, whichever connection it was");
+    let opened = mock.attempts().len();
+    tokio::time::sleep(secs(600)).await;
+    assert_eq!(mock.attempts().len(), opened);
+}
