@@ -19,7 +19,7 @@ use crate::common::{
     kind_of_acquire, kind_of_exchange, ms, question, receive, secs, send,
 };
 use crate::faults::{self, Fault, SHORT, What};
-use crate::network::{Dialer, Network};
+use crate::network::{Dialer, IN_FLIGHT, Network};
 
 /// Where the pool is in its dealings with the server when the fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,13 +249,14 @@ async fn wait_in_line(pool: &PacketPoolOf<Dialer>, count: usize, tally: &Tally) 
     waiting
 }
 
-/// One exchange on each, at the same time, and back they go.
+/// One exchange on each, at the same time, and back they go. The first question is longer than what a wire holds.
 async fn use_all(held: Vec<Held<Dialer>>, tally: &Tally) {
     let mut users = JoinSet::new();
-    for mut connection in held {
+    for (number, mut connection) in held.into_iter().enumerate() {
         let tally = tally.clone();
+        let length = if number == 0 { 3 * IN_FLIGHT } else { SHORT + 1 };
         users.spawn(async move {
-            tally.count(kind_of_exchange(&exchange(&mut connection, &LIMITS, SHORT + 1).await));
+            tally.count(kind_of_exchange(&exchange(&mut connection, &LIMITS, length).await));
         });
     }
     join(users).await;

@@ -26,7 +26,7 @@ use tokio::time::sleep;
 use crate::common::{ms, secs};
 
 /// Bytes that are on their way in each direction before a sender has to wait.
-const IN_FLIGHT: usize = 64 * 1024;
+pub(crate) const IN_FLIGHT: usize = 64 * 1024;
 
 /// When a connect that got no answer is tried again by the kernel, at first.
 const RETRANSMISSION: Duration = secs(1);
