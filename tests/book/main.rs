@@ -52,7 +52,7 @@ fn texts_that_are_no_output_say_what_they_are() {
 
 #[test]
 fn generated_blocks_are_current() {
-    assert_none(generated::check(&BOOK, &Generators::all()));
+    assert_none(generated::check(&BOOK, &Generators::all(&ROOT)));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! What writes the generated blocks, by name. The place to add one is [`Generators::all`].
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::config_options;
+use crate::{Book, config_options, guarantees};
 
 /// Functions that return the lines of generated blocks.
 #[derive(Default)]
@@ -14,9 +15,16 @@ impl Generators {
         Generators::default()
     }
 
-    /// Every generator of this book: what the book test compares with, and `cargo guide generate` writes.
-    pub fn all() -> Generators {
-        Generators::new().with("config-options", config_options::table)
+    /// Every generator of the book in `root`: what the book test compares with, and `cargo guide generate` writes.
+    ///
+    /// # Panics
+    ///
+    /// What a generator needs to read cannot be read.
+    pub fn all(root: &Path) -> Generators {
+        let root = root.to_owned();
+        Generators::new().with("config-options", config_options::table).with("guarantee-tests", move || {
+            guarantees::table(&Book::load(&root).expect("the chapters can be read"))
+        })
     }
 
     /// Adds a generator for the blocks `<!-- generated: NAME -->`.

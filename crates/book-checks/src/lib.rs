@@ -18,6 +18,7 @@ pub mod masks;
 pub mod outputs;
 pub mod paths;
 mod prose;
+mod rust_tests;
 pub mod snippets;
 pub mod spelling;
 pub mod style;

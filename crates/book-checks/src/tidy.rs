@@ -33,7 +33,8 @@ pub fn check(root: &Path) -> Vec<Finding> {
     found
 }
 
-fn walk(root: &Path, folder: &str, found: &mut Vec<String>) {
+/// Every file below a folder, as a path relative to the repository.
+pub(crate) fn walk(root: &Path, folder: &str, found: &mut Vec<String>) {
     let Ok(entries) = fs::read_dir(root.join(folder)) else { return };
     for entry in entries.flatten() {
         let name = format!("{folder}/{}", entry.file_name().to_string_lossy());

@@ -19,7 +19,7 @@ fn write(root: &Path) -> Result<ExitCode> {
     let task = Task::start("Building and running the examples");
     let mut changed = examples::write_expected(root)?;
     drop(task);
-    let generators = Generators::all();
+    let generators = Generators::all(root);
     changed.extend(generated::rewrite(&load(root)?, &generators).context("a chapter cannot be written")?);
     for file in &changed {
         println!("Changed {file}");
@@ -36,7 +36,7 @@ fn check(root: &Path) -> Result<ExitCode> {
     let runs = examples::run_all(root)?;
     drop(task);
     let mut found = examples::check(root, &runs);
-    found.extend(generated::check(&load(root)?, &Generators::all()));
+    found.extend(generated::check(&load(root)?, &Generators::all(root)));
     found.sort();
     if found.is_empty() {
         println!("Everything is up to date");
