@@ -78,7 +78,10 @@ impl World<'_> {
         let at_hand = stats.idle_connections - checking;
         let checks = at_hand == 0 || stats.pending_requests <= checking;
         ensure!(checks, "health.known_dead: somebody waits for a check of an idle one, and none begins");
-        ensure!(connecting == 0 || !self.model.suspended, "suspend: a suspended pool goes on connecting");
+        ensure!(
+            connecting == 0 || !self.model.suspended,
+            "suspend.nothing_moves: a suspended pool goes on connecting"
+        );
         let surplus = stats.total_connections + connecting > self.model.max && connecting > 0;
         ensure!(!surplus, "resize.exact: attempts go on above the maximum");
 
@@ -146,12 +149,27 @@ impl World<'_> {
         fit.filter(|_| active == self.held.len())
     }
 
+    /// Whether nothing closes a connection but its age and its idleness.
+    fn is_well(&self) -> bool {
+        let ledger = self.server.ledger();
+        let lives = ledger.records.iter().all(|record| !record.alive || !record.dead);
+        let well = ledger.checks == WELL && ledger.checking == 0 && ledger.connects.end != End::Stillborn;
+        lives && well && !self.model.closed && !self.model.suspended
+    }
+
     /// Whether nothing but the reaping of idle connections may close one.
     pub(crate) fn only_reaping(&self) -> bool {
+        self.is_well() && self.config.max_lifetime.is_none()
+    }
+
+    /// Whether the `total` that are open only grow old, with room for the successors of all at once.
+    pub(crate) fn only_replacing(&self, total: usize) -> bool {
         let ledger = self.server.ledger();
-        let well = ledger.checks == WELL && ledger.checking == 0;
-        let lives = ledger.records.iter().all(|record| !record.alive || !record.dead);
-        let well = well && lives && ledger.connects.end != End::Stillborn;
-        well && !self.model.closed && !self.model.suspended && self.config.max_lifetime.is_none()
+        let connects = ledger.connects == WELL && ledger.connecting == 0 && !ledger.pause.failing();
+        drop(ledger);
+        let room = 2 * total <= self.model.max && total <= self.config.max_connecting;
+        // A lifetime of a millisecond leaves the timer no time between a successor and the end.
+        let long = self.config.jitter < 0.5;
+        self.is_well() && connects && room && long && self.config.idle_timeout.is_none()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Everything that a long run has to see at least once.
-const OUTCOMES: [&str; 58] = [
+const OUTCOMES: [&str; 59] = [
     "acquire: at once",
     "acquire: served after a wait",
     "acquire: timed out while connecting",
@@ -60,6 +60,7 @@ const OUTCOMES: [&str; 58] = [
     "server: failed checks",
     "background: in the pause after a failure",
     "background: as many as the maximum",
+    "background: replaced in time",
     "end: handed out the maximum",
     "end: closed",
     "end: closed by its last handle",

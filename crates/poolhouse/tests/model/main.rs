@@ -49,9 +49,10 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// `acquire.fifo`, `acquire.race`, `acquire.deadline`, `acquire.diagnosis`, `acquire.shed`, `try_acquire.immediate`,
-/// `size.max`, `size.min`, `cancel.no_loss`, `cancel.tainted`, `release.anywhere`, `panic.no_loss`,
-/// `lifetime.no_interrupt`, `health.off_path`, `connect.backoff`, `connect.permanent`, `resize.exact`,
-/// `close.complete`, `stats.consistent`: in every sequence, after every step.
+/// `size.max`, `size.min`, `resize.exact`, `stats.consistent`, `cancel.no_loss`, `cancel.tainted`, `release.anywhere`,
+/// `panic.no_loss`, `lifetime.no_interrupt`, `lifetime.no_dip`, `health.known_dead`, `health.off_path`,
+/// `connect.backoff`, `connect.permanent`, `epoch.invalidate_all`, `suspend.nothing_moves`, `close.complete`,
+/// `leak.report`: in every sequence, after every step.
 #[test]
 fn every_sequence_keeps_every_promise() {
     let steps = number("POOLHOUSE_MODEL_STEPS");

@@ -44,7 +44,11 @@ impl World<'_> {
             let unknown = known.len() < self.held.len();
             ensure!(unknown || said == known, "holders: {said:?}, and it is {known:?}");
         }
-        ensure!(pool.is_suspended() == self.model.suspended, "suspend: suspended is {}", pool.is_suspended());
+        ensure!(
+            pool.is_suspended() == self.model.suspended,
+            "suspend.nothing_moves: suspended is {}",
+            pool.is_suspended()
+        );
         ensure!(pool.is_closed() == self.model.closed, "close.complete: closed is {}", pool.is_closed());
         ensure!(*pool.config() == self.options, "the options have changed");
         ensure!(format!("{pool:?}").contains("model:1"), "the pool does not say where it goes: {pool:?}");

@@ -243,8 +243,11 @@ impl Reference {
         ensure!(returned.contains(&stats.total_releases), "stats.consistent: {returned:?} were returned");
 
         let at_hand = idle - stats.checking;
-        ensure!(stats.suspended == self.suspended, "suspend: suspended is {}", stats.suspended);
-        ensure!(at_hand == 0 || !self.suspended, "suspend: a suspended pool keeps an idle connection");
+        ensure!(stats.suspended == self.suspended, "suspend.nothing_moves: suspended is {}", stats.suspended);
+        ensure!(
+            at_hand == 0 || !self.suspended,
+            "suspend.nothing_moves: a suspended pool keeps an idle connection"
+        );
         let alone = stats.pending_requests == 0 || at_hand == 0 || self.checks_first;
         ensure!(alone, "acquire.race: somebody waits beside an idle one");
         let in_bounds = at_hand == 0 || total <= self.max;

@@ -127,7 +127,9 @@ impl Ledger {
         self.expect(self.connecting <= self.config.max_connecting, |ledger| {
             format!("connect.backoff: {} attempts at once", ledger.connecting)
         });
-        self.expect(!self.suspended, |_| "suspend: a connect begins on a suspended pool".into());
+        self.expect(!self.suspended, |_| {
+            "suspend.nothing_moves: a connect begins on a suspended pool".into()
+        });
         // Attempts that begin together may see each other fail.
         if self.pause.failing() && self.pause.round != self.round && !self.pause.unsure {
             let early = self.pause.earliest.is_some_and(|earliest| Instant::now() < earliest);

@@ -134,14 +134,21 @@ impl<'a> World<'a> {
     pub(crate) async fn pass(&mut self, time: Duration) -> Verdict {
         self.settle().await?;
         let end = Instant::now() + time;
-        let total = |world: &Self| world.pool().map_or(0, |pool| pool.stats().total_connections);
-        let before = self.only_reaping().then(|| total(self));
+        let total = |world: &Self| world.handles.last().map_or(0, |pool| pool.stats().total_connections);
+        let before = total(self);
+        let opened = self.server.ledger().records.len();
+        let (reaping, replacing) = (self.only_reaping(), self.only_replacing(before));
         while Instant::now() < end {
             self.quiet.next_event(end).await;
             self.settle().await?;
+            let dips = replacing && total(self) < before;
+            ensure!(!dips, "lifetime.no_dip: of {before} connections {} are left", total(self));
         }
-        let enough = before.is_none_or(|before| total(self) >= before.min(self.model.min));
-        ensure!(enough, "size.min: reaping went below min_connections");
+        let low = reaping && total(self) < before.min(self.model.min);
+        ensure!(!low, "size.min: reaping went below min_connections");
+        if replacing && self.server.ledger().records.len() > opened {
+            self.seen.saw("background: replaced in time");
+        }
         Ok(())
     }
 
@@ -370,7 +377,7 @@ impl<'a> World<'a> {
         record.unsure = false;
         let old = record.epoch != ledger.epoch;
         ensure!(!old, "epoch.invalidate_all: connection {id} was born before, and is handed out after");
-        ensure!(!ledger.suspended, "suspend: a suspended pool hands out connection {id}");
+        ensure!(!ledger.suspended, "suspend.nothing_moves: a suspended pool hands out connection {id}");
         drop(ledger);
         self.held.push(Held { id, since, guard });
         Ok(())
