@@ -18,6 +18,7 @@
 mod check;
 mod coverage;
 mod errands;
+mod hands;
 mod ops;
 mod owner;
 mod play;

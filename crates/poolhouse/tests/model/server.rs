@@ -39,6 +39,8 @@ pub(crate) struct Record {
     pub(crate) epoch: u64,
     /// The peer has closed it.
     pub(crate) dead: bool,
+    /// The next look at it panics.
+    pub(crate) look_panics: bool,
     pub(crate) used: bool,
     /// Somebody who was served left without a look, and it may have been this one that came back.
     pub(crate) unsure: bool,
@@ -304,6 +306,7 @@ impl Attempt {
             proven: now,
             epoch: self.epoch,
             dead,
+            look_panics: false,
             used: false,
             unsure: false,
         });
@@ -429,6 +432,11 @@ impl Manager for Server {
 
     fn is_connected(&self, connection: &mut Conn) -> bool {
         let mut ledger = self.ledger();
+        if ledger.records[connection.id].look_panics {
+            ledger.records[connection.id].spoiled = true;
+            drop(ledger);
+            std::panic::panic_any(Scripted);
+        }
         let (now, round) = (Instant::now(), ledger.round);
         let record = &ledger.records[connection.id];
         let (dead, held, used, born) = (record.dead, record.held, record.used, record.born);
