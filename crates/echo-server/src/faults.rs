@@ -98,6 +98,28 @@ pub enum Reply {
     Reset,
 }
 
+impl Reply {
+    /// Every reply there is, the faultless one included, in the order of their definition. For tests that go through
+    /// all of them.
+    ///
+    /// ```
+    /// use poolhouse_echo::Reply;
+    ///
+    /// assert_eq!(Reply::all().first(), Some(&Reply::Echo));
+    /// ```
+    pub fn all() -> &'static [Reply] {
+        &[
+            Reply::Echo,
+            Reply::Never,
+            Reply::HalfThenStall,
+            Reply::HalfThenClose,
+            Reply::Garbage,
+            Reply::Crosstalk,
+            Reply::Reset,
+        ]
+    }
+}
+
 impl Faults {
     /// The faults in words, one line each. Empty if there are none.
     ///
@@ -186,17 +208,16 @@ mod tests {
 
     #[test]
     fn every_reply_but_the_echo_is_a_fault() {
-        let replies = [
-            Reply::Never,
-            Reply::HalfThenStall,
-            Reply::HalfThenClose,
-            Reply::Garbage,
-            Reply::Crosstalk,
-            Reply::Reset,
-        ];
-        for reply in replies {
+        for &reply in Reply::all().iter().filter(|reply| **reply != Reply::Echo) {
             let lines = Faults { reply, ..Faults::default() }.lines();
             assert_eq!(lines.last(), Some(&format!("reply: {reply}")));
         }
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn no_reply_is_left_out() {
+        use clap::ValueEnum;
+        assert_eq!(Reply::all(), Reply::value_variants());
     }
 }

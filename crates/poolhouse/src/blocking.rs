@@ -21,6 +21,7 @@ use crate::acquire::Acquire;
 use crate::config::{ConfigError, PoolConfig};
 use crate::control::CloseReport;
 use crate::error::AcquireError;
+use crate::events::Listener;
 use crate::manager::{IntoManager, Manager};
 use crate::packet::{Dial, PacketError, PacketManager};
 use crate::stats::PoolStats;
@@ -103,7 +104,31 @@ impl<M: Manager> Pool<M> {
     /// assert!(matches!(Pool::new(("localhost", 5555), config), Err(NewPoolError::Config(_))));
     /// ```
     pub fn new(manager: impl IntoManager<Manager = M>, config: PoolConfig) -> Result<Self, NewPoolError> {
-        let pool = crate::Pool::new(manager, config)?;
+        Self::build(crate::Pool::new(manager, config)?)
+    }
+
+    /// Makes a pool that tells `listener` what happens in it, like [`crate::Pool::with_listener`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Pool::new).
+    ///
+    /// ```
+    /// use poolhouse::{Event, PoolConfig, blocking::Pool};
+    ///
+    /// let listener = |event: &Event<'_>| println!("{event:?}");
+    /// let pool = Pool::with_listener(("localhost", 5555), PoolConfig::default(), listener)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_listener(
+        manager: impl IntoManager<Manager = M>,
+        config: PoolConfig,
+        listener: impl Listener,
+    ) -> Result<Self, NewPoolError> {
+        Self::build(crate::Pool::with_listener(manager, config, listener)?)
+    }
+
+    fn build(pool: crate::Pool<M>) -> Result<Self, NewPoolError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("poolhouse")
@@ -329,6 +354,17 @@ impl<M: Manager> PooledConnection<M> {
     /// ```
     pub fn invalidate(self) {
         self.inner.invalidate();
+    }
+
+    /// The connection's number in this pool, like [`crate::PooledConnection::id`].
+    ///
+    /// ```
+    /// fn log(connection: &poolhouse::blocking::PooledConnection<poolhouse::PacketManager>) {
+    ///     println!("using connection {}", connection.id());
+    /// }
+    /// ```
+    pub fn id(&self) -> u64 {
+        self.inner.id()
     }
 }
 

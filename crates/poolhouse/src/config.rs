@@ -41,9 +41,9 @@ pub struct PoolConfig {
     /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back. Its successor is
     /// opened a little before, by a tenth of the lifetime or `connect_timeout`, whichever is less.
     pub max_lifetime: Duration,
-    /// How long a connection may go unused before an acquire has it checked first, within its own deadline. `None` trusts
-    /// every idle connection whose peer has not closed it. Set it where peers vanish without a word: behind a
-    /// firewall or a load balancer that drops idle connections.
+    /// How long a connection may go unused before an acquire has it checked first, within its own deadline. Zero checks
+    /// each idle connection every time. `None` trusts every idle connection whose peer has not closed it. Set it where
+    /// peers vanish without a word: behind a firewall or a load balancer that drops idle connections.
     pub check_after_idle: Option<Duration>,
     /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
     /// attempt.
@@ -156,7 +156,6 @@ impl PoolConfig {
             ("check_timeout", self.check_timeout),
             ("connect_backoff", self.connect_backoff),
             ("max_connect_backoff", self.max_connect_backoff),
-            ("check_after_idle", self.check_after_idle.unwrap_or(Duration::MAX)),
             ("leak_threshold", self.leak_threshold.unwrap_or(Duration::MAX)),
         ];
         if let Some((field, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
@@ -329,7 +328,6 @@ mod tests {
             ("connect_backoff", PoolConfig { connect_backoff: Duration::ZERO, ..base() }),
             ("max_connect_backoff", PoolConfig { max_connect_backoff: Duration::ZERO, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: Duration::from_secs(6), ..base() }),
-            ("check_after_idle", PoolConfig { check_after_idle: Some(Duration::ZERO), ..base() }),
             ("leak_threshold", PoolConfig { leak_threshold: Some(Duration::ZERO), ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: -0.1, ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: f64::NAN, ..base() }),

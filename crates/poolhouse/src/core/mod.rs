@@ -227,11 +227,15 @@ impl<C, E, W> Core<C, E, W> {
             () if suspended => RetireReason::Suspended,
             () => return,
         };
-        let Reply::Granted(entry) = std::mem::replace(reply, Reply::None(None)) else { return };
-        self.waiters.rejoin(ticket);
+        // A closed pool has refused everybody in the line, and nobody would come by again.
+        let instead = if self.closed { Reply::Refused(Refusal::Closed) } else { Reply::None(None) };
+        let Reply::Granted(entry) = std::mem::replace(reply, instead) else { return };
         self.let_go(entry.hold);
         self.retire(entry, reason, fx);
-        self.serve_idle(now(), fx);
+        if !self.closed {
+            self.waiters.rejoin(ticket);
+            self.serve_idle(now(), fx);
+        }
     }
 
     fn collect(&mut self, ticket: Ticket) -> Option<Result<Box<Entry<C>>, Refusal<E>>> {
@@ -376,7 +380,7 @@ impl<C, E, W> Core<C, E, W> {
             self.times.wait.record(waited);
         } else {
             entry.fresh = false;
-            self.wake_by(self.next_due(&entry, self.open() + 1, now), fx);
+            self.wake_by(self.dues(&entry, self.open() + 1, now).min(), fx);
             // Ordered by rest: one that comes from a check goes back to where it was.
             let place =
                 self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);

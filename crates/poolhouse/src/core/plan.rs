@@ -16,14 +16,14 @@ use crate::config::IdleOrder;
 use crate::events::RetireReason;
 
 impl<C, E, W> Core<C, E, W> {
-    /// When the background next has something to do with an idle connection; `open` counts it too.
-    pub(super) fn next_due(&self, entry: &Entry<C>, open: usize, now: Instant) -> Option<Instant> {
+    /// When the background has something to do with an idle connection; `open` counts it too.
+    pub(super) fn dues(&self, entry: &Entry<C>, open: usize, now: Instant) -> impl Iterator<Item = Instant> {
         let replace_at = entry.replace_at.filter(|at| *at > now);
         let idle_until = (open > self.config.min_connections)
             .then(|| entry.idle_since.checked_add(self.config.idle_timeout))
             .flatten();
         let check_at = entry.proven_at.checked_add(self.config.health_check_interval);
-        [replace_at, entry.retire_at, idle_until, check_at].into_iter().flatten().min()
+        [replace_at, entry.retire_at, idle_until, check_at].into_iter().flatten()
     }
 
     pub(super) fn wake_by(&mut self, due: Option<Instant>, fx: &mut Effects<C, W>) {
@@ -162,7 +162,8 @@ impl<C, E, W> Core<C, E, W> {
         }
         for entry in &self.idle {
             // A check that is due but has no room now comes up again when one of those under way ends.
-            plan.wake_by(self.next_due(entry, self.open(), now).filter(|due| *due > now));
+            // It must not hide what comes later, such as the end of the lifetime.
+            plan.wake_by(self.dues(entry, self.open(), now).filter(|due| *due > now).min());
         }
     }
 

@@ -1,6 +1,7 @@
 //! Opens, checks and judges packet connections.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -24,13 +25,14 @@ type DefaultDial = std::convert::Infallible;
 /// let options = PacketOptions { io_timeout: Duration::from_secs(2), ..PacketOptions::default() };
 /// assert_eq!(options.max_frame_length, 16 * 1024 * 1024);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PacketOptions {
     /// The longest payload, in bytes, that is sent or accepted. 16 MiB by default.
     pub max_frame_length: usize,
     /// How long one `send_packet` or `receive` may take. 30 s by default; [`Duration::MAX`] sets no limit.
     pub io_timeout: Duration,
-    /// The packet that a health check sends. The check passes when any packet comes back. Empty by default.
+    /// The packet that a health check sends. The check passes when any packet comes back. Empty by default. It is never
+    /// printed, for a protocol may log in with it.
     pub check_packet: Bytes,
 }
 
@@ -41,6 +43,16 @@ impl Default for PacketOptions {
             io_timeout: Duration::from_secs(30),
             check_packet: Bytes::new(),
         }
+    }
+}
+
+impl fmt::Debug for PacketOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacketOptions")
+            .field("max_frame_length", &self.max_frame_length)
+            .field("io_timeout", &self.io_timeout)
+            .field("check_packet", &format_args!("{} bytes", self.check_packet.len()))
+            .finish()
     }
 }
 

@@ -40,6 +40,24 @@ async fn what_has_idled_long_is_checked_first() {
     assert_hands_out_exactly(&pool, 4, "checked first").await;
 }
 
+/// `health.known_dead`: zero checks every time, except what comes back to somebody who waits.
+#[tokio::test(start_paused = true)]
+async fn zero_checks_every_time() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 1, checked_after(Duration::ZERO, 1)).await;
+    for checks in 1..=3 {
+        assert!(pool.try_acquire().is_none());
+        drop(pool.acquire().await.unwrap());
+        assert_eq!(mock.checks(), checks);
+    }
+    let held = pool.acquire().await.unwrap();
+    let mut waiter = pin!(pool.acquire());
+    assert!(poll_once(waiter.as_mut()).await.is_pending());
+    drop(held);
+    assert!(poll_once(waiter.as_mut()).await.is_ready(), "handed on as it is");
+    assert_eq!((mock.checks(), mock.attempts().len()), (4, 1));
+}
+
 /// `health.off_path`: what has not idled long is handed out without a check, though others want one.
 #[tokio::test(start_paused = true)]
 async fn what_was_used_a_moment_ago_is_trusted() {

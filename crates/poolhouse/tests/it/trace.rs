@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, Once};
 
-use poolhouse::{PacketManager, Pool, PoolConfig};
+use poolhouse::{PacketManager, PacketOptions, Pool, PoolConfig};
 use poolhouse_echo::{EchoServer, Faults, Reply};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -173,7 +173,8 @@ async fn every_record_names_its_target_address() {
     }
 }
 
-/// observe.no_secrets: no record, no error and no debug text carries payload, whatever goes wrong.
+/// `observe.no_secrets`: no record, no error, no event and no debug text carries payload, whatever goes wrong. Nor does
+/// one carry the packet of the health check, in which a protocol may log in.
 #[tokio::test(start_paused = true)]
 async fn nothing_recorded_or_printed_carries_payload() {
     const SECRET: &str = "s3cr3t-payl0ad";
@@ -186,7 +187,16 @@ async fn nothing_recorded_or_printed_carries_payload() {
             let connector = connector.clone();
             async move { connector.connect().await }
         };
-        let pool = Pool::new(PacketManager::new(dial), config(1)).unwrap();
+        let options = PacketOptions { check_packet: SECRET.into(), ..PacketOptions::default() };
+        let events = Arc::new(Mutex::new(String::new()));
+        let listener = {
+            let events = Arc::clone(&events);
+            move |event: &poolhouse::Event<'_>| write!(events.lock().unwrap(), "{event:?}").unwrap()
+        };
+        write!(printed, "{options:?}").unwrap();
+        let manager = PacketManager::new(dial).with_options(options);
+        let checking = PoolConfig { health_check_interval: ms(10), ..config(1) };
+        let pool = Pool::with_listener(manager, checking, listener).unwrap();
         let mut connection = pool.acquire().await.unwrap();
         connection.send_packet(SECRET).await.unwrap();
         match connection.receive().await {
@@ -197,9 +207,13 @@ async fn nothing_recorded_or_printed_carries_payload() {
         write!(printed, "{connection:?} {:?} {pool:?} {:?}", *connection, pool.holders()).unwrap();
         let error = pool.acquire().await.unwrap_err();
         write!(printed, "{error} {error:?}").unwrap();
-        drop(connection);
+        connection.invalidate();
+        drop(pool.acquire().await);
+        tokio::time::sleep(ms(10_000)).await;
         pool.close().await;
+        printed.push_str(&events.lock().unwrap());
     }
+    assert!(printed.contains("CheckFailed") && printed.contains("check_packet"), "{printed}");
     let records = log.0.lock().unwrap().clone();
     assert!(records.iter().any(|(head, _)| head.starts_with("poolhouse::retire")));
     assert!(!format!("{records:?}").contains("s3cr3t"), "{records:?}");

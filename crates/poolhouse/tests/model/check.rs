@@ -1,0 +1,160 @@
+//! What must hold after every step, and what must hold once every task that was ready has run.
+
+use std::sync::PoisonError;
+
+use tokio::time::Instant;
+
+use crate::ensure;
+use crate::errands::Errand;
+use crate::ops::{End, WELL, ms};
+use crate::reference::Verdict;
+use crate::world::World;
+
+impl World<'_> {
+    /// `quiet`: nothing is left to run at this instant.
+    pub(crate) fn check(&mut self, quiet: bool) -> Verdict {
+        self.sync(false)?;
+        let ledger = self.server.ledger();
+        if let Some(violation) = ledger.violations.first() {
+            return Err(violation.clone());
+        }
+        let lost = self.held.iter().find(|held| !ledger.records[held.id].alive);
+        ensure!(lost.is_none(), "lifetime.no_interrupt: a held connection was closed");
+        let refused = ledger.refused_up_to;
+        let waits_in_vain = self.model.line.iter().any(|waiting| waiting.after < refused);
+        ensure!(!waits_in_vain, "connect.permanent: somebody waits after a permanent failure");
+        let (live, created) = (ledger.live(), ledger.records.len() as u64);
+        let (failed_connects, failed_checks, dead_looks) =
+            (ledger.failed_connects, ledger.failed_checks, ledger.dead_looks);
+        drop(ledger);
+        let Some(pool) = self.handles.last() else {
+            ensure!(
+                live == self.held.len() + self.server.ledger().checking,
+                "close.complete: {live} are open"
+            );
+            return Ok(());
+        };
+        let stats = pool.stats();
+        self.model.judge(&stats, live, created, dead_looks).map_err(|error| format!("{error}\n{stats:?}"))?;
+        ensure!(stats.failed_connects == failed_connects, "{failed_connects} failed connects, not {stats:?}");
+        ensure!(stats.failed_checks == failed_checks, "{failed_checks} failed checks, not {stats:?}");
+        if quiet { self.check_quiet().map_err(|error| format!("{error}\n{stats:?}")) } else { Ok(()) }
+    }
+
+    fn check_quiet(&mut self) -> Verdict {
+        let Some(pool) = self.handles.last() else { return Ok(()) };
+        let (stats, now) = (pool.stats(), Instant::now());
+        let ledger = self.server.ledger();
+        let (connecting, checking) = (ledger.connecting, ledger.checking);
+        ensure!(stats.connecting == connecting, "stats.consistent: {connecting} attempts are under way");
+        ensure!(stats.checking == checking, "stats.consistent: {checking} checks are under way");
+
+        let late = self.waiters.iter().find(|waiter| {
+            let due = self.model.deadline_of(waiter.key).is_some_and(|deadline| deadline <= now);
+            due && !waiter.is_lazy()
+        });
+        ensure!(late.is_none(), "acquire.deadline: somebody waits beyond the deadline");
+
+        // Whoever lacks a connection has an attempt under way for him, within what is allowed.
+        let lacking = stats.pending_requests.saturating_sub(connecting);
+        // A waiter for whom an idle connection is checked may get no attempt beside it.
+        let lacking =
+            if self.options.check_after_idle.is_some() { lacking.saturating_sub(checking) } else { lacking };
+        let lacking = lacking.max(self.model.min.saturating_sub(stats.total_connections + connecting));
+        let room = self.model.max.saturating_sub(stats.total_connections + connecting);
+        let at_once = if ledger.pause.failing() { 1 } else { self.config.max_connecting };
+        let begin = lacking.min(room).min(at_once.saturating_sub(connecting));
+        let pauses = ledger.pause.latest.is_some_and(|latest| now < latest);
+        let held_back = pauses || self.model.closed || self.model.suspended;
+        let idles = begin > 0 && !held_back && self.background;
+        ensure!(!idles, "acquire.race, size.min: {begin} more connects are wanted, and none begins");
+        if begin > 0 && pauses {
+            self.seen.saw("background: in the pause after a failure");
+        }
+        if stats.total_connections + connecting == self.model.max {
+            self.seen.saw("background: as many as the maximum");
+        }
+
+        let at_hand = stats.idle_connections - checking;
+        let checks = at_hand == 0 || stats.pending_requests <= checking;
+        ensure!(checks, "health.known_dead: somebody waits for a check of an idle one, and none begins");
+        ensure!(connecting == 0 || !self.model.suspended, "suspend: a suspended pool goes on connecting");
+        let surplus = stats.total_connections + connecting > self.model.max && connecting > 0;
+        ensure!(!surplus, "resize.exact: attempts go on above the maximum");
+
+        let leaks = self.leaks.lock().unwrap_or_else(PoisonError::into_inner);
+        ensure!(
+            stats.reported_leaks == leaks.len() as u64,
+            "leak.report: the listener heard of {}",
+            leaks.len()
+        );
+        for held in &self.held {
+            let Some((threshold, since)) = self.options.leak_threshold.zip(held.since) else {
+                continue;
+            };
+            let due = since + threshold;
+            let number = held.guard.id();
+            let times = leaks.iter().filter(|(other, at)| *other == number && *at >= due).count();
+            let right = times == usize::from(due <= now) || (times == 0 && self.model.closed);
+            ensure!(right, "leak.report: a hold of connection {number} was reported {times} times");
+            if times > 0 {
+                self.seen.saw("leak: reported");
+            }
+        }
+
+        // A connection that has been served and not picked up cannot be told from an idle one.
+        if stats.active_connections == self.held.len() {
+            for (id, record) in ledger.records.iter().enumerate() {
+                if !record.alive || record.held || record.checking || record.detached {
+                    continue;
+                }
+                let old = self.options.max_lifetime <= now - record.born;
+                ensure!(!old, "max_lifetime: idle connection {id} is too old");
+                let unused = self.options.idle_timeout <= now - record.idle_since;
+                let spare = stats.total_connections > self.model.min;
+                ensure!(!unused || !spare, "idle_timeout: connection {id} has been idle too long");
+            }
+        }
+
+        for errand in &self.errands {
+            let wrong = match errand.what {
+                Errand::WarmUp { failures, deadline } => {
+                    let failed = ledger.pause.failing() && ledger.failed_connects > failures;
+                    let warm = stats.total_connections >= self.model.min.min(self.model.max);
+                    let due = deadline.is_some_and(|deadline| deadline <= now);
+                    warm || failed || due || self.model.closed
+                }
+                Errand::Close | Errand::Drained => stats.total_connections + connecting == 0,
+                Errand::CloseWithin { until } => stats.total_connections + connecting == 0 || until <= now,
+            };
+            ensure!(!wrong, "close.complete, size.min: {:?} has nothing left to wait for", errand.what);
+        }
+        Ok(())
+    }
+
+    /// An idle connection that may be handed out as it is, if that can be known.
+    pub(crate) fn fit(&self) -> Option<usize> {
+        let active = self.handles.last()?.stats().active_connections;
+        let now = Instant::now();
+        let fit = self.server.ledger().records.iter().position(|record| {
+            let open = record.alive && !record.held && !record.checking && !record.detached && !record.dead;
+            let young = self
+                .config
+                .max_lifetime
+                .is_none_or(|most| now - record.born < ms(most).mul_f64(1.0 - self.config.jitter));
+            let rested = now - record.idle_since < self.options.idle_timeout;
+            let proven = self.options.check_after_idle.is_none_or(|limit| now - record.proven < limit);
+            open && !record.unsure && young && rested && proven
+        });
+        fit.filter(|_| active == self.held.len())
+    }
+
+    /// Whether nothing but the reaping of idle connections may close one.
+    pub(crate) fn only_reaping(&self) -> bool {
+        let ledger = self.server.ledger();
+        let well = ledger.checks == WELL && ledger.checking == 0;
+        let lives = ledger.records.iter().all(|record| !record.alive || !record.dead);
+        let well = well && lives && ledger.connects.end != End::Stillborn;
+        well && !self.model.closed && !self.model.suspended && self.config.max_lifetime.is_none()
+    }
+}

@@ -1,0 +1,113 @@
+//! How often each operation and each outcome has happened. A run in which one never happened has proved less than it
+//! says.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Everything that a long run has to see at least once.
+const OUTCOMES: [&str; 58] = [
+    "acquire: at once",
+    "acquire: served after a wait",
+    "acquire: timed out while connecting",
+    "acquire: timed out while queueing",
+    "acquire: timed out while checking",
+    "acquire: timed out while suspended",
+    "acquire: went back to its turn",
+    "acquire: a permanent failure",
+    "acquire: overloaded",
+    "acquire: closed already",
+    "acquire: closed while it waited",
+    "acquire_async: cancelled",
+    "acquire_async: got one",
+    "acquire_async: timed out",
+    "cancel: in the line",
+    "cancel: already served",
+    "poll: nothing yet",
+    "try_acquire: got one",
+    "try_acquire: somebody waits",
+    "try_acquire: nothing at hand",
+    "try_acquire: closed",
+    "return: Release",
+    "return: Drop",
+    "return: Invalidate",
+    "return: Detach",
+    "return: Tainted",
+    "return: PanicInIsReusable",
+    "return: PanicWhileHeld",
+    "return: PanicInDrop",
+    "resize: up",
+    "resize: down, below what is held",
+    "resize: down",
+    "resize: refused",
+    "invalidate_all",
+    "suspend",
+    "resume",
+    "drained",
+    "leak: reported",
+    "server: closes a connection",
+    "server: found dead",
+    "warm_up: done",
+    "warm_up: a failed connect",
+    "warm_up: timed out",
+    "warm_up: closed",
+    "close: complete",
+    "close_within: complete",
+    "close_within: still held",
+    "errand: dropped",
+    "server: connected",
+    "server: failed connects",
+    "server: abandoned connects",
+    "server: failed checks",
+    "background: in the pause after a failure",
+    "background: as many as the maximum",
+    "end: handed out the maximum",
+    "end: closed",
+    "end: closed by its last handle",
+    "end: outlived the runtime",
+];
+
+#[derive(Default)]
+pub(crate) struct Coverage {
+    pub(crate) sequences: u64,
+    pub(crate) steps: u64,
+    operations: BTreeMap<&'static str, u64>,
+    outcomes: BTreeMap<&'static str, u64>,
+}
+
+impl Coverage {
+    pub(crate) fn step(&mut self, operation: &'static str) {
+        self.steps += 1;
+        *self.operations.entry(operation).or_default() += 1;
+    }
+
+    pub(crate) fn saw(&mut self, outcome: &'static str) {
+        self.saw_times(outcome, 1);
+    }
+
+    pub(crate) fn saw_times(&mut self, outcome: &'static str, times: u64) {
+        debug_assert!(OUTCOMES.contains(&outcome), "{outcome} is not in the list");
+        *self.outcomes.entry(outcome).or_default() += times;
+    }
+
+    pub(crate) fn count(&self, outcome: &str) -> u64 {
+        self.outcomes.get(outcome).copied().unwrap_or_default()
+    }
+
+    /// What never happened.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        OUTCOMES.into_iter().filter(|outcome| self.count(outcome) == 0).collect()
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (operation, times) in &self.operations {
+            writeln!(f, "{times:>10}  {operation}")?;
+        }
+        writeln!(f)?;
+        for outcome in OUTCOMES {
+            writeln!(f, "{:>10}  {outcome}", self.count(outcome))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! What somebody waits for besides a connection: `warm_up`, `close` and `close_within`.
+
+use std::future::Future;
+use std::task::Poll;
+use std::time::Duration;
+
+use poolhouse::{AcquireError, CloseReport};
+use tokio::time::Instant;
+
+use crate::ensure;
+use crate::quiet::Polled;
+use crate::reference::Verdict;
+use crate::server::Refused;
+use crate::world::{World, pick};
+
+/// A `warm_up` or a `close` under way.
+pub(crate) struct Running {
+    pub(crate) what: Errand,
+    pub(crate) future: Polled<Ended>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Errand {
+    WarmUp { failures: u64, deadline: Option<Instant> },
+    Close,
+    CloseWithin { until: Instant },
+    Drained,
+}
+
+pub(crate) enum Ended {
+    WarmUp(Result<(), AcquireError<Refused>>),
+    Close(Option<CloseReport>),
+}
+
+impl World<'_> {
+    pub(crate) fn warm_up(&mut self) -> Verdict {
+        let Some(pool) = self.pool() else { return Ok(()) };
+        self.background = true;
+        let limit = self.options.connection_timeout;
+        let what = Errand::WarmUp {
+            failures: self.server.ledger().failed_connects,
+            deadline: (limit != Duration::MAX).then(|| Instant::now() + limit),
+        };
+        self.run(what, async move { Ended::WarmUp(pool.warm_up().await) })
+    }
+
+    pub(crate) fn drained(&mut self) -> Verdict {
+        let Some(pool) = self.pool() else { return Ok(()) };
+        self.run(Errand::Drained, async move {
+            pool.drained().await;
+            Ended::Close(None)
+        })
+    }
+
+    /// `limit` for `close_within`.
+    pub(crate) async fn close(&mut self, limit: Option<Duration>) -> Verdict {
+        self.settle().await?;
+        let Some(pool) = self.pool() else { return Ok(()) };
+        self.model.closed = true;
+        self.server.ledger().closed = true;
+        match limit {
+            None => self.run(Errand::Close, async move {
+                pool.close().await;
+                Ended::Close(None)
+            })?,
+            Some(limit) => {
+                let until = Instant::now() + limit;
+                self.run(Errand::CloseWithin { until }, async move {
+                    Ended::Close(Some(pool.close_within(limit).await))
+                })?;
+            }
+        }
+        // Before time passes: an attempt that is given up late looks like one that timed out.
+        self.settle().await
+    }
+
+    fn run(&mut self, what: Errand, future: impl Future<Output = Ended> + 'static) -> Verdict {
+        self.errands.push(Running { what, future: Polled::new(future) });
+        self.poll_errand(self.errands.len() - 1)
+    }
+
+    pub(crate) fn poll_errand(&mut self, index: usize) -> Verdict {
+        let Poll::Ready(ended) = self.errands[index].future.poll() else { return Ok(()) };
+        let what = self.errands.remove(index).what;
+        let (Some(pool), now) = (self.pool(), Instant::now()) else { return Ok(()) };
+        let stats = pool.stats();
+        let (right, seen) = match (what, ended) {
+            (Errand::WarmUp { .. }, Ended::WarmUp(Ok(()))) => {
+                (stats.total_connections >= self.model.min.min(self.model.max), "warm_up: done")
+            }
+            (Errand::WarmUp { .. }, Ended::WarmUp(Err(AcquireError::Closed { .. }))) => {
+                (self.model.closed, "warm_up: closed")
+            }
+            (Errand::WarmUp { failures, .. }, Ended::WarmUp(Err(AcquireError::Connect(_)))) => {
+                (stats.failed_connects > failures, "warm_up: a failed connect")
+            }
+            (Errand::WarmUp { deadline, .. }, Ended::WarmUp(Err(AcquireError::Timeout(_)))) => {
+                (deadline.is_some_and(|deadline| deadline <= now), "warm_up: timed out")
+            }
+            (Errand::Drained, Ended::Close(None)) => {
+                (stats.total_connections + stats.connecting == 0, "drained")
+            }
+            (Errand::Close, Ended::Close(None)) => {
+                (stats.total_connections + stats.connecting == 0, "close: complete")
+            }
+            (Errand::CloseWithin { .. }, Ended::Close(Some(report))) if report.is_complete() => {
+                (stats.total_connections + stats.connecting == 0, "close_within: complete")
+            }
+            (Errand::CloseWithin { until }, Ended::Close(Some(report))) => {
+                let listed = report.still_held.len() == stats.active_connections;
+                (until <= now && listed, "close_within: still held")
+            }
+            _ => (false, "errand: dropped"),
+        };
+        ensure!(right, "close.complete, size.min: {what:?} ends too early or wrongly ({seen}): {stats:?}");
+        self.seen.saw(seen);
+        Ok(())
+    }
+
+    pub(crate) fn drop_errand(&mut self, which: u8) {
+        if let Some(index) = pick(which, self.errands.len()) {
+            self.seen.saw("errand: dropped");
+            self.errands.remove(index);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What can happen to a pool, and how to draw it at random.
+//!
+//! Every operation makes sense in every state: a number picks among what there is (the remainder of a division), and an
+//! operation that finds nothing to act on does nothing. So any part of a sequence is a sequence, and a failure shrinks
+//! by leaving steps out.
+
+use std::time::Duration;
+
+use poolhouse::{IdleOrder, PoolConfig};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// A sequence with all that decides how it goes: the same case runs the same way.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    /// Seeds the pool's own generator: jitter and backoff.
+    pub(crate) seed: u32,
+    /// The guards come back after the runtime has gone.
+    pub(crate) outlive: bool,
+    pub(crate) config: Config,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// The options that matter here. Times are in milliseconds, and `None` switches a limit off.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+    pub(crate) max_connecting: usize,
+    pub(crate) max_pending: Option<usize>,
+    pub(crate) connection_timeout: Option<u64>,
+    pub(crate) idle_timeout: Option<u64>,
+    pub(crate) health_check_interval: Option<u64>,
+    pub(crate) max_lifetime: Option<u64>,
+    pub(crate) check_after_idle: Option<u64>,
+    pub(crate) leak_threshold: Option<u64>,
+    pub(crate) nested: bool,
+    pub(crate) connect_timeout: u64,
+    pub(crate) check_timeout: u64,
+    pub(crate) backoff: u64,
+    pub(crate) max_backoff: u64,
+    pub(crate) jitter: f64,
+    pub(crate) lifo: bool,
+}
+
+impl Case {
+    /// The expression that makes this case.
+    pub(crate) fn as_rust(&self) -> String {
+        let Self { seed, outlive, config, steps } = self;
+        let steps: String = steps.iter().map(|step| format!("\n        {step:?},")).collect();
+        format!(
+            "Case {{\n    seed: {seed},\n    outlive: {outlive},\n    config: {config:?},\n    steps: vec![{steps}\n    ],\n}}"
+        )
+    }
+}
+
+impl Config {
+    pub(crate) fn options(&self) -> PoolConfig {
+        let limit = |millis: Option<u64>| millis.map_or(Duration::MAX, ms);
+        PoolConfig {
+            min_connections: self.min,
+            max_connections: self.max,
+            connection_timeout: limit(self.connection_timeout),
+            idle_timeout: limit(self.idle_timeout),
+            health_check_interval: limit(self.health_check_interval),
+            max_lifetime: limit(self.max_lifetime),
+            check_after_idle: self.check_after_idle.map(ms),
+            leak_threshold: self.leak_threshold.map(ms),
+            detect_nested_acquires: self.nested,
+            connect_timeout: ms(self.connect_timeout),
+            check_timeout: ms(self.check_timeout),
+            max_connecting: self.max_connecting,
+            max_pending: self.max_pending,
+            lifetime_jitter: self.jitter,
+            connect_backoff: ms(self.backoff),
+            max_connect_backoff: ms(self.max_backoff),
+            queue: if self.lifo { IdleOrder::Lifo } else { IdleOrder::Fifo },
+        }
+    }
+}
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// An operation, and whether every task that is ready runs before the next one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) op: Op,
+    pub(crate) settle: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Op {
+    Acquire(How),
+    AcquireWithin(u64),
+    Poll(u8),
+    Cancel(u8),
+    TryAcquire,
+    Return(u8, Fate),
+    /// Time passes, and everybody acts at his time.
+    Pass(u64),
+    /// Time leaps, as when a process is stopped: all that came due meanwhile comes due at once.
+    Jump(u64),
+    Connects(Mood),
+    Checks(Mood),
+    /// The peer closes one connection, or all that nobody holds.
+    PeerCloses(u8),
+    PeersClose,
+    Resize(usize),
+    InvalidateAll,
+    Suspend,
+    Resume,
+    WarmUp,
+    Drained,
+    DropErrand(u8),
+    Look,
+    CloneHandle,
+    DropHandle,
+    DropAllHandles,
+    Close,
+    CloseWithin(u64),
+}
+
+impl Op {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Acquire(How::Eager | How::Lazy) => "acquire",
+            Self::Acquire(How::Task) => "acquire_async",
+            Self::AcquireWithin(_) => "acquire_within",
+            Self::Poll(_) => "poll",
+            Self::Cancel(_) => "cancel",
+            Self::TryAcquire => "try_acquire",
+            Self::Return(..) => "return",
+            Self::Pass(_) => "pass",
+            Self::Jump(_) => "jump",
+            Self::Connects(_) => "connects",
+            Self::Checks(_) => "checks",
+            Self::PeerCloses(_) => "the peer closes one",
+            Self::PeersClose => "the peer closes all",
+            Self::Resize(_) => "resize",
+            Self::InvalidateAll => "invalidate_all",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::WarmUp => "warm_up",
+            Self::Drained => "drained",
+            Self::DropErrand(_) => "drop an errand",
+            Self::Look => "look",
+            Self::CloneHandle => "clone a handle",
+            Self::DropHandle => "drop a handle",
+            Self::DropAllHandles => "drop all handles",
+            Self::Close => "close",
+            Self::CloseWithin(_) => "close_within",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum How {
+    /// A future that is polled whenever it has been woken.
+    Eager,
+    /// A future that is polled once, and then only by [`Op::Poll`].
+    Lazy,
+    /// A task with a callback, by `acquire_async`.
+    Task,
+}
+
+/// What becomes of a held connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Fate {
+    Release,
+    Drop,
+    Invalidate,
+    Detach,
+    /// It is in the middle of an exchange: `is_reusable` says no.
+    Tainted,
+    PanicInIsReusable,
+    /// The holder panics.
+    PanicWhileHeld,
+    /// It is tainted, and its own drop panics.
+    PanicInDrop,
+}
+
+/// What the server does with a connect or a check from here on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Mood {
+    pub(crate) delay: u64,
+    pub(crate) end: End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum End {
+    Ok,
+    Fail,
+    Permanent,
+    /// A connect succeeds, and the peer closes it at once.
+    Stillborn,
+    Never,
+    Panic,
+}
+
+pub(crate) const WELL: Mood = Mood { delay: 0, end: End::Ok };
+
+pub(crate) fn case(longest: usize) -> impl Strategy<Value = Case> {
+    let steps = prop::collection::vec(step(), 1..=longest);
+    (any::<u32>(), prop::bool::weighted(0.1), config(), steps)
+        .prop_map(|(seed, outlive, config, steps)| Case { seed, outlive, config, steps })
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let sizes = (1..=4_usize, 0..=4_usize, 1..=3_usize, prop::option::of(1..=3_usize));
+    let limits = (
+        select(vec![None, Some(20), Some(100), Some(1000)]),
+        select(vec![None, Some(30), Some(200)]),
+        select(vec![None, Some(10), Some(50)]),
+        select(vec![None, Some(40), Some(300)]),
+        select(vec![None, None, Some(15), Some(60)]),
+        select(vec![None, Some(25)]),
+    );
+    let server =
+        (select(vec![60_u64, 10]), select(vec![40_u64, 10]), select(vec![(5_u64, 20_u64), (20, 100)]));
+    (sizes, limits, server, select(vec![0.0, 0.1, 1.0]), any::<(bool, bool)>()).prop_map(
+        |((max, min, max_connecting, max_pending), limits, server, jitter, (lifo, nested))| {
+            let (
+                connection_timeout,
+                idle_timeout,
+                health_check_interval,
+                max_lifetime,
+                check_after_idle,
+                leak_threshold,
+            ) = limits;
+            let (connect_timeout, check_timeout, (backoff, max_backoff)) = server;
+            Config {
+                min: min.min(max),
+                max,
+                max_connecting,
+                max_pending,
+                connection_timeout,
+                idle_timeout,
+                health_check_interval,
+                max_lifetime,
+                check_after_idle,
+                leak_threshold,
+                nested,
+                connect_timeout,
+                check_timeout,
+                backoff,
+                max_backoff,
+                jitter,
+                lifo,
+            }
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    (op(), prop::bool::weighted(0.75)).prop_map(|(op, settle)| Step { op, settle })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let common = prop_oneof![
+        24 => select(vec![How::Eager, How::Eager, How::Lazy, How::Task]).prop_map(Op::Acquire),
+        2 => time().prop_map(|limit| Op::AcquireWithin(limit + 1)),
+        6 => any::<u8>().prop_map(Op::Poll),
+        6 => any::<u8>().prop_map(Op::Cancel),
+        5 => Just(Op::TryAcquire),
+        22 => (any::<u8>(), fate()).prop_map(|(which, fate)| Op::Return(which, fate)),
+        10 => time().prop_map(Op::Pass),
+        6 => time().prop_map(Op::Jump),
+    ];
+    let rare = prop_oneof![
+        10 => mood(true).prop_map(Op::Connects),
+        6 => mood(false).prop_map(Op::Checks),
+        4 => any::<u8>().prop_map(Op::PeerCloses),
+        2 => Just(Op::PeersClose),
+        6 => (0..=5_usize).prop_map(Op::Resize),
+        2 => Just(Op::InvalidateAll),
+        2 => Just(Op::Suspend),
+        8 => Just(Op::Resume),
+        1 => Just(Op::Drained),
+        4 => Just(Op::WarmUp),
+        3 => any::<u8>().prop_map(Op::DropErrand),
+        2 => Just(Op::Look),
+        2 => Just(Op::CloneHandle),
+        2 => Just(Op::DropHandle),
+    ];
+    let last = prop_oneof![Just(Op::DropAllHandles), Just(Op::Close), time().prop_map(Op::CloseWithin),];
+    prop_oneof![160 => common, 40 => rare, 1 => last]
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        10 => Just(Fate::Release),
+        6 => Just(Fate::Drop),
+        1 => Just(Fate::Invalidate),
+        1 => Just(Fate::Detach),
+        1 => Just(Fate::Tainted),
+        1 => Just(Fate::PanicInIsReusable),
+        1 => Just(Fate::PanicWhileHeld),
+        1 => Just(Fate::PanicInDrop),
+    ]
+}
+
+fn time() -> impl Strategy<Value = u64> {
+    prop_oneof![1 => Just(0_u64), 6 => 1..=12_u64, 5 => 13..=120_u64, 1 => 121..=400_u64]
+}
+
+fn mood(permanent: bool) -> impl Strategy<Value = Mood> {
+    let end = prop_oneof![
+        8 => Just(End::Ok),
+        2 => Just(End::Fail),
+        u32::from(permanent) => Just(End::Permanent),
+        u32::from(permanent) => Just(End::Stillborn),
+        1 => Just(End::Never),
+        1 => Just(End::Panic),
+    ];
+    (prop_oneof![3 => Just(0_u64), 3 => 1..=12_u64, 1 => 13..=80_u64], end)
+        .prop_map(|(delay, end)| Mood { delay, end })
+}

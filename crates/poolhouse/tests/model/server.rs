@@ -1,0 +1,435 @@
+//! The server that the pool connects to, and the ledger that it keeps.
+//!
+//! The manager does as the current [`Mood`] says and writes down each connect, check and close as it happens. What must
+//! hold at every instant, between two polls too, is judged here, on the spot: how many connections exist, how many
+//! attempts, how soon after a failure. A judgement is only noted, for a panic would end in the pool; the world reads
+//! the notes after each step.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use poolhouse::{FailureKind, Manager, PoolConfig};
+use tokio::time::Instant;
+
+use crate::ops::{End, Mood, WELL};
+
+/// The payload of a panic that the script asks for.
+pub(crate) struct Scripted;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the server says {0:?}")]
+pub(crate) struct Refused(pub(crate) End);
+
+/// What the server knows of one connection.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) born: Instant,
+    pub(crate) alive: bool,
+    /// In the hands of the test.
+    pub(crate) held: bool,
+    pub(crate) checking: bool,
+    /// Given back as unfit, or taken out of the pool: not to be seen again.
+    pub(crate) spoiled: bool,
+    pub(crate) detached: bool,
+    pub(crate) idle_since: Instant,
+    /// When it last proved to work.
+    pub(crate) proven: Instant,
+    /// How often `invalidate_all` had been called when its connect began.
+    pub(crate) epoch: u64,
+    /// The peer has closed it.
+    pub(crate) dead: bool,
+    pub(crate) used: bool,
+    /// Somebody who was served left without a look, and it may have been this one that came back.
+    pub(crate) unsure: bool,
+}
+
+/// A connection that was found dead before its first use. If it came straight from its connect it counts as a failed
+/// one. Only the pool knows whether it was idle meanwhile, so the count of failures tells.
+struct Stillborn {
+    born: Instant,
+    found: Instant,
+    round: u64,
+    then_succeeded: bool,
+}
+
+/// The backoff that the ledger expects, from what it has answered.
+#[derive(Debug, Default)]
+pub(crate) struct Pause {
+    in_a_row: u32,
+    drawn: Option<Instant>,
+    round: u64,
+    /// The ledger cannot tell what the pool makes of it.
+    unsure: bool,
+    pub(crate) earliest: Option<Instant>,
+    pub(crate) latest: Option<Instant>,
+}
+
+impl Pause {
+    pub(crate) fn failing(&self) -> bool {
+        self.in_a_row > 0
+    }
+}
+
+pub(crate) struct Ledger {
+    config: PoolConfig,
+    pub(crate) connects: Mood,
+    pub(crate) checks: Mood,
+    pub(crate) records: Vec<Record>,
+    pub(crate) connecting: usize,
+    pub(crate) checking: usize,
+    pub(crate) begun: u64,
+    pub(crate) failed_connects: u64,
+    /// Attempts that went away without an answer before their time was up.
+    pub(crate) abandoned: u64,
+    pub(crate) failed_checks: u64,
+    pub(crate) pause: Pause,
+    /// The maximum in force.
+    pub(crate) max: usize,
+    pub(crate) closed: bool,
+    pub(crate) suspended: bool,
+    pub(crate) epoch: u64,
+    /// How often a look has shown that a connection is dead.
+    pub(crate) dead_looks: u64,
+    stillborn: Vec<Stillborn>,
+    /// Acquires so far, and how many there had been at the last permanent failure.
+    joined: u64,
+    pub(crate) refused_up_to: u64,
+    /// Counts the times that the test has had control. What runs between two of them runs as one.
+    pub(crate) round: u64,
+    pub(crate) peak: usize,
+    pub(crate) violations: Vec<String>,
+}
+
+impl Ledger {
+    /// Connections that the pool answers for.
+    pub(crate) fn live(&self) -> usize {
+        self.records.iter().filter(|record| record.alive && !record.detached).count()
+    }
+
+    fn expect(&mut self, holds: bool, promise: impl FnOnce(&Self) -> String) {
+        if !holds {
+            let promise = promise(self);
+            self.violations.push(promise);
+        }
+    }
+
+    fn connect_begins(&mut self) {
+        self.connecting += 1;
+        self.begun += 1;
+        let exist = self.live() + self.connecting;
+        self.peak = self.peak.max(exist);
+        self.expect(!self.closed, |_| "close.complete: a connect begins on a closed pool".into());
+        self.expect(exist <= self.max, |ledger| {
+            format!("size.max: {exist} open or opening, the maximum is {}", ledger.max)
+        });
+        self.expect(self.connecting <= self.config.max_connecting, |ledger| {
+            format!("connect.backoff: {} attempts at once", ledger.connecting)
+        });
+        self.expect(!self.suspended, |_| "suspend: a connect begins on a suspended pool".into());
+        // Attempts that begin together may see each other fail.
+        if self.pause.failing() && self.pause.round != self.round && !self.pause.unsure {
+            let early = self.pause.earliest.is_some_and(|earliest| Instant::now() < earliest);
+            self.expect(!early, |_| "connect.backoff: an attempt begins in the pause after a failure".into());
+            self.expect(self.connecting == 1, |ledger| {
+                format!("connect.backoff: {} attempts at once after a failure", ledger.connecting)
+            });
+        }
+    }
+
+    fn connect_failed(&mut self, started: Instant, now: Instant, round: u64) {
+        self.failed_connects += 1;
+        // Attempts that were under way together count as one failure.
+        if self.pause.drawn.is_some_and(|drawn| started <= drawn) {
+            return;
+        }
+        let first = self.config.connect_backoff;
+        let most = (first * 2_u32.pow(self.pause.in_a_row.min(16))).min(self.config.max_connect_backoff);
+        self.pause = Pause {
+            in_a_row: self.pause.in_a_row + 1,
+            drawn: Some(now),
+            round,
+            unsure: self.pause.unsure,
+            earliest: Some(now + most / 2),
+            latest: Some(now + most),
+        };
+    }
+
+    /// A number for whoever joins the line, or comes back to it.
+    pub(crate) fn join(&mut self) -> u64 {
+        self.joined += 1;
+        self.joined - 1
+    }
+
+    /// The pool counts `failed` connects: which of those that were found dead are among them?
+    pub(crate) fn resolve(&mut self, failed: u64) {
+        let stillborn = std::mem::take(&mut self.stillborn);
+        let counted = failed.saturating_sub(self.failed_connects);
+        if counted == 0 {
+            return;
+        }
+        let all = counted == stillborn.len() as u64;
+        for found in stillborn.iter().take(usize::try_from(counted).unwrap_or(usize::MAX)) {
+            if found.then_succeeded && all {
+                self.failed_connects += 1;
+            } else {
+                self.connect_failed(found.born, found.found, found.round);
+            }
+        }
+        if !all {
+            self.pause.unsure = true;
+            self.pause.latest = Some(Instant::now() + self.config.max_connect_backoff);
+        }
+    }
+}
+
+/// The manager of the pool under test. Clones share the ledger.
+#[derive(Clone)]
+pub(crate) struct Server(Arc<Mutex<Ledger>>);
+
+impl Server {
+    pub(crate) fn new(config: PoolConfig) -> Self {
+        Self(Arc::new(Mutex::new(Ledger {
+            max: config.max_connections,
+            config,
+            connects: WELL,
+            checks: WELL,
+            records: Vec::new(),
+            connecting: 0,
+            checking: 0,
+            begun: 0,
+            failed_connects: 0,
+            abandoned: 0,
+            failed_checks: 0,
+            pause: Pause::default(),
+            closed: false,
+            suspended: false,
+            epoch: 0,
+            dead_looks: 0,
+            stillborn: Vec::new(),
+            joined: 0,
+            refused_up_to: 0,
+            round: 0,
+            peak: 0,
+            violations: Vec::new(),
+        })))
+    }
+
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a connection says when it comes back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum OnReturn {
+    Reusable,
+    Tainted,
+    Panic,
+}
+
+pub(crate) struct Conn {
+    pub(crate) id: usize,
+    pub(crate) on_return: OnReturn,
+    pub(crate) panic_in_drop: bool,
+    server: Server,
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        let mut ledger = self.server.ledger();
+        let record = &mut ledger.records[self.id];
+        record.alive = false;
+        let held = record.held;
+        ledger.expect(!held, |_| "lifetime.no_interrupt: the pool closes a connection that is held".into());
+        drop(ledger);
+        if self.panic_in_drop {
+            std::panic::panic_any(Scripted);
+        }
+    }
+}
+
+/// An attempt under way. Whatever ends it, the ledger hears of it.
+struct Attempt {
+    server: Server,
+    started: Instant,
+    epoch: u64,
+    end: Option<End>,
+}
+
+impl Attempt {
+    fn begin(server: &Server) -> Self {
+        let mut ledger = server.ledger();
+        ledger.connect_begins();
+        Self { server: server.clone(), started: Instant::now(), epoch: ledger.epoch, end: None }
+    }
+
+    /// The connection exists from the moment that the attempt does not.
+    fn succeeds(mut self, dead: bool) -> Conn {
+        self.end = Some(End::Ok);
+        let now = Instant::now();
+        let mut ledger = self.server.ledger();
+        ledger.connecting -= 1;
+        if self.epoch == ledger.epoch {
+            ledger.pause = Pause::default();
+        }
+        ledger.stillborn.iter_mut().for_each(|found| found.then_succeeded = true);
+        ledger.records.push(Record {
+            born: now,
+            alive: true,
+            held: false,
+            checking: false,
+            spoiled: false,
+            detached: false,
+            idle_since: now,
+            proven: now,
+            epoch: self.epoch,
+            dead,
+            used: false,
+            unsure: false,
+        });
+        let id = ledger.records.len() - 1;
+        drop(ledger);
+        Conn { id, on_return: OnReturn::Reusable, panic_in_drop: false, server: self.server.clone() }
+    }
+
+    fn fails(&mut self, end: End) -> Refused {
+        self.end = Some(end);
+        if end == End::Panic {
+            std::panic::panic_any(Scripted);
+        }
+        Refused(end)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.end == Some(End::Ok) {
+            return;
+        }
+        let mut ledger = self.server.ledger();
+        ledger.connecting -= 1;
+        if self.end.is_some() || self.started.elapsed() >= ledger.config.connect_timeout {
+            let (now, round) = (Instant::now(), ledger.round);
+            if self.epoch == ledger.epoch {
+                ledger.connect_failed(self.started, now, round);
+            } else {
+                ledger.failed_connects += 1;
+            }
+        } else {
+            ledger.abandoned += 1;
+        }
+    }
+}
+
+/// A check under way.
+struct Checking {
+    server: Server,
+    id: usize,
+    started: Instant,
+    answered: bool,
+    passed: bool,
+}
+
+impl Checking {
+    fn begin(server: &Server, id: usize) -> Self {
+        let mut ledger = server.ledger();
+        ledger.checking += 1;
+        let record = &mut ledger.records[id];
+        record.checking = true;
+        let idle = record.alive && !record.held && !record.spoiled;
+        ledger.expect(idle, |_| format!("health.off_path: connection {id} is checked and is not idle"));
+        drop(ledger);
+        Self { server: server.clone(), id, started: Instant::now(), answered: false, passed: false }
+    }
+}
+
+impl Drop for Checking {
+    fn drop(&mut self) {
+        let mut ledger = self.server.ledger();
+        ledger.checking -= 1;
+        ledger.records[self.id].checking = false;
+        if self.passed {
+            ledger.records[self.id].proven = Instant::now();
+        } else {
+            let late = self.started.elapsed() >= ledger.config.check_timeout;
+            ledger.failed_checks += u64::from(self.answered || late);
+            ledger.records[self.id].spoiled = true;
+        }
+    }
+}
+
+async fn wait(mood: Mood) {
+    if mood.delay > 0 {
+        tokio::time::sleep(Duration::from_millis(mood.delay)).await;
+    }
+    if mood.end == End::Never {
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Manager for Server {
+    type Connection = Conn;
+    type Error = Refused;
+
+    async fn connect(&self) -> Result<Conn, Refused> {
+        let mood = self.ledger().connects;
+        let mut attempt = Attempt::begin(self);
+        wait(mood).await;
+        match mood.end {
+            End::Ok | End::Stillborn => Ok(attempt.succeeds(mood.end == End::Stillborn)),
+            end => Err(attempt.fails(end)),
+        }
+    }
+
+    async fn check(&self, connection: &mut Conn) -> Result<(), Refused> {
+        let mood = self.ledger().checks;
+        let mut checking = Checking::begin(self, connection.id);
+        wait(mood).await;
+        checking.answered = true;
+        let dead = self.ledger().records[connection.id].dead;
+        match mood.end {
+            End::Ok if !dead => {
+                checking.passed = true;
+                Ok(())
+            }
+            End::Panic => std::panic::panic_any(Scripted),
+            end => Err(Refused(end)),
+        }
+    }
+
+    fn is_reusable(&self, connection: &mut Conn) -> bool {
+        if connection.on_return == OnReturn::Panic {
+            std::panic::panic_any(Scripted);
+        }
+        connection.on_return == OnReturn::Reusable
+    }
+
+    fn is_connected(&self, connection: &mut Conn) -> bool {
+        let mut ledger = self.ledger();
+        let (now, round) = (Instant::now(), ledger.round);
+        let record = &ledger.records[connection.id];
+        let (dead, held, used, born) = (record.dead, record.held, record.used, record.born);
+        ledger.expect(!held, |_| "health.known_dead: a held connection is looked at".into());
+        if dead {
+            ledger.dead_looks += 1;
+            if !used {
+                ledger.stillborn.push(Stillborn { born, found: now, round, then_succeeded: false });
+            }
+        }
+        !dead
+    }
+
+    fn classify(&self, error: &Refused) -> FailureKind {
+        if error.0 == End::Permanent {
+            let mut ledger = self.ledger();
+            ledger.refused_up_to = ledger.joined;
+            return FailureKind::Permanent;
+        }
+        FailureKind::Transient
+    }
+
+    fn target(&self) -> Cow<'_, str> {
+        "model:1".into()
+    }
+}

@@ -1,0 +1,499 @@
+//! The pool under test, everybody who uses it, and how each operation is carried out on it and on the reference.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use poolhouse::{AcquireError, Event, Phase, Pool, PoolConfig, PooledConnection};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::coverage::Coverage;
+use crate::ensure;
+use crate::errands::Running;
+use crate::ops::{Config, End, Fate, How};
+use crate::quiet::{Polled, Quiet};
+use crate::reference::{Arrival, Outcome, Reference, Verdict};
+use crate::server::{Conn, OnReturn, Refused, Scripted, Server};
+
+pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError<Refused>>;
+
+pub(crate) struct Waiter {
+    pub(crate) key: u64,
+    how: How,
+    wait: Wait,
+}
+
+enum Wait {
+    Future(Polled<Acquired>),
+    Task(JoinHandle<()>),
+}
+
+impl Waiter {
+    pub(crate) fn is_lazy(&self) -> bool {
+        self.how == How::Lazy
+    }
+}
+
+pub(crate) struct Held {
+    pub(crate) id: usize,
+    /// `None` if it cannot be known.
+    pub(crate) since: Option<Instant>,
+    pub(crate) guard: PooledConnection<Server>,
+}
+
+pub(crate) struct World<'a> {
+    pub(crate) config: Config,
+    pub(crate) options: PoolConfig,
+    pub(crate) server: Server,
+    /// Empty once the last handle has been dropped.
+    pub(crate) handles: Vec<Pool<Server>>,
+    pub(crate) model: Reference,
+    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) held: Vec<Held>,
+    pub(crate) errands: Vec<Running>,
+    /// Something has made the pool start its background.
+    pub(crate) background: bool,
+    pub(crate) seen: &'a mut Coverage,
+    pub(crate) quiet: Quiet,
+    /// The clock has moved and nobody has run since.
+    leapt: bool,
+    /// How often a connection had been found dead at the last look.
+    dead_looks: u64,
+    /// The holds that were reported as leaks, by the pool's number of the connection.
+    pub(crate) leaks: Arc<Mutex<Vec<(u64, Instant)>>>,
+    detached: Vec<Conn>,
+    /// What the callbacks of `acquire_async` were told.
+    news: Arc<Mutex<Vec<(u64, Acquired)>>>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(config: &Config, quiet: Quiet, seen: &'a mut Coverage) -> Self {
+        let options = config.options();
+        let server = Server::new(options.clone());
+        let leaks: Arc<Mutex<Vec<_>>> = Arc::default();
+        let heard = Arc::clone(&leaks);
+        let listener = move |event: &Event<'_>| {
+            if let Event::Leaked { holder, .. } = event {
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.push((holder.connection, Instant::now()));
+            }
+        };
+        let pool = Pool::with_listener(server.clone(), options.clone(), listener);
+        let pool = pool.expect("a possible configuration");
+        Self {
+            config: config.clone(),
+            model: Reference::new(&options),
+            options,
+            server,
+            handles: vec![pool],
+            waiters: Vec::new(),
+            held: Vec::new(),
+            errands: Vec::new(),
+            background: false,
+            seen,
+            quiet,
+            leapt: false,
+            dead_looks: 0,
+            leaks,
+            detached: Vec::new(),
+            news: Arc::default(),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> Option<Pool<Server>> {
+        self.handles.last().cloned()
+    }
+
+    /// Lets everything that is ready run, at this instant.
+    pub(crate) async fn settle(&mut self) -> Verdict {
+        loop {
+            self.quiet.settle().await;
+            self.server.ledger().round += 1;
+            self.leapt = false;
+            self.sync(true)?;
+            let woken = self.waiters.iter().find(|waiter| match &waiter.wait {
+                Wait::Future(future) => future.is_woken() && !waiter.is_lazy(),
+                Wait::Task(_) => false,
+            });
+            if let Some(key) = woken.map(|waiter| waiter.key) {
+                self.poll(key)?;
+            } else if let Some(index) = self.errands.iter().position(|errand| errand.future.is_woken()) {
+                self.poll_errand(index)?;
+            } else {
+                return self.check(true);
+            }
+        }
+    }
+
+    /// Time passes. Everything that is due on the way happens at its time.
+    pub(crate) async fn pass(&mut self, time: Duration) -> Verdict {
+        self.settle().await?;
+        let end = Instant::now() + time;
+        let total = |world: &Self| world.pool().map_or(0, |pool| pool.stats().total_connections);
+        let before = self.only_reaping().then(|| total(self));
+        while Instant::now() < end {
+            self.quiet.next_event(end).await;
+            self.settle().await?;
+        }
+        let enough = before.is_none_or(|before| total(self) >= before.min(self.model.min));
+        ensure!(enough, "size.min: reaping went below min_connections");
+        Ok(())
+    }
+
+    /// Only the clock moves. Nobody runs before the next step that settles.
+    pub(crate) async fn jump(&mut self, time: Duration) {
+        let mut advance = pin!(tokio::time::advance(time));
+        poll_fn(|cx| {
+            let _ = advance.as_mut().poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+        self.leapt = true;
+    }
+
+    /// The reference learns what has happened since it last looked. `ran`: nothing is left to run.
+    ///
+    /// A task whose connection turns out dead goes back to its turn by itself, and the rest of the line cannot be told
+    /// from the number of those who wait. But if nothing is left to run, every task without news is in the line.
+    pub(crate) fn sync(&mut self, ran: bool) -> Verdict {
+        let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
+        let now = Instant::now();
+        let dead_looks = self.server.ledger().dead_looks;
+        let found_dead = std::mem::replace(&mut self.dead_looks, dead_looks) != dead_looks;
+        let (late, others): (Vec<_>, Vec<_>) =
+            news.into_iter().partition(|(_, acquired)| matches!(acquired, Err(AcquireError::Timeout(_))));
+        for (key, acquired) in late {
+            self.seen.saw("acquire_async: timed out");
+            if found_dead {
+                self.model.rejoin(key, self.server.ledger().join());
+            }
+            self.ended(key, acquired)?;
+        }
+        let back = found_dead && ran;
+        let told = |key| others.iter().any(|(other, _)| *other == key);
+        let waits = |waiter: &&Waiter| waiter.how == How::Task && !told(waiter.key);
+        let waiting: Vec<_> = self.waiters.iter().filter(waits).map(|waiter| waiter.key).collect();
+        if back {
+            // One that was served before may have lost that and got another.
+            let told = self.model.served.iter_mut().filter(|served| told(served.waiting.key));
+            told.for_each(|served| served.since = None);
+            others.iter().for_each(|(key, _)| self.model.serve(*key, now));
+            for key in &waiting {
+                self.model.rejoin(*key, self.server.ledger().join());
+            }
+        }
+        if let Some(pool) = self.handles.last() {
+            let stats = pool.stats();
+            self.model.sync(stats.pending_requests, |key| back && waiting.contains(&key), now)?;
+            self.server.ledger().resolve(stats.failed_connects);
+        }
+        for (key, acquired) in others {
+            if acquired.is_ok() {
+                self.seen.saw("acquire_async: got one");
+            }
+            self.ended(key, acquired)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn acquire(&mut self, how: How, limit: Option<Duration>) -> Verdict {
+        let Some(pool) = self.pool() else { return Ok(()) };
+        if how == How::Task {
+            self.settle().await?;
+        }
+        self.sync(false)?;
+        let expected = self.model.arrival();
+        let nobody_waits = self.model.line.is_empty();
+        let begun = self.server.ledger().begun;
+        let key = self.server.ledger().join();
+        if how == How::Task {
+            let news = Arc::clone(&self.news);
+            let task = pool.acquire_async(move |acquired| {
+                news.lock().unwrap_or_else(PoisonError::into_inner).push((key, acquired));
+            });
+            if expected == Arrival::MayWait {
+                self.joins(key, how, None, Wait::Task(task));
+                return self.settle().await;
+            }
+            self.quiet.settle().await;
+            let told = self.news.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some((_, acquired)) = told else { return Err(format!("{expected:?}, and the task waits")) };
+            return self.turned_away(expected, acquired);
+        }
+        let mut future = match limit {
+            None => Polled::new(async move { pool.acquire().await }),
+            Some(limit) => Polled::new(async move { pool.acquire_within(limit).await }),
+        };
+        match future.poll() {
+            Poll::Pending => {
+                ensure!(expected == Arrival::MayWait, "acquire.shed: {expected:?}, and the acquire waits");
+                self.joins(key, how, limit, Wait::Future(future));
+                Ok(())
+            }
+            Poll::Ready(Ok(guard)) => {
+                ensure!(expected == Arrival::MayWait, "acquire.shed: {expected:?}, and it gets one");
+                ensure!(nobody_waits, "acquire.fifo: a newcomer overtakes those who wait");
+                let quick = self.server.ledger().begun == begun;
+                ensure!(quick, "health.off_path: an acquire beside an idle connection connects");
+                self.seen.saw("acquire: at once");
+                self.model.held += 1;
+                self.hold(guard, Some(Instant::now()), true)
+            }
+            Poll::Ready(acquired) => self.turned_away(expected, acquired),
+        }
+    }
+
+    fn joins(&mut self, key: u64, how: How, limit: Option<Duration>, wait: Wait) {
+        self.background = true;
+        self.model.join(key, limit, Instant::now());
+        self.waiters.push(Waiter { key, how, wait });
+    }
+
+    fn turned_away(&mut self, expected: Arrival, acquired: Acquired) -> Verdict {
+        self.model.failed += 1;
+        match (expected, acquired) {
+            (Arrival::Closed, Err(AcquireError::Closed { .. })) => self.seen.saw("acquire: closed already"),
+            (Arrival::Overloaded, Err(AcquireError::Overloaded { waiting, .. })) => {
+                ensure!(waiting == self.model.line.len(), "acquire.shed: {waiting} are said to wait");
+                self.seen.saw("acquire: overloaded");
+            }
+            (expected, acquired) => return Err(format!("acquire.shed: {expected:?}, and got {acquired:?}")),
+        }
+        Ok(())
+    }
+
+    /// Releases so far.
+    fn lost(&self) -> u64 {
+        self.handles.last().map_or(0, |pool| pool.stats().total_releases)
+    }
+
+    pub(crate) fn poll(&mut self, key: u64) -> Verdict {
+        self.sync(false)?;
+        let (served, lost) = (self.model.is_served(key), self.lost());
+        let Some(waiter) = self.waiters.iter_mut().find(|waiter| waiter.key == key) else { return Ok(()) };
+        let Wait::Future(future) = &mut waiter.wait else { return Ok(()) };
+        let polled = future.poll();
+        // What it had been served is gone: found dead, or recalled.
+        let (dead, all) = (self.server.ledger().dead_looks - self.dead_looks, self.lost() - lost);
+        let recalled = all.checked_sub(dead).ok_or("stats.consistent: a dead connection is not released")?;
+        if all > 0 {
+            ensure!(served, "acquire {key} loses {all} connections and was served none");
+            self.model.lose(key, recalled)?;
+        }
+        let late = matches!(&polled, Poll::Ready(Err(AcquireError::Timeout(_))));
+        let goes_back = all > 0 && (late || polled.is_pending());
+        if goes_back {
+            self.seen.saw("acquire: went back to its turn");
+            self.model.rejoin(key, self.server.ledger().join());
+        }
+        match polled {
+            Poll::Pending => {
+                self.sync(false)?;
+                let waits = self.model.position(key).is_some();
+                ensure!(waits, "cancel.no_loss: acquire {key} has left the line and has no answer");
+                let due = self.model.deadline_of(key).is_some_and(|deadline| deadline <= Instant::now());
+                ensure!(!due || self.leapt, "acquire.deadline: acquire {key} waits beyond its deadline");
+                self.seen.saw("poll: nothing yet");
+                Ok(())
+            }
+            Poll::Ready(acquired) => {
+                if let Err(AcquireError::Timeout(timeout)) = &acquired
+                    && !goes_back
+                {
+                    let position = self.model.position(key);
+                    let said = (Some(timeout.position), timeout.waiting, timeout.max_connections);
+                    let known = (position, self.model.line.len(), self.model.max);
+                    ensure!(said == known, "acquire.diagnosis: says {said:?}, and it is {known:?}");
+                }
+                self.ended(key, acquired)
+            }
+        }
+    }
+
+    /// An acquire that waited has ended by itself.
+    fn ended(&mut self, key: u64, acquired: Acquired) -> Verdict {
+        let outcome = match &acquired {
+            Ok(_) => Outcome::Got,
+            Err(AcquireError::Timeout(timeout)) => {
+                self.seen.saw(match timeout.phase {
+                    Phase::Connecting => "acquire: timed out while connecting",
+                    Phase::Checking => "acquire: timed out while checking",
+                    Phase::Suspended => "acquire: timed out while suspended",
+                    _ => "acquire: timed out while queueing",
+                });
+                Outcome::TimedOut
+            }
+            Err(AcquireError::Connect(failed)) => {
+                let permanent =
+                    matches!(&*failed.error, poolhouse::ConnectError::Failed(Refused(End::Permanent)));
+                let after = key < self.server.ledger().refused_up_to;
+                ensure!(permanent && after, "connect.permanent: acquire {key} is refused by {failed:?}");
+                self.seen.saw("acquire: a permanent failure");
+                Outcome::Refused
+            }
+            Err(AcquireError::Closed { .. }) => {
+                self.seen.saw("acquire: closed while it waited");
+                Outcome::Closed
+            }
+            Err(other) => return Err(format!("acquire {key} waited, and then: {other:?}")),
+        };
+        let since = self.model.ended(key, outcome, Instant::now())?;
+        self.waiters.retain(|waiter| waiter.key != key);
+        if let Ok(guard) = acquired {
+            self.seen.saw("acquire: served after a wait");
+            self.hold(guard, since, false)?;
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, guard: PooledConnection<Server>, since: Option<Instant>, at_once: bool) -> Verdict {
+        let id = guard.id;
+        let mut ledger = self.server.ledger();
+        let record = &mut ledger.records[id];
+        ensure!(record.alive, "cancel.tainted: connection {id} is closed and handed out");
+        ensure!(!record.held, "unique ownership: connection {id} is in two hands");
+        ensure!(!record.spoiled, "cancel.tainted: connection {id} was unfit and is handed out");
+        ensure!(!record.checking, "unique ownership: connection {id} is handed out during a check");
+        ensure!(!record.dead, "health.known_dead: connection {id} is handed out, its peer has closed it");
+        let idle = since.map(|since| since.saturating_duration_since(record.proven));
+        let unchecked = self.options.check_after_idle.zip(idle).is_some_and(|(limit, idle)| limit <= idle);
+        ensure!(!unchecked, "health.known_dead: connection {id} is handed out without the check");
+        let old = at_once && self.options.max_lifetime <= record.born.elapsed();
+        ensure!(!old, "max_lifetime: connection {id} is too old and is handed out");
+        record.held = true;
+        record.used = true;
+        record.unsure = false;
+        let old = record.epoch != ledger.epoch;
+        ensure!(!old, "epoch.invalidate_all: connection {id} was born before, and is handed out after");
+        ensure!(!ledger.suspended, "suspend: a suspended pool hands out connection {id}");
+        drop(ledger);
+        self.held.push(Held { id, since, guard });
+        Ok(())
+    }
+
+    pub(crate) async fn cancel(&mut self, which: u8) -> Verdict {
+        let Some(index) = pick(which, self.waiters.len()) else { return Ok(()) };
+        let key = self.waiters[index].key;
+        if self.waiters[index].how == How::Task {
+            self.settle().await?;
+        }
+        self.sync(false)?;
+        let Some(index) = self.waiters.iter().position(|waiter| waiter.key == key) else { return Ok(()) };
+        let in_line = self.model.position(key).is_some();
+        self.seen.saw(if in_line { "cancel: in the line" } else { "cancel: already served" });
+        self.model.cancels(key);
+        if !in_line {
+            // What it was served goes back, whichever it is.
+            let now = Instant::now();
+            let mut ledger = self.server.ledger();
+            for record in ledger.records.iter_mut().filter(|record| !record.held) {
+                (record.idle_since, record.proven, record.unsure) = (now, now, true);
+            }
+        }
+        match self.waiters.remove(index).wait {
+            Wait::Future(future) => drop(future),
+            Wait::Task(task) => {
+                self.seen.saw("acquire_async: cancelled");
+                task.abort();
+                self.quiet.settle().await;
+                self.server.ledger().round += 1;
+                self.sync(true)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poll_lazy(&mut self, which: u8) -> Verdict {
+        let lazy = self.waiters.iter().filter(|waiter| waiter.is_lazy()).map(|waiter| waiter.key);
+        let lazy: Vec<_> = lazy.collect();
+        pick(which, lazy.len()).map_or(Ok(()), |index| self.poll(lazy[index]))
+    }
+
+    pub(crate) fn try_acquire(&mut self) -> Verdict {
+        let Some(pool) = self.pool() else { return Ok(()) };
+        self.sync(false)?;
+        let begun = self.server.ledger().begun;
+        let got = pool.try_acquire();
+        let calm = self.server.ledger().begun == begun;
+        ensure!(calm, "try_acquire.immediate: it connects");
+        let Some(guard) = got else {
+            self.seen.saw(match self.model.line.len() {
+                _ if self.model.closed => "try_acquire: closed",
+                0 => "try_acquire: nothing at hand",
+                _ => "try_acquire: somebody waits",
+            });
+            let none = !self.model.line.is_empty() || self.fit().is_none();
+            ensure!(none || self.model.closed, "try_acquire.immediate: None beside an idle connection");
+            return Ok(());
+        };
+        ensure!(!self.model.closed, "close.complete: a closed pool hands out a connection");
+        ensure!(self.model.line.is_empty(), "try_acquire.immediate: it overtakes those who wait");
+        self.seen.saw("try_acquire: got one");
+        self.model.held += 1;
+        self.hold(guard, Some(Instant::now()), true)
+    }
+
+    pub(crate) fn give_back(&mut self, which: u8, fate: Fate) -> Verdict {
+        let Some(index) = pick(which, self.held.len()) else { return Ok(()) };
+        let Held { id, mut guard, .. } = self.held.swap_remove(index);
+        self.model.held -= 1;
+        self.model.returned += 1;
+        let mut reused = matches!(fate, Fate::Release | Fate::Drop);
+        {
+            let mut ledger = self.server.ledger();
+            let retires = ledger.suspended || ledger.closed || ledger.records[id].epoch != ledger.epoch;
+            let record = &mut ledger.records[id];
+            record.held = false;
+            record.spoiled = !reused;
+            record.detached = fate == Fate::Detach;
+            record.idle_since = Instant::now();
+            record.proven = Instant::now();
+            reused &= !retires;
+        }
+        guard.on_return = match fate {
+            Fate::Tainted | Fate::PanicInDrop => OnReturn::Tainted,
+            Fate::PanicInIsReusable => OnReturn::Panic,
+            _ => OnReturn::Reusable,
+        };
+        guard.panic_in_drop = fate == Fate::PanicInDrop;
+        self.seen.saw(match fate {
+            Fate::Release => "return: Release",
+            Fate::Drop => "return: Drop",
+            Fate::Invalidate => "return: Invalidate",
+            Fate::Detach => "return: Detach",
+            Fate::Tainted => "return: Tainted",
+            Fate::PanicInIsReusable => "return: PanicInIsReusable",
+            Fate::PanicWhileHeld => "return: PanicWhileHeld",
+            Fate::PanicInDrop => "return: PanicInDrop",
+        });
+        match fate {
+            Fate::Release => guard.release(),
+            Fate::Drop | Fate::Tainted => drop(guard),
+            Fate::Invalidate => guard.invalidate(),
+            Fate::Detach => self.detached.push(guard.detach()),
+            Fate::PanicInIsReusable | Fate::PanicInDrop => {
+                let panics = catch_unwind(AssertUnwindSafe(|| drop(guard))).is_err();
+                ensure!(panics, "panic.no_loss: the panic is lost");
+            }
+            Fate::PanicWhileHeld => {
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    let _held = guard;
+                    std::panic::panic_any(Scripted)
+                }));
+            }
+        }
+        let alive = self.server.ledger().records[id].alive;
+        let gone = reused || alive == (fate == Fate::Detach);
+        ensure!(gone, "cancel.tainted: connection {id} was given back by {fate:?} and alive is {alive}");
+        Ok(())
+    }
+}
+
+/// One of `count`, if there is any.
+pub(crate) fn pick(which: u8, count: usize) -> Option<usize> {
+    usize::from(which).checked_rem(count)
+}
