@@ -1,7 +1,7 @@
 //! A manager that does as it is told and counts what it does, and what many tests do with a pool.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -45,6 +45,9 @@ struct State {
     peak: AtomicUsize,
     checked: AtomicUsize,
     panic_on_return: AtomicBool,
+    refuse_returns: AtomicBool,
+    /// Connections whose peer has hung up.
+    hung_up: Mutex<HashSet<usize>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -66,6 +69,8 @@ impl Mock {
             peak: AtomicUsize::new(0),
             checked: AtomicUsize::new(0),
             panic_on_return: AtomicBool::new(false),
+            refuse_returns: AtomicBool::new(false),
+            hung_up: Mutex::default(),
         }))
     }
 
@@ -91,6 +96,17 @@ impl Mock {
 
     pub(crate) fn panic_on_return(&self, panic: bool) {
         self.0.panic_on_return.store(panic, SeqCst);
+    }
+
+    /// Whether connections that come back are broken.
+    pub(crate) fn refuse_returns(&self, refuse: bool) {
+        self.0.refuse_returns.store(refuse, SeqCst);
+    }
+
+    /// The peer of this connection hangs up.
+    #[expect(dead_code)]
+    pub(crate) fn hang_up(&self, id: usize) {
+        lock(&self.0.hung_up).insert(id);
     }
 
     /// Connections that are open or opening, detached ones included.
@@ -175,8 +191,13 @@ async fn act(step: Step) -> Result<(), MockError> {
         }
         Step::Fail | Step::Permanent => Err(MockError(step)),
         Step::Never => std::future::pending().await,
-        Step::Panic => panic!("as the script says"),
+        Step::Panic => quiet_panic("as the script says"),
     }
+}
+
+/// A panic without a message on stderr: thousands are meant to happen.
+fn quiet_panic(message: &'static str) -> ! {
+    std::panic::resume_unwind(Box::new(message))
 }
 
 fn next(script: &Mutex<(VecDeque<Step>, Step)>) -> Step {
@@ -201,8 +222,14 @@ impl Manager for Mock {
     }
 
     fn is_reusable(&self, _connection: &mut Conn) -> bool {
-        assert!(!self.0.panic_on_return.load(SeqCst), "as the test says");
-        true
+        if self.0.panic_on_return.load(SeqCst) {
+            quiet_panic("as the test says");
+        }
+        !self.0.refuse_returns.load(SeqCst)
+    }
+
+    fn is_connected(&self, connection: &mut Conn) -> bool {
+        !lock(&self.0.hung_up).contains(&connection.id)
     }
 
     fn classify(&self, error: &MockError) -> FailureKind {

@@ -5,6 +5,7 @@
 #[cfg(feature = "blocking")]
 mod blocking;
 mod cancel;
+mod cancel_table;
 mod close;
 mod common;
 mod connect;
