@@ -1,10 +1,11 @@
 //! Every way in which connect, check and release can end, and an acquire dropped at every point in between.
 //!
-//! One round: a connection is idle and wants a check first, another is held and comes back after 2 ms, and there is room
-//! for a third. So check, connect and release race for one acquire, and a rival waits behind it. The acquire is dropped
-//! after its first poll, its second and so on until it ends before that; then at each instant at which anything
-//! happened in an undisturbed round, once before and once after what happens there. Whatever came of it, the pool then
-//! hands out its maximum, and the server counts the connections that the pool counts.
+//! One round: a connection is idle and wants a check first, another is held and comes back after 2 ms, and
+//! there is room for a third. So check, connect and release race for one acquire, and a rival waits behind it.
+//! The acquire is dropped after its first poll, its second and so on until it ends before that; then at each
+//! instant at which anything happened in an undisturbed round, once before and once after what happens there.
+//! Whatever came of it, the pool then hands out its maximum, and the server counts the connections that the
+//! pool counts.
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};

@@ -104,7 +104,6 @@ impl Mock {
     }
 
     /// The peer of this connection hangs up.
-    #[expect(dead_code)]
     pub(crate) fn hang_up(&self, id: usize) {
         lock(&self.0.hung_up).insert(id);
     }
