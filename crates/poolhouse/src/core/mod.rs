@@ -120,7 +120,7 @@ impl<C, E, W> Core<C, E, W> {
         site: Site,
         fx: &mut Effects<C, W>,
     ) -> Option<Box<Entry<C>>> {
-        if self.closed || !self.waiters.is_empty() {
+        if !self.waiters.is_empty() {
             return None;
         }
         let mut entry = self.take_fit(now, fx)?;
@@ -312,7 +312,6 @@ impl<C, E, W> Core<C, E, W> {
         let hold = self.let_go(entry.hold);
         let held_for = now.saturating_duration_since(hold.since);
         self.times.hold.record(held_for);
-        fx.progress |= self.closed;
         entry.fresh = false;
         match fate {
             Fate::Reuse if hold.replaced => self.retire(entry, RetireReason::Lifetime, fx),

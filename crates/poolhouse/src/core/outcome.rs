@@ -141,7 +141,6 @@ impl<C, E, W> Core<C, E, W> {
         {
             self.wanted_checks.swap_remove(index);
         }
-        fx.progress |= self.closed;
         fx.drive = true;
         match outcome {
             Checked::Passed => {

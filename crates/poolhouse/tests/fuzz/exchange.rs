@@ -37,6 +37,21 @@ pub(crate) enum Seen {
     PeerGone,
 }
 
+/// Tells whether a stream is quiet without reading from it, as one over sockets does.
+struct Peeking;
+
+impl Dial for Peeking {
+    type Stream = Stream;
+
+    async fn dial(&self) -> io::Result<Stream> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn is_quiet(&self, stream: &Stream) -> Option<bool> {
+        Some(stream.is_quiet())
+    }
+}
+
 /// What has been done.
 struct Model {
     peer: Peer,
@@ -60,8 +75,8 @@ struct Model {
 pub(crate) fn run(data: &[u8]) -> BTreeSet<Seen> {
     let options =
         PacketOptions { max_frame_length: LIMIT, io_timeout: Duration::MAX, ..PacketOptions::default() };
-    let manager =
-        PacketManager::new(|| async { io::Result::<Stream>::Err(io::ErrorKind::Unsupported.into()) });
+    let reads = PacketManager::new(|| async { io::Result::<Stream>::Err(io::ErrorKind::Unsupported.into()) });
+    let peeks = PacketManager::new(Peeking);
     let peer = Peer::default();
     peer.make_room(64);
     let mut connection = PacketConnection::new(peer.stream(), "the fuzzer", &options);
@@ -86,11 +101,11 @@ pub(crate) fn run(data: &[u8]) -> BTreeSet<Seen> {
                 model.unanswered = 0;
             }
             3 => model.is_connected(&mut connection),
-            4 => model.is_reusable(&manager, &mut connection),
+            4 => model.is_reusable(&reads, &peeks, &mut connection),
             event => model.event(event, &mut input),
         }
     }
-    model.is_reusable(&manager, &mut connection);
+    model.is_reusable(&reads, &peeks, &mut connection);
     model.seen
 }
 
@@ -265,21 +280,23 @@ impl Model {
         self.looked = true;
     }
 
-    /// What the pool asks when the connection comes back.
+    /// What the pool asks when the connection comes back, and before it hands it out.
     fn is_reusable<D: Dial<Stream = Stream>>(
         &mut self,
-        manager: &PacketManager<D>,
+        reads: &PacketManager<D>,
+        peeks: &PacketManager<Peeking>,
         connection: &mut PacketConnection<Stream>,
     ) {
         let unread = self.received < self.sent.len();
         let gone = self.peer.ended().is_some();
         let nothing_is_outstanding = !self.broken && self.unanswered == 0 && !unread && !gone;
+        // Peeking comes first: it leaves the connection as it is.
+        let answers =
+            [peeks.is_connected(connection), reads.is_reusable(connection), reads.is_connected(connection)];
         assert_eq!(
-            manager.is_reusable(connection),
-            nothing_is_outstanding,
+            answers, [nothing_is_outstanding; 3],
             "broken {}, unanswered {}, unread {unread}, gone {gone}",
-            self.broken,
-            self.unanswered
+            self.broken, self.unanswered
         );
         self.looked = true;
         let seen = match () {

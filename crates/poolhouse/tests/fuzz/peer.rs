@@ -72,6 +72,14 @@ impl Peer {
     }
 }
 
+impl Stream {
+    /// Whether a read would find nothing, not even an end.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let state = self.0.state();
+        state.pieces.is_empty() && state.end.is_none()
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,

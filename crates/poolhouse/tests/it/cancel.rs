@@ -54,7 +54,9 @@ async fn dropped_in_the_queue() {
     }
 }
 
-/// cancel.no_loss: dropped when it was served but had not picked up. The next in line gets the connection.
+/// cancel.no_loss: dropped when it was served but had not picked up. The next in line gets the connection. In
+/// <https://github.com/transact-rs/sqlx/issues/1869> a dropped acquire took its connection along, and in
+/// <https://github.com/importcjj/mobc/issues/63> a connection handed to somebody who had gone was lost.
 #[tokio::test(start_paused = true)]
 async fn dropped_after_it_was_served() {
     let mock = Mock::ok();
@@ -107,7 +109,8 @@ async fn a_waiter_may_move_between_tasks() {
     done.unwrap();
 }
 
-/// cancel.no_loss: a storm of acquires that are dropped after a random number of polls.
+/// cancel.no_loss: a storm of acquires that are dropped after a random number of polls. In
+/// <https://github.com/djc/bb8/issues/67> each one leaked a little, until every get timed out for good.
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_cancellations_loses_nothing() {
     for seed in 0..30 {
@@ -158,7 +161,8 @@ impl Drop for Curious {
     }
 }
 
-/// cancel.no_loss: a waker that is dropped with its acquire, replaced, or left over may use the pool.
+/// cancel.no_loss: a waker that is dropped with its acquire, replaced, or left over may use the pool. In
+/// <https://github.com/djc/bb8/issues/154> what was dropped under the lock came back for the lock.
 #[test]
 fn wakers_are_dropped_outside_of_the_lock() {
     crate::common::in_time(|| {

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use crate::common::{Mock, Step, config, ms, poll_once, pool, secs, settle};
 
-/// close.complete: everybody who waits gets `Closed` at once; close itself waits for those who hold.
+/// close.complete: everybody who waits gets `Closed` at once; close itself waits for those who hold. In
+/// <https://github.com/transact-rs/sqlx/issues/3217> close returned while connections were still open.
 #[tokio::test(start_paused = true)]
 async fn close_wakes_waiters_and_waits_for_holders() {
     let mock = Mock::ok();

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::common::{Mock, Step, config, ms, pool, secs, settle};
 
-/// connect.permanent: nobody who waits has to wait for the deadline.
+/// connect.permanent: nobody who waits has to wait for the deadline. In
+/// <https://github.com/djc/bb8/issues/141> a wrong password looked like a slow server until the timeout.
 #[tokio::test(start_paused = true)]
 async fn a_permanent_error_reaches_every_waiter_at_once() {
     let mock = Mock::new(Step::Permanent);

@@ -22,7 +22,9 @@ async fn times_out(pool: &poolhouse::Pool<Mock>) -> Box<AcquireTimeout<MockError
     timeout
 }
 
-/// acquire.deadline, acquire.diagnosis: waiting in the queue.
+/// acquire.deadline, acquire.diagnosis: waiting in the queue. In
+/// <https://github.com/mozilla-services/syncstorage-rs/issues/973> the default was to wait for ever, and the
+/// queue never cleared.
 #[tokio::test(start_paused = true)]
 async fn queueing_ends_at_the_deadline() {
     let pool = pool(&Mock::ok(), config(1));

@@ -36,7 +36,8 @@ async fn an_idle_connection_retires_at_its_lifetime() {
     assert!(age >= secs(60) && age < secs(60) + ms(5), "{age:?}");
 }
 
-/// lifetime.jitter: connections that opened together do not retire together, and none lives too long or too short.
+/// lifetime.jitter: connections that opened together do not retire together, and none lives too long or too
+/// short. <https://github.com/transact-rs/sqlx/issues/2854> had none.
 #[tokio::test(start_paused = true)]
 async fn jitter_spreads_retirement() {
     let mock = Mock::ok();
@@ -73,7 +74,8 @@ async fn use_does_not_prolong_a_lifetime() {
     assert!(mock.attempts().len() >= 2);
 }
 
-/// idle_timeout: what is used stays, what is not goes.
+/// idle_timeout: what is used stays, what is not goes. In
+/// <https://github.com/deadpool-rs/deadpool/issues/299> the pool never shrank.
 #[tokio::test(start_paused = true)]
 async fn only_the_unused_reach_the_idle_timeout() {
     let mock = Mock::ok();
@@ -133,7 +135,8 @@ async fn a_check_that_never_ends_is_bounded() {
     assert!(waited >= secs(35) && waited < secs(35) + ms(10), "{waited:?}");
 }
 
-/// health.off_path: acquiring from a healthy pool connects nothing and checks nothing.
+/// health.off_path: acquiring from a healthy pool connects nothing and checks nothing. In
+/// <https://github.com/transact-rs/sqlx/issues/1743> each acquire cost a round trip for a ping.
 #[tokio::test(start_paused = true)]
 async fn acquire_on_a_healthy_pool_does_no_io() {
     let mock = Mock::ok();

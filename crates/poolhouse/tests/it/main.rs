@@ -5,6 +5,7 @@
 #[cfg(feature = "blocking")]
 mod blocking;
 mod cancel;
+mod cancel_table;
 mod check_first;
 mod close;
 mod common;
@@ -13,6 +14,9 @@ mod dead;
 mod deadline;
 mod epoch;
 mod events;
+mod field;
+mod field_errors;
+mod field_health;
 mod fifo;
 mod health;
 mod leak;

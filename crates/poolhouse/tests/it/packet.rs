@@ -57,7 +57,8 @@ async fn a_half_sent_packet_is_not_passed_on() {
     assert_eq!(&frame, b"\0\0\0\x05clean");
 }
 
-/// cancel.tainted: a request whose reply was never received, or whose receive was dropped.
+/// cancel.tainted: a request whose reply was never received, or whose receive was dropped. In
+/// <https://github.com/deadpool-rs/deadpool/issues/102> the next caller read it.
 #[tokio::test(start_paused = true)]
 async fn an_outstanding_reply_is_not_passed_on() {
     for polls in 0..3 {

@@ -33,7 +33,8 @@ fn dropped_on_a_plain_thread() {
     });
 }
 
-/// release.anywhere: after the runtime has gone. Nothing hangs, and the connection is not passed on.
+/// release.anywhere: after the runtime has gone. Nothing hangs, and the connection is not passed on. In
+/// <https://github.com/tokio-rs/tokio/issues/3963> a guard that spawns on drop panicked.
 #[test]
 fn dropped_after_the_runtime() {
     in_time(|| {

@@ -185,7 +185,8 @@ async fn the_background_refills_to_the_minimum() {
     assert_eq!(mock.open(), 3, "it goes on trying");
 }
 
-/// size.min: reaping idle connections stops at the minimum.
+/// size.min: reaping idle connections stops at the minimum. In
+/// <https://github.com/djc/bb8/issues/123> the reaper went below the minimum that the documentation promises.
 #[tokio::test(start_paused = true)]
 async fn reaping_stops_at_the_minimum() {
     let mock = Mock::ok();

@@ -15,6 +15,7 @@ async fn callers_see_a_pause() {
     let pool = filled(&mock, 2, PoolConfig { min_connections: 2, ..config(2) }).await;
     pool.suspend();
     assert!(pool.is_suspended() && pool.stats().suspended);
+    assert!(!pool.is_closed());
     assert_eq!(pool.stats().total_connections, 0, "idle ones close");
     assert!(pool.try_acquire().is_none());
     let mut waiters: Vec<_> = (0..3).map(|_| Box::pin(pool.acquire())).collect();
@@ -24,6 +25,7 @@ async fn callers_see_a_pause() {
     tokio::time::sleep(secs(10)).await;
     assert_eq!((mock.attempts().len(), mock.open()), (2, 0), "nothing was opened meanwhile");
     pool.resume();
+    assert!(!pool.is_suspended() && !pool.stats().suspended);
     for waiter in waiters {
         drop(waiter.await.unwrap());
     }

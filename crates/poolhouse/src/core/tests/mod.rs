@@ -1,6 +1,7 @@
 //! The core on its own: plain instants, connections that are numbers, and waiters that are numbers.
 
 mod cases;
+mod edges;
 mod random;
 
 use std::panic::Location;
