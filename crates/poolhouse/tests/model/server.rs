@@ -100,7 +100,6 @@ pub(crate) struct Ledger {
     /// Counts the times that the test has had control. What runs between two of them runs as one.
     round: u64,
     begun_before: u64,
-    pub(crate) peak: usize,
     pub(crate) violations: Vec<String>,
 }
 
@@ -121,7 +120,6 @@ impl Ledger {
         self.connecting += 1;
         self.begun += 1;
         let exist = self.live() + self.connecting;
-        self.peak = self.peak.max(exist);
         self.expect(!self.closed, |_| "close.complete: a connect begins on a closed pool".into());
         self.expect(exist <= self.max, |ledger| {
             format!("size.max: {exist} open or opening, the maximum is {}", ledger.max)
@@ -231,7 +229,6 @@ impl Server {
             refused_up_to: 0,
             round: 0,
             begun_before: 0,
-            peak: 0,
             violations: Vec::new(),
         })))
     }
