@@ -5,11 +5,12 @@ use std::time::Duration;
 
 #[cfg(feature = "net")]
 use poolhouse::Pool;
+use poolhouse::PoolConfig;
 #[cfg(feature = "net")]
 use poolhouse_echo::EchoServer;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::common::{Mock, Step, config, in_time, pool, settle};
+use crate::common::{Mock, Step, config, in_time, poll_once, pool, settle};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -162,4 +163,21 @@ async fn a_detached_connection_frees_its_place() {
     assert_eq!(mock.open(), 1, "the pool closed what was not its own");
     let stats = pool.stats();
     assert_eq!((stats.total_releases, stats.connections_destroyed), (2, 2));
+}
+
+/// `release.anywhere`: an acquire that began to wait in a runtime that has ended goes on in the next one.
+#[test]
+fn an_acquire_may_outlive_the_runtime_it_began_in() {
+    in_time(|| {
+        let mock = Mock::new(Step::Never);
+        let config =
+            PoolConfig { connection_timeout: Duration::MAX, connect_timeout: Duration::MAX, ..config(1) };
+        let pool = pool(&mock, config);
+        let mut acquire = Box::pin(pool.acquire());
+        let first = runtime();
+        first.block_on(async { assert!(poll_once(acquire.as_mut()).await.is_pending()) });
+        drop(first);
+        mock.set_connect(Step::Ok);
+        runtime().block_on(acquire).unwrap();
+    });
 }

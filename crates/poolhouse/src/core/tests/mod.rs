@@ -1,5 +1,6 @@
 //! The core on its own: plain instants, connections that are numbers, and waiters that are numbers.
 
+mod background;
 mod cases;
 mod edges;
 mod random;

@@ -1,0 +1,149 @@
+//! When the background is asked for a plan, and what is in it.
+
+use super::*;
+
+/// `health.off_path`: an acquire that finds nothing to begin does not wake the background.
+#[test]
+fn a_wait_for_which_nothing_can_be_begun_asks_for_no_plan() {
+    let (mut core, home, now) = core(config(1));
+    open(&mut core, home, 1, now);
+    let held = core.try_take(now, here(), &mut Fx::default());
+    let mut fx = Fx::default();
+    join(&mut core, now, 0, &mut fx);
+    assert!(!fx.drive);
+    drop(held);
+}
+
+/// `health.off_path`: a release asks to be woken only if nothing else is due as early.
+#[test]
+fn a_second_release_at_one_instant_asks_for_no_plan() {
+    let (mut core, home, now) = core(config(2));
+    open(&mut core, home, 2, now);
+    let held = [0, 1].map(|_| core.try_take(now, here(), &mut Fx::default()).expect("idle"));
+    core.next_wake = None;
+    let asked = held.map(|entry| {
+        let mut fx = Fx::default();
+        core.give_back(entry, Fate::Reuse, now, &mut fx);
+        fx.drive
+    });
+    assert_eq!(asked, [true, false]);
+}
+
+/// `epoch.invalidate_all`: who waits gets a new attempt at once, though the old one is not gone yet.
+#[test]
+fn an_abandoned_attempt_serves_nobody() {
+    let (mut core, home, now) = core(config(4));
+    let mut fx = Fx::default();
+    join(&mut core, now, 0, &mut fx);
+    assert_eq!(core.plan(now, home, &mut fx).connects.len(), 1);
+    core.invalidate_all(now, &mut fx);
+    let plan = core.plan(now, home, &mut fx);
+    assert_eq!((plan.connects.len(), plan.abandoned.len()), (1, 1));
+    assert!(core.plan(now, home, &mut fx).abandoned.is_empty(), "told once");
+}
+
+/// `release.anywhere`: what one runtime opened goes with it, and what another opened stays.
+#[test]
+fn each_home_is_its_own() {
+    let (mut core, first, now) = core(config(4));
+    let second = core.home_opened();
+    assert_ne!(first, second);
+    open(&mut core, first, 1, now);
+    let key = attempt(&mut core, second, now);
+    core.connected(key, 2, now, &mut Fx::default());
+    let mut fx = Fx::default();
+    core.home_lost(first, &mut fx);
+    let gone: Vec<_> = fx.retired.iter().map(|(entry, reason)| (entry.connection, *reason)).collect();
+    assert_eq!(gone, [(1, RetireReason::RuntimeGone)]);
+    assert_eq!((core.idle.len(), core.has_home()), (1, true));
+    core.home_lost(second, &mut fx);
+    assert!(!core.has_home());
+}
+
+/// `size.min`: held and checked connections count when the plan decides whether an idle one is too many.
+#[test]
+fn what_is_held_or_checked_counts_towards_the_minimum() {
+    for (held, checked) in [(1, 0), (0, 1)] {
+        let timing = PoolConfig { idle_timeout: SECOND * 40, max_lifetime: Duration::MAX, ..config(2) };
+        let (mut core, home, now) = core(PoolConfig { min_connections: 1, ..timing });
+        open(&mut core, home, 2, now);
+        let mut fx = Fx::default();
+        let in_use = (held > 0).then(|| core.try_take(now, here(), &mut fx).expect("idle"));
+        if checked > 0 {
+            assert_eq!(core.plan(now + SECOND * 30, home, &mut fx).checks.len(), checked);
+        }
+        core.plan(now + SECOND * 40, home, &mut fx);
+        assert_eq!(fx.retired.len(), 1, "{held} {checked}");
+        drop(in_use);
+    }
+}
+
+/// `lifetime.no_dip`: who has a successor under way gets no second one.
+#[test]
+fn one_successor_is_enough() {
+    let never = Duration::MAX;
+    let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(4) };
+    let (mut core, home, now) = core(PoolConfig { max_lifetime: SECOND * 60, ..timing });
+    open(&mut core, home, 1, now);
+    let mut fx = Fx::default();
+    let due = now + SECOND * 54;
+    assert_eq!(core.plan(due, home, &mut fx).connects.len(), 1);
+    join_two(&mut core, due, &mut fx);
+    assert_eq!(
+        core.plan(due, home, &mut fx).connects.len(),
+        1,
+        "for the second waiter, not for the old connection"
+    );
+    assert_eq!(core.replacing, 1);
+}
+
+/// Takes what is idle, and lets two wait.
+fn join_two(core: &mut TestCore, now: Instant, fx: &mut Fx) {
+    let held = core.try_take(now, here(), fx);
+    assert!(held.is_some());
+    join(core, now, 1, fx);
+    join(core, now, 2, fx);
+}
+
+/// `lifetime.no_dip`: only what would idle out first has no successor, and at the minimum nothing idles out.
+#[test]
+fn who_idles_out_first_has_no_successor() {
+    for (min, successors) in [(0, 0), (1, 1)] {
+        let timing = PoolConfig {
+            max_lifetime: SECOND * 60,
+            idle_timeout: SECOND * 45,
+            health_check_interval: Duration::MAX,
+            ..config(4)
+        };
+        let (mut core, home, now) = core(PoolConfig { min_connections: min, ..timing });
+        open(&mut core, home, 1, now);
+        let mut fx = Fx::default();
+        let used = core.try_take(now, here(), &mut fx).expect("idle");
+        core.give_back(used, Fate::Reuse, now + SECOND * 10, &mut fx);
+        let plan = core.plan(now + SECOND * 54, home, &mut fx);
+        assert_eq!(plan.connects.len(), successors, "minimum {min}");
+        assert!(fx.retired.is_empty());
+    }
+}
+
+/// `leak.report`: while connections are used the background looks once in the threshold, and not when none is.
+#[test]
+fn the_look_for_leaks_keeps_pace_with_use() {
+    let never = Duration::MAX;
+    let timing =
+        PoolConfig { max_lifetime: never, idle_timeout: never, health_check_interval: never, ..config(2) };
+    let (mut core, home, now) = core(PoolConfig { leak_threshold: Some(SECOND * 5), ..timing });
+    open(&mut core, home, 1, now);
+    let mut fx = Fx::default();
+    assert_eq!(core.plan(now, home, &mut fx).wake_at, None, "nobody has used it");
+    let used = core.try_take(now, here(), &mut fx).expect("idle");
+    core.give_back(used, Fate::Reuse, now + SECOND, &mut fx);
+    let next = core.plan(now + SECOND, home, &mut fx).wake_at;
+    assert_eq!(next, Some(now + SECOND * 6), "it was used since the last plan");
+    let mut again = Fx::default();
+    let used = core.try_take(now + SECOND * 2, here(), &mut again).expect("idle");
+    assert!(!again.drive, "the look to come is early enough");
+    core.give_back(used, Fate::Reuse, now + SECOND * 2, &mut fx);
+    assert!(core.plan(now + SECOND * 6, home, &mut fx).wake_at.is_some());
+    assert_eq!(core.plan(now + SECOND * 11, home, &mut fx).wake_at, None, "not used since");
+}
