@@ -183,9 +183,14 @@ impl<C, E, W> Core<C, E, W> {
         let whose = ageing.into_iter().map(Some).chain(std::iter::repeat_n(None, wanted));
         for replaces in whose {
             self.replacing += usize::from(replaces.is_some());
-            let attempt =
-                Attempt { started: now, home, epoch: self.epoch, replaces, state: AttemptState::Wanted };
-            plan.connects.push(self.attempts.insert(attempt));
+            plan.connects.push(self.attempts.insert(Attempt {
+                started: now,
+                home,
+                epoch: self.epoch,
+                connection: None,
+                replaces,
+                state: AttemptState::Wanted,
+            }));
         }
     }
 
