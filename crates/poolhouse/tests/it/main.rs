@@ -17,6 +17,7 @@ mod fifo;
 mod health;
 mod packet;
 mod panic;
+mod ports;
 mod release;
 mod size;
 mod trace;
