@@ -38,8 +38,9 @@ pub struct PoolConfig {
     /// How long a connection may go unused before the background checks it with
     /// [`Manager::check`](crate::Manager::check).
     pub health_check_interval: Duration,
-    /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back. Its successor is
-    /// opened a little before, by a tenth of the lifetime or `connect_timeout`, whichever is less.
+    /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back. The successor of
+    /// one that is in use, or that the minimum needs, is opened a little before, by a tenth of the lifetime or
+    /// `connect_timeout`, whichever is less.
     pub max_lifetime: Duration,
     /// How long a connection may go unused before an acquire has it checked first, within its own deadline. Zero checks
     /// each idle connection every time. `None` trusts every idle connection whose peer has not closed it. Set it where

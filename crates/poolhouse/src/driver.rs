@@ -158,7 +158,13 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
     match within(limit, shared.manager.connect()).await {
         Some(Ok(connection)) => {
             let Some(key) = this.key.take() else { return };
-            let (connection, took) = shared.apply(|core, fx| core.connected(key, connection, now(), fx));
+            let now = now();
+            // Told before anybody can have it, so that the events of one connection come in order.
+            shared.tell(|| {
+                let (connection, took) = shared.core().announce(key, now);
+                Event::Created { connection, took }
+            });
+            let (connection, took) = shared.apply(|core, fx| core.connected(key, connection, now, fx));
             tracing::debug!(
                 target: "poolhouse::connect",
                 target_address = %shared.manager.target(),
@@ -166,7 +172,6 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
                 elapsed_ms = millis(took),
                 "connected"
             );
-            shared.tell(|| Event::Created { connection, took });
         }
         Some(Err(error)) => {
             let kind = shared.manager.classify(&error);

@@ -9,9 +9,9 @@ use crate::error::Holder;
 
 /// Is told of everything that happens in a pool. Give it to [`Pool::with_listener`](crate::Pool::with_listener).
 ///
-/// The pool calls it after the fact, outside of its lock, on the thread where it happened: that of a caller for
-/// `Acquired` and `Released`, that of a background task for `Created`. So it must be quick and must not block. It may
-/// use the pool. Events of one connection come in order; events of different connections may overtake each other.
+/// The pool calls it outside of its lock, on the thread where it happened: that of a caller for `Acquired` and
+/// `Released`, that of a background task for `Created`. So it must be quick and must not block. It may use the pool.
+/// Events of one connection come in order; events of different connections may overtake each other.
 ///
 /// A panic in the listener ends there: it is logged, and costs nothing else.
 ///
@@ -65,7 +65,7 @@ impl<F: Fn(&Event<'_>) + Send + Sync + 'static> Listener for F {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A connection has been opened. It may have been handed out by the time you are told.
+    /// A connection has been opened. It is handed out after you have been told, and counts in the statistics from then.
     #[non_exhaustive]
     Created {
         /// Its number.
@@ -83,7 +83,7 @@ pub enum Event<'a> {
         /// The line that acquired it.
         acquired_at: &'static Location<'static>,
     },
-    /// A held connection has come back, or has been detached. If it does not stay, `Retired` says why.
+    /// A held connection comes back, or has been detached. If it does not stay, `Retired` says why.
     #[non_exhaustive]
     Released {
         /// Its number.

@@ -210,12 +210,13 @@ struct Back<'a, M: Manager> {
 impl<M: Manager> Drop for Back<'_, M> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            let connection = entry.id;
-            let mut fx = Effects::default();
-            let held_for = self.shared.core().give_back(entry, self.fate, now(), &mut fx);
-            // Before the effects, so that `Retired` comes after `Released`.
-            self.shared.tell(|| Event::Released { connection, held_for });
-            self.shared.carry_out(fx);
+            let (shared, now) = (self.shared, now());
+            // Told before anybody else can have it, so that the events of one connection come in order.
+            shared.tell(|| Event::Released {
+                connection: entry.id,
+                held_for: shared.core().held_for(&entry, now),
+            });
+            shared.apply(|core, fx| core.give_back(entry, self.fate, now, fx));
         }
     }
 }

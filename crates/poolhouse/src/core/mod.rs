@@ -71,6 +71,7 @@ pub(crate) struct Core<C, E, W> {
     rng: fastrand::Rng,
     counts: Counts,
     times: Times,
+    last_connection: u64,
     /// `counts.acquisitions` at the last plan.
     planned_at: u64,
 }
@@ -100,6 +101,7 @@ impl<C, E, W> Core<C, E, W> {
             rng,
             counts: Counts::default(),
             times: Times::default(),
+            last_connection: 0,
             planned_at: 0,
         }
     }
@@ -299,6 +301,11 @@ impl<C, E, W> Core<C, E, W> {
             self.place(entry, now, fx);
         }
         self.ask_for_more(now, fx);
+    }
+
+    /// For how long a connection has been held that is about to come back.
+    pub(crate) fn held_for(&self, entry: &Entry<C>, now: Instant) -> Duration {
+        self.holds.get(entry.hold).map_or(Duration::ZERO, |hold| now.saturating_duration_since(hold.since))
     }
 
     /// A held connection comes back, to be used again or not. Returns for how long it was held.

@@ -9,6 +9,15 @@ use crate::events::RetireReason;
 use crate::manager::FailureKind;
 
 impl<C, E, W> Core<C, E, W> {
+    /// A connect has succeeded, and `connected` follows. Gives the connection its number, so that it can be told of before
+    /// anybody has it, and says how long the connect took.
+    pub(crate) fn announce(&mut self, attempt: usize, now: Instant) -> (u64, Duration) {
+        self.last_connection += 1;
+        let attempt = &mut self.attempts[attempt];
+        attempt.connection = Some(self.last_connection);
+        (self.last_connection, now.saturating_duration_since(attempt.started))
+    }
+
     /// A connect has succeeded. Returns the connection's number, and how long the connect took.
     pub(crate) fn connected(
         &mut self,
@@ -29,7 +38,10 @@ impl<C, E, W> Core<C, E, W> {
         let early = self.config.lifetime_jitter * self.rng.f64();
         let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));
         let lead = self.config.connect_timeout.min(lifetime / 10);
-        let id = self.counts.created;
+        let id = attempt.connection.unwrap_or_else(|| {
+            self.last_connection += 1;
+            self.last_connection
+        });
         let entry = Box::new(Entry {
             connection,
             id,

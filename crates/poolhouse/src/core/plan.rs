@@ -1,7 +1,7 @@
 //! What the background is to do: the plan, and who asks for a new one.
 //!
 //! Connects are asked for: one for each waiter that has no attempt under way for it, as many as `min_connections` lacks,
-//! and one for each connection whose lifetime is about to end, so that its successor is there before it goes. All
+//! and one for each connection in use whose lifetime is about to end, so that its successor is there before it goes. All
 //! within the room there is, `max_connecting`, and the pause after failures.
 //!
 //! With `check_after_idle` a waiter first gets a check of an idle connection. If the check takes longer than a connect
@@ -189,26 +189,42 @@ impl<C, E, W> Core<C, E, W> {
         let whose = ageing.into_iter().map(Some).chain(std::iter::repeat_n(None, wanted));
         for replaces in whose {
             self.replacing += usize::from(replaces.is_some());
-            let attempt =
-                Attempt { started: now, home, epoch: self.epoch, replaces, state: AttemptState::Wanted };
-            plan.connects.push(self.attempts.insert(attempt));
+            plan.connects.push(self.attempts.insert(Attempt {
+                started: now,
+                home,
+                epoch: self.epoch,
+                connection: None,
+                replaces,
+                state: AttemptState::Wanted,
+            }));
         }
     }
 
-    /// The connections whose successors are to be opened now. One that would idle out before its lifetime ends has none.
+    /// The connections whose successors are to be opened now: those in use, which are held or came back within
+    /// the time that a successor is opened ahead, and of the rest as many as the minimum needs. One that would idle out
+    /// before its lifetime ends has none. Without this a pool that nobody uses would open successors for ever.
     fn ageing(&self, now: Instant) -> Vec<u64> {
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let may_shrink = self.open() > self.config.min_connections;
-        let idle = self.idle.iter().filter(|entry| {
+        let lead = self.config.connect_timeout.min(self.config.max_lifetime / 10);
+        let lately = |at: Instant| now.saturating_duration_since(at) <= lead;
+        let replaced = self.holds.iter().filter(|(_, hold)| hold.replaced).count();
+        let mut surplus = self.open().saturating_sub(self.config.min_connections + replaced);
+        let idle = self.idle.iter().map(|entry| {
             let idle_until = entry.idle_since.checked_add(self.config.idle_timeout);
-            let idles_out = may_shrink && idle_until.is_some_and(|at| Some(at) <= entry.retire_at);
-            due(entry.replace_at) && !idles_out
+            let idles_out = idle_until.is_some_and(|at| entry.retire_at.is_none_or(|end| at <= end));
+            (entry.id, entry.replace_at, lately(entry.idle_since) && !idles_out)
         });
-        let held = self.holds.iter().map(|(_, hold)| hold);
-        idle.map(|entry| entry.id)
-            .chain(held.filter(|hold| due(hold.replace_at) && !hold.replaced).map(|hold| hold.connection))
-            .filter(|id| self.attempts.iter().all(|(_, attempt)| attempt.replaces != Some(*id)))
-            .collect()
+        let held = self.holds.iter().filter(|(_, hold)| !hold.replaced);
+        let held = held.map(|(_, hold)| (hold.connection, hold.replace_at, true));
+        let due = idle.chain(held).filter(|(_, at, _)| at.is_some_and(|at| at <= now));
+        let mut wanted = Vec::new();
+        for (id, _, in_use) in due {
+            if !in_use && surplus > 0 {
+                surplus -= 1;
+            } else if self.attempts.iter().all(|(_, attempt)| attempt.replaces != Some(id)) {
+                wanted.push(id);
+            }
+        }
+        wanted
     }
 
     /// Each hold that has become too long, once. While connections are being used the background looks at least once

@@ -78,6 +78,8 @@ pub(super) struct Attempt {
     pub(super) started: Instant,
     pub(super) home: Home,
     pub(super) epoch: u64,
+    /// The number of its connection, once that is there.
+    pub(super) connection: Option<u64>,
     /// The connection whose lifetime ends soon, if this is for its successor.
     pub(super) replaces: Option<u64>,
     pub(super) state: AttemptState,

@@ -23,6 +23,7 @@ mod leak;
 mod nested;
 mod packet;
 mod panic;
+mod ports;
 mod release;
 mod size;
 mod succession;

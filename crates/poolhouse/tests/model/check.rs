@@ -170,6 +170,8 @@ impl World<'_> {
         let room = 2 * total <= self.model.max && total <= self.config.max_connecting;
         // A lifetime of a millisecond leaves the timer no time between a successor and the end.
         let long = self.config.jitter < 0.5;
-        self.is_well() && connects && room && long && self.config.idle_timeout.is_none()
+        // What the minimum does not need is replaced only while it is in use.
+        let needed = total <= self.model.min;
+        self.is_well() && connects && room && long && needed && self.config.idle_timeout.is_none()
     }
 }

@@ -66,7 +66,7 @@ fn a_check_without_room_hides_no_lifetime() {
 /// `lifetime.no_dip`: the time for the successors comes while the pool is full, and room comes later.
 #[test]
 fn successors_open_as_soon_as_there_is_room() {
-    let config = Config { max: 4, max_lifetime: Some(300), ..PLAIN };
+    let config = Config { min: 2, max: 4, max_lifetime: Some(300), ..PLAIN };
     let step = |op| Step { op, settle: true };
     let mut steps = vec![step(Op::Acquire(How::Eager)); 2];
     steps.push(step(Op::Pass(26)));

@@ -83,7 +83,7 @@ fn what_is_held_or_checked_counts_towards_the_minimum() {
 fn one_successor_is_enough() {
     let never = Duration::MAX;
     let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(4) };
-    let (mut core, home, now) = core(PoolConfig { max_lifetime: SECOND * 60, ..timing });
+    let (mut core, home, now) = core(PoolConfig { min_connections: 1, max_lifetime: SECOND * 60, ..timing });
     open(&mut core, home, 1, now);
     let mut fx = Fx::default();
     let due = now + SECOND * 54;
@@ -105,13 +105,15 @@ fn join_two(core: &mut TestCore, now: Instant, fx: &mut Fx) {
     join(core, now, 2, fx);
 }
 
-/// `lifetime.no_dip`: only what would idle out first has no successor, and at the minimum nothing idles out.
+/// `lifetime.no_dip`: a successor is for what is in use and will not idle out first, and for what the minimum needs.
 #[test]
-fn who_idles_out_first_has_no_successor() {
-    for (min, successors) in [(0, 0), (1, 1)] {
+fn who_has_a_successor() {
+    for (min, idle_timeout, last_use, successors) in
+        [(0, 5, 50, 0), (0, 45, 50, 1), (0, 45, 10, 0), (1, 5, 50, 1), (1, 45, 10, 1)]
+    {
         let timing = PoolConfig {
             max_lifetime: SECOND * 60,
-            idle_timeout: SECOND * 45,
+            idle_timeout: SECOND * idle_timeout,
             health_check_interval: Duration::MAX,
             ..config(4)
         };
@@ -119,11 +121,27 @@ fn who_idles_out_first_has_no_successor() {
         open(&mut core, home, 1, now);
         let mut fx = Fx::default();
         let used = core.try_take(now, here(), &mut fx).expect("idle");
-        core.give_back(used, Fate::Reuse, now + SECOND * 10, &mut fx);
+        core.give_back(used, Fate::Reuse, now + SECOND * last_use, &mut fx);
         let plan = core.plan(now + SECOND * 54, home, &mut fx);
-        assert_eq!(plan.connects.len(), successors, "minimum {min}");
+        assert_eq!(plan.connects.len(), successors, "{min} {idle_timeout} {last_use}");
         assert!(fx.retired.is_empty());
     }
+}
+
+/// `lifetime.no_dip`: a successor takes over for how long its predecessor has idled.
+#[test]
+fn a_successor_has_idled_as_long() {
+    let never = Duration::MAX;
+    let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(4) };
+    let (mut core, home, now) = core(PoolConfig { min_connections: 1, max_lifetime: SECOND * 60, ..timing });
+    open(&mut core, home, 1, now);
+    let mut fx = Fx::default();
+    let key = core.plan(now + SECOND * 54, home, &mut fx).connects[0];
+    core.connected(key, 2, now + SECOND * 55, &mut fx);
+    let idle: Vec<_> = core.idle.iter().map(|entry| (entry.connection, entry.idle_since)).collect();
+    assert_eq!(idle, [(2, now)]);
+    let gone: Vec<_> = fx.retired.iter().map(|(entry, reason)| (entry.connection, *reason)).collect();
+    assert_eq!(gone, [(1, RetireReason::Lifetime)]);
 }
 
 /// `leak.report`: while connections are used the background looks once in the threshold, and not when none is.

@@ -36,9 +36,14 @@ fn core(config: PoolConfig) -> (TestCore, Home, Instant) {
 
 /// Begins an attempt that the plan has not asked for.
 fn attempt(core: &mut TestCore, home: Home, now: Instant) -> usize {
-    let attempt =
-        Attempt { started: now, home, epoch: core.epoch, replaces: None, state: AttemptState::Wanted };
-    core.attempts.insert(attempt)
+    core.attempts.insert(Attempt {
+        started: now,
+        home,
+        epoch: core.epoch,
+        connection: None,
+        replaces: None,
+        state: AttemptState::Wanted,
+    })
 }
 
 /// Opens `count` idle connections, numbered from 1.
