@@ -8,14 +8,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 
 use crate::core::{Expired, Joined, Refusal, Ticket};
 use crate::error::AcquireError;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::shared::{PoolEntry, Shared};
-use crate::time::now;
+use crate::time::{Sleep, now, sleep};
 
 type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
 
@@ -91,7 +90,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
             shared.ensure_driver();
             let limit = shared.config.connection_timeout;
             if limit != Duration::MAX {
-                this.deadline.set(Some(tokio::time::sleep(limit)));
+                this.deadline.set(Some(sleep(limit)));
             }
             if let Some(deadline) = this.deadline.as_pin_mut()
                 && deadline.poll(cx).is_ready()

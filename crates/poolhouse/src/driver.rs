@@ -7,18 +7,17 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use tokio::task::JoinSet;
-
 use crate::core::{Home, Plan};
 use crate::error::ConnectError;
 use crate::manager::{FailureKind, Manager};
 use crate::shared::{PoolEntry, Shared};
-use crate::time::{now, within};
+use crate::sync::{JoinSet, Notify};
+use crate::time::{now, sleep_until, within};
 
 /// Reports the end of the task, also when the runtime drops it before its first poll.
 pub(crate) struct Guard<M: Manager> {
     shared: Weak<Shared<M>>,
-    drive: Arc<tokio::sync::Notify>,
+    drive: Arc<Notify>,
     home: Home,
 }
 
@@ -47,7 +46,7 @@ pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
         let Some(wake_at) = begin(&guard, &mut tasks) else { break };
         tokio::select! {
             () = notified => {}
-            () = sleep_until(wake_at) => {}
+            () = sleep_or_never(wake_at) => {}
             // A panic has already been counted by the task's own guard.
             Some(_) = tasks.join_next() => {}
         }
@@ -72,9 +71,9 @@ fn begin<M: Manager>(guard: &Guard<M>, tasks: &mut JoinSet<()>) -> Option<Option
     Some(wake_at)
 }
 
-async fn sleep_until(at: Option<Instant>) {
+async fn sleep_or_never(at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
+        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -66,6 +66,7 @@ mod packet;
 mod pool;
 mod shared;
 mod stats;
+mod sync;
 mod time;
 
 pub use crate::acquire::Acquire;

@@ -1,11 +1,8 @@
 //! What every handle of a pool shares, and how the core's decisions are carried out.
 
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
-
-use tokio::runtime::{self, Handle};
-use tokio::sync::Notify;
 
 use crate::config::PoolConfig;
 use crate::core::{Core, Effects, Entry, Fate, Home, Refusal, RetireReason};
@@ -13,6 +10,7 @@ use crate::driver;
 use crate::error::{AcquireError, ConnectFailed};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
+use crate::sync::{Handle, Mutex, MutexGuard, Notify, RuntimeId};
 use crate::time::now;
 
 pub(crate) type PoolCore<M> = Core<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
@@ -24,7 +22,7 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) config: PoolConfig,
     core: Mutex<PoolCore<M>>,
     /// The runtimes that run a background task of this pool.
-    homes: Mutex<Vec<(runtime::Id, Home)>>,
+    homes: Mutex<Vec<(RuntimeId, Home)>>,
     /// Tells the background tasks to make a new plan.
     pub(crate) drive: Arc<Notify>,
     /// Tells `warm_up` and `close` to look again.
@@ -103,7 +101,7 @@ impl<M: Manager> Shared<M> {
         self.apply(|core, fx| core.home_lost(home, fx));
     }
 
-    fn homes(&self) -> MutexGuard<'_, Vec<(runtime::Id, Home)>> {
+    fn homes(&self) -> MutexGuard<'_, Vec<(RuntimeId, Home)>> {
         self.homes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
