@@ -45,10 +45,12 @@ pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
         notified.as_mut().enable();
         let Some(wake_at) = begin(&guard, &mut tasks) else { break };
         tokio::select! {
-            () = notified => {}
-            () = sleep_or_never(wake_at) => {}
+            // All three lead to a new plan, so the order is free. This one lets go of ended tasks first.
+            biased;
             // A panic has already been counted by the task's own guard.
             Some(_) = tasks.join_next() => {}
+            () = notified => {}
+            () = sleep_or_never(wake_at) => {}
         }
     }
     tasks.shutdown().await;
