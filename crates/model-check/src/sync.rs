@@ -1,0 +1,178 @@
+//! Locks, notifications and tasks of the model checker, in place of the pool's `sync`.
+//!
+//! - `Mutex` is loom's. Each time the core is unlocked, in every interleaving, it is [`Checked`].
+//! - `Notify` is tokio's behind a lock of loom's: each call is one step, and the order of calls is explored. How tokio
+//!   makes a call one step is checked by tokio's own models.
+//! - There is one runtime. A task spawned on it is a thread of the model. A task of a [`JoinSet`] runs within the task
+//!   that owns the set, a step at a time.
+
+use std::future::{Future, poll_fn};
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::sync::LockResult;
+use std::task::{Context, Poll};
+
+use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
+use pin_project_lite::pin_project;
+
+use crate::core::{Core, Home};
+
+/// What must hold whenever nobody has the lock.
+pub(crate) trait Checked {
+    fn check(&self);
+}
+
+impl<C, E, W> Checked for Core<C, E, W> {
+    fn check(&self) {
+        crate::world::check(&self.stats());
+    }
+}
+
+impl Checked for Vec<(RuntimeId, Home)> {
+    fn check(&self) {
+        assert!(self.len() <= 1, "{} background tasks in one runtime", self.len());
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Mutex<T>(LoomMutex<T>);
+
+impl<T: Checked> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(LoomMutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        Ok(MutexGuard(self.0.lock().expect("a run ends with its first panic")))
+    }
+}
+
+pub(crate) struct MutexGuard<'a, T: Checked>(LoomGuard<'a, T>);
+
+impl<T: Checked> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.check();
+        }
+    }
+}
+
+impl<T: Checked> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Checked> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+pub(crate) struct Notify {
+    step: LoomMutex<()>,
+    inner: tokio::sync::Notify,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Notify {
+    pub(crate) fn new() -> Self {
+        Self { step: LoomMutex::new(()), inner: tokio::sync::Notify::new() }
+    }
+
+    pub(crate) fn notify_waiters(&self) {
+        let _step = self.step.lock();
+        self.inner.notify_waiters();
+    }
+
+    pub(crate) fn notified(&self) -> Notified<'_> {
+        let _step = self.step.lock();
+        Notified { step: &self.step, inner: self.inner.notified() }
+    }
+}
+
+pin_project! {
+    pub(crate) struct Notified<'a> {
+        step: &'a LoomMutex<()>,
+        #[pin]
+        inner: tokio::sync::futures::Notified<'a>,
+    }
+}
+
+impl Notified<'_> {
+    pub(crate) fn enable(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        let _step = this.step.lock();
+        this.inner.enable()
+    }
+}
+
+impl Future for Notified<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let _step = this.step.lock();
+        this.inner.poll(cx)
+    }
+}
+
+/// The one runtime.
+pub(crate) struct Handle;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RuntimeId;
+
+impl Handle {
+    pub(crate) fn current() -> Self {
+        Self
+    }
+
+    pub(crate) fn id(&self) -> RuntimeId {
+        RuntimeId
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        loom::thread::spawn(|| loom::future::block_on(task));
+    }
+}
+
+pub(crate) struct JoinSet<T> {
+    tasks: Vec<Pin<Box<dyn Future<Output = T> + Send>>>,
+}
+
+impl<T> JoinSet<T> {
+    pub(crate) fn new() -> Self {
+        Self { tasks: Vec::new() }
+    }
+
+    pub(crate) fn spawn(&mut self, task: impl Future<Output = T> + Send + 'static) {
+        self.tasks.push(Box::pin(task));
+    }
+
+    /// Gives every task a step, in order, until one ends.
+    pub(crate) async fn join_next(&mut self) -> Option<T> {
+        poll_fn(|cx| {
+            for index in 0..self.tasks.len() {
+                if let Poll::Ready(value) = self.tasks[index].as_mut().poll(cx) {
+                    drop(self.tasks.remove(index));
+                    return Poll::Ready(Some(value));
+                }
+            }
+            if self.tasks.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    #[allow(clippy::unused_async, reason = "the signature is tokio's")]
+    pub(crate) async fn shutdown(&mut self) {
+        self.tasks.clear();
+    }
+}

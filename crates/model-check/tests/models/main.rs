@@ -1,0 +1,3 @@
+//! Scenarios of a few threads, in every interleaving.
+
+mod release;
