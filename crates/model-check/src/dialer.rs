@@ -41,6 +41,11 @@ impl Dialer {
         self.0.script.lock().unwrap_or_else(PoisonError::into_inner).extend(dials);
     }
 
+    /// Lets every attempt from now on open.
+    pub(crate) fn forget_script(&self) {
+        self.0.script.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Connections that are opening or open, detached ones included.
     pub fn live(&self) -> usize {
         self.0.live.load(SeqCst)

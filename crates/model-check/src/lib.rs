@@ -11,11 +11,13 @@
 //! for threads without a runtime, decide nothing and are left out.
 
 mod dialer;
+mod executor;
 mod sync;
 mod time;
 mod world;
 
 pub use crate::dialer::{Connection, Dial, Dialer, Refused};
+pub use crate::executor::block_on;
 pub use crate::time::pass;
 pub use crate::world::{Acquired, Held, Queued, World, config, model};
 

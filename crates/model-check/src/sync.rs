@@ -107,10 +107,9 @@ pin_project! {
 }
 
 impl Notified<'_> {
+    /// No step: a notification of all waiters counts from the making of this future on.
     pub(crate) fn enable(self: Pin<&mut Self>) -> bool {
-        let this = self.project();
-        let _step = this.step.lock();
-        this.inner.enable()
+        self.project().inner.enable()
     }
 }
 
@@ -140,7 +139,7 @@ impl Handle {
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        loom::thread::spawn(|| loom::future::block_on(task));
+        loom::thread::spawn(|| crate::executor::block_on(task));
     }
 }
 

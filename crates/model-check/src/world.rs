@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::time::Duration;
 
-use loom::future::block_on;
 use loom::thread::JoinHandle;
 
+use crate::executor::block_on;
 use crate::{AcquireError, Dialer, Pool, PoolConfig, PoolStats, PooledConnection, Refused};
 
 /// A pool in one run of a scenario.
@@ -110,7 +110,7 @@ impl World {
     /// A connection in somebody's hands.
     pub fn held(&self) -> Held {
         let held = block_on(self.pool.acquire()).expect("the dialer opens");
-        self.settle();
+        settle();
         held
     }
 
@@ -120,11 +120,6 @@ impl World {
         let mut queued: Queued = Box::pin(async move { pool.acquire().await });
         assert!(poll_once(queued.as_mut()).is_pending(), "there is a connection for it");
         queued
-    }
-
-    /// Lets every other thread run until it waits.
-    fn settle(&self) {
-        loom::thread::yield_now();
     }
 
     /// From here on every order is explored.
@@ -141,7 +136,7 @@ impl World {
     /// Nothing is lost, nothing is left over.
     fn end(self) {
         let Self { pool, dialer, ceiling } = self;
-        loom::thread::yield_now();
+        settle();
         let stats = pool.stats();
         assert_eq!(
             (stats.active_connections, stats.pending_requests, stats.connecting),
@@ -151,6 +146,7 @@ impl World {
         if pool.is_closed() {
             assert!(block_on(pool.acquire()).is_err_and(|error| error.is_closed()));
         } else {
+            dialer.forget_script();
             // Whatever pause there was after a failed connect is over.
             crate::pass(Duration::from_secs(24 * 60 * 60));
             let held: Vec<Held> = (0..stats.max_connections)
@@ -160,7 +156,7 @@ impl World {
             {
                 let mut one_more = pin!(pool.acquire());
                 assert!(poll_once(one_more.as_mut()).is_pending(), "more than the maximum");
-                loom::thread::yield_now();
+                settle();
                 assert!(poll_once(one_more.as_mut()).is_pending(), "more than the maximum");
             }
             drop(held);
@@ -172,6 +168,13 @@ impl World {
         let (peak, ceiling) = (dialer.peak(), ceiling.into_inner());
         assert!(peak <= ceiling, "`size.max`: {peak} connections at once, of at most {ceiling}");
     }
+}
+
+/// Lets every other thread run until it waits, where one order is taken.
+fn settle() {
+    loom::thread::yield_now();
+    // A thread that yields while nobody else can run would give way at its next step instead.
+    loom::thread::current().unpark();
 }
 
 /// Polls once, as a task that is woken later polls again.
