@@ -19,7 +19,7 @@ mod world;
 pub use crate::dialer::{Connection, Dial, Dialer, Refused};
 pub use crate::executor::block_on;
 pub use crate::time::pass;
-pub use crate::world::{Acquired, Held, Queued, World, config, model};
+pub use crate::world::{Acquired, Held, Queued, World, bounded, config, model};
 
 macro_rules! published {
     ($($path:literal $name:ident)+) => {

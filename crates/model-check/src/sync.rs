@@ -94,13 +94,12 @@ impl Notify {
 
     pub(crate) fn notified(&self) -> Notified<'_> {
         let _step = self.step.lock();
-        Notified { step: &self.step, inner: self.inner.notified() }
+        Notified { inner: self.inner.notified() }
     }
 }
 
 pin_project! {
     pub(crate) struct Notified<'a> {
-        step: &'a LoomMutex<()>,
         #[pin]
         inner: tokio::sync::futures::Notified<'a>,
     }
@@ -117,9 +116,7 @@ impl Future for Notified<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let _step = this.step.lock();
-        this.inner.poll(cx)
+        self.project().inner.poll(cx)
     }
 }
 

@@ -51,17 +51,31 @@ pub fn config(max_connections: usize) -> PoolConfig {
 
 /// Runs `scenario` in every interleaving, and prints how many there are.
 pub fn model(name: &'static str, config: &PoolConfig, scenario: impl Fn(&World) + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.expect_explicit_explore = true;
-    explore(&builder, name, config, scenario);
+    explore(name, None, config, scenario);
 }
 
-fn explore(
-    builder: &loom::model::Builder,
+/// Runs `scenario` in every interleaving that takes the turn from a thread at most `preemptions` times. For what has too
+/// many to run them all.
+pub fn bounded(
     name: &'static str,
+    preemptions: usize,
     config: &PoolConfig,
     scenario: impl Fn(&World) + Send + Sync + 'static,
 ) {
+    explore(name, Some(preemptions), config, scenario);
+}
+
+fn explore(
+    name: &'static str,
+    preemptions: Option<usize>,
+    config: &PoolConfig,
+    scenario: impl Fn(&World) + Send + Sync + 'static,
+) {
+    let mut builder = loom::model::Builder::new();
+    builder.expect_explicit_explore = true;
+    if preemptions.is_some() {
+        builder.preemption_bound = preemptions;
+    }
     let count = Arc::new(Count { name, runs: AtomicUsize::new(0) });
     let (config, counted) = (config.clone(), Arc::clone(&count));
     builder.check(move || {
@@ -74,9 +88,8 @@ fn explore(
     });
     let runs = count.runs.load(SeqCst);
     // Not by `println`, which the test harness keeps to itself.
-    let bound =
-        builder.preemption_bound.map_or(String::new(), |bound| format!(" of at most {bound} preemptions"));
-    let _ = writeln!(std::io::stdout().lock(), "{name}: {runs} interleavings{bound}");
+    let bound = builder.preemption_bound.map_or("all".into(), |bound| format!("at most {bound} preemptions"));
+    let _ = writeln!(std::io::stdout().lock(), "{name}: {runs} interleavings ({bound})");
     assert!(runs > 1, "{name}: nothing was explored");
 }
 

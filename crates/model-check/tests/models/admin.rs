@@ -1,6 +1,6 @@
 //! What the pool's owner does, against those who use it.
 
-use model_check::{Acquired, block_on, config, model};
+use model_check::{Acquired, World, block_on, bounded, config, model};
 
 /// `resize.exact`: a waiter is served while the pool shrinks under it, and the pool ends at its new size.
 #[test]
@@ -79,29 +79,30 @@ fn release_vs_grow() {
     });
 }
 
-fn ok_or_closed(acquired: Acquired) {
-    if let Err(error) = acquired {
-        assert!(error.is_closed(), "{error}");
-    }
-}
-
-/// `close.complete`: a waiter gets the connection that comes back or learns of the close, and the close ends after it.
+/// `close.complete`: it ends when what is held has come back, and not before.
 #[test]
 fn release_vs_close() {
     model("release_vs_close", &config(1), |world| {
         let held = world.held();
+        world.race();
+        let release = world.thread(|_| drop(held));
+        close(world);
+        release.join().unwrap();
+    });
+}
+
+/// `close.complete`: a waiter gets the connection that comes back or learns of the close, which ends after it.
+#[test]
+fn release_vs_waiter_vs_close() {
+    bounded("release_vs_waiter_vs_close", 3, &config(1), |world| {
+        let held = world.held();
         let waiter = world.queued();
         world.race();
         let waiter = world.thread(|_| ok_or_closed(block_on(waiter)));
-        let dialer = world.dialer.clone();
-        let close = world.thread(move |pool| {
-            block_on(pool.close());
-            assert_eq!(dialer.live(), 0, "closed, with a connection open");
-        });
-        drop(held);
-        close.join().unwrap();
+        let release = world.thread(|_| drop(held));
+        close(world);
         waiter.join().unwrap();
-        assert_eq!(world.dialer.attempts(), 1);
+        release.join().unwrap();
     });
 }
 
@@ -109,11 +110,23 @@ fn release_vs_close() {
 #[test]
 fn acquire_vs_close() {
     model("acquire_vs_close", &config(1), |world| {
+        drop(world.held());
         world.race();
         let acquire = world.thread(|pool| ok_or_closed(block_on(pool.acquire())));
-        block_on(world.pool.close());
-        let (live, attempts) = (world.dialer.live(), world.dialer.attempts());
-        assert_eq!(live, 0, "closed, with a connection open");
+        close(world);
+        acquire.join().unwrap();
+        assert_eq!(world.dialer.attempts(), 1, "opened after the close");
+    });
+}
+
+/// `close.complete`: so for the first acquire of all, which starts the background task.
+#[test]
+fn first_acquire_vs_close() {
+    bounded("first_acquire_vs_close", 4, &config(1), |world| {
+        world.race();
+        let acquire = world.thread(|pool| ok_or_closed(block_on(pool.acquire())));
+        close(world);
+        let attempts = world.dialer.attempts();
         acquire.join().unwrap();
         assert_eq!(world.dialer.attempts(), attempts, "opened after the close");
     });
@@ -122,27 +135,25 @@ fn acquire_vs_close() {
 /// `close.complete`: a connect under way ends with the pool.
 #[test]
 fn connect_vs_close() {
-    model("connect_vs_close", &config(1), |world| {
+    bounded("connect_vs_close", 4, &config(1), |world| {
         let waiter = world.queued();
         world.race();
         let waiter = world.thread(|_| ok_or_closed(block_on(waiter)));
-        block_on(world.pool.close());
-        assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+        close(world);
         waiter.join().unwrap();
     });
 }
 
 /// `close.complete`: a waiter that gives up as the pool closes leaves nothing behind.
 #[test]
-fn cancel_vs_close() {
-    model("cancel_vs_close", &config(1), |world| {
+fn release_vs_cancel_vs_close() {
+    bounded("release_vs_cancel_vs_close", 3, &config(1), |world| {
         let held = world.held();
         let gives_up = world.queued();
         world.race();
         let cancel = world.thread(|_| drop(gives_up));
         let release = world.thread(|_| drop(held));
-        block_on(world.pool.close());
-        assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+        close(world);
         cancel.join().unwrap();
         release.join().unwrap();
     });
@@ -151,14 +162,24 @@ fn cancel_vs_close() {
 /// `close.complete`: two who close both see the end.
 #[test]
 fn release_vs_two_closes() {
-    model("release_vs_two_closes", &config(1), |world| {
+    bounded("release_vs_two_closes", 3, &config(1), |world| {
         let held = world.held();
         world.race();
         let release = world.thread(|_| drop(held));
-        let close = world.thread(|pool| block_on(pool.close()));
-        block_on(world.pool.close());
-        assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
-        close.join().unwrap();
+        let other = world.thread(|pool| block_on(pool.close()));
+        close(world);
+        other.join().unwrap();
         release.join().unwrap();
     });
+}
+
+fn close(world: &World) {
+    block_on(world.pool.close());
+    assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+}
+
+fn ok_or_closed(acquired: Acquired) {
+    if let Err(error) = acquired {
+        assert!(error.is_closed(), "{error}");
+    }
 }

@@ -1,6 +1,6 @@
 //! A connect under way, against those who want its connection and those who want it no more.
 
-use model_check::{AcquireError, Dial, PoolConfig, block_on, config, model};
+use model_check::{AcquireError, Dial, PoolConfig, block_on, bounded, config, model};
 
 /// The first acquires start one background task between them, and each is served. `size.max`.
 #[test]
@@ -17,7 +17,7 @@ fn first_acquire_vs_first_acquire() {
 /// `size.max`: two acquires may open two connections, and no more.
 #[test]
 fn connects_for_two_acquires() {
-    model("connects_for_two_acquires", &config(2), |world| {
+    bounded("connects_for_two_acquires", 3, &config(2), |world| {
         world.race();
         let acquire = world.thread(|pool| drop(block_on(pool.acquire()).unwrap()));
         drop(block_on(world.pool.acquire()).unwrap());
@@ -65,7 +65,7 @@ fn connect_vs_release() {
 /// `acquire.race`, with one who gives up.
 #[test]
 fn connect_vs_release_vs_cancel() {
-    model("connect_vs_release_vs_cancel", &config(2), |world| {
+    bounded("connect_vs_release_vs_cancel", 3, &config(2), |world| {
         let held = world.held();
         let (gives_up, behind) = (world.queued(), world.queued());
         world.race();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model_check::{AcquireError, PoolConfig, block_on, config, model, pass};
+use model_check::{AcquireError, PoolConfig, block_on, bounded, config, model, pass};
 
 /// `acquire.race`: an acquire that arrives while a connection comes back gets it.
 #[test]
@@ -107,7 +107,7 @@ fn release_vs_cancel() {
 /// `cancel.no_loss`: two come back, the first of three in line gives up, and the other two are served.
 #[test]
 fn two_releases_vs_two_waiters_vs_cancel() {
-    model("two_releases_vs_two_waiters_vs_cancel", &config(2), |world| {
+    bounded("two_releases_vs_two_waiters_vs_cancel", 3, &config(2), |world| {
         let (one, other) = (world.held(), world.held());
         let (gives_up, second, third) = (world.queued(), world.queued(), world.queued());
         world.race();
