@@ -27,9 +27,11 @@ pub struct Refused(Dial);
 #[derive(Clone, Default)]
 pub struct Dialer(Arc<State>);
 
-/// The counts are std's: to look at them is no step of the model.
+/// The counts are std's: to look at them is no step of the model. To open and to close a connection is one, so that
+/// what happens between them can differ.
 #[derive(Default)]
 struct State {
+    step: loom::sync::Mutex<()>,
     script: Mutex<VecDeque<Dial>>,
     live: AtomicUsize,
     peak: AtomicUsize,
@@ -67,6 +69,7 @@ pub struct Connection(Arc<State>);
 
 impl Connection {
     fn new(state: &Arc<State>) -> Self {
+        let _step = state.step.lock();
         state.attempts.fetch_add(1, SeqCst);
         state.peak.fetch_max(state.live.fetch_add(1, SeqCst) + 1, SeqCst);
         Self(Arc::clone(state))
@@ -75,6 +78,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // A run that has failed takes no more steps.
+        let _step = (!std::thread::panicking()).then(|| self.0.step.lock());
         self.0.live.fetch_sub(1, SeqCst);
     }
 }

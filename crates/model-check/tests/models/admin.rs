@@ -1,6 +1,6 @@
 //! What the pool's owner does, against those who use it.
 
-use model_check::{Acquired, World, block_on, bounded, config, model};
+use model_check::{Acquired, PoolConfig, World, block_on, bounded, config, model};
 
 /// `resize.exact`: a waiter is served while the pool shrinks under it, and the pool ends at its new size.
 #[test]
@@ -141,6 +141,21 @@ fn connect_vs_close() {
         let waiter = world.thread(|_| ok_or_closed(block_on(waiter)));
         close(world);
         waiter.join().unwrap();
+    });
+}
+
+/// `close.complete`: what `min_connections` lacks is not opened after it.
+#[test]
+fn refill_vs_close() {
+    let config = PoolConfig { min_connections: 1, ..config(1) };
+    bounded("refill_vs_close", 4, &config, |world| {
+        let held = world.held();
+        world.race();
+        let invalidate = world.thread(|_| held.invalidate());
+        close(world);
+        let attempts = world.dialer.attempts();
+        invalidate.join().unwrap();
+        assert_eq!(world.dialer.attempts(), attempts, "opened after the close");
     });
 }
 

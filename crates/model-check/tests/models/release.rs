@@ -101,6 +101,7 @@ fn release_vs_cancel() {
         drop(held);
         cancel.join().unwrap();
         behind.join().unwrap();
+        assert_eq!(world.dialer.attempts(), 1, "the connection was lost on its way");
     });
 }
 
