@@ -1,10 +1,11 @@
 //! Locks, notifications and tasks of the model checker, in place of the pool's `sync`.
 //!
-//! - `Mutex` is loom's. Each time the core is unlocked, in every interleaving, it is [`Checked`].
-//! - `Notify` is tokio's behind a lock of loom's: each call is one step, and the order of calls is explored. How tokio
-//!   makes a call one step is checked by tokio's own models.
+//! - `Mutex` is loom's. Each time one is unlocked, in every interleaving, what it guards is [`Checked`].
+//! - `Notify` is tokio's behind a lock of loom's: to notify is a step, and to begin to listen is one, for from then on
+//!   no notification is missed. A poll sees no more than what these two steps have settled. That tokio keeps this
+//!   promise is for tokio's own models to check.
 //! - There is one runtime. A task spawned on it is a thread of the model. A task of a [`JoinSet`] runs within the task
-//!   that owns the set, a step at a time.
+//!   that owns the set.
 
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
@@ -106,7 +107,6 @@ pin_project! {
 }
 
 impl Notified<'_> {
-    /// No step: a notification of all waiters counts from the making of this future on.
     pub(crate) fn enable(self: Pin<&mut Self>) -> bool {
         self.project().inner.enable()
     }
@@ -167,7 +167,6 @@ impl<T> JoinSet<T> {
         .await
     }
 
-    #[allow(clippy::unused_async, reason = "the signature is tokio's")]
     pub(crate) async fn shutdown(&mut self) {
         self.tasks.clear();
     }

@@ -27,8 +27,10 @@ pub struct World {
     ceiling: AtomicUsize,
 }
 
+/// A connection in somebody's hands.
 pub type Held = PooledConnection<Dialer>;
 
+/// What an acquire comes to.
 pub type Acquired = Result<Held, AcquireError<Refused>>;
 
 /// An acquire that stands in line.
@@ -191,10 +193,7 @@ fn settle() {
 }
 
 /// Polls once, as a task that is woken later polls again.
-pub(crate) fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output>
-where
-    F: ?Sized,
-{
+fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     block_on(poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))))
 }
 
