@@ -177,7 +177,7 @@ fn release_vs_cancel_vs_close() {
 /// `close.complete`: two who close both see the end.
 #[test]
 fn release_vs_two_closes() {
-    bounded("release_vs_two_closes", 3, &config(1), |world| {
+    bounded("release_vs_two_closes", 2, &config(1), |world| {
         let held = world.held();
         world.race();
         let release = world.thread(|_| drop(held));
