@@ -8,7 +8,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 
 use crate::core::{Expired, Joined, Refusal, Site, Ticket};
 use crate::error::AcquireError;
@@ -16,7 +15,7 @@ use crate::events::Event;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::shared::{PoolEntry, Shared};
-use crate::time::now;
+use crate::time::{Sleep, now, sleep};
 
 type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
 
@@ -109,7 +108,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
             // After the place in the queue, so that a closed pool answers outside of a runtime too.
             shared.ensure_driver();
             if *this.limit != Duration::MAX {
-                this.deadline.set(Some(tokio::time::sleep(*this.limit)));
+                this.deadline.set(Some(sleep(*this.limit)));
             }
             if shared.config.detect_nested_acquires {
                 warn_of_nesting(shared, ticket);

@@ -9,19 +9,18 @@ use std::error::Error;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::task::{AbortHandle, JoinSet};
-
 use crate::core::{Checked, Failure, Home, Plan};
 use crate::error::{ConnectError, Holder};
 use crate::events::Event;
 use crate::manager::{FailureKind, Manager};
 use crate::shared::{PoolEntry, Shared};
-use crate::time::{now, within};
+use crate::sync::{AbortHandle, JoinSet, Notify};
+use crate::time::{now, sleep_until, within};
 
 /// Reports the end of the task, also when the runtime drops it before its first poll.
 pub(crate) struct Guard<M: Manager> {
     shared: Weak<Shared<M>>,
-    drive: Arc<tokio::sync::Notify>,
+    drive: Arc<Notify>,
     home: Home,
 }
 
@@ -57,10 +56,12 @@ pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
         notified.as_mut().enable();
         let Some(wake_at) = begin(&guard, &mut begun) else { break };
         tokio::select! {
-            () = notified => {}
-            () = sleep_until(wake_at) => {}
+            // All three lead to a new plan, so the order is free. This one lets go of ended tasks first.
+            biased;
             // A panic has already been counted by the task's own guard.
             Some(_) = begun.tasks.join_next() => {}
+            () = notified => {}
+            () = sleep_or_never(wake_at) => {}
         }
     }
     begun.tasks.shutdown().await;
@@ -97,9 +98,9 @@ fn begin<M: Manager>(guard: &Guard<M>, begun: &mut Begun) -> Option<Option<Insta
     Some(wake_at)
 }
 
-async fn sleep_until(at: Option<Instant>) {
+async fn sleep_or_never(at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
+        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

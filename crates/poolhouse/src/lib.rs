@@ -73,6 +73,7 @@ mod packet;
 mod pool;
 mod shared;
 mod stats;
+mod sync;
 mod time;
 
 pub use crate::acquire::Acquire;

@@ -1,12 +1,9 @@
 //! What every handle of a pool shares, and how the core's decisions are carried out.
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
-
-use tokio::runtime::{self, Handle};
-use tokio::sync::Notify;
 
 use crate::config::PoolConfig;
 use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Refusal, Site};
@@ -15,6 +12,7 @@ use crate::error::{AcquireError, ConnectFailed};
 use crate::events::{Event, Listener, RetireReason};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
+use crate::sync::{Handle, Mutex, MutexGuard, Notify, RuntimeId};
 use crate::time::now;
 
 pub(crate) type PoolCore<M> = Core<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
@@ -27,7 +25,7 @@ pub(crate) struct Shared<M: Manager> {
     listener: Option<Box<dyn Listener>>,
     core: Mutex<PoolCore<M>>,
     /// The runtimes that run a background task of this pool.
-    homes: Mutex<Vec<(runtime::Id, Home)>>,
+    homes: Mutex<Vec<(RuntimeId, Home)>>,
     /// Tells the background tasks to make a new plan.
     pub(crate) drive: Arc<Notify>,
     /// Tells `warm_up` and `close` to look again.
@@ -130,7 +128,7 @@ impl<M: Manager> Shared<M> {
         self.apply(|core, fx| core.home_lost(home, fx));
     }
 
-    fn homes(&self) -> MutexGuard<'_, Vec<(runtime::Id, Home)>> {
+    fn homes(&self) -> MutexGuard<'_, Vec<(RuntimeId, Home)>> {
         self.homes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,10 +1,16 @@
-//! The clock, and time limits.
+//! The clock, timers and time limits.
 
 use std::time::{Duration, Instant};
+
+pub(crate) use tokio::time::{Sleep, sleep};
 
 /// Tokio's clock, so that a paused one pauses the pool.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+pub(crate) fn sleep_until(at: Instant) -> Sleep {
+    tokio::time::sleep_until(at.into())
 }
 
 /// `None` when the time is up. `Duration::MAX` sets no timer.

@@ -1,0 +1,124 @@
+//! A manager that opens connections to nowhere, and counts them.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use crate::{FailureKind, Manager};
+
+/// What an attempt to connect comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dial {
+    Opens,
+    /// It may work later.
+    Fails,
+    /// It never will.
+    Refused,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the dialer says {0:?}")]
+pub struct Refused(Dial);
+
+/// Its attempts follow a script, then open. Clones share everything.
+#[derive(Clone, Default)]
+pub struct Dialer(Arc<State>);
+
+/// The counts are std's: to look at them is no step of the model. To open and to close a connection is one, so that
+/// what happens between them can differ.
+#[derive(Default)]
+struct State {
+    step: loom::sync::Mutex<()>,
+    script: Mutex<VecDeque<Dial>>,
+    live: AtomicUsize,
+    peak: AtomicUsize,
+    attempts: AtomicUsize,
+}
+
+impl Dialer {
+    pub fn script(&self, dials: impl IntoIterator<Item = Dial>) {
+        self.0.script.lock().unwrap_or_else(PoisonError::into_inner).extend(dials);
+    }
+
+    /// Lets every attempt from now on open.
+    pub(crate) fn forget_script(&self) {
+        self.0.script.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Connections that are opening or open, detached ones included.
+    pub fn live(&self) -> usize {
+        self.0.live.load(SeqCst)
+    }
+
+    /// The most that `live` has been.
+    pub fn peak(&self) -> usize {
+        self.0.peak.load(SeqCst)
+    }
+
+    /// How many connects have begun.
+    pub fn attempts(&self) -> usize {
+        self.0.attempts.load(SeqCst)
+    }
+}
+
+/// Counts as live from the beginning of its connect until it is dropped.
+pub struct Connection(Arc<State>);
+
+impl Connection {
+    fn new(state: &Arc<State>) -> Self {
+        let _step = state.step.lock();
+        state.attempts.fetch_add(1, SeqCst);
+        state.peak.fetch_max(state.live.fetch_add(1, SeqCst) + 1, SeqCst);
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // A run that has failed takes no more steps.
+        let _step = (!std::thread::panicking()).then(|| self.0.step.lock());
+        self.0.live.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Manager for Dialer {
+    type Connection = Connection;
+    type Error = Refused;
+
+    async fn connect(&self) -> Result<Connection, Refused> {
+        let connection = Connection::new(&self.0);
+        let dial = self.0.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        pause().await;
+        match dial.unwrap_or(Dial::Opens) {
+            Dial::Opens => Ok(connection),
+            dial => Err(Refused(dial)),
+        }
+    }
+
+    async fn check(&self, _connection: &mut Connection) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn classify(&self, error: &Refused) -> FailureKind {
+        if error.0 == Dial::Refused { FailureKind::Permanent } else { FailureKind::Transient }
+    }
+
+    fn target(&self) -> Cow<'_, str> {
+        "nowhere".into()
+    }
+}
+
+/// Lets the background make another plan before it goes on.
+fn pause() -> impl Future<Output = ()> {
+    let mut paused = false;
+    poll_fn(move |cx| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+}

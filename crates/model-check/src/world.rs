@@ -1,0 +1,213 @@
+//! What every scenario begins and ends with.
+//!
+//! A scenario has three parts. It sets up: connections are held, waiters stand in line, and the background task has
+//! come to rest. In this part there is one order of steps. From [`World::race`] on, all orders are explored. When the
+//! scenario returns, there is one order again, and the world must be whole: nobody waits, nothing is held, the maximum
+//! can be taken and not one more, and a close leaves no connection. The background task ends with the pool, for a
+//! thread that never ends is reported as a deadlock; so is a wake-up that is lost.
+
+use std::future::{Future, poll_fn};
+use std::io::Write;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::Poll;
+use std::time::Duration;
+
+use loom::thread::JoinHandle;
+
+use crate::executor::block_on;
+use crate::{AcquireError, Dialer, Pool, PoolConfig, PoolStats, PooledConnection, Refused};
+
+/// A pool in one run of a scenario.
+pub struct World {
+    pub pool: Pool<Dialer>,
+    pub dialer: Dialer,
+    /// The most connections that may live at once.
+    ceiling: AtomicUsize,
+}
+
+/// A connection in somebody's hands.
+pub type Held = PooledConnection<Dialer>;
+
+/// What an acquire comes to.
+pub type Acquired = Result<Held, AcquireError<Refused>>;
+
+/// An acquire that stands in line.
+pub type Queued = Pin<Box<dyn Future<Output = Acquired> + Send>>;
+
+/// Room for `max`, none kept, and no limit of time: what a scenario does not set does not happen.
+pub fn config(max_connections: usize) -> PoolConfig {
+    PoolConfig {
+        min_connections: 0,
+        max_connections,
+        connection_timeout: Duration::MAX,
+        idle_timeout: Duration::MAX,
+        health_check_interval: Duration::MAX,
+        max_lifetime: Duration::MAX,
+        connect_timeout: Duration::MAX,
+        lifetime_jitter: 0.0,
+        ..PoolConfig::default()
+    }
+}
+
+/// Runs `scenario` in every interleaving, and prints how many there are.
+pub fn model(name: &'static str, config: &PoolConfig, scenario: impl Fn(&World) + Send + Sync + 'static) {
+    explore(name, None, config, scenario);
+}
+
+/// Runs `scenario` in every interleaving that takes the turn from a thread at most `preemptions` times. For what has too
+/// many to run them all.
+pub fn bounded(
+    name: &'static str,
+    preemptions: usize,
+    config: &PoolConfig,
+    scenario: impl Fn(&World) + Send + Sync + 'static,
+) {
+    explore(name, Some(preemptions), config, scenario);
+}
+
+fn explore(
+    name: &'static str,
+    preemptions: Option<usize>,
+    config: &PoolConfig,
+    scenario: impl Fn(&World) + Send + Sync + 'static,
+) {
+    let mut builder = loom::model::Builder::new();
+    builder.expect_explicit_explore = true;
+    if preemptions.is_some() {
+        builder.preemption_bound = preemptions;
+    }
+    let count = Arc::new(Count { name, runs: AtomicUsize::new(0) });
+    let (config, counted) = (config.clone(), Arc::clone(&count));
+    builder.check(move || {
+        counted.runs.fetch_add(1, SeqCst);
+        crate::time::reset();
+        let world = World::new(config.clone());
+        scenario(&world);
+        loom::stop_exploring();
+        world.end();
+    });
+    let runs = count.runs.load(SeqCst);
+    // Not by `println`, which the test harness keeps to itself.
+    let bound = builder.preemption_bound.map_or("all".into(), |bound| format!("at most {bound} preemptions"));
+    let _ = writeln!(std::io::stdout().lock(), "{name}: {runs} interleavings ({bound})");
+    assert!(runs > 1, "{name}: nothing was explored");
+}
+
+/// Says which run failed. Runs are the same each time.
+struct Count {
+    name: &'static str,
+    runs: AtomicUsize,
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}: interleaving {} fails", self.name, self.runs.load(SeqCst));
+        }
+    }
+}
+
+impl World {
+    fn new(config: PoolConfig) -> Self {
+        let dialer = Dialer::default();
+        let ceiling = AtomicUsize::new(config.max_connections);
+        let pool = Pool::new(dialer.clone(), config).expect("a possible configuration");
+        Self { pool, dialer, ceiling }
+    }
+
+    /// Sets how many connections may live at once from now on, if not the maximum that the pool began with.
+    pub fn allow(&self, connections: usize) {
+        self.ceiling.store(connections, SeqCst);
+    }
+
+    /// A connection in somebody's hands.
+    pub fn held(&self) -> Held {
+        let held = block_on(self.pool.acquire()).expect("the dialer opens");
+        settle();
+        held
+    }
+
+    /// A waiter, behind those who wait already.
+    pub fn queued(&self) -> Queued {
+        let pool = self.pool.clone();
+        let mut queued: Queued = Box::pin(async move { pool.acquire().await });
+        assert!(poll_once(queued.as_mut()).is_pending(), "there is a connection for it");
+        queued
+    }
+
+    /// From here on every order is explored.
+    pub fn race(&self) {
+        loom::explore();
+    }
+
+    /// A thread that does something with the pool.
+    pub fn thread<T: 'static>(&self, act: impl FnOnce(&Pool<Dialer>) -> T + 'static) -> JoinHandle<T> {
+        let pool = self.pool.clone();
+        loom::thread::spawn(move || act(&pool))
+    }
+
+    /// Nothing is lost, nothing is left over.
+    fn end(self) {
+        let Self { pool, dialer, ceiling } = self;
+        settle();
+        let stats = pool.stats();
+        assert_eq!(
+            (stats.active_connections, stats.pending_requests, stats.connecting),
+            (0, 0, 0),
+            "{stats:?}"
+        );
+        if pool.is_closed() {
+            assert!(block_on(pool.acquire()).is_err_and(|error| error.is_closed()));
+        } else {
+            dialer.forget_script();
+            // Whatever pause there was after a failed connect is over.
+            crate::pass(Duration::from_secs(24 * 60 * 60));
+            let held: Vec<Held> = (0..stats.max_connections)
+                .map(|_| block_on(pool.acquire()).expect("nothing stands in the way"))
+                .collect();
+            assert!(pool.try_acquire().is_none(), "more than the maximum");
+            {
+                let mut one_more = pin!(pool.acquire());
+                assert!(poll_once(one_more.as_mut()).is_pending(), "more than the maximum");
+                settle();
+                assert!(poll_once(one_more.as_mut()).is_pending(), "more than the maximum");
+            }
+            drop(held);
+        }
+        block_on(pool.close());
+        assert_eq!(dialer.live(), 0, "closed, with connections open");
+        let stats = pool.stats();
+        assert_eq!(stats.connections_created, stats.connections_destroyed, "{stats:?}");
+        let (peak, ceiling) = (dialer.peak(), ceiling.into_inner());
+        assert!(peak <= ceiling, "`size.max`: {peak} connections at once, of at most {ceiling}");
+    }
+}
+
+/// Lets every other thread run until it waits, where one order is taken.
+fn settle() {
+    loom::thread::yield_now();
+    // A thread that yields while nobody else can run would give way at its next step instead.
+    loom::thread::current().unpark();
+}
+
+/// Polls once, as a task that is woken later polls again.
+fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    block_on(poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))))
+}
+
+/// What every snapshot promises (`stats.consistent`), the bound (`size.max`), and what the queue rests on: while
+/// somebody waits, nothing is idle.
+pub(crate) fn check(stats: &PoolStats) {
+    let PoolStats { total_connections: total, idle_connections: idle, active_connections: active, .. } =
+        *stats;
+    assert_eq!(total, idle + active, "{stats:?}");
+    assert_eq!(stats.connections_created, stats.connections_destroyed + total as u64, "{stats:?}");
+    assert_eq!(stats.total_acquisitions, stats.total_releases + active as u64, "{stats:?}");
+    assert!(stats.checking <= idle, "{stats:?}");
+    assert!(
+        stats.pending_requests == 0 || idle == stats.checking,
+        "somebody waits beside an idle one: {stats:?}"
+    );
+}

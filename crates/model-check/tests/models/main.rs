@@ -1,0 +1,5 @@
+//! Scenarios of a few threads, in every interleaving.
+
+mod admin;
+mod connect;
+mod release;
