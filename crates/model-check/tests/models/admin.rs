@@ -23,7 +23,7 @@ fn release_vs_shrink() {
 /// `resize.exact`: a connect that began before the pool shrank does not stay beyond the new size.
 #[test]
 fn connect_vs_shrink() {
-    model("connect_vs_shrink", &config(2), |world| {
+    bounded("connect_vs_shrink", 4, &config(2), |world| {
         let held = world.held();
         let waiter = world.queued();
         world.race();

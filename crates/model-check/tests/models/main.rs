@@ -2,4 +2,5 @@
 
 mod admin;
 mod connect;
+mod recall;
 mod release;
