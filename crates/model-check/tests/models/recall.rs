@@ -11,7 +11,7 @@ fn release_vs_invalidate_all() {
         let waiter = world.queued();
         world.race();
         let waiter = world.thread(move |_| block_on(waiter).unwrap());
-        let invalidate = world.thread(|pool| pool.invalidate_all());
+        let invalidate = world.thread(model_check::Pool::invalidate_all);
         drop(held);
         invalidate.join().unwrap();
         // The release may have come first, and the waiter may have looked before the call.
