@@ -261,12 +261,32 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
+    /// A fresh connection has passed the look before its first use: its connect has succeeded indeed.
+    pub(crate) fn proven(&mut self, entry: &mut Entry<C>, now: Instant, fx: &mut Effects<C, W>) {
+        self.succeeded(entry);
+        self.ask_for_more(now, fx);
+    }
+
+    /// Ends the pause after failures, unless a failure came later.
+    fn succeeded(&mut self, entry: &mut Entry<C>) {
+        let fresh = std::mem::take(&mut entry.fresh);
+        let latest = self.last_failure.as_ref().is_none_or(|last| last.at <= entry.opened_at);
+        if fresh && latest && entry.epoch == self.epoch {
+            self.connects_again();
+        }
+    }
+
+    fn connects_again(&mut self) {
+        self.backoff.succeeded();
+        self.last_failure = None;
+    }
+
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that is fresh from
     /// its connect counts as a failed attempt: a server that accepts and closes is to be asked less often, not more.
     pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Instant, fx: &mut Effects<C, W>) {
         self.let_go(entry.hold);
         if entry.fresh && entry.epoch == self.epoch {
-            self.failed_to_connect(Arc::new(ConnectError::ClosedAtOnce), entry.opened_at, now);
+            self.failed_to_connect(Arc::new(ConnectError::ClosedAtOnce), entry.began_at, now);
         }
         self.retire(entry, RetireReason::PeerClosed, fx);
         self.ask_for_more(now, fx);
@@ -312,7 +332,6 @@ impl<C, E, W> Core<C, E, W> {
         let hold = self.let_go(entry.hold);
         let held_for = now.saturating_duration_since(hold.since);
         self.times.hold.record(held_for);
-        entry.fresh = false;
         match fate {
             Fate::Reuse if hold.replaced => self.retire(entry, RetireReason::Lifetime, fx),
             Fate::Reuse => {
@@ -378,7 +397,7 @@ impl<C, E, W> Core<C, E, W> {
             self.held(connection, replace_at, now, site, fx);
             self.times.wait.record(waited);
         } else {
-            entry.fresh = false;
+            self.succeeded(&mut entry);
             self.wake_by(self.dues(&entry, self.open() + 1, now).min(), fx);
             // Ordered by rest: one that comes from a check goes back to where it was.
             let place =

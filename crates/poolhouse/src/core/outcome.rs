@@ -9,7 +9,8 @@ use crate::events::RetireReason;
 use crate::manager::FailureKind;
 
 impl<C, E, W> Core<C, E, W> {
-    /// A connect has succeeded. Returns the connection's number, and how long the connect took.
+    /// A connect has succeeded, or so it seems: a waiter looks at the connection before it ends the pause after failures.
+    /// Returns the connection's number, and how long the connect took.
     pub(crate) fn connected(
         &mut self,
         attempt: usize,
@@ -22,10 +23,6 @@ impl<C, E, W> Core<C, E, W> {
         self.counts.created += 1;
         self.times.connect.record(took);
         self.pace.record(took);
-        if attempt.epoch == self.epoch {
-            self.backoff.succeeded();
-            self.last_failure = None;
-        }
         let early = self.config.lifetime_jitter * self.rng.f64();
         let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));
         let lead = self.config.connect_timeout.min(lifetime / 10);
@@ -33,6 +30,7 @@ impl<C, E, W> Core<C, E, W> {
         let entry = Box::new(Entry {
             connection,
             id,
+            began_at: attempt.started,
             opened_at: now,
             home: attempt.home,
             epoch: attempt.epoch,

@@ -24,6 +24,8 @@ pub(crate) struct Refused(pub(crate) End);
 /// What the server knows of one connection.
 #[derive(Debug)]
 pub(crate) struct Record {
+    /// When its connect began.
+    began: Instant,
     pub(crate) born: Instant,
     pub(crate) alive: bool,
     /// In the hands of the test.
@@ -40,6 +42,7 @@ pub(crate) struct Record {
     /// The peer has closed it.
     pub(crate) dead: bool,
     pub(crate) used: bool,
+    looked_at: bool,
     /// Somebody who was served left without a look, and it may have been this one that came back.
     pub(crate) unsure: bool,
 }
@@ -47,7 +50,7 @@ pub(crate) struct Record {
 /// A connection that was found dead before its first use. If it came straight from its connect it counts as a failed
 /// one. Only the pool knows whether it was idle meanwhile, so the count of failures tells.
 struct Stillborn {
-    born: Instant,
+    began: Instant,
     found: Instant,
     round: u64,
     then_succeeded: bool,
@@ -61,6 +64,8 @@ pub(crate) struct Pause {
     round: u64,
     /// The ledger cannot tell what the pool makes of it.
     unsure: bool,
+    /// A connect has succeeded since, and the pool may not have looked at the connection yet.
+    proving: bool,
     pub(crate) earliest: Option<Instant>,
     pub(crate) latest: Option<Instant>,
 }
@@ -68,6 +73,18 @@ pub(crate) struct Pause {
 impl Pause {
     pub(crate) fn failing(&self) -> bool {
         self.in_a_row > 0
+    }
+
+    /// Whether the pool's next word on it may be either.
+    pub(crate) fn proving(&self) -> bool {
+        self.proving
+    }
+
+    /// The pool has looked at every connection that was opened.
+    pub(crate) fn looked(&mut self) {
+        if self.proving {
+            *self = Self::default();
+        }
     }
 }
 
@@ -92,6 +109,7 @@ pub(crate) struct Ledger {
     /// How often a look has shown that a connection is dead.
     pub(crate) dead_looks: u64,
     stillborn: Vec<Stillborn>,
+    opened_in_round: u64,
     /// Acquires so far, and how many there had been at the last permanent failure.
     joined: u64,
     pub(crate) refused_up_to: u64,
@@ -131,7 +149,10 @@ impl Ledger {
             "suspend.nothing_moves: a connect begins on a suspended pool".into()
         });
         // Attempts that begin together may see each other fail.
-        if self.pause.failing() && self.pause.round != self.round && !self.pause.unsure {
+        // One that was asked for before the look may begin at its instant.
+        let later = self.pause.drawn.is_none_or(|drawn| Instant::now() > drawn);
+        let sure = later && !self.pause.unsure && !self.pause.proving;
+        if self.pause.failing() && self.pause.round != self.round && sure {
             let early = self.pause.earliest.is_some_and(|earliest| Instant::now() < earliest);
             self.expect(!early, |_| "connect.backoff: an attempt begins in the pause after a failure".into());
             self.expect(self.connecting == 1, |ledger| {
@@ -152,7 +173,8 @@ impl Ledger {
             in_a_row: self.pause.in_a_row + 1,
             drawn: Some(now),
             round,
-            unsure: self.pause.unsure,
+            unsure: self.pause.unsure || self.pause.proving,
+            proving: false,
             earliest: Some(now + most / 2),
             latest: Some(now + most),
         };
@@ -160,6 +182,7 @@ impl Ledger {
 
     pub(crate) fn next_round(&mut self) {
         self.round += 1;
+        self.opened_in_round = 0;
         self.begun_before = self.begun;
     }
 
@@ -186,15 +209,18 @@ impl Ledger {
         if counted == 0 {
             return;
         }
-        let all = counted == stillborn.len() as u64;
+        // What else was opened may have become idle, and that ends the pause. Only the pool knows when.
+        let all = counted == stillborn.len() as u64 && self.opened_in_round <= counted;
+        let mut tied = false;
         for found in stillborn.iter().take(usize::try_from(counted).unwrap_or(usize::MAX)) {
-            if found.then_succeeded && all {
-                self.failed_connects += 1;
-            } else {
-                self.connect_failed(found.born, found.found, found.round);
-            }
+            // What succeeded in between is the one that was found dead.
+            self.pause.proving = false;
+            self.connect_failed(found.began, found.found, found.round);
+            self.pause.proving = found.then_succeeded;
+            // Which came first, when both have the same time?
+            tied |= self.records.iter().any(|record| !record.looked_at && record.born == found.found);
         }
-        if !all {
+        if !all || tied {
             self.pause.unsure = true;
             self.pause.latest = Some(Instant::now() + self.config.max_connect_backoff);
         }
@@ -225,6 +251,7 @@ impl Server {
             epoch: 0,
             dead_looks: 0,
             stillborn: Vec::new(),
+            opened_in_round: 0,
             joined: 0,
             refused_up_to: 0,
             round: 0,
@@ -290,10 +317,12 @@ impl Attempt {
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
         if self.epoch == ledger.epoch {
-            ledger.pause = Pause::default();
+            ledger.pause.proving = true;
         }
+        ledger.opened_in_round += 1;
         ledger.stillborn.iter_mut().for_each(|found| found.then_succeeded = true);
         ledger.records.push(Record {
+            began: self.started,
             born: now,
             alive: true,
             held: false,
@@ -305,6 +334,7 @@ impl Attempt {
             epoch: self.epoch,
             dead,
             used: false,
+            looked_at: false,
             unsure: false,
         });
         let id = ledger.records.len() - 1;
@@ -431,12 +461,13 @@ impl Manager for Server {
         let mut ledger = self.ledger();
         let (now, round) = (Instant::now(), ledger.round);
         let record = &ledger.records[connection.id];
-        let (dead, held, used, born) = (record.dead, record.held, record.used, record.born);
+        let (dead, held, used, began) = (record.dead, record.held, record.used, record.began);
         ledger.expect(!held, |_| "health.known_dead: a held connection is looked at".into());
+        ledger.records[connection.id].looked_at = true;
         if dead {
             ledger.dead_looks += 1;
             if !used {
-                ledger.stillborn.push(Stillborn { born, found: now, round, then_succeeded: false });
+                ledger.stillborn.push(Stillborn { began, found: now, round, then_succeeded: false });
             }
         }
         !dead
