@@ -38,7 +38,7 @@ impl<C, E, W> Core<C, E, W> {
     /// Asks for a plan if there are connects or checks to begin.
     pub(super) fn ask_for_more(&mut self, now: Instant, fx: &mut Effects<C, W>) {
         fx.drive |= self.checks_wanted() > 0;
-        if self.connects_wanted(now) > 0 {
+        if self.connects_wanted(now) > 0 || self.successors_wanted(now) {
             match self.backoff.pause(now) {
                 Some(end) => self.wake_by(Some(end), fx),
                 None => fx.drive = true,
@@ -67,6 +67,11 @@ impl<C, E, W> Core<C, E, W> {
         let additions = coming.saturating_sub(self.replacing);
         let for_minimum = self.config.min_connections.saturating_sub(self.open() + additions);
         for_waiters.max(for_minimum).min(self.slots())
+    }
+
+    /// Whether there is room for a successor whose time has come: it may have waited for that.
+    fn successors_wanted(&self, now: Instant) -> bool {
+        !self.closed && !self.suspended && self.slots() > 0 && !self.ageing(now).is_empty()
     }
 
     /// How many attempts may begin now.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Everything that a long run has to see at least once.
-const OUTCOMES: [&str; 59] = [
+const OUTCOMES: [&str; 60] = [
     "acquire: at once",
     "acquire: served after a wait",
     "acquire: timed out while connecting",
@@ -17,6 +17,7 @@ const OUTCOMES: [&str; 59] = [
     "acquire: overloaded",
     "acquire: closed already",
     "acquire: closed while it waited",
+    "acquire: the look at it panics",
     "acquire_async: cancelled",
     "acquire_async: got one",
     "acquire_async: timed out",

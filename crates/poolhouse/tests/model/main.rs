@@ -4,7 +4,7 @@
 //! model of [`reference`], and [`check`] judges both after every step; [`server`] judges at every instant. A sequence
 //! that fails is shrunk to a small one and printed with its seed, as Rust to paste into [`regressions`].
 //!
-//! `cargo test` plays the same few thousand steps each time. A long run is one command:
+//! `cargo test` plays the same twenty thousand steps each time. A long run is one command:
 //!
 //! ```text
 //! POOLHOUSE_MODEL_STEPS=1000000 cargo test --release -p poolhouse --test model -- --nocapture
@@ -18,6 +18,7 @@
 mod check;
 mod coverage;
 mod errands;
+mod hands;
 mod ops;
 mod owner;
 mod play;

@@ -114,6 +114,8 @@ pub(crate) enum Op {
     /// The peer closes one connection, or all that nobody holds.
     PeerCloses(u8),
     PeersClose,
+    /// The next look at one connection, before it is handed out, panics.
+    LookPanics(u8),
     Resize(usize),
     InvalidateAll,
     Suspend,
@@ -145,6 +147,7 @@ impl Op {
             Self::Checks(_) => "checks",
             Self::PeerCloses(_) => "the peer closes one",
             Self::PeersClose => "the peer closes all",
+            Self::LookPanics(_) => "the next look panics",
             Self::Resize(_) => "resize",
             Self::InvalidateAll => "invalidate_all",
             Self::Suspend => "suspend",
@@ -280,6 +283,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => mood(false).prop_map(Op::Checks),
         4 => any::<u8>().prop_map(Op::PeerCloses),
         2 => Just(Op::PeersClose),
+        2 => any::<u8>().prop_map(Op::LookPanics),
         6 => (0..=5_usize).prop_map(Op::Resize),
         2 => Just(Op::InvalidateAll),
         2 => Just(Op::Suspend),

@@ -104,6 +104,17 @@ impl World<'_> {
         }
     }
 
+    pub(crate) fn look_panics(&mut self, which: u8) {
+        let mut ledger = self.server.ledger();
+        let open: Vec<_> =
+            ledger.records.iter_mut().filter(|record| record.alive && !record.detached).collect();
+        if let Some(index) = pick(which, open.len())
+            && let Some(record) = open.into_iter().nth(index)
+        {
+            record.look_panics = true;
+        }
+    }
+
     pub(crate) fn peers_close(&mut self) {
         let mut ledger = self.server.ledger();
         let open =

@@ -67,6 +67,7 @@ impl World<'_> {
             Op::Checks(mood) => self.server.ledger().checks = mood,
             Op::PeerCloses(which) => self.peer_closes(which),
             Op::PeersClose => self.peers_close(),
+            Op::LookPanics(which) => self.look_panics(which),
             Op::InvalidateAll => self.invalidate_all().await?,
             Op::Suspend => self.suspend().await?,
             Op::Resume => self.resume().await?,
@@ -122,6 +123,7 @@ impl World<'_> {
         {
             let mut ledger = self.server.ledger();
             (ledger.connects, ledger.checks) = (WELL, WELL);
+            ledger.records.iter_mut().for_each(|record| record.look_panics = false);
         }
         self.resume().await?;
         // Beyond every limit that the configurations set.

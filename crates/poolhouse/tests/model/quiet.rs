@@ -5,6 +5,7 @@
 //! again whenever the paused clock has moved to the next timer.
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,6 +102,11 @@ impl<T> Polled<T> {
 
     pub(crate) fn is_woken(&self) -> bool {
         self.flag.0.load(SeqCst)
+    }
+
+    /// `None` if it panics.
+    pub(crate) fn try_poll(&mut self) -> Option<Poll<T>> {
+        catch_unwind(AssertUnwindSafe(|| self.poll())).ok()
     }
 
     pub(crate) fn poll(&mut self) -> Poll<T> {

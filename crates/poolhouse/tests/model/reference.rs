@@ -175,6 +175,12 @@ impl Reference {
         Ok(())
     }
 
+    /// An acquire has panicked, and what it was served went with it.
+    pub(crate) fn panics(&mut self, key: u64) {
+        self.returned += 1;
+        self.served.retain(|served| served.waiting.key != key);
+    }
+
     /// An acquire has ended by itself. Since when it has had its answer.
     pub(crate) fn ended(&mut self, key: u64, outcome: Outcome, now: Instant) -> Verdict<Option<Instant>> {
         let mut since = None;

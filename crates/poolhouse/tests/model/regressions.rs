@@ -1,7 +1,7 @@
 //! Sequences that failed once, in their smallest form.
 
 use crate::coverage::Coverage;
-use crate::ops::{Case, Config, End, How, Mood, Op, Step};
+use crate::ops::{Case, Config, End, Fate, How, Mood, Op, Step};
 use crate::play::play;
 use crate::run::listen_to_panics;
 
@@ -61,4 +61,19 @@ fn a_check_without_room_hides_no_lifetime() {
             Step { op: Op::Pass(40), settle: false },
         ],
     );
+}
+
+/// `lifetime.no_dip`: the time for the successors comes while the pool is full, and room comes later.
+#[test]
+fn successors_open_as_soon_as_there_is_room() {
+    let config = Config { max: 4, max_lifetime: Some(300), ..PLAIN };
+    let step = |op| Step { op, settle: true };
+    let mut steps = vec![step(Op::Acquire(How::Eager)); 2];
+    steps.push(step(Op::Pass(26)));
+    steps.extend([step(Op::Acquire(How::Eager)); 2]);
+    // At 296 ms, when the younger two are to be replaced, there is no room. At 300 ms there is.
+    steps.extend([step(Op::Pass(272)), step(Op::Return(2, Fate::Release)), step(Op::Pass(2))]);
+    steps.extend([Step { op: Op::Return(0, Fate::Release), settle: false }; 3]);
+    steps.push(step(Op::Pass(40)));
+    plays(config, steps);
 }

@@ -41,6 +41,8 @@ pub(crate) struct Record {
     pub(crate) epoch: u64,
     /// The peer has closed it.
     pub(crate) dead: bool,
+    /// The next look at it panics.
+    pub(crate) look_panics: bool,
     pub(crate) used: bool,
     looked_at: bool,
     /// Somebody who was served left without a look, and it may have been this one that came back.
@@ -116,7 +118,6 @@ pub(crate) struct Ledger {
     /// Counts the times that the test has had control. What runs between two of them runs as one.
     round: u64,
     begun_before: u64,
-    pub(crate) peak: usize,
     pub(crate) violations: Vec<String>,
 }
 
@@ -137,7 +138,6 @@ impl Ledger {
         self.connecting += 1;
         self.begun += 1;
         let exist = self.live() + self.connecting;
-        self.peak = self.peak.max(exist);
         self.expect(!self.closed, |_| "close.complete: a connect begins on a closed pool".into());
         self.expect(exist <= self.max, |ledger| {
             format!("size.max: {exist} open or opening, the maximum is {}", ledger.max)
@@ -256,7 +256,6 @@ impl Server {
             refused_up_to: 0,
             round: 0,
             begun_before: 0,
-            peak: 0,
             violations: Vec::new(),
         })))
     }
@@ -333,6 +332,7 @@ impl Attempt {
             proven: now,
             epoch: self.epoch,
             dead,
+            look_panics: false,
             used: false,
             looked_at: false,
             unsure: false,
@@ -459,6 +459,11 @@ impl Manager for Server {
 
     fn is_connected(&self, connection: &mut Conn) -> bool {
         let mut ledger = self.ledger();
+        if ledger.records[connection.id].look_panics {
+            ledger.records[connection.id].spoiled = true;
+            drop(ledger);
+            std::panic::panic_any(Scripted);
+        }
         let (now, round) = (Instant::now(), ledger.round);
         let record = &ledger.records[connection.id];
         let (dead, held, used, began) = (record.dead, record.held, record.used, record.began);

@@ -1,7 +1,6 @@
 //! The pool under test, everybody who uses it, and how each operation is carried out on it and on the reference.
 
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -14,10 +13,10 @@ use tokio::time::Instant;
 use crate::coverage::Coverage;
 use crate::ensure;
 use crate::errands::Running;
-use crate::ops::{Config, End, Fate, How};
+use crate::ops::{Config, End, How};
 use crate::quiet::{Polled, Quiet};
 use crate::reference::{Arrival, Outcome, Reference, Verdict};
-use crate::server::{Conn, OnReturn, Refused, Scripted, Server};
+use crate::server::{Conn, Refused, Server};
 
 pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError<Refused>>;
 
@@ -65,7 +64,7 @@ pub(crate) struct World<'a> {
     dead_looks: u64,
     /// The holds that were reported as leaks, by the pool's number of the connection.
     pub(crate) leaks: Arc<Mutex<Vec<(u64, Instant)>>>,
-    detached: Vec<Conn>,
+    pub(crate) detached: Vec<Conn>,
     /// What the callbacks of `acquire_async` were told.
     news: Arc<Mutex<Vec<(u64, Acquired)>>>,
 }
@@ -183,8 +182,20 @@ impl<'a> World<'a> {
         }
         let back = found_dead && ran;
         let told = |key| others.iter().any(|(other, _)| *other == key);
-        let waits = |waiter: &&Waiter| waiter.how == How::Task && !told(waiter.key);
-        let waiting: Vec<_> = self.waiters.iter().filter(waits).map(|waiter| waiter.key).collect();
+        let (mut waiting, mut panicked) = (Vec::new(), Vec::new());
+        for waiter in self.waiters.iter().filter(|waiter| !told(waiter.key)) {
+            match &waiter.wait {
+                Wait::Task(task) if task.is_finished() => panicked.push(waiter.key),
+                Wait::Task(_) => waiting.push(waiter.key),
+                Wait::Future(_) => {}
+            }
+        }
+        for key in panicked {
+            self.seen.saw("acquire: the look at it panics");
+            self.model.serve(key, now);
+            self.model.panics(key);
+            self.waiters.retain(|waiter| waiter.key != key);
+        }
         if back {
             // One that was served before may have lost that and got another.
             let told = self.model.served.iter_mut().filter(|served| told(served.waiting.key));
@@ -236,7 +247,12 @@ impl<'a> World<'a> {
             None => Polled::new(async move { pool.acquire().await }),
             Some(limit) => Polled::new(async move { pool.acquire_within(limit).await }),
         };
-        match future.poll() {
+        let Some(polled) = future.try_poll() else {
+            self.seen.saw("acquire: the look at it panics");
+            self.model.panics(key);
+            return Ok(());
+        };
+        match polled {
             Poll::Pending => {
                 ensure!(expected == Arrival::MayWait, "acquire.shed: {expected:?}, and the acquire waits");
                 self.joins(key, how, limit, Wait::Future(future));
@@ -284,14 +300,21 @@ impl<'a> World<'a> {
         let (served, lost) = (self.model.is_served(key), self.lost());
         let Some(waiter) = self.waiters.iter_mut().find(|waiter| waiter.key == key) else { return Ok(()) };
         let Wait::Future(future) = &mut waiter.wait else { return Ok(()) };
-        let polled = future.poll();
+        let polled = future.try_poll();
         // What it had been served is gone: found dead, or recalled.
         let (dead, all) = (self.server.ledger().dead_looks - self.dead_looks, self.lost() - lost);
-        let recalled = all.checked_sub(dead).ok_or("stats.consistent: a dead connection is not released")?;
+        let gone = dead + u64::from(polled.is_none());
+        let recalled = all.checked_sub(gone).ok_or("stats.consistent: a dead connection is not released")?;
         if all > 0 {
             ensure!(served, "acquire {key} loses {all} connections and was served none");
             self.model.lose(key, recalled)?;
         }
+        let Some(polled) = polled else {
+            self.seen.saw("acquire: the look at it panics");
+            self.model.panics(key);
+            self.waiters.retain(|waiter| waiter.key != key);
+            return Ok(());
+        };
         let late = matches!(&polled, Poll::Ready(Err(AcquireError::Timeout(_))));
         let goes_back = all > 0 && (late || polled.is_pending());
         if goes_back {
@@ -358,31 +381,6 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn hold(&mut self, guard: PooledConnection<Server>, since: Option<Instant>, at_once: bool) -> Verdict {
-        let id = guard.id;
-        let mut ledger = self.server.ledger();
-        let record = &mut ledger.records[id];
-        ensure!(record.alive, "cancel.tainted: connection {id} is closed and handed out");
-        ensure!(!record.held, "unique ownership: connection {id} is in two hands");
-        ensure!(!record.spoiled, "cancel.tainted: connection {id} was unfit and is handed out");
-        ensure!(!record.checking, "unique ownership: connection {id} is handed out during a check");
-        ensure!(!record.dead, "health.known_dead: connection {id} is handed out, its peer has closed it");
-        let idle = since.map(|since| since.saturating_duration_since(record.proven));
-        let unchecked = self.options.check_after_idle.zip(idle).is_some_and(|(limit, idle)| limit <= idle);
-        ensure!(!unchecked, "health.known_dead: connection {id} is handed out without the check");
-        let old = at_once && self.options.max_lifetime <= record.born.elapsed();
-        ensure!(!old, "max_lifetime: connection {id} is too old and is handed out");
-        record.held = true;
-        record.used = true;
-        record.unsure = false;
-        let old = record.epoch != ledger.epoch;
-        ensure!(!old, "epoch.invalidate_all: connection {id} was born before, and is handed out after");
-        ensure!(!ledger.suspended, "suspend.nothing_moves: a suspended pool hands out connection {id}");
-        drop(ledger);
-        self.held.push(Held { id, since, guard });
-        Ok(())
-    }
-
     pub(crate) async fn cancel(&mut self, which: u8) -> Verdict {
         let Some(index) = pick(which, self.waiters.len()) else { return Ok(()) };
         let key = self.waiters[index].key;
@@ -419,85 +417,6 @@ impl<'a> World<'a> {
         let lazy = self.waiters.iter().filter(|waiter| waiter.is_lazy()).map(|waiter| waiter.key);
         let lazy: Vec<_> = lazy.collect();
         pick(which, lazy.len()).map_or(Ok(()), |index| self.poll(lazy[index]))
-    }
-
-    pub(crate) fn try_acquire(&mut self) -> Verdict {
-        let Some(pool) = self.pool() else { return Ok(()) };
-        self.sync(false)?;
-        let begun = self.server.ledger().begun;
-        let got = pool.try_acquire();
-        let calm = self.server.ledger().begun == begun;
-        ensure!(calm, "try_acquire.immediate: it connects");
-        let Some(guard) = got else {
-            self.seen.saw(match self.model.line.len() {
-                _ if self.model.closed => "try_acquire: closed",
-                0 => "try_acquire: nothing at hand",
-                _ => "try_acquire: somebody waits",
-            });
-            let none = !self.model.line.is_empty() || self.fit().is_none();
-            ensure!(none || self.model.closed, "try_acquire.immediate: None beside an idle connection");
-            return Ok(());
-        };
-        ensure!(!self.model.closed, "close.complete: a closed pool hands out a connection");
-        ensure!(self.model.line.is_empty(), "try_acquire.immediate: it overtakes those who wait");
-        self.seen.saw("try_acquire: got one");
-        self.model.held += 1;
-        self.hold(guard, Some(Instant::now()), true)
-    }
-
-    pub(crate) fn give_back(&mut self, which: u8, fate: Fate) -> Verdict {
-        let Some(index) = pick(which, self.held.len()) else { return Ok(()) };
-        let Held { id, mut guard, .. } = self.held.swap_remove(index);
-        self.model.held -= 1;
-        self.model.returned += 1;
-        let mut reused = matches!(fate, Fate::Release | Fate::Drop);
-        {
-            let mut ledger = self.server.ledger();
-            let retires = ledger.suspended || ledger.closed || ledger.records[id].epoch != ledger.epoch;
-            let record = &mut ledger.records[id];
-            record.held = false;
-            record.spoiled = !reused;
-            record.detached = fate == Fate::Detach;
-            record.idle_since = Instant::now();
-            record.proven = Instant::now();
-            reused &= !retires;
-        }
-        guard.on_return = match fate {
-            Fate::Tainted | Fate::PanicInDrop => OnReturn::Tainted,
-            Fate::PanicInIsReusable => OnReturn::Panic,
-            _ => OnReturn::Reusable,
-        };
-        guard.panic_in_drop = fate == Fate::PanicInDrop;
-        self.seen.saw(match fate {
-            Fate::Release => "return: Release",
-            Fate::Drop => "return: Drop",
-            Fate::Invalidate => "return: Invalidate",
-            Fate::Detach => "return: Detach",
-            Fate::Tainted => "return: Tainted",
-            Fate::PanicInIsReusable => "return: PanicInIsReusable",
-            Fate::PanicWhileHeld => "return: PanicWhileHeld",
-            Fate::PanicInDrop => "return: PanicInDrop",
-        });
-        match fate {
-            Fate::Release => guard.release(),
-            Fate::Drop | Fate::Tainted => drop(guard),
-            Fate::Invalidate => guard.invalidate(),
-            Fate::Detach => self.detached.push(guard.detach()),
-            Fate::PanicInIsReusable | Fate::PanicInDrop => {
-                let panics = catch_unwind(AssertUnwindSafe(|| drop(guard))).is_err();
-                ensure!(panics, "panic.no_loss: the panic is lost");
-            }
-            Fate::PanicWhileHeld => {
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    let _held = guard;
-                    std::panic::panic_any(Scripted)
-                }));
-            }
-        }
-        let alive = self.server.ledger().records[id].alive;
-        let gone = reused || alive == (fate == Fate::Detach);
-        ensure!(gone, "cancel.tainted: connection {id} was given back by {fate:?} and alive is {alive}");
-        Ok(())
     }
 }
 
