@@ -64,6 +64,8 @@ pub(crate) struct Core<C, E, W> {
     backoff: Backoff,
     pace: Pace,
     last_failure: Option<LastFailure<E>>,
+    /// When the youngest connection was opened that proved to work.
+    last_success: Option<Instant>,
     /// When the background wakes by itself; `None` while it has no reason to.
     next_wake: Option<Instant>,
     homes: Vec<Home>,
@@ -94,6 +96,7 @@ impl<C, E, W> Core<C, E, W> {
             backoff: Backoff::default(),
             pace: Pace::default(),
             last_failure: None,
+            last_success: None,
             next_wake: None,
             homes: Vec::new(),
             last_home: 0,
@@ -274,6 +277,7 @@ impl<C, E, W> Core<C, E, W> {
         if fresh && latest && entry.epoch == self.epoch {
             self.connects_again();
         }
+        self.last_success = self.last_success.max(fresh.then_some(entry.opened_at));
     }
 
     fn connects_again(&mut self) {
@@ -283,9 +287,11 @@ impl<C, E, W> Core<C, E, W> {
 
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that is fresh from
     /// its connect counts as a failed attempt: a server that accepts and closes is to be asked less often, not more.
+    /// Unless a younger one has proved to work: then it is old news.
     pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Instant, fx: &mut Effects<C, W>) {
         self.let_go(entry.hold);
-        if entry.fresh && entry.epoch == self.epoch {
+        let latest = self.last_success.is_none_or(|last| last <= entry.opened_at);
+        if entry.fresh && latest && entry.epoch == self.epoch {
             self.failed_to_connect(Arc::new(ConnectError::ClosedAtOnce), entry.began_at, now);
         }
         self.retire(entry, RetireReason::PeerClosed, fx);
