@@ -45,9 +45,7 @@ impl World<'_> {
         let Some(pool) = self.handles.last() else { return Ok(()) };
         let (stats, now) = (pool.stats(), Instant::now());
         let mut ledger = self.server.ledger();
-        if stats.active_connections == self.held.len() {
-            ledger.pause.looked();
-        }
+        ledger.look_for_idle();
         let (connecting, checking) = (ledger.connecting, ledger.checking);
         ensure!(stats.connecting == connecting, "stats.consistent: {connecting} attempts are under way");
         ensure!(stats.checking == checking, "stats.consistent: {checking} checks are under way");
@@ -122,8 +120,7 @@ impl World<'_> {
         for errand in &self.errands {
             let wrong = match errand.what {
                 Errand::WarmUp { failures, deadline } => {
-                    let failing = ledger.pause.failing() && !ledger.pause.proving();
-                    let failed = failing && ledger.failed_connects > failures;
+                    let failed = ledger.pause.failing() && ledger.failed_connects > failures;
                     let warm = stats.total_connections >= self.model.min.min(self.model.max);
                     let due = deadline.is_some_and(|deadline| deadline <= now);
                     warm || failed || due || self.model.closed

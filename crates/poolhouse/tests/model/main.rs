@@ -21,6 +21,7 @@ mod errands;
 mod hands;
 mod ops;
 mod owner;
+mod pause;
 mod play;
 mod quiet;
 mod reference;
