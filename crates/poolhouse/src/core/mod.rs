@@ -403,12 +403,16 @@ impl<C, E, W> Core<C, E, W> {
             self.held(connection, replace_at, now, site, fx);
             self.times.wait.record(waited);
         } else {
+            let fresh = entry.fresh;
             self.succeeded(&mut entry);
             self.wake_by(self.dues(&entry, self.open() + 1, now).min(), fx);
             // Ordered by rest: one that comes from a check goes back to where it was.
             let place =
                 self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
             self.idle.insert(place, entry);
+            if fresh {
+                self.ask_for_more(now, fx);
+            }
         }
     }
 
