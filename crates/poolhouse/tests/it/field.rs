@@ -258,7 +258,7 @@ impl Manager for Nosy {
     fn is_reusable(&self, _connection: &mut NosyConnection) -> bool {
         let pool = self.pool.get().expect("set before the first use");
         pool.stats();
-        pool.stats().total_releases % 2 == 0
+        pool.stats().total_releases.is_multiple_of(2)
     }
 }
 

@@ -121,7 +121,9 @@ async fn everybody_gets_the_error_and_nobody_gets_an_old_one() {
     for task in tasks {
         let AcquireError::Timeout(timeout) = task.await.unwrap() else { panic!("no timeout") };
         assert!(
-            timeout.source().is_some_and(|error| error.source().is_some_and(|error| error.is::<MockError>()))
+            timeout
+                .source()
+                .is_some_and(|error| error.source().is_some_and(<dyn std::error::Error>::is::<MockError>))
         );
         shared.push(timeout.last_connect_error.unwrap());
     }
