@@ -148,7 +148,10 @@ impl<M: Manager> Shared<M> {
         // A panic in `is_connected` retires the connection on the way up.
         let mut back = Back { shared: self, entry: Some(entry), fate: Fate::Retire(RetireReason::Panicked) };
         let alive = back.entry.as_mut().is_some_and(|entry| self.manager.is_connected(&mut entry.connection));
-        let entry = back.entry.take().expect("put there above");
+        let mut entry = back.entry.take().expect("put there above");
+        if alive && entry.fresh {
+            self.apply(|core, fx| core.proven(&mut entry, now(), fx));
+        }
         if alive { Ok(entry) } else { Err(entry) }
     }
 

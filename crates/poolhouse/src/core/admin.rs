@@ -25,8 +25,7 @@ impl<C, E, W> Core<C, E, W> {
     /// afresh, so the pause after failures ends too.
     pub(crate) fn invalidate_all(&mut self, now: Instant, fx: &mut Effects<C, W>) {
         self.epoch += 1;
-        self.backoff.succeeded();
-        self.last_failure = None;
+        self.connects_again();
         self.retire_idle(RetireReason::InvalidatedAll, |_| true, fx);
         self.abandon(usize::MAX, |_| true, fx);
         self.ask_for_more(now, fx);

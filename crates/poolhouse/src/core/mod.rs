@@ -64,6 +64,8 @@ pub(crate) struct Core<C, E, W> {
     backoff: Backoff,
     pace: Pace,
     last_failure: Option<LastFailure<E>>,
+    /// When the youngest connection was opened that proved to work.
+    last_success: Option<Instant>,
     /// When the background wakes by itself; `None` while it has no reason to.
     next_wake: Option<Instant>,
     homes: Vec<Home>,
@@ -95,6 +97,7 @@ impl<C, E, W> Core<C, E, W> {
             backoff: Backoff::default(),
             pace: Pace::default(),
             last_failure: None,
+            last_success: None,
             next_wake: None,
             homes: Vec::new(),
             last_home: 0,
@@ -263,12 +266,35 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
+    /// A fresh connection has passed the look before its first use: its connect has succeeded indeed.
+    pub(crate) fn proven(&mut self, entry: &mut Entry<C>, now: Instant, fx: &mut Effects<C, W>) {
+        self.succeeded(entry);
+        self.ask_for_more(now, fx);
+    }
+
+    /// Ends the pause after failures, unless a failure came later.
+    fn succeeded(&mut self, entry: &mut Entry<C>) {
+        let fresh = std::mem::take(&mut entry.fresh);
+        let latest = self.last_failure.as_ref().is_none_or(|last| last.at <= entry.opened_at);
+        if fresh && latest && entry.epoch == self.epoch {
+            self.connects_again();
+        }
+        self.last_success = self.last_success.max(fresh.then_some(entry.opened_at));
+    }
+
+    fn connects_again(&mut self) {
+        self.backoff.succeeded();
+        self.last_failure = None;
+    }
+
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that is fresh from
     /// its connect counts as a failed attempt: a server that accepts and closes is to be asked less often, not more.
+    /// Unless a younger one has proved to work: then it is old news.
     pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Instant, fx: &mut Effects<C, W>) {
         self.let_go(entry.hold);
-        if entry.fresh && entry.epoch == self.epoch {
-            self.failed_to_connect(Arc::new(ConnectError::ClosedAtOnce), entry.opened_at, now);
+        let latest = self.last_success.is_none_or(|last| last <= entry.opened_at);
+        if entry.fresh && latest && entry.epoch == self.epoch {
+            self.failed_to_connect(Arc::new(ConnectError::ClosedAtOnce), entry.began_at, now);
         }
         self.retire(entry, RetireReason::PeerClosed, fx);
         self.ask_for_more(now, fx);
@@ -319,7 +345,6 @@ impl<C, E, W> Core<C, E, W> {
         let hold = self.let_go(entry.hold);
         let held_for = now.saturating_duration_since(hold.since);
         self.times.hold.record(held_for);
-        entry.fresh = false;
         match fate {
             Fate::Reuse if hold.replaced => self.retire(entry, RetireReason::Lifetime, fx),
             Fate::Reuse => {
@@ -385,12 +410,16 @@ impl<C, E, W> Core<C, E, W> {
             self.held(connection, replace_at, now, site, fx);
             self.times.wait.record(waited);
         } else {
-            entry.fresh = false;
+            let fresh = entry.fresh;
+            self.succeeded(&mut entry);
             self.wake_by(self.dues(&entry, self.open() + 1, now).min(), fx);
             // Ordered by rest: one that comes from a check goes back to where it was.
             let place =
                 self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
             self.idle.insert(place, entry);
+            if fresh {
+                self.ask_for_more(now, fx);
+            }
         }
     }
 

@@ -18,7 +18,8 @@ impl<C, E, W> Core<C, E, W> {
         (self.last_connection, now.saturating_duration_since(attempt.started))
     }
 
-    /// A connect has succeeded. Returns the connection's number, and how long the connect took.
+    /// A connect has succeeded, or so it seems: a waiter looks at the connection before it ends the pause after failures.
+    /// Returns the connection's number, and how long the connect took.
     pub(crate) fn connected(
         &mut self,
         attempt: usize,
@@ -31,10 +32,6 @@ impl<C, E, W> Core<C, E, W> {
         self.counts.created += 1;
         self.times.connect.record(took);
         self.pace.record(took);
-        if attempt.epoch == self.epoch {
-            self.backoff.succeeded();
-            self.last_failure = None;
-        }
         let early = self.config.lifetime_jitter * self.rng.f64();
         let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));
         let lead = self.config.connect_timeout.min(lifetime / 10);
@@ -45,6 +42,7 @@ impl<C, E, W> Core<C, E, W> {
         let entry = Box::new(Entry {
             connection,
             id,
+            began_at: attempt.started,
             opened_at: now,
             home: attempt.home,
             epoch: attempt.epoch,

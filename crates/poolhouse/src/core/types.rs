@@ -35,6 +35,8 @@ pub(crate) struct Entry<C> {
     pub(crate) connection: C,
     /// Counts connections from 1, for logs.
     pub(crate) id: u64,
+    /// When its connect began, and when it ended.
+    pub(super) began_at: Instant,
     pub(crate) opened_at: Instant,
     pub(super) home: Home,
     /// How often `invalidate_all` had been called when its connect began.
@@ -47,8 +49,8 @@ pub(crate) struct Entry<C> {
     pub(super) proven_at: Instant,
     /// When a check began that somebody waits for.
     pub(super) wanted_since: Option<Instant>,
-    /// Whether it came straight from its connect to whoever has it.
-    pub(super) fresh: bool,
+    /// Whether it comes straight from its connect, and nobody has looked at it.
+    pub(crate) fresh: bool,
     /// Its key among the holds, while it is held.
     pub(super) hold: usize,
     /// The place in the order of arrival of the waiter that it was served to.

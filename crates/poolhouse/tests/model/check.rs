@@ -44,7 +44,8 @@ impl World<'_> {
     fn check_quiet(&mut self) -> Verdict {
         let Some(pool) = self.handles.last() else { return Ok(()) };
         let (stats, now) = (pool.stats(), Instant::now());
-        let ledger = self.server.ledger();
+        let mut ledger = self.server.ledger();
+        ledger.look_for_idle();
         let (connecting, checking) = (ledger.connecting, ledger.checking);
         ensure!(stats.connecting == connecting, "stats.consistent: {connecting} attempts are under way");
         ensure!(stats.checking == checking, "stats.consistent: {checking} checks are under way");

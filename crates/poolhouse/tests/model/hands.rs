@@ -32,7 +32,6 @@ impl World<'_> {
         let old = at_once && self.options.max_lifetime <= record.born.elapsed();
         ensure!(!old, "max_lifetime: connection {id} is too old and is handed out");
         record.held = true;
-        record.used = true;
         record.unsure = false;
         let old = record.epoch != ledger.epoch;
         ensure!(!old, "epoch.invalidate_all: connection {id} was born before, and is handed out after");

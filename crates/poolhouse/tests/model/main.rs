@@ -1,8 +1,9 @@
 //! A pool against a model of it: random sequences of every public operation, of faults and of time passing.
 //!
 //! [`ops`] draws a sequence, [`play`] carries it out on a real pool in paused time, on one thread, and on the plain
-//! model of [`reference`], and [`check`] judges both after every step; [`server`] judges at every instant. A sequence
-//! that fails is shrunk to a small one and printed with its seed, as Rust to paste into [`regressions`].
+//! model of [`reference`], and [`check`] judges both after every step; [`server`] judges at every instant, with the
+//! rule of [`pause`]. A sequence that fails is shrunk to a small one and printed with its seed, as Rust to paste into
+//! [`regressions`].
 //!
 //! `cargo test` plays the same twenty thousand steps each time. A long run is one command:
 //!
@@ -21,6 +22,7 @@ mod errands;
 mod hands;
 mod ops;
 mod owner;
+mod pause;
 mod play;
 mod quiet;
 mod reference;

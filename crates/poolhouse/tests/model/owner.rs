@@ -4,7 +4,6 @@ use tokio::time::Instant;
 
 use crate::ensure;
 use crate::reference::Verdict;
-use crate::server::Pause;
 use crate::world::{World, pick};
 
 impl World<'_> {
@@ -62,7 +61,7 @@ impl World<'_> {
         {
             let mut ledger = self.server.ledger();
             ledger.epoch += 1;
-            ledger.pause = Pause::default();
+            ledger.pause.ends();
         }
         self.model.recall();
         self.seen.saw("invalidate_all");
@@ -130,7 +129,7 @@ impl World<'_> {
         }
         self.sync(true)?;
         self.errands.clear();
-        self.handles.clear();
+        self.drop_handles();
         self.model.closed = true;
         self.server.ledger().closed = true;
         self.settle().await

@@ -187,7 +187,7 @@ impl World<'_> {
     fn outlive(mut self) -> Verdict {
         self.waiters.clear();
         self.errands.clear();
-        self.handles.clear();
+        self.drop_handles();
         let kept = self.server.ledger().live();
         ensure!(kept == self.held.len(), "release.anywhere: {kept} are open, {} held", self.held.len());
         while !self.held.is_empty() {

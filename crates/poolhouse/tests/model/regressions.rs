@@ -77,3 +77,21 @@ fn successors_open_as_soon_as_there_is_room() {
     steps.push(step(Op::Pass(40)));
     plays(config, steps);
 }
+
+/// `size.min`: a connection that nobody has looked at becomes idle when its waiter leaves. That ends the pause after
+/// failures, and what it held back begins at once, beside the probe that hangs.
+#[test]
+fn a_cancelled_acquire_that_ends_the_pause_lets_the_minimum_open() {
+    let step = |op| Step { op, settle: true };
+    let connects = |delay, end| step(Op::Connects(Mood { delay, end }));
+    let steps = vec![
+        connects(0, End::Fail),
+        step(Op::Acquire(How::Lazy)),
+        connects(10, End::Ok),
+        step(Op::Pass(5)),
+        connects(0, End::Never),
+        step(Op::Pass(10)),
+        step(Op::Cancel(0)),
+    ];
+    plays(Config { min: 3, max: 4, ..PLAIN }, steps);
+}

@@ -13,6 +13,7 @@ use poolhouse::{FailureKind, Manager, PoolConfig};
 use tokio::time::Instant;
 
 use crate::ops::{End, Mood, WELL};
+use crate::pause::{Fresh, Pause};
 
 /// The payload of a panic that the script asks for.
 pub(crate) struct Scripted;
@@ -24,6 +25,8 @@ pub(crate) struct Refused(pub(crate) End);
 /// What the server knows of one connection.
 #[derive(Debug)]
 pub(crate) struct Record {
+    /// When its connect began.
+    pub(crate) began: Instant,
     pub(crate) born: Instant,
     pub(crate) alive: bool,
     /// In the hands of the test.
@@ -41,40 +44,12 @@ pub(crate) struct Record {
     pub(crate) dead: bool,
     /// The next look at it panics.
     pub(crate) look_panics: bool,
-    pub(crate) used: bool,
     /// Somebody who was served left without a look, and it may have been this one that came back.
     pub(crate) unsure: bool,
 }
 
-/// A connection that was found dead before its first use. If it came straight from its connect it counts as a failed
-/// one. Only the pool knows whether it was idle meanwhile, so the count of failures tells.
-struct Stillborn {
-    born: Instant,
-    found: Instant,
-    round: u64,
-    then_succeeded: bool,
-}
-
-/// The backoff that the ledger expects, from what it has answered.
-#[derive(Debug, Default)]
-pub(crate) struct Pause {
-    in_a_row: u32,
-    drawn: Option<Instant>,
-    round: u64,
-    /// The ledger cannot tell what the pool makes of it.
-    unsure: bool,
-    pub(crate) earliest: Option<Instant>,
-    pub(crate) latest: Option<Instant>,
-}
-
-impl Pause {
-    pub(crate) fn failing(&self) -> bool {
-        self.in_a_row > 0
-    }
-}
-
 pub(crate) struct Ledger {
-    config: PoolConfig,
+    pub(crate) config: PoolConfig,
     pub(crate) connects: Mood,
     pub(crate) checks: Mood,
     pub(crate) records: Vec<Record>,
@@ -93,12 +68,11 @@ pub(crate) struct Ledger {
     pub(crate) epoch: u64,
     /// How often a look has shown that a connection is dead.
     pub(crate) dead_looks: u64,
-    stillborn: Vec<Stillborn>,
+    pub(crate) fresh: Fresh,
     /// Acquires so far, and how many there had been at the last permanent failure.
     joined: u64,
     pub(crate) refused_up_to: u64,
-    /// Counts the times that the test has had control. What runs between two of them runs as one.
-    round: u64,
+    /// How many attempts had begun when the test last had control.
     begun_before: u64,
     pub(crate) violations: Vec<String>,
 }
@@ -130,8 +104,9 @@ impl Ledger {
         self.expect(!self.suspended, |_| {
             "suspend.nothing_moves: a connect begins on a suspended pool".into()
         });
-        // Attempts that begin together may see each other fail.
-        if self.pause.failing() && self.pause.round != self.round && !self.pause.unsure {
+        // What begins at the instant of the failure was asked for before it: the shortest pause is longer than nothing.
+        self.look_for_idle();
+        if self.pause.drawn.is_some_and(|drawn| Instant::now() > drawn) {
             let early = self.pause.earliest.is_some_and(|earliest| Instant::now() < earliest);
             self.expect(!early, |_| "connect.backoff: an attempt begins in the pause after a failure".into());
             self.expect(self.connecting == 1, |ledger| {
@@ -140,26 +115,7 @@ impl Ledger {
         }
     }
 
-    fn connect_failed(&mut self, started: Instant, now: Instant, round: u64) {
-        self.failed_connects += 1;
-        // Attempts that were under way together count as one failure.
-        if self.pause.drawn.is_some_and(|drawn| started <= drawn) {
-            return;
-        }
-        let first = self.config.connect_backoff;
-        let most = (first * 2_u32.pow(self.pause.in_a_row.min(16))).min(self.config.max_connect_backoff);
-        self.pause = Pause {
-            in_a_row: self.pause.in_a_row + 1,
-            drawn: Some(now),
-            round,
-            unsure: self.pause.unsure,
-            earliest: Some(now + most / 2),
-            latest: Some(now + most),
-        };
-    }
-
     pub(crate) fn next_round(&mut self) {
-        self.round += 1;
         self.begun_before = self.begun;
     }
 
@@ -177,27 +133,6 @@ impl Ledger {
     pub(crate) fn join(&mut self) -> u64 {
         self.joined += 1;
         self.joined - 1
-    }
-
-    /// The pool counts `failed` connects: which of those that were found dead are among them?
-    pub(crate) fn resolve(&mut self, failed: u64) {
-        let stillborn = std::mem::take(&mut self.stillborn);
-        let counted = failed.saturating_sub(self.failed_connects);
-        if counted == 0 {
-            return;
-        }
-        let all = counted == stillborn.len() as u64;
-        for found in stillborn.iter().take(usize::try_from(counted).unwrap_or(usize::MAX)) {
-            if found.then_succeeded && all {
-                self.failed_connects += 1;
-            } else {
-                self.connect_failed(found.born, found.found, found.round);
-            }
-        }
-        if !all {
-            self.pause.unsure = true;
-            self.pause.latest = Some(Instant::now() + self.config.max_connect_backoff);
-        }
     }
 }
 
@@ -224,10 +159,9 @@ impl Server {
             suspended: false,
             epoch: 0,
             dead_looks: 0,
-            stillborn: Vec::new(),
+            fresh: Fresh::default(),
             joined: 0,
             refused_up_to: 0,
-            round: 0,
             begun_before: 0,
             violations: Vec::new(),
         })))
@@ -288,11 +222,9 @@ impl Attempt {
         let now = Instant::now();
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
-        if self.epoch == ledger.epoch {
-            ledger.pause = Pause::default();
-        }
-        ledger.stillborn.iter_mut().for_each(|found| found.then_succeeded = true);
+        ledger.look_for_idle();
         ledger.records.push(Record {
+            began: self.started,
             born: now,
             alive: true,
             held: false,
@@ -304,10 +236,10 @@ impl Attempt {
             epoch: self.epoch,
             dead,
             look_panics: false,
-            used: false,
             unsure: false,
         });
         let id = ledger.records.len() - 1;
+        ledger.fresh.opened(id);
         drop(ledger);
         Conn { id, on_return: OnReturn::Reusable, panic_in_drop: false, server: self.server.clone() }
     }
@@ -329,12 +261,7 @@ impl Drop for Attempt {
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
         if self.end.is_some() || self.started.elapsed() >= ledger.config.connect_timeout {
-            let (now, round) = (Instant::now(), ledger.round);
-            if self.epoch == ledger.epoch {
-                ledger.connect_failed(self.started, now, round);
-            } else {
-                ledger.failed_connects += 1;
-            }
+            ledger.connect_failed(self.started, self.epoch);
         } else {
             ledger.abandoned += 1;
         }
@@ -434,16 +361,10 @@ impl Manager for Server {
             drop(ledger);
             std::panic::panic_any(Scripted);
         }
-        let (now, round) = (Instant::now(), ledger.round);
-        let record = &ledger.records[connection.id];
-        let (dead, held, used, born) = (record.dead, record.held, record.used, record.born);
+        let Record { dead, held, .. } = ledger.records[connection.id];
         ledger.expect(!held, |_| "health.known_dead: a held connection is looked at".into());
-        if dead {
-            ledger.dead_looks += 1;
-            if !used {
-                ledger.stillborn.push(Stillborn { born, found: now, round, then_succeeded: false });
-            }
-        }
+        ledger.dead_looks += u64::from(dead);
+        ledger.looked_at(connection.id, dead);
         !dead
     }
 

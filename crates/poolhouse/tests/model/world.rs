@@ -69,20 +69,30 @@ pub(crate) struct World<'a> {
     news: Arc<Mutex<Vec<(u64, Acquired)>>>,
 }
 
+impl Drop for World<'_> {
+    fn drop(&mut self) {
+        self.drop_handles();
+    }
+}
+
 impl<'a> World<'a> {
     pub(crate) fn new(config: &Config, quiet: Quiet, seen: &'a mut Coverage) -> Self {
         let options = config.options();
         let server = Server::new(options.clone());
         let leaks: Arc<Mutex<Vec<_>>> = Arc::default();
         let heard = Arc::clone(&leaks);
-        let listener = move |event: &Event<'_>| {
-            if let Event::Leaked { holder, .. } = event {
+        let told = server.clone();
+        let listener = move |event: &Event<'_>| match event {
+            Event::Leaked { holder, .. } => {
                 let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
                 heard.push((holder.connection, Instant::now()));
             }
+            Event::Created { .. } => told.ledger().fresh.placed(),
+            _ => {}
         };
         let pool = Pool::with_listener(server.clone(), options.clone(), listener);
         let pool = pool.expect("a possible configuration");
+        server.ledger().fresh.pool = Some(pool.clone());
         Self {
             config: config.clone(),
             model: Reference::new(&options),
@@ -101,6 +111,13 @@ impl<'a> World<'a> {
             detached: Vec::new(),
             news: Arc::default(),
         }
+    }
+
+    pub(crate) fn drop_handles(&mut self) {
+        // Not under the lock of the ledger: the last of them closes the pool.
+        let pool = self.server.ledger().fresh.pool.take();
+        drop(pool);
+        self.handles.clear();
     }
 
     pub(crate) fn pool(&self) -> Option<Pool<Server>> {
@@ -208,7 +225,6 @@ impl<'a> World<'a> {
         if let Some(pool) = self.handles.last() {
             let stats = pool.stats();
             self.model.sync(stats.pending_requests, |key| back && waiting.contains(&key), now)?;
-            self.server.ledger().resolve(stats.failed_connects);
         }
         for (key, acquired) in others {
             if acquired.is_ok() {
@@ -410,6 +426,8 @@ impl<'a> World<'a> {
                 self.sync(true)?;
             }
         }
+        // What it was served may be idle now, and is handed out again before the ledger hears of it.
+        self.server.ledger().look_for_idle();
         Ok(())
     }
 

@@ -1,0 +1,137 @@
+//! The pause after failures, by the rule that the pool promises (`connect.backoff`).
+//!
+//! A failed connect draws a pause, twice as long as the one before; attempts that ran together count once. A connection
+//! that proves to work ends it, unless a failure came after it was opened. It proves to work when its first look finds
+//! it alive, or when it becomes idle before anybody looks. One that its first look finds dead is a failed connect,
+//! unless a younger one has proved to work.
+//!
+//! Everything runs on one thread, so the ledger hears of each connect, each failure and each look in the order in which
+//! the pool does. Only where a connection goes is out of its sight: to somebody who looks at it, or to the idle. So it
+//! asks the pool for its holders before it hears of anything. What is open, not looked at, and in no hands is idle.
+
+use std::time::Duration;
+
+use poolhouse::{Pool, PoolConfig};
+use tokio::time::Instant;
+
+use crate::server::{Ledger, Server};
+
+#[derive(Debug, Default)]
+pub(crate) struct Pause {
+    in_a_row: u32,
+    pub(crate) drawn: Option<Instant>,
+    /// When the latest failure was, also if it drew no pause.
+    failed: Option<Instant>,
+    /// When the youngest connection was opened that proved to work.
+    proved: Option<Instant>,
+    /// Its end lies between these two.
+    pub(crate) earliest: Option<Instant>,
+    pub(crate) latest: Option<Instant>,
+}
+
+impl Pause {
+    pub(crate) fn failing(&self) -> bool {
+        self.in_a_row > 0
+    }
+
+    fn failed(&mut self, began: Instant, now: Instant, (first, most): (Duration, Duration)) {
+        self.failed = Some(now);
+        if self.drawn.is_some_and(|drawn| began <= drawn) {
+            return;
+        }
+        let longest = (first * 2_u32.pow(self.in_a_row.min(16))).min(most);
+        self.in_a_row += 1;
+        self.drawn = Some(now);
+        self.earliest = Some(now + longest / 2);
+        self.latest = Some(now + longest);
+    }
+
+    fn succeeded(&mut self, born: Instant) {
+        self.proved = self.proved.max(Some(born));
+        if self.failed.is_none_or(|failed| failed <= born) {
+            self.ends();
+        }
+    }
+
+    pub(crate) fn ends(&mut self) {
+        *self = Self { proved: self.proved, ..Self::default() };
+    }
+}
+
+/// The connections that nobody has looked at and that have not been idle, and where to ask for their holders.
+#[derive(Default)]
+pub(crate) struct Fresh {
+    ids: Vec<usize>,
+    /// Those that went among the idle as soon as they were open, for nobody waited.
+    rested: Vec<usize>,
+    /// A handle like any other: to be dropped before the test drops its last.
+    pub(crate) pool: Option<Pool<Server>>,
+}
+
+impl Fresh {
+    pub(crate) fn opened(&mut self, id: usize) {
+        self.ids.push(id);
+    }
+
+    /// The pool is about to find a place for the one that was opened last.
+    pub(crate) fn placed(&mut self) {
+        let nobody_waits = self.pool.as_ref().is_some_and(|pool| pool.stats().pending_requests == 0);
+        if nobody_waits {
+            self.rested.extend(self.ids.pop());
+        }
+    }
+
+    /// Takes out those that have become idle.
+    fn idle(&mut self) -> Vec<usize> {
+        let mut idle = std::mem::take(&mut self.rested);
+        let Some(pool) = self.pool.as_ref().filter(|_| !self.ids.is_empty()) else { return idle };
+        // The pool counts its connections from 1.
+        let held: Vec<_> = pool.holders().iter().map(|holder| holder.connection).collect();
+        idle.extend(self.ids.extract_if(.., |id| !held.contains(&(*id as u64 + 1))));
+        idle
+    }
+}
+
+impl Ledger {
+    /// Those that have become idle since have proved to work, or are closed.
+    pub(crate) fn look_for_idle(&mut self) {
+        for id in self.fresh.idle() {
+            if self.records[id].alive {
+                self.proves(id);
+            }
+        }
+    }
+
+    fn proves(&mut self, id: usize) {
+        let record = &self.records[id];
+        if record.epoch == self.epoch {
+            self.pause.succeeded(record.born);
+        }
+    }
+
+    /// Somebody looks at a connection that is about to be handed out.
+    pub(crate) fn looked_at(&mut self, id: usize, dead: bool) {
+        self.look_for_idle();
+        let fresh = self.fresh.ids.iter().position(|other| *other == id);
+        let Some(index) = fresh else { return };
+        self.fresh.ids.swap_remove(index);
+        if !dead {
+            return self.proves(id);
+        }
+        let record = &self.records[id];
+        let (began, epoch) = (record.began, record.epoch);
+        if epoch == self.epoch && self.pause.proved.is_none_or(|proved| proved <= record.born) {
+            self.connect_failed(began, epoch);
+        }
+    }
+
+    pub(crate) fn connect_failed(&mut self, began: Instant, epoch: u64) {
+        self.look_for_idle();
+        self.failed_connects += 1;
+        // What began before `invalidate_all` says nothing about now.
+        if epoch == self.epoch {
+            let PoolConfig { connect_backoff, max_connect_backoff, .. } = self.config;
+            self.pause.failed(began, Instant::now(), (connect_backoff, max_connect_backoff));
+        }
+    }
+}
