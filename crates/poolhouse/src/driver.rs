@@ -44,6 +44,7 @@ struct Begun {
     tasks: JoinSet<()>,
     /// The connects among them, by the key of the attempt. A key may be used again once its attempt has ended.
     connects: HashMap<usize, AbortHandle>,
+    checks: Vec<AbortHandle>,
 }
 
 pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
@@ -74,23 +75,24 @@ fn begin<M: Manager>(guard: &Guard<M>, begun: &mut Begun) -> Option<Option<Insta
     if closed {
         return None;
     }
-    let Plan { connects, abandoned, checks, leaks, wake_at } = plan;
+    let Plan { connects, abandoned, cut_checks, checks, leaks, wake_at } = plan;
     for key in abandoned {
         if let Some(task) = begun.connects.remove(&key) {
             task.abort();
         }
     }
+    if cut_checks {
+        begun.checks.drain(..).for_each(|task| task.abort());
+    }
     begun.connects.retain(|_, task| !task.is_finished());
+    begun.checks.retain(|task| !task.is_finished());
     for key in connects {
         let attempt = Connecting { shared: Arc::clone(&shared), key: Some(key) };
         begun.connects.insert(key, begun.tasks.spawn(connect(attempt)));
     }
     for entry in checks {
-        begun.tasks.spawn(check(Checking {
-            shared: Arc::clone(&shared),
-            entry: Some(entry),
-            outcome: Checked::Cut,
-        }));
+        let checking = Checking { shared: Arc::clone(&shared), entry: Some(entry), outcome: Checked::Cut };
+        begun.checks.push(begun.tasks.spawn(check(checking)));
     }
     for holder in leaks {
         report_leak(&shared, holder);
@@ -192,7 +194,17 @@ struct Checking<M: Manager> {
 impl<M: Manager> Drop for Checking<M> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            let outcome = if std::thread::panicking() { Checked::Failed } else { self.outcome };
+            let panicked = std::thread::panicking();
+            if panicked {
+                tracing::warn!(
+                    target: "poolhouse::check",
+                    target_address = %self.shared.manager.target(),
+                    connection = entry.id,
+                    "the manager panicked while it checked: see the panic's message on stderr"
+                );
+                self.shared.tell(|| Event::CheckFailed { connection: entry.id, error: None });
+            }
+            let outcome = if panicked { Checked::Failed } else { self.outcome };
             self.shared.apply(|core, fx| core.checked(entry, outcome, now(), fx));
         }
     }

@@ -10,8 +10,9 @@ use crate::error::Holder;
 /// Is told of everything that happens in a pool. Give it to [`Pool::with_listener`](crate::Pool::with_listener).
 ///
 /// The pool calls it outside of its lock, on the thread where it happened: that of a caller for `Acquired` and
-/// `Released`, that of a background task for `Created`. So it must be quick and must not block. It may use the pool.
-/// Events of one connection come in order; events of different connections may overtake each other.
+/// `Released`, that of a background task for `Created`. So it must be quick and must not block. It may use the pool, but
+/// an acquire in it is told to it as well. If it keeps a [`Pool`](crate::Pool), that pool does not close with the last
+/// handle elsewhere. Events of one connection come in order; events of different connections may overtake each other.
 ///
 /// A panic in the listener ends there: it is logged, and costs nothing else.
 ///
@@ -124,7 +125,7 @@ pub enum Event<'a> {
     CheckFailed {
         /// The connection's number.
         connection: u64,
-        /// What the manager said; `None` when `check_timeout` passed.
+        /// What the manager said; `None` when `check_timeout` passed, or the manager panicked.
         error: Option<&'a (dyn Error + 'static)>,
     },
     /// A connection has been held for longer than `leak_threshold`. Once a hold.
@@ -165,8 +166,10 @@ pub enum RetireReason {
     InvalidatedAll,
     /// The pool is suspended.
     Suspended,
-    /// A panic dropped it, or the manager panicked.
+    /// A panic dropped it, or the manager panicked when it was asked about it.
     Panicked,
+    /// Its holder called `detach`, and closes it.
+    Detached,
 }
 
 impl RetireReason {
@@ -189,6 +192,7 @@ impl RetireReason {
             Self::InvalidatedAll => "invalidate_all",
             Self::Suspended => "suspended",
             Self::Panicked => "panicked",
+            Self::Detached => "detached",
         }
     }
 }

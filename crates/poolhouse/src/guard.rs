@@ -95,9 +95,13 @@ impl<M: Manager> PooledConnection<M> {
     /// ```
     pub fn detach(mut self) -> M::Connection {
         let entry = self.entry.take().expect("a guard holds its connection until it is given back");
-        let id = entry.id;
+        let (id, opened_at) = (entry.id, entry.opened_at);
         let (connection, held_for) = self.shared.apply(|core, fx| core.detach(*entry, now(), fx));
         self.shared.tell(|| Event::Released { connection: id, held_for });
+        self.shared.tell(|| {
+            let age = now().saturating_duration_since(opened_at);
+            Event::Retired { connection: id, reason: RetireReason::Detached, age }
+        });
         connection
     }
 

@@ -13,7 +13,7 @@ use crate::events::{Event, Listener, RetireReason};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::sync::{Handle, Mutex, MutexGuard, Notify, RuntimeId};
-use crate::time::now;
+use crate::time::{now, sleep};
 
 pub(crate) type PoolCore<M> = Core<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
 pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, Waker>;
@@ -116,6 +116,8 @@ impl<M: Manager> Shared<M> {
         if homes.iter().any(|(id, _)| *id == handle.id()) {
             return;
         }
+        // A runtime without a timer has to fail here, where the caller sees it.
+        drop(sleep(Duration::ZERO));
         let home = self.core().home_opened();
         homes.push((handle.id(), home));
         drop(homes);

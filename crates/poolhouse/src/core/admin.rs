@@ -28,6 +28,7 @@ impl<C, E, W> Core<C, E, W> {
         self.connects_again();
         self.retire_idle(RetireReason::InvalidatedAll, |_| true, fx);
         self.abandon(usize::MAX, |_| true, fx);
+        self.cut_checks(fx);
         self.ask_for_more(now, fx);
     }
 
@@ -36,6 +37,7 @@ impl<C, E, W> Core<C, E, W> {
         self.suspended = true;
         self.retire_idle(RetireReason::Suspended, |_| true, fx);
         self.abandon(usize::MAX, |_| true, fx);
+        self.cut_checks(fx);
         fx.progress = true;
     }
 
@@ -66,6 +68,14 @@ impl<C, E, W> Core<C, E, W> {
     /// Whether the pool has nothing: none held, none idle, none opening, none under a check, none on its way out.
     pub(crate) fn is_drained(&self) -> bool {
         self.open() + self.attempts.len() + self.closing == 0
+    }
+
+    /// Connections under a check go too, and not only when the check ends: the peer may be silent.
+    fn cut_checks(&mut self, fx: &mut Effects<C, W>) {
+        if self.checking > 0 {
+            self.cut_checks.clone_from(&self.homes);
+            fx.drive = true;
+        }
     }
 
     pub(super) fn retire_idle(

@@ -162,8 +162,15 @@ impl<C, E, W> Core<C, E, W> {
                 self.counts.failed_checks += 1;
                 self.retire(entry, RetireReason::CheckFailed, fx);
             }
-            Checked::Cut if self.closed => self.retire(entry, RetireReason::PoolClosed, fx),
-            Checked::Cut => self.retire(entry, RetireReason::RuntimeGone, fx),
+            Checked::Cut => {
+                let reason = match () {
+                    () if self.closed => RetireReason::PoolClosed,
+                    () if self.suspended => RetireReason::Suspended,
+                    () if entry.epoch != self.epoch => RetireReason::InvalidatedAll,
+                    () => RetireReason::RuntimeGone,
+                };
+                self.retire(entry, reason, fx);
+            }
         }
     }
 

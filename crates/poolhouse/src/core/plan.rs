@@ -93,6 +93,7 @@ impl<C, E, W> Core<C, E, W> {
     /// wait are woken, for one of them may have to start the next task.
     pub(crate) fn home_lost(&mut self, home: Home, fx: &mut Effects<C, W>) {
         self.homes.retain(|other| *other != home);
+        self.cut_checks.retain(|other| *other != home);
         self.next_wake = None;
         self.retire_idle(RetireReason::RuntimeGone, |entry| entry.home == home, fx);
         self.waiters.for_each(|waiter| {
@@ -121,6 +122,9 @@ impl<C, E, W> Core<C, E, W> {
                 plan.abandoned.push(key);
             }
         }
+        let homes = self.cut_checks.len();
+        self.cut_checks.retain(|other| *other != home);
+        plan.cut_checks = self.cut_checks.len() < homes;
         self.begin_wanted_checks(now, &mut plan);
         self.sort_idle(now, &mut plan, fx);
         self.begin_connects(now, home, &mut plan);

@@ -220,6 +220,8 @@ pub(crate) struct Plan<C> {
     pub(crate) connects: Vec<usize>,
     /// The keys of the attempts to drop.
     pub(crate) abandoned: Vec<usize>,
+    /// Whether to drop the checks that are under way.
+    pub(crate) cut_checks: bool,
     pub(crate) checks: Vec<Box<Entry<C>>>,
     /// Holds to report as leaks.
     pub(crate) leaks: Vec<Holder>,
@@ -237,6 +239,7 @@ impl<C> Default for Plan<C> {
         Self {
             connects: Vec::new(),
             abandoned: Vec::new(),
+            cut_checks: false,
             checks: Vec::new(),
             leaks: Vec::new(),
             wake_at: None,

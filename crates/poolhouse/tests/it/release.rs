@@ -181,3 +181,18 @@ fn an_acquire_may_outlive_the_runtime_it_began_in() {
         runtime().block_on(acquire).unwrap();
     });
 }
+
+/// `acquire.deadline`: a runtime without a timer is told so where it asks, and another runtime is none the worse.
+#[test]
+fn a_runtime_without_a_timer_is_told_so() {
+    in_time(|| {
+        let config = PoolConfig { connection_timeout: Duration::MAX, ..config(1) };
+        let pool = pool(&Mock::ok(), config);
+        let without = Builder::new_current_thread().build().unwrap();
+        let asked =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| without.block_on(pool.acquire())));
+        assert!(asked.is_err(), "it has no timer");
+        runtime().block_on(pool.acquire()).unwrap();
+        assert_eq!(pool.stats().connections_created, 1);
+    });
+}

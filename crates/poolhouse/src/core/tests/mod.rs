@@ -6,11 +6,13 @@ mod edges;
 mod random;
 
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::types::AttemptState;
 use super::*;
 use crate::config::PoolConfig;
+use crate::error::ConnectError;
 use crate::manager::FailureKind;
 
 type Fx = Effects<u32, u32>;
