@@ -36,7 +36,7 @@ async fn maintain(pool: &PacketPool, server: Option<EchoServer>) -> Result<Optio
     let drained = timeout(Duration::from_secs(5), pool.drained()).await;
     let restarted = match drained {
         Ok(()) => restart(pool, server).await,
-        Err(_) => Err(format!("still held: {:?}", pool.holders()).into()),
+        Err(_) => Err(format!("not drained in time; who holds on: {:?}", pool.holders()).into()),
     };
     // Whatever happened: callers wait for it.
     pool.resume();

@@ -189,7 +189,7 @@ fn warn_of_nesting<M: Manager>(shared: &Shared<M>, ticket: Ticket) {
             target: "poolhouse::acquire",
             target_address = %shared.manager.target(),
             connection = holder.connection,
-            held_since = %holder.acquired_at,
+            acquired_at = %holder.acquired_at,
             "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
         );
     }

@@ -1,8 +1,9 @@
 //! The same pool for threads that have no runtime.
 //!
-//! The pool brings a runtime of its own, with one worker thread, that opens and checks connections. Your thread waits
-//! for it; the I/O of a held connection runs on your thread. All guarantees are those of [`crate::Pool`], which does
-//! the work.
+//! The pool brings a runtime of its own, with one worker thread, that opens and checks connections and keeps the time.
+//! Your thread waits for it; the I/O of a held connection runs on your thread. All guarantees are those of
+//! [`crate::Pool`], which does the work, as long as the manager's `connect` and `check` do not block that worker: a
+//! client library that blocks belongs into [`spawn_blocking`](tokio::task::spawn_blocking) there.
 //!
 //! Do not call it from `async` code: it blocks the thread, and panics rather than block a runtime's worker.
 
@@ -266,6 +267,23 @@ impl<M: Manager> Pool<M> {
         self.pool.resize(max_connections)
     }
 
+    /// Waits until the pool has no connection, like [`crate::Pool::drained`], but no longer than `limit`. Whether it has
+    /// none.
+    ///
+    /// # Panics
+    ///
+    /// In `async` code.
+    ///
+    /// ```
+    /// let pool = poolhouse::blocking::Pool::new(("localhost", 5555), Default::default())?;
+    /// pool.as_async().suspend();
+    /// assert!(pool.drained_within(std::time::Duration::from_secs(1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drained_within(&self, limit: Duration) -> bool {
+        self.runtime.block_on(async { tokio::time::timeout(limit, self.pool.drained()).await.is_ok() })
+    }
+
     /// Closes the pool and waits for held connections up to `limit`, like [`crate::Pool::close_within`].
     ///
     /// # Panics
@@ -354,6 +372,21 @@ impl<M: Manager> PooledConnection<M> {
     /// ```
     pub fn invalidate(self) {
         self.inner.invalidate();
+    }
+
+    /// Takes the connection out of the pool for good, like [`crate::PooledConnection::detach`].
+    ///
+    /// Its I/O belongs to the pool's runtime, and ends with the pool's last handle or guard.
+    ///
+    /// ```
+    /// fn keep(
+    ///     connection: poolhouse::blocking::PooledConnection<poolhouse::PacketManager>,
+    /// ) -> poolhouse::PacketConnection {
+    ///     connection.detach()
+    /// }
+    /// ```
+    pub fn detach(self) -> M::Connection {
+        self.inner.detach()
     }
 
     /// The connection's number in this pool, like [`crate::PooledConnection::id`].

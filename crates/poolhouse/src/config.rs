@@ -9,7 +9,8 @@ use thiserror::Error;
 /// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may
 /// be added in any release, so always end with `..PoolConfig::default()`.
 ///
-/// Set a timeout, an interval or `max_lifetime` to [`Duration::MAX`] to switch it off.
+/// Set a timeout, an interval or `max_lifetime` to [`Duration::MAX`] to switch it off. A backoff is not for switching
+/// off: with `MAX` the first failed connect is the last attempt for a day.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,7 +44,7 @@ pub struct PoolConfig {
     /// `connect_timeout`, whichever is less.
     pub max_lifetime: Duration,
     /// How long a connection may go unused before an acquire has it checked first, within its own deadline. Zero checks
-    /// each idle connection every time. `None` trusts every idle connection whose peer has not closed it. Set it where
+    /// each idle connection every time; one that goes from its holder straight to somebody who waits is not idle. `None` trusts every idle connection whose peer has not closed it. Set it where
     /// peers vanish without a word: behind a firewall or a load balancer that drops idle connections.
     pub check_after_idle: Option<Duration>,
     /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
@@ -254,7 +255,7 @@ pub enum ConfigError {
         field: &'static str,
     },
     /// A duration that must be above zero is zero.
-    #[error("{field} is zero: set it to a millisecond or more, or to Duration::MAX to switch a limit off")]
+    #[error("{field} is zero: give it some time{}", or_off(field))]
     #[non_exhaustive]
     NoTime {
         /// The option's name.
@@ -287,6 +288,15 @@ pub enum ConfigError {
         /// The value of `lifetime_jitter`.
         jitter: f64,
     },
+}
+
+/// How a duration is switched off, if it can be.
+fn or_off(field: &str) -> &'static str {
+    match field {
+        "leak_threshold" => ", or None to report no leak",
+        "connect_backoff" | "max_connect_backoff" => "",
+        _ => ", or Duration::MAX to switch it off",
+    }
 }
 
 impl ConfigError {

@@ -36,7 +36,8 @@ impl<M: Manager> Pool<M> {
     /// Retires every connection that is open or opening now: idle ones at once, held ones as they come back. What is
     /// acquired after it was opened after it.
     ///
-    /// Call it after a failover, and after new credentials. The background opens `min_connections` again.
+    /// Call it after a failover, and after new credentials. The background opens `min_connections` again, at once: the
+    /// pause after failed connects ends too.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -87,6 +88,8 @@ impl<M: Manager> Pool<M> {
 
     /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones
     /// as they come back; [`drained`](Pool::drained) waits for that. Who acquires waits, within the deadline.
+    ///
+    /// Calls do not add up: one `resume` ends any number of them.
     ///
     /// For maintenance of the server: callers see a pause instead of errors, if it is shorter than
     /// `connection_timeout`. With `max_pending` set, those beyond it get
@@ -139,8 +142,9 @@ impl<M: Manager> Pool<M> {
     /// Waits until the pool has no connection: none held, none idle, none opening. After
     /// [`suspend`](Pool::suspend) that is when the last one has come back.
     ///
-    /// It waits for ever if somebody never lets go: put it into `tokio::time::timeout`, and look at
-    /// [`holders`](Pool::holders).
+    /// Call [`suspend`](Pool::suspend) or [`close`](Pool::close) first: in a pool in service it waits for a moment that may
+    /// never come, and so it does after a [`resume`](Pool::resume). It waits for ever if somebody never lets go: put it
+    /// into `tokio::time::timeout`, and look at [`holders`](Pool::holders).
     ///
     /// # Cancel safety
     ///
@@ -287,10 +291,13 @@ impl fmt::Display for CloseReport {
         if self.in_time {
             return f.write_str("every connection is closed");
         }
-        write!(f, "{} connections are still held", self.still_held.len())?;
+        match self.still_held.len() {
+            1 => f.write_str("1 connection is still held")?,
+            held => write!(f, "{held} connections are still held")?,
+        }
         for holder in &self.still_held {
             write!(f, "; one {holder}")?;
         }
-        Ok(())
+        f.write_str("; it closes when it comes back: look at these lines, or give close_within more time")
     }
 }

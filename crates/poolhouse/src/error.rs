@@ -78,6 +78,17 @@ impl<E: Error + 'static> AcquireError<E> {
         matches!(self, Self::Timeout(_))
     }
 
+    /// Whether `max_pending` acquires waited already.
+    ///
+    /// ```
+    /// fn answer(error: &poolhouse::AcquireError<poolhouse::PacketError>) -> &'static str {
+    ///     if error.is_overloaded() { "busy, come back later" } else { "out of service" }
+    /// }
+    /// ```
+    pub fn is_overloaded(&self) -> bool {
+        matches!(self, Self::Overloaded { .. })
+    }
+
     /// Whether the pool is closed.
     ///
     /// ```
@@ -288,7 +299,7 @@ impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
         if let Some(holder) = self.nested.first() {
             let count = self.nested.len();
             write!(f, "; this task itself holds {count} of them, one acquired at {}", holder.acquired_at)?;
-            return f.write_str(": acquire once and pass the connection on, or release it first");
+            f.write_str(": acquire once and pass the connection on, or release it first")?;
         }
         f.write_str(match phase {
             Phase::Queueing => {

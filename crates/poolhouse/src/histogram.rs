@@ -71,8 +71,8 @@ impl Histogram {
         Some(Duration::from_micros(bucket.end()))
     }
 
-    /// Each bucket that is not empty: the longest duration that it counts, and how many. In order, for export to a
-    /// monitoring system.
+    /// Each bucket that is not empty: the longest duration that it counts, and how many are in this bucket. In order. To
+    /// export them, add them up into the buckets that your monitoring system wants.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;

@@ -38,7 +38,7 @@
 //! | `poolhouse::acquire` | debug span `acquire` | one acquire, from its first poll to its end | |
 //! | `poolhouse::acquire` | warn | an acquire timed out | `error` |
 //! | `poolhouse::acquire` | debug | an acquire failed otherwise | `error` |
-//! | `poolhouse::acquire` | warn | with `detect_nested_acquires`: a task waits that holds a connection | `connection`, `held_since` |
+//! | `poolhouse::acquire` | warn | with `detect_nested_acquires`: a task waits that holds a connection | `connection`, `acquired_at` |
 //! | `poolhouse::connect` | debug | a connection opened | `connection`, `elapsed_ms` |
 //! | `poolhouse::connect` | warn | a connect failed | `error`, `elapsed_ms`, `permanent` |
 //! | `poolhouse::check` | trace | a health check passed | `connection`, `elapsed_ms` |

@@ -27,8 +27,10 @@ pub enum FailureKind {
 /// How to open, check and judge connections of one protocol. Implement it to pool anything.
 ///
 /// The pool calls [`connect`](Manager::connect) and [`check`](Manager::check) in background tasks, each with its own
-/// time limit. Both are dropped at an await point when that limit passes or the pool closes, so they must be cancel
-/// safe: dropping the future must close whatever it has half opened. A panic in any method costs one connection and
+/// time limit. Both are dropped at an await point when that limit passes, or when the pool closes, is suspended,
+/// invalidated or shrunk, so they must be cancel safe: dropping the future must close whatever it has half opened. They
+/// must not block their thread: it may be the one that keeps everybody's time. Put what blocks into
+/// [`spawn_blocking`](tokio::task::spawn_blocking). A panic in any method costs one connection and
 /// no capacity.
 ///
 /// A manager may change what it connects to, or with which credentials: the next connect uses them. Reach it with

@@ -124,7 +124,7 @@ impl<M: Manager> Pool<M> {
     /// # Errors
     ///
     /// [`Connect`](AcquireError::Connect) on the first connect that fails, [`Closed`](AcquireError::Closed), and
-    /// [`Timeout`](AcquireError::Timeout) after `connection_timeout` , for example when
+    /// [`Timeout`](AcquireError::Timeout) after `connection_timeout`, for example when
     /// `connect_timeout` is longer.
     ///
     /// # Panics
@@ -225,8 +225,8 @@ impl<M: Manager> Pool<M> {
     /// Like [`acquire`](Pool::acquire), with a deadline of its own: for a caller who has less time left than
     /// `connection_timeout`, or more.
     ///
-    /// [`Duration::MAX`] waits for ever, [`Duration::ZERO`] not at all. To take an idle connection outside of a runtime,
-    /// call [`try_acquire`](Pool::try_acquire).
+    /// [`Duration::MAX`] waits for ever, [`Duration::ZERO`] for no longer than the timer takes to say so. To take an idle
+    /// connection without any wait, call [`try_acquire`](Pool::try_acquire).
     ///
     /// # Errors, panics, cancel safety
     ///
@@ -255,7 +255,8 @@ impl<M: Manager> Pool<M> {
 
     /// Takes an idle connection if there is one and nobody waits for it. No wait, no I/O, no runtime needed.
     ///
-    /// `None` means that everything is held, opening or wanted by somebody who came first, or that the pool is closed.
+    /// `None` means that everything is held, opening, under a check, or wanted by somebody who came first, or that the pool
+    /// is suspended or closed.
     /// It does not open a connection: on a pool that has opened none, it always gives `None`. Nor does it check one:
     /// what `check_after_idle` wants checked first is not for it.
     ///

@@ -38,12 +38,12 @@ pub struct PoolStats {
     pub idle_connections: usize,
     /// Acquires that wait.
     pub pending_requests: usize,
-    /// Connections handed out since the pool began.
+    /// Connections handed out since the pool began, those included that went to an acquire which was dropped just then.
     pub total_acquisitions: u64,
     /// Connections that came back: by release, invalidate, detach or drop, because the acquire was dropped just as it
     /// was served, or because the peer had closed it by then.
     pub total_releases: u64,
-    /// Acquires that ended in an error. A `try_acquire` that gives nothing is not one.
+    /// Acquires that ended in an error. A `try_acquire` that gives nothing is not one, nor is a failed `warm_up`.
     pub failed_acquisitions: u64,
     /// Connections opened since the pool began.
     pub connections_created: u64,
@@ -68,7 +68,8 @@ pub struct PoolStats {
     pub reported_leaks: u64,
     /// Whether the pool is suspended.
     pub suspended: bool,
-    /// How long those waited who were served.
+    /// How long those waited who were served, over the life of the pool. Those who ran out of time are in
+    /// `timed_out_acquisitions`.
     pub wait_times: Histogram,
     /// How long connections that came back had been held.
     pub hold_times: Histogram,

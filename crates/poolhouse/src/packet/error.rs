@@ -18,7 +18,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum PacketError {
     /// No address of the host accepted a connection.
-    #[error("no address of the host accepted: {source}")]
+    #[error("cannot dial: {source}")]
     #[non_exhaustive]
     Dial {
         /// The host and port.
