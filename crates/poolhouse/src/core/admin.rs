@@ -72,10 +72,8 @@ impl<C, E, W> Core<C, E, W> {
 
     /// Connections under a check go too, and not only when the check ends: the peer may be silent.
     fn cut_checks(&mut self, fx: &mut Effects<C, W>) {
-        if self.checking > 0 {
-            self.cut_checks.clone_from(&self.homes);
-            fx.drive = true;
-        }
+        self.cut_checks.clone_from(&self.homes);
+        fx.drive = true;
     }
 
     pub(super) fn retire_idle(

@@ -1,4 +1,8 @@
 //! What the core makes of the look at a connection that is about to be handed out.
+//!
+//! A connect that succeeds proves little: a server at its own limit accepts and closes at once. So the pause after
+//! failures ends only when somebody has looked at the new connection and found it alive, or when it has become idle. If it
+//! is found dead instead, its connect has failed after all. What is older than the latest news changes nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
