@@ -100,14 +100,30 @@ fn a_failure_of_an_old_attempt_is_counted_and_no_more() {
 /// `close.complete`: a check that is cut short says why its connection goes, and is not a failed one.
 #[test]
 fn a_check_cut_short_is_no_failed_check() {
-    for (closes, reason) in [(true, RetireReason::PoolClosed), (false, RetireReason::RuntimeGone)] {
+    let reasons = [
+        RetireReason::PoolClosed,
+        RetireReason::Suspended,
+        RetireReason::InvalidatedAll,
+        RetireReason::RuntimeGone,
+    ];
+    for reason in reasons {
         let (mut core, home, now) = core(config(1));
         open(&mut core, home, 1, now);
         let mut fx = Fx::default();
         let entry = core.plan(now + SECOND * 30, home, &mut fx).checks.pop().expect("due");
-        if closes {
-            core.close(&mut fx);
+        match reason {
+            RetireReason::PoolClosed => core.close(&mut fx),
+            RetireReason::Suspended => core.suspend(&mut fx),
+            RetireReason::InvalidatedAll => core.invalidate_all(now + SECOND * 30, &mut fx),
+            _ => {}
         }
+        let told = core.plan(now + SECOND * 30, home, &mut fx).cut_checks;
+        assert_eq!(
+            told,
+            matches!(reason, RetireReason::Suspended | RetireReason::InvalidatedAll),
+            "{reason}"
+        );
+        assert!(!core.plan(now + SECOND * 30, home, &mut fx).cut_checks, "told once");
         core.checked(entry, Checked::Cut, now + SECOND * 31, &mut fx);
         assert_eq!(fx.retired.iter().map(|(_, reason)| *reason).collect::<Vec<_>>(), [reason]);
         assert_eq!(core.stats().failed_checks, 0);
