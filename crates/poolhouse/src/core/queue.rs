@@ -122,6 +122,7 @@ impl<T> Queue<T> {
         u32::try_from(self.places.insert(place)).expect("fewer than 2^32 acquires wait")
     }
 
+    /// No two have the same turn.
     fn link_in_turn(&mut self, key: u32) {
         let turn = self.place(key).turn;
         let (mut before, mut next) = (NONE, self.head);

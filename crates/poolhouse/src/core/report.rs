@@ -83,7 +83,7 @@ impl<C, E, W> Core<C, E, W> {
             Phase::Checking
         } else if coming > 0 || (self.backoff.failing() && self.room() > 0) {
             Phase::Connecting
-        } else if self.checking > 0 && self.holds.len() < self.open() {
+        } else if self.checking > 0 {
             Phase::Checking
         } else {
             Phase::Queueing

@@ -3,6 +3,7 @@
 mod background;
 mod cases;
 mod edges;
+mod judgement;
 mod random;
 
 use std::panic::Location;
