@@ -127,7 +127,7 @@ fn connections_are_numbered() {
 /// `acquire.deadline`: how long a connect takes is smoothed, and never less than the timer can tell.
 #[test]
 fn patience_follows_the_connects() {
-    let mut pace = super::super::types::Pace::default();
+    let mut pace = Pace::default();
     let millis = Duration::from_millis;
     assert_eq!(pace.patience(), millis(1));
     pace.record(millis(80));
