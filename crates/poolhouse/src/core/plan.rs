@@ -16,7 +16,8 @@ use crate::config::IdleOrder;
 use crate::events::RetireReason;
 
 impl<C, E, W> Core<C, E, W> {
-    /// When the background has something to do with an idle connection; `open` counts it too.
+    /// When the background has something to do with an idle connection; `open` counts it too. What is due at this very
+    /// instant may be in or out: the plan that asks leaves it out either way.
     pub(super) fn dues(&self, entry: &Entry<C>, open: usize, now: Instant) -> impl Iterator<Item = Instant> {
         let replace_at = entry.replace_at.filter(|at| *at > now);
         let idle_until = (open > self.config.min_connections)

@@ -165,3 +165,41 @@ fn the_look_for_leaks_keeps_pace_with_use() {
     assert!(core.plan(now + SECOND * 6, home, &mut fx).wake_at.is_some());
     assert_eq!(core.plan(now + SECOND * 11, home, &mut fx).wake_at, None, "not used since");
 }
+
+/// `lifetime.no_dip`: room for a successor whose time has come asks for a plan, and nothing less does.
+#[test]
+fn a_successor_that_waited_for_room() {
+    for (case, asks) in
+        [("room", true), ("no room", false), ("not yet", false), ("suspended", false), ("closed", false)]
+    {
+        let never = Duration::MAX;
+        let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(2) };
+        let (mut core, home, now) = core(PoolConfig { max_lifetime: SECOND * 60, ..timing });
+        open(&mut core, home, 2, now);
+        let mut fx = Fx::default();
+        let held = [0, 1].map(|_| core.try_take(now, here(), &mut fx).expect("idle"));
+        let due = now + SECOND * if case == "not yet" { 10 } else { 55 };
+        assert!(core.plan(due, home, &mut fx).connects.is_empty(), "no room");
+        match case {
+            "suspended" => core.suspend(&mut fx),
+            "closed" => core.close(&mut fx),
+            _ => {}
+        }
+        let mut fx = Fx::default();
+        core.resize(if case == "no room" { 2 } else { 3 }, due, &mut fx);
+        assert_eq!(fx.drive, asks, "{case}");
+        drop(held);
+    }
+}
+
+/// `suspend.nothing_moves`: each runtime is told to drop its checks, also when another has ended meanwhile.
+#[test]
+fn every_home_is_told_to_drop_its_checks() {
+    let (mut core, first, now) = core(config(2));
+    let second = core.home_opened();
+    let mut fx = Fx::default();
+    core.suspend(&mut fx);
+    core.home_lost(first, &mut fx);
+    assert!(core.plan(now, second, &mut fx).cut_checks);
+    assert!(core.cut_checks.is_empty());
+}
