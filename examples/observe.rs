@@ -50,6 +50,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let manager = PacketManager::new(TcpDialer::from(address)).with_options(options);
     // ANCHOR: pool
     let config = PoolConfig {
+        min_connections: 0,
         max_connections: 2,
         connection_timeout: Duration::from_secs(5),
         leak_threshold: Some(Duration::from_millis(100)),

@@ -117,7 +117,7 @@ impl<M: Manager> Shared<M> {
             return;
         }
         // A runtime without a timer has to fail here, where the caller sees it.
-        drop(sleep(Duration::ZERO));
+        let _timer = sleep(Duration::ZERO);
         let home = self.core().home_opened();
         homes.push((handle.id(), home));
         drop(homes);
