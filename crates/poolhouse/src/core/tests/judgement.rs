@@ -84,6 +84,8 @@ fn the_phase_of_a_wait() {
     let (mut core, home, now) = waiting(false);
     let held = core.try_take(now, here(), &mut fx);
     assert_eq!(phase(&core, now), Phase::Queueing);
+    let told = core.diagnose(SECOND, now);
+    assert_eq!((told.position, told.waiting, told.active, told.idle), (1, 1, 1, 0));
     let coming = attempt(&mut core, home, now);
     assert_eq!(phase(&core, now), Phase::Connecting);
     core.abandon(1, |_| true, &mut fx);
