@@ -93,7 +93,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// For maintenance of the server: callers see a pause instead of errors, if it is shorter than
     /// `connection_timeout`. With `max_pending` set, those beyond it get
-    /// [`Overloaded`](AcquireError::Overloaded) as ever.
+    /// [`Overloaded`](crate::AcquireError::Overloaded) as ever.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -183,7 +183,7 @@ impl<M: Manager> Pool<M> {
         self.shared().core().is_closed()
     }
 
-    /// Closes the pool: wakes everybody who waits with [`Closed`](AcquireError::Closed), closes what is idle, and waits
+    /// Closes the pool: wakes everybody who waits with [`Closed`](crate::AcquireError::Closed), closes what is idle, and waits
     /// until every held connection has come back. No connection is opened after it.
     ///
     /// It waits for ever if somebody never lets go; [`close_within`](Pool::close_within) does not.
