@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use crate::core::{Expired, Joined, Refusal, Site, Ticket};
+use crate::core::{Expired, Joined, Refusal, Ticket};
 use crate::error::AcquireError;
 use crate::events::Event;
 use crate::guard::PooledConnection;
@@ -96,7 +96,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
                     ticket
                 }
                 Ok(Joined::Taken(entry)) => match shared.verify(entry) {
-                    Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, site, Some(begin)))),
+                    Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, this.at, Some(begin)))),
                     Err(dead) => match shared.apply(|core, fx| core.rejoin(dead, (begin, now()), site, fx)) {
                         Ok(ticket) => ticket,
                         Err(refusal) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
@@ -141,10 +141,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
             *this.ticket = None;
             let dead = match reply {
                 Some(Ok(entry)) => match shared.verify(entry) {
-                    Ok(entry) => {
-                        let site = Site { at: this.at, caller: None };
-                        return Poll::Ready(Ok(shared.hand_out(entry, site, Some(started))));
-                    }
+                    Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, this.at, Some(started)))),
                     Err(dead) => dead,
                 },
                 Some(Err(refusal)) => return Poll::Ready(Err(refused(shared, refusal, this.at))),

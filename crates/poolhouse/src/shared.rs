@@ -81,8 +81,10 @@ impl<M: Manager> Shared<M> {
                     reason = reason.as_str(),
                     "closing a connection"
                 );
-                let age = now().saturating_duration_since(entry.opened_at);
-                self.tell(|| Event::Retired { connection: entry.id, reason, age });
+                self.tell(|| {
+                    let age = now().saturating_duration_since(entry.opened_at);
+                    Event::Retired { connection: entry.id, reason, age }
+                });
                 drop(entry);
             }
         }
@@ -139,7 +141,7 @@ impl<M: Manager> Shared<M> {
         loop {
             let entry = self.apply(|core, fx| core.try_take(now(), site, fx))?;
             match self.verify(entry) {
-                Ok(entry) => return Some(self.hand_out(entry, site, None)),
+                Ok(entry) => return Some(self.hand_out(entry, site.at, None)),
                 Err(dead) => self.apply(|core, fx| core.found_dead(dead, now(), fx)),
             }
         }
@@ -160,14 +162,14 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn hand_out(
         self: &Arc<Self>,
         entry: PoolEntry<M>,
-        site: Site,
+        acquired_at: &'static Location<'static>,
         started: Option<Instant>,
     ) -> PooledConnection<M> {
         let connection = entry.id;
         let guard = PooledConnection::new(self, entry);
         self.tell(|| {
             let waited = started.map_or(Duration::ZERO, |started| now().saturating_duration_since(started));
-            Event::Acquired { connection, waited, acquired_at: site.at }
+            Event::Acquired { connection, waited, acquired_at }
         });
         guard
     }

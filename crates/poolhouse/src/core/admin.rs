@@ -9,15 +9,14 @@ impl<C, E, W> Core<C, E, W> {
     /// Sets the maximum. Idle connections above it go now, then attempts to connect, and held ones as they come back.
     pub(crate) fn resize(&mut self, max_connections: usize, now: Instant, fx: &mut Effects<C, W>) {
         self.config.max_connections = max_connections;
-        let coming = self.attempts.len() - self.abandoned;
-        let mut surplus = (self.open() + coming).saturating_sub(max_connections);
+        let mut surplus = (self.open() + self.coming()).saturating_sub(max_connections);
         while surplus > 0
             && let Some(entry) = self.idle.pop_front()
         {
             self.retire(entry, RetireReason::Shrunk, fx);
             surplus -= 1;
         }
-        self.abandon(surplus, |_| true, fx);
+        self.abandon(surplus, fx);
         self.ask_for_more(now, fx);
     }
 
@@ -26,18 +25,14 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn invalidate_all(&mut self, now: Instant, fx: &mut Effects<C, W>) {
         self.epoch += 1;
         self.connects_again();
-        self.retire_idle(RetireReason::InvalidatedAll, |_| true, fx);
-        self.abandon(usize::MAX, |_| true, fx);
-        self.cut_checks(fx);
+        self.retire_all(RetireReason::InvalidatedAll, fx);
         self.ask_for_more(now, fx);
     }
 
     /// Hands out nothing and opens nothing until `resume`. Who asks waits.
     pub(crate) fn suspend(&mut self, fx: &mut Effects<C, W>) {
         self.suspended = true;
-        self.retire_idle(RetireReason::Suspended, |_| true, fx);
-        self.abandon(usize::MAX, |_| true, fx);
-        self.cut_checks(fx);
+        self.retire_all(RetireReason::Suspended, fx);
         fx.progress = true;
     }
 
@@ -70,8 +65,11 @@ impl<C, E, W> Core<C, E, W> {
         self.open() + self.attempts.len() + self.closing == 0
     }
 
-    /// Connections under a check go too, and not only when the check ends: the peer may be silent.
-    fn cut_checks(&mut self, fx: &mut Effects<C, W>) {
+    /// Retires what nobody holds. Connections under a check go too, and not only when the check ends: the peer may be
+    /// silent.
+    fn retire_all(&mut self, reason: RetireReason, fx: &mut Effects<C, W>) {
+        self.retire_idle(reason, |_| true, fx);
+        self.abandon(usize::MAX, fx);
         self.cut_checks.clone_from(&self.homes);
         fx.drive = true;
     }

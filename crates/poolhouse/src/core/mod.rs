@@ -115,6 +115,11 @@ impl<C, E, W> Core<C, E, W> {
         self.idle.len() + self.holds.len() + self.checking
     }
 
+    /// Attempts that are wanted still.
+    fn coming(&self) -> usize {
+        self.attempts.len() - self.abandoned
+    }
+
     /// How many more connections the maximum leaves room for.
     fn room(&self) -> usize {
         self.config.max_connections.saturating_sub(self.open() + self.attempts.len() + self.closing)
@@ -261,9 +266,7 @@ impl<C, E, W> Core<C, E, W> {
         self.counts.cancelled += 1;
         match self.waiters.leave(ticket).reply {
             Reply::None(waker) => fx.spent = waker,
-            Reply::Granted(entry) => {
-                self.give_back(entry, Fate::Reuse, now, fx);
-            }
+            Reply::Granted(entry) => self.give_back(entry, Fate::Reuse, now, fx),
             Reply::Refused(_) => {}
         }
     }
@@ -283,17 +286,16 @@ impl<C, E, W> Core<C, E, W> {
         self.holds.get(entry.hold).map_or(Duration::ZERO, |hold| now.saturating_duration_since(hold.since))
     }
 
-    /// A held connection comes back, to be used again or not. Returns for how long it was held.
+    /// A held connection comes back, to be used again or not.
     pub(crate) fn give_back(
         &mut self,
         mut entry: Box<Entry<C>>,
         fate: Fate,
         now: Instant,
         fx: &mut Effects<C, W>,
-    ) -> Duration {
+    ) {
+        self.times.hold.record(self.held_for(&entry, now));
         let hold = self.let_go(entry.hold);
-        let held_for = now.saturating_duration_since(hold.since);
-        self.times.hold.record(held_for);
         match fate {
             Fate::Reuse if hold.replaced => self.retire(entry, RetireReason::Lifetime, fx),
             Fate::Reuse => {
@@ -302,13 +304,13 @@ impl<C, E, W> Core<C, E, W> {
             }
             Fate::Retire(reason) => self.retire(entry, reason, fx),
         }
-        held_for
     }
 
     /// A held connection leaves the pool alive. Its share of the maximum is free at once.
     pub(crate) fn detach(&mut self, entry: Entry<C>, now: Instant, fx: &mut Effects<C, W>) -> (C, Duration) {
-        let held_for = now.saturating_duration_since(self.let_go(entry.hold).since);
+        let held_for = self.held_for(&entry, now);
         self.times.hold.record(held_for);
+        self.let_go(entry.hold);
         self.counts.destroyed += 1;
         fx.progress = true;
         self.ask_for_more(now, fx);

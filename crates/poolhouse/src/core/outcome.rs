@@ -118,13 +118,13 @@ impl<C, E, W> Core<C, E, W> {
         attempt
     }
 
-    /// Gives up the youngest attempts that `which` picks, `count` of them at most. Each keeps its share of the maximum
+    /// Gives up the youngest attempts, `count` of them at most. Each keeps its share of the maximum
     /// until its background task has dropped it.
-    pub(super) fn abandon(&mut self, count: usize, which: impl Fn(&Attempt) -> bool, fx: &mut Effects<C, W>) {
+    pub(super) fn abandon(&mut self, count: usize, fx: &mut Effects<C, W>) {
         let mut keys: Vec<_> = self
             .attempts
             .iter()
-            .filter(|(_, attempt)| attempt.state == AttemptState::Wanted && which(attempt))
+            .filter(|(_, attempt)| attempt.state == AttemptState::Wanted)
             .map(|(key, attempt)| (attempt.started, key))
             .collect();
         keys.sort_unstable();

@@ -63,7 +63,7 @@ impl<C, E, W> Core<C, E, W> {
             .iter()
             .filter(|began| now.saturating_duration_since(**began) < patience)
             .count();
-        let coming = self.attempts.len() - self.abandoned;
+        let coming = self.coming();
         let for_waiters = self.waiters.len().saturating_sub(coming + young_checks);
         let additions = coming.saturating_sub(self.replacing);
         let for_minimum = self.config.min_connections.saturating_sub(self.open() + additions);

@@ -76,7 +76,7 @@ impl<C, E, W> Core<C, E, W> {
 
     /// What somebody who waits at the end of the queue would be told.
     pub(crate) fn diagnose(&self, waited: Duration, now: Instant) -> AcquireTimeout<E> {
-        let coming = self.attempts.len() - self.abandoned;
+        let coming = self.coming();
         let phase = if self.suspended {
             Phase::Suspended
         } else if !self.wanted_checks.is_empty() && self.wanted_checks.len() >= coming {

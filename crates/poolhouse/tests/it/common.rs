@@ -261,6 +261,17 @@ pub(crate) async fn filled(mock: &Mock, count: usize, config: PoolConfig) -> Poo
     pool
 }
 
+/// A pool whose only connection is under a health check that does not end.
+pub(crate) async fn under_check(mock: &Mock) -> Pool<Mock> {
+    let never = Duration::MAX;
+    let config = PoolConfig { check_timeout: never, idle_timeout: never, max_lifetime: never, ..config(1) };
+    let pool = filled(mock, 1, config).await;
+    mock.set_check(Step::Never);
+    tokio::time::sleep(secs(31)).await;
+    assert_eq!((pool.stats().checking, mock.open()), (1, 1));
+    pool
+}
+
 pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

@@ -6,6 +6,7 @@ use poolhouse::{AcquireError, PoolConfig};
 
 use crate::common::{
     Mock, Step, assert_hands_out_exactly, check_stats, config, filled, ms, poll_once, pool, secs, settle,
+    under_check,
 };
 
 /// `epoch.invalidate_all`: idle ones go now, held ones as they come back, and the minimum is opened anew.
@@ -101,15 +102,9 @@ async fn an_old_refusal_does_not_reach_the_waiters() {
 #[tokio::test(start_paused = true)]
 async fn a_check_under_way_is_cut() {
     let mock = Mock::ok();
-    let never = std::time::Duration::MAX;
-    let config = PoolConfig { check_timeout: never, idle_timeout: never, max_lifetime: never, ..config(1) };
-    let pool = filled(&mock, 1, config).await;
-    mock.set_check(Step::Never);
-    tokio::time::sleep(secs(31)).await;
-    assert_eq!((pool.stats().checking, mock.open()), (1, 1));
+    let pool = under_check(&mock).await;
     pool.invalidate_all();
     settle().await;
     assert_eq!((pool.stats().checking, mock.open(), pool.stats().failed_checks), (0, 0, 0));
-
     assert_hands_out_exactly(&pool, 1, "after the cut").await;
 }

@@ -6,6 +6,7 @@ use poolhouse::{AcquireError, Phase, PoolConfig};
 
 use crate::common::{
     Mock, Step, assert_hands_out_exactly, check_stats, config, filled, ms, poll_once, pool, secs, settle,
+    under_check,
 };
 
 /// `suspend.nothing_moves`: callers see a pause, and are served in order after it.
@@ -114,12 +115,7 @@ async fn a_suspended_pool_closes() {
 #[tokio::test(start_paused = true)]
 async fn a_check_under_way_is_cut() {
     let mock = Mock::ok();
-    let never = std::time::Duration::MAX;
-    let config = PoolConfig { check_timeout: never, idle_timeout: never, max_lifetime: never, ..config(1) };
-    let pool = filled(&mock, 1, config).await;
-    mock.set_check(Step::Never);
-    tokio::time::sleep(secs(31)).await;
-    assert_eq!((pool.stats().checking, mock.open()), (1, 1));
+    let pool = under_check(&mock).await;
     pool.suspend();
     settle().await;
     assert_eq!((pool.stats().checking, mock.open(), pool.stats().failed_checks), (0, 0, 0));

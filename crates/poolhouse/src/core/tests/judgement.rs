@@ -88,7 +88,7 @@ fn the_phase_of_a_wait() {
     assert_eq!((told.position, told.waiting, told.active, told.idle), (1, 1, 1, 0));
     let coming = attempt(&mut core, home, now);
     assert_eq!(phase(&core, now), Phase::Connecting);
-    core.abandon(1, |_| true, &mut fx);
+    core.abandon(1, &mut fx);
     assert_eq!(phase(&core, now), Phase::Queueing, "nobody wants it any more");
     core.connect_failed(coming, refused(FailureKind::Transient), now, &mut fx);
     assert_eq!(phase(&core, now), Phase::Connecting, "in the pause, with room");
