@@ -11,23 +11,25 @@ use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 // Not steps of the model: only the owner of a set uses these.
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, LockResult};
 use std::task::{Context, Poll};
 
 use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
 use pin_project_lite::pin_project;
 
-use crate::core::{Core, Home};
+use crate::core::Home;
+use crate::manager::Manager;
+use crate::shared::State;
 
 /// What must hold whenever nobody has the lock.
 pub(crate) trait Checked {
     fn check(&self);
 }
 
-impl<C, E, W> Checked for Core<C, E, W> {
+impl<M: Manager> Checked for State<M> {
     fn check(&self) {
-        crate::world::check(&self.stats());
+        crate::world::check(&self.core.stats());
     }
 }
 
@@ -45,8 +47,8 @@ impl<T: Checked> Mutex<T> {
         Self(LoomMutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        Ok(MutexGuard(self.0.lock().expect("a run ends with its first panic")))
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard(self.0.lock().expect("a run ends with its first panic"))
     }
 }
 

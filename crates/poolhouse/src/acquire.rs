@@ -5,183 +5,264 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pin_project_lite::pin_project;
+use tracing::Span;
 
-use crate::core::{Expired, Joined, Refusal, Ticket};
+use crate::core::{Caller, Expired, Joined, Polled, Refusal, Site, Tick, Ticket};
 use crate::error::AcquireError;
 use crate::events::Event;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::shared::{PoolEntry, Shared};
-use crate::time::{Sleep, now, sleep};
+use crate::time::{Sleep, sleep};
 
-type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
+type Acquired<M> = Result<PooledConnection<M>, AcquireError<<M as Manager>::Error>>;
 
-pin_project! {
-    /// The future that [`Pool::acquire`](crate::Pool::acquire) and [`acquire_within`](crate::Pool::acquire_within)
-    /// return. It joins the queue when it is first polled.
-    ///
-    /// Dropping it at any point loses neither capacity nor a connection (`cancel.no_loss`).
-    ///
-    /// ```
-    /// use poolhouse::{Acquire, PacketManager, PacketPool};
-    ///
-    /// fn patient(pool: &PacketPool) -> Acquire<'_, PacketManager> {
-    ///     pool.acquire()
-    /// }
-    /// ```
-    #[must_use = "an acquire does nothing until it is awaited"]
-    pub struct Acquire<'a, M: Manager> {
-        shared: &'a Arc<Shared<M>>,
-        at: &'static Location<'static>,
-        limit: Duration,
-        started: Option<Instant>,
-        ticket: Option<Ticket>,
-        span: Option<tracing::Span>,
-        #[pin]
-        deadline: Option<Sleep>,
+/// The future that [`Pool::acquire`](crate::Pool::acquire) and [`acquire_within`](crate::Pool::acquire_within)
+/// return. It joins the queue when it is first polled.
+///
+/// Dropping it at any point loses neither capacity nor a connection (`cancel.no_loss`).
+///
+/// ```
+/// use poolhouse::{Acquire, PacketManager, PacketPool};
+///
+/// fn patient(pool: &PacketPool) -> Acquire<'_, PacketManager> {
+///     pool.acquire()
+/// }
+/// ```
+// What only some need is boxed: a task keeps the future in itself, and as many tasks as there are callers may wait.
+#[must_use = "an acquire does nothing until it is awaited"]
+pub struct Acquire<'a, M: Manager> {
+    shared: &'a Arc<Shared<M>>,
+    at: &'static Location<'static>,
+    limit: Duration,
+    state: State,
+    /// While it waits, if somebody listens to spans of this level.
+    span: Option<Box<Span>>,
+    /// While it waits, if its limit is not that of the pool, for which the background wakes.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    New,
+    Waiting(Ticket, Tick),
+    Ended,
+}
+
+impl<M: Manager> Drop for Acquire<'_, M> {
+    fn drop(&mut self) {
+        if let State::Waiting(ticket, _) = self.state {
+            self.shared.apply(|core, fx| core.cancel(ticket, self.shared.clock(), fx));
+        }
     }
+}
 
-    impl<M: Manager> PinnedDrop for Acquire<'_, M> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let Some(ticket) = this.ticket.take() {
-                this.shared.apply(|core, fx| core.cancel(ticket, now(), fx));
-            }
+impl<M: Manager> Future for Acquire<'_, M> {
+    type Output = Acquired<M>;
+
+    /// # Panics
+    ///
+    /// When it has to wait outside of a tokio runtime, or after it has ended.
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.state {
+            State::New => self.begin(cx),
+            State::Waiting(ticket, since) => self.resume(ticket, since, cx),
+            State::Ended => panic!("polled after it ended: await an acquire once"),
         }
     }
 }
 
 impl<M: Manager> Acquire<'_, M> {
+    #[inline]
     pub(crate) fn new<'a>(
         shared: &'a Arc<Shared<M>>,
         at: &'static Location<'static>,
         limit: Duration,
     ) -> Acquire<'a, M> {
-        Acquire { shared, at, limit, started: None, ticket: None, span: None, deadline: None }
+        Acquire { shared, at, limit, state: State::New, span: None, deadline: None }
     }
-}
 
-impl<M: Manager> Future for Acquire<'_, M> {
-    type Output = Result<PooledConnection<M>, AcquireError<M::Error>>;
+    #[inline]
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        self.state = State::Ended;
+        let span = tracing::debug_span!(
+            target: "poolhouse::acquire",
+            "acquire",
+            target_address = %self.shared.manager.target()
+        );
+        if span.is_disabled() { self.take_or_wait(cx) } else { self.begin_in(span, cx) }
+    }
 
-    /// # Panics
-    ///
-    /// When it has to wait outside of a tokio runtime, or after it has ended.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let shared = *this.shared;
-        let span = this.span.get_or_insert_with(|| {
-            tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %shared.manager.target())
-        });
-        let _entered = span.enter();
+    #[cold]
+    fn begin_in(&mut self, span: Span, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let entered = span.enter();
+        let acquired = self.take_or_wait(cx);
+        drop(entered);
+        self.span = acquired.is_pending().then(|| Box::new(span));
+        acquired
+    }
 
-        // Whoever has this moment joined with the current waker need not look.
-        let mut joined = false;
-        if this.ticket.is_none() {
-            assert!(this.started.is_none(), "polled after it ended: await an acquire once");
-            let site = shared.site(this.at);
-            if let Some(connection) = shared.try_take(site) {
-                *this.started = Some(now());
-                return Poll::Ready(Ok(connection));
-            }
-            let begin = now();
-            *this.started = Some(begin);
-            let waker = cx.waker().clone();
-            let ticket = match shared.apply(|core, fx| core.take_or_join(begin, site, waker, fx)) {
-                Ok(Joined::Waiting(ticket)) => {
-                    joined = true;
-                    ticket
-                }
-                Ok(Joined::Taken(entry)) => match shared.verify(entry) {
-                    Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, this.at, Some(begin)))),
-                    Err(dead) => match shared.apply(|core, fx| core.rejoin(dead, (begin, now()), site, fx)) {
-                        Ok(ticket) => ticket,
-                        Err(refusal) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
-                    },
-                },
-                Err(refusal) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
-            };
-            *this.ticket = Some(ticket);
-            // After the place in the queue, so that a closed pool answers outside of a runtime too.
-            shared.ensure_driver();
-            if *this.limit != Duration::MAX {
-                this.deadline.set(Some(sleep(*this.limit)));
-            }
-            if shared.config.detect_nested_acquires {
-                warn_of_nesting(shared, ticket);
-            }
+    #[inline]
+    fn take_or_wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let site = self.shared.site(self.at);
+        // Where somebody waits already, a look would be for nothing.
+        if !self.shared.somebody_waits()
+            && let Some(connection) = self.shared.try_take(site)
+        {
+            return Poll::Ready(Ok(connection));
         }
+        self.join(site, cx)
+    }
 
-        let started = this.started.unwrap_or_else(now);
+    #[inline(never)]
+    fn join(&mut self, site: Site, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let shared = self.shared;
+        let own_deadline = self.limit != shared.config.connection_timeout;
+        // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
+        let waker = cx.waker().clone();
+        let joined =
+            shared.apply(|core, fx| core.take_or_join(shared.clock(), site, (waker, own_deadline), fx));
+        let (ticket, since, woken) = match joined {
+            Ok(Joined::Waiting(ticket, since)) => (ticket, since, false),
+            Ok(Joined::Taken(entry, since)) => match shared.verify(entry) {
+                Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, None))),
+                Err(dead) => match self.rejoin(dead, since, site) {
+                    Ok(ticket) => (ticket, since, true),
+                    Err(refusal) => return self.refused(refusal),
+                },
+            },
+            Err(refusal) => return self.refused(refusal),
+        };
+        self.state = State::Waiting(ticket, since);
+        // After the place in the queue, so that a closed pool answers outside of a runtime too.
+        shared.ensure_driver();
+        if own_deadline && self.limit != Duration::MAX {
+            self.deadline = Some(Box::pin(sleep(self.limit)));
+        }
+        if shared.config.detect_nested_acquires {
+            warn_of_nesting(shared, site.caller);
+        }
+        // Whoever has this moment joined with the current waker need not look.
+        if woken || self.is_late(cx) { self.go_on(ticket, since, cx) } else { Poll::Pending }
+    }
+
+    fn resume(&mut self, ticket: Ticket, since: Tick, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let Some(span) = self.span.take() else { return self.go_on(ticket, since, cx) };
+        let entered = span.enter();
+        let acquired = self.go_on(ticket, since, cx);
+        drop(entered);
+        self.span = Some(span);
+        acquired
+    }
+
+    fn go_on(&mut self, mut ticket: Ticket, since: Tick, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let shared = self.shared;
         loop {
-            let Some(ticket) = *this.ticket else { return Poll::Pending };
-            let mut reply = if joined { None } else { look(shared, ticket, cx) };
-            if reply.is_none() {
-                if !joined && !shared.core().has_home() {
-                    // The runtime of the background task ended while this one waited.
-                    shared.ensure_driver();
-                    shared.drive.notify_waiters();
-                }
-                let Some(deadline) = this.deadline.as_mut().as_pin_mut() else { return Poll::Pending };
-                std::task::ready!(deadline.poll(cx));
-                reply = Some(match shared.apply(|core, fx| core.expire(ticket, now(), fx)) {
-                    Ok(entry) => Ok(entry),
-                    Err(Expired::Refused(refusal)) => Err(refusal),
-                    Err(Expired::TimedOut(mut diagnosis)) => {
-                        *this.ticket = None;
-                        diagnosis.target = shared.manager.target().into_owned();
-                        let error = AcquireError::Timeout(diagnosis);
-                        return Poll::Ready(Err(failed(shared, error, this.at)));
+            let reply = match self.look(ticket, cx) {
+                Polled::Granted(entry) => Ok(entry),
+                Polled::Refused(refusal) => Err(refusal),
+                Polled::Waiting { homeless } => {
+                    if homeless {
+                        // The runtime of the background task ended while this one waited.
+                        shared.ensure_driver();
+                        shared.drive.notify_waiters();
                     }
-                });
-            }
-            *this.ticket = None;
+                    if !self.is_late(cx) {
+                        return Poll::Pending;
+                    }
+                    match self.expire(ticket) {
+                        Ok(reply) => reply,
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+                Polled::Late => match self.expire(ticket) {
+                    Ok(reply) => reply,
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
+            };
+            self.state = State::Ended;
             let dead = match reply {
-                Some(Ok(entry)) => match shared.verify(entry) {
-                    Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, this.at, Some(started)))),
+                Ok(entry) => match shared.verify(entry) {
+                    Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, Some(since)))),
                     Err(dead) => dead,
                 },
-                Some(Err(refusal)) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
-                None => return Poll::Pending,
+                Err(refusal) => return self.refused(refusal),
             };
             // Back to its turn in the queue, and look again: there may be another connection already.
-            joined = false;
-            let site = shared.site(this.at);
-            match shared.apply(|core, fx| core.rejoin(dead, (started, now()), site, fx)) {
-                Ok(ticket) => *this.ticket = Some(ticket),
-                Err(refusal) => return Poll::Ready(Err(refused(shared, refusal, this.at))),
-            }
+            ticket = match self.rejoin(dead, since, shared.site(self.at)) {
+                Ok(ticket) => ticket,
+                Err(refusal) => return self.refused(refusal),
+            };
+            self.state = State::Waiting(ticket, since);
         }
     }
-}
 
-/// What became of the wait; if nothing has, the waker in the queue is the current one. Wakers are cloned and dropped
-/// outside of the lock, for either may run foreign code.
-fn look<M: Manager>(shared: &Shared<M>, ticket: Ticket, cx: &Context<'_>) -> Option<Reply<M>> {
-    let mut spare = None;
-    loop {
-        let mut current = true;
-        let refresh = |waker: &mut Option<Waker>| {
-            if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                match spare.take() {
-                    Some(fresh) => spare = waker.replace(fresh),
-                    None => current = false,
+    /// What became of the wait; if nothing has, the waker in the queue is the current one.
+    fn look(&self, ticket: Ticket, cx: &Context<'_>) -> Polled<M::Connection, M::Error> {
+        let shared = self.shared;
+        let caller = shared.caller();
+        let mut spare = None;
+        loop {
+            let mut current = true;
+            let refresh = |waker: &mut Option<Waker>| {
+                if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    match spare.take() {
+                        Some(fresh) => spare = waker.replace(fresh),
+                        None => current = false,
+                    }
                 }
+            };
+            let polled = shared.apply(|core, fx| core.poll(ticket, shared.clock(), caller, refresh, fx));
+            if current || !matches!(polled, Polled::Waiting { .. }) {
+                return polled;
             }
-        };
-        let reply = shared.apply(|core, fx| core.poll(ticket, now, refresh, fx));
-        if reply.is_some() || current {
-            return reply;
+            spare = Some(cx.waker().clone());
         }
-        spare = Some(cx.waker().clone());
+    }
+
+    /// Whether its own deadline has passed, if it has one.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+    }
+
+    /// Time is up. A reply that came just in time still counts.
+    #[cold]
+    fn expire(
+        &mut self,
+        ticket: Ticket,
+    ) -> Result<Result<PoolEntry<M>, Refusal<M::Error>>, AcquireError<M::Error>> {
+        let shared = self.shared;
+        let caller = shared.caller();
+        match shared.apply(|core, fx| core.expire(ticket, shared.now(), caller, fx)) {
+            Ok(entry) => Ok(Ok(entry)),
+            Err(Expired::Refused(refusal)) => Ok(Err(refusal)),
+            Err(Expired::TimedOut(mut diagnosis)) => {
+                self.state = State::Ended;
+                diagnosis.target = shared.manager.target().into_owned();
+                Err(failed(shared, AcquireError::Timeout(diagnosis), self.at))
+            }
+        }
+    }
+
+    /// Goes back to its turn in the queue, because the connection is dead.
+    #[cold]
+    fn rejoin(&self, dead: PoolEntry<M>, since: Tick, site: Site) -> Result<Ticket, Refusal<M::Error>> {
+        let shared = self.shared;
+        let own_deadline = self.limit != shared.config.connection_timeout;
+        shared.apply(|core, fx| core.rejoin(dead, (since, shared.now()), (site, own_deadline), fx))
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal<M::Error>) -> Poll<Acquired<M>> {
+        Poll::Ready(Err(failed(self.shared, self.shared.refused(refusal), self.at)))
     }
 }
 
-fn warn_of_nesting<M: Manager>(shared: &Shared<M>, ticket: Ticket) {
-    for holder in shared.core().nested(ticket, now()) {
+fn warn_of_nesting<M: Manager>(shared: &Shared<M>, caller: Option<Caller>) {
+    for holder in shared.state().core.nested(caller, shared.now()) {
         tracing::warn!(
             target: "poolhouse::acquire",
             target_address = %shared.manager.target(),
@@ -190,14 +271,6 @@ fn warn_of_nesting<M: Manager>(shared: &Shared<M>, ticket: Ticket) {
             "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
         );
     }
-}
-
-fn refused<M: Manager>(
-    shared: &Shared<M>,
-    refusal: Refusal<M::Error>,
-    at: &'static Location<'static>,
-) -> AcquireError<M::Error> {
-    failed(shared, shared.refused(refusal), at)
 }
 
 fn failed<M: Manager>(

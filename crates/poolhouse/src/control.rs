@@ -10,7 +10,6 @@ use crate::core::Core;
 use crate::error::Holder;
 use crate::manager::Manager;
 use crate::pool::Pool;
-use crate::time::now;
 
 impl<M: Manager> Pool<M> {
     /// Sets the maximum. Growing serves those who wait; shrinking closes idle connections and gives up attempts to
@@ -29,7 +28,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub fn resize(&self, max_connections: usize) -> Result<(), ConfigError> {
         PoolConfig { max_connections, ..self.config().clone() }.validate()?;
-        self.shared().apply(|core, fx| core.resize(max_connections, now(), fx));
+        self.shared().apply(|core, fx| core.resize(max_connections, self.shared().now(), fx));
         Ok(())
     }
 
@@ -83,7 +82,7 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub fn invalidate_all(&self) {
-        self.shared().apply(|core, fx| core.invalidate_all(now(), fx));
+        self.shared().apply(|core, fx| core.invalidate_all(self.shared().now(), fx));
     }
 
     /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones
@@ -125,7 +124,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn resume(&self) {
-        self.shared().apply(|core, fx| core.resume(now(), fx));
+        self.shared().apply(|core, fx| core.resume(self.shared().now(), fx));
     }
 
     /// Whether the pool is suspended.
@@ -136,7 +135,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn is_suspended(&self) -> bool {
-        self.shared().core().is_suspended()
+        self.shared().state().core.is_suspended()
     }
 
     /// Waits until the pool has no connection: none held, none idle, none opening. After
@@ -165,7 +164,7 @@ impl<M: Manager> Pool<M> {
             let progress = shared.progress.notified();
             tokio::pin!(progress);
             progress.as_mut().enable();
-            if shared.core().is_drained() {
+            if shared.state().core.is_drained() {
                 break;
             }
             progress.await;
@@ -180,7 +179,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.shared().core().is_closed()
+        self.shared().state().core.is_closed()
     }
 
     /// Closes the pool: wakes everybody who waits with [`Closed`](crate::AcquireError::Closed), closes what is idle, and waits
@@ -209,7 +208,7 @@ impl<M: Manager> Pool<M> {
         tracing::debug!(
             target: "poolhouse::close",
             target_address = %shared.manager.target(),
-            held = shared.core().stats().active_connections,
+            held = shared.state().core.stats().active_connections,
             "closing the pool"
         );
         self.drained().await;

@@ -50,28 +50,38 @@ struct Begun {
 pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
     // Dropped before the guard: what is under way ends first.
     let mut begun = Begun::default();
+    let mut on_time = false;
     loop {
         let notified = guard.drive.notified();
         tokio::pin!(notified);
         // From here on a notification is kept, so none falls between the plan and the wait.
         notified.as_mut().enable();
-        let Some(wake_at) = begin(&guard, &mut begun) else { break };
+        let visited = if on_time { visit(&guard) } else { None };
+        let Some(wake_at) = visited.or_else(|| begin(&guard, &mut begun)) else { break };
+        on_time = false;
         tokio::select! {
             // All three lead to a new plan, so the order is free. This one lets go of ended tasks first.
             biased;
             // A panic has already been counted by the task's own guard.
             Some(_) = begun.tasks.join_next() => {}
             () = notified => {}
-            () = sleep_or_never(wake_at) => {}
+            () = sleep_or_never(wake_at) => on_time = true,
         }
     }
     begun.tasks.shutdown().await;
 }
 
+/// Comes by at the time that was set. `None` when there is more to do than that; otherwise when to come by next.
+fn visit<M: Manager>(guard: &Guard<M>) -> Option<Option<Instant>> {
+    let shared = guard.shared.upgrade()?;
+    let next = shared.apply(|core, _| core.visit(shared.now()))?;
+    Some(next.and_then(|at| shared.instant(at)))
+}
+
 /// Begins what the plan says. `None` once the pool is closed or gone; the inner value is when to plan again.
 fn begin<M: Manager>(guard: &Guard<M>, begun: &mut Begun) -> Option<Option<Instant>> {
     let shared = guard.shared.upgrade()?;
-    let (closed, plan) = shared.apply(|core, fx| (core.is_closed(), core.plan(now(), guard.home, fx)));
+    let (closed, plan) = shared.apply(|core, fx| (core.is_closed(), core.plan(shared.now(), guard.home, fx)));
     if closed {
         return None;
     }
@@ -97,7 +107,7 @@ fn begin<M: Manager>(guard: &Guard<M>, begun: &mut Begun) -> Option<Option<Insta
     for holder in leaks {
         report_leak(&shared, holder);
     }
-    Some(wake_at)
+    Some(wake_at.and_then(|at| shared.instant(at)))
 }
 
 async fn sleep_or_never(at: Option<Instant>) {
@@ -132,7 +142,7 @@ impl<M: Manager> Connecting<M> {
         let permanent = kind == FailureKind::Permanent;
         let error = Arc::new(error);
         let failure = Failure { error: Arc::clone(&error), kind };
-        let took = self.shared.apply(|core, fx| core.connect_failed(key, failure, now(), fx));
+        let took = self.shared.apply(|core, fx| core.connect_failed(key, failure, self.shared.now(), fx));
         tracing::warn!(
             target: "poolhouse::connect",
             target_address = %self.shared.manager.target(),
@@ -150,7 +160,7 @@ impl<M: Manager> Drop for Connecting<M> {
         if std::thread::panicking() {
             self.failed(ConnectError::Panicked, FailureKind::Transient);
         } else if let Some(key) = self.key.take() {
-            self.shared.apply(|core, fx| core.connect_lost(key, now(), fx));
+            self.shared.apply(|core, fx| core.connect_lost(key, self.shared.now(), fx));
         }
     }
 }
@@ -161,10 +171,10 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
     match within(limit, shared.manager.connect()).await {
         Some(Ok(connection)) => {
             let Some(key) = this.key.take() else { return };
-            let now = now();
+            let now = shared.now();
             // Told before anybody can have it, so that the events of one connection come in order.
             shared.tell(|| {
-                let (connection, took) = shared.core().announce(key, now);
+                let (connection, took) = shared.state().core.announce(key, now);
                 Event::Created { connection, took }
             });
             let (connection, took) = shared.apply(|core, fx| core.connected(key, connection, now, fx));
@@ -205,7 +215,7 @@ impl<M: Manager> Drop for Checking<M> {
                 self.shared.tell(|| Event::CheckFailed { connection: entry.id, error: None });
             }
             let outcome = if panicked { Checked::Failed } else { self.outcome };
-            self.shared.apply(|core, fx| core.checked(entry, outcome, now(), fx));
+            self.shared.apply(|core, fx| core.checked(entry, outcome, self.shared.now(), fx));
         }
     }
 }

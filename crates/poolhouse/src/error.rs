@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -228,8 +228,8 @@ pub struct Holder {
 }
 
 impl Holder {
-    pub(crate) fn new(connection: u64, at: &'static Location<'static>, since: Instant, now: Instant) -> Self {
-        Self { connection, acquired_at: at, held_for: now.saturating_duration_since(since) }
+    pub(crate) fn new(connection: u64, acquired_at: &'static Location<'static>, held_for: Duration) -> Self {
+        Self { connection, acquired_at, held_for }
     }
 }
 

@@ -8,7 +8,6 @@ use crate::core::Fate;
 use crate::events::{Event, RetireReason};
 use crate::manager::Manager;
 use crate::shared::{PoolEntry, Shared};
-use crate::time::now;
 
 /// A connection that you hold. It goes back to the pool when you drop it.
 ///
@@ -96,10 +95,10 @@ impl<M: Manager> PooledConnection<M> {
     pub fn detach(mut self) -> M::Connection {
         let entry = self.entry.take().expect("a guard holds its connection until it is given back");
         let (id, opened_at) = (entry.id, entry.opened_at);
-        let (connection, held_for) = self.shared.apply(|core, fx| core.detach(*entry, now(), fx));
+        let (connection, held_for) = self.shared.apply(|core, fx| core.detach(*entry, self.shared.now(), fx));
         self.shared.tell(|| Event::Released { connection: id, held_for });
         self.shared.tell(|| {
-            let age = now().saturating_duration_since(opened_at);
+            let age = self.shared.now().since(opened_at);
             Event::Retired { connection: id, reason: RetireReason::Detached, age }
         });
         connection

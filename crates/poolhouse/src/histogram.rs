@@ -44,9 +44,13 @@ impl Default for Histogram {
 
 impl Histogram {
     pub(crate) fn record(&mut self, duration: Duration) {
+        self.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    #[inline]
+    pub(crate) fn record_nanos(&mut self, nanos: u64) {
         let longest = (1 << LIMIT) - 1;
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(longest).min(longest);
-        self.counts.increment(micros).expect("within the limit");
+        self.counts.increment((nanos / 1000).min(longest)).expect("within the limit");
         self.total += 1;
     }
 

@@ -17,7 +17,6 @@ use crate::guard::PooledConnection;
 use crate::manager::{IntoManager, Manager};
 use crate::shared::Shared;
 use crate::stats::PoolStats;
-use crate::time::now;
 
 /// A pool of connections. Cloning it is cheap and gives another handle to the same pool.
 ///
@@ -150,7 +149,7 @@ impl<M: Manager> Pool<M> {
     pub async fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
         let shared = self.shared();
         shared.ensure_driver();
-        let failures = shared.core().failed_connects();
+        let failures = shared.state().core.failed_connects();
         shared.drive.notify_waiters();
         let opened = async {
             loop {
@@ -158,7 +157,7 @@ impl<M: Manager> Pool<M> {
                 tokio::pin!(progress);
                 progress.as_mut().enable();
                 {
-                    let core = shared.core();
+                    let core = &shared.state().core;
                     if core.is_closed() {
                         return Err(crate::core::Refusal::Closed);
                     }
@@ -178,7 +177,7 @@ impl<M: Manager> Pool<M> {
             Ok(opened) => opened.map_err(|refusal| shared.refused(refusal)),
             Err(_) => {
                 let limit = shared.config.connection_timeout;
-                let mut timeout = shared.core().diagnose(limit, now());
+                let mut timeout = shared.state().core.diagnose(limit, shared.now());
                 timeout.target = shared.manager.target().into_owned();
                 Err(AcquireError::Timeout(timeout.into()))
             }
@@ -317,7 +316,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn stats(&self) -> PoolStats {
-        self.shared().core().stats()
+        self.shared().state().core.stats()
     }
 
     /// Who holds a connection now, the longest first. It names the source line of each acquire.
@@ -330,7 +329,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn holders(&self) -> Vec<Holder> {
-        self.shared().core().holders(now())
+        self.shared().state().core.holders(self.shared().now())
     }
 
     /// The options that the pool was made with. A later [`resize`](Pool::resize) shows in

@@ -1,12 +1,13 @@
 //! What every handle of a pool shares, and how the core's decisions are carried out.
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::config::PoolConfig;
-use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Refusal, Site};
+use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Refusal, Site, Tick, Time};
 use crate::driver;
 use crate::error::{AcquireError, ConnectFailed};
 use crate::events::{Event, Listener, RetireReason};
@@ -19,11 +20,25 @@ pub(crate) type PoolCore<M> = Core<<M as Manager>::Connection, <M as Manager>::E
 pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, Waker>;
 pub(crate) type PoolEntry<M> = Box<Entry<<M as Manager>::Connection>>;
 
+/// What the lock guards.
+pub(crate) struct State<M: Manager> {
+    pub(crate) core: PoolCore<M>,
+    /// Empty whenever nobody has the lock.
+    fx: PoolEffects<M>,
+}
+
 pub(crate) struct Shared<M: Manager> {
     pub(crate) manager: M,
     pub(crate) config: PoolConfig,
     listener: Option<Box<dyn Listener>>,
-    core: Mutex<PoolCore<M>>,
+    state: Mutex<State<M>>,
+    /// How many wait. A hint, for it may have changed by the time that it is read: either way it leads to
+    /// a call that looks again under the lock.
+    waiting: AtomicUsize,
+    /// What [`Core::tick_at_hand`] says, for the listener.
+    at_hand: AtomicU64,
+    /// What is [`Tick::START`] to the core.
+    origin: Instant,
     /// The runtimes that run a background task of this pool.
     homes: Mutex<Vec<(RuntimeId, Home)>>,
     /// Tells the background tasks to make a new plan.
@@ -34,10 +49,14 @@ pub(crate) struct Shared<M: Manager> {
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
+        let core = Core::new(config.clone(), fastrand::Rng::new());
         Self {
             manager,
             listener,
-            core: Mutex::new(Core::new(config.clone(), fastrand::Rng::new())),
+            state: Mutex::new(State { core, fx: Effects::default() }),
+            waiting: AtomicUsize::new(0),
+            at_hand: AtomicU64::new(0),
+            origin: now(),
             config,
             homes: Mutex::default(),
             drive: Arc::default(),
@@ -46,17 +65,60 @@ impl<M: Manager> Shared<M> {
     }
 
     /// The core, to look at. What changes it goes through [`Shared::apply`].
-    pub(crate) fn core(&self) -> MutexGuard<'_, PoolCore<M>> {
-        // Nothing that may panic by design runs under the lock, and every call leaves the counts right.
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
+        self.state.lock()
     }
 
     /// Lets the core decide, unlocks, and carries out what it decided.
+    #[inline]
     pub(crate) fn apply<T>(&self, decide: impl FnOnce(&mut PoolCore<M>, &mut PoolEffects<M>) -> T) -> T {
-        let mut fx = Effects::default();
-        let value = decide(&mut self.core(), &mut fx);
-        self.carry_out(fx);
+        let mut state = self.state.lock();
+        let State { core, fx } = &mut *state;
+        let value = decide(core, fx);
+        let fx = fx.take();
+        self.waiting.store(core.waiting(), Relaxed);
+        if self.listener.is_some() {
+            self.at_hand.store(core.tick_at_hand(), Relaxed);
+        }
+        drop(state);
+        if let Some(fx) = fx {
+            self.carry_out(fx);
+        }
         value
+    }
+
+    /// Whether somebody waits, or did a moment ago.
+    #[inline]
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+
+    /// The time, for a call that is to have it in any case.
+    pub(crate) fn now(&self) -> Tick {
+        self.tick(now())
+    }
+
+    /// The time, for the core to ask for.
+    #[inline]
+    pub(crate) fn clock(&self) -> impl Time {
+        || self.now()
+    }
+
+    /// The time of the core's last reading where that will do, for what the listener is told.
+    fn recently(&self) -> Tick {
+        Tick::at_hand(self.at_hand.load(Relaxed)).unwrap_or_else(|| self.now())
+    }
+
+    fn tick(&self, at: Instant) -> Tick {
+        match at.checked_duration_since(self.origin) {
+            Some(after) => Tick::START + after,
+            None => Tick::START - self.origin.saturating_duration_since(at),
+        }
+    }
+
+    /// `None` when that is later than an `Instant` can be.
+    pub(crate) fn instant(&self, at: Tick) -> Option<Instant> {
+        self.origin.checked_add(at.since(Tick::START))
     }
 
     fn carry_out(&self, fx: PoolEffects<M>) {
@@ -82,7 +144,7 @@ impl<M: Manager> Shared<M> {
                     "closing a connection"
                 );
                 self.tell(|| {
-                    let age = now().saturating_duration_since(entry.opened_at);
+                    let age = self.now().since(entry.opened_at);
                     Event::Retired { connection: entry.id, reason, age }
                 });
                 drop(entry);
@@ -92,10 +154,15 @@ impl<M: Manager> Shared<M> {
 
     /// Tells the listener, if there is one. Its panics end here: they are none of the caller's business, and a second
     /// panic in a drop would abort the program.
+    #[inline]
     pub(crate) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
-        let Some(listener) = &self.listener else { return };
-        let event = event();
-        if catch_unwind(AssertUnwindSafe(|| listener.on_event(&event))).is_err() {
+        if let Some(listener) = &self.listener {
+            self.tell_listener(&**listener, &event());
+        }
+    }
+
+    fn tell_listener(&self, listener: &dyn Listener, event: &Event<'_>) {
+        if catch_unwind(AssertUnwindSafe(|| listener.on_event(event))).is_err() {
             tracing::error!(
                 target: "poolhouse::listener",
                 target_address = %self.manager.target(),
@@ -104,11 +171,17 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    #[inline]
     pub(crate) fn site(&self, at: &'static Location<'static>) -> Site {
-        let caller = self.config.detect_nested_acquires.then(|| {
+        Site { at, caller: self.caller() }
+    }
+
+    /// Who asks, if the pool notes that.
+    #[inline]
+    pub(crate) fn caller(&self) -> Option<Caller> {
+        self.config.detect_nested_acquires.then(|| {
             tokio::task::try_id().map_or_else(|| Caller::Thread(std::thread::current().id()), Caller::Task)
-        });
-        Site { at, caller }
+        })
     }
 
     /// Sees to it that this runtime runs a background task. Panics outside of a runtime.
@@ -120,7 +193,7 @@ impl<M: Manager> Shared<M> {
         }
         // A runtime without a timer has to fail here, where the caller sees it.
         let _timer = sleep(Duration::ZERO);
-        let home = self.core().home_opened();
+        let home = self.state().core.home_opened();
         homes.push((handle.id(), home));
         drop(homes);
         handle.spawn(driver::run(driver::Guard::new(self, home)));
@@ -133,48 +206,52 @@ impl<M: Manager> Shared<M> {
     }
 
     fn homes(&self) -> MutexGuard<'_, Vec<(RuntimeId, Home)>> {
-        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.homes.lock()
     }
 
     /// Takes an idle connection if that needs no wait.
+    #[inline]
     pub(crate) fn try_take(self: &Arc<Self>, site: Site) -> Option<PooledConnection<M>> {
         loop {
-            let entry = self.apply(|core, fx| core.try_take(now(), site, fx))?;
+            let entry = self.apply(|core, fx| core.try_take(self.clock(), site, fx))?;
             match self.verify(entry) {
                 Ok(entry) => return Some(self.hand_out(entry, site.at, None)),
-                Err(dead) => self.apply(|core, fx| core.found_dead(dead, now(), fx)),
+                Err(dead) => self.apply(|core, fx| core.found_dead(dead, self.now(), fx)),
             }
         }
     }
 
     /// Looks whether the peer has closed a connection that is about to be handed out. An error holds a dead one.
+    #[inline]
     pub(crate) fn verify(&self, entry: PoolEntry<M>) -> Result<PoolEntry<M>, PoolEntry<M>> {
         // A panic in `is_connected` retires the connection on the way up.
         let mut back = Back { shared: self, entry: Some(entry), fate: Fate::Retire(RetireReason::Panicked) };
         let alive = back.entry.as_mut().is_some_and(|entry| self.manager.is_connected(&mut entry.connection));
         let mut entry = back.entry.take().expect("put there above");
         if alive && entry.fresh {
-            self.apply(|core, fx| core.proven(&mut entry, now(), fx));
+            self.apply(|core, fx| core.proven(&mut entry, self.now(), fx));
         }
         if alive { Ok(entry) } else { Err(entry) }
     }
 
+    #[inline]
     pub(crate) fn hand_out(
         self: &Arc<Self>,
         entry: PoolEntry<M>,
         acquired_at: &'static Location<'static>,
-        started: Option<Instant>,
+        since: Option<Tick>,
     ) -> PooledConnection<M> {
         let connection = entry.id;
         let guard = PooledConnection::new(self, entry);
         self.tell(|| {
-            let waited = started.map_or(Duration::ZERO, |started| now().saturating_duration_since(started));
+            let waited = since.map_or(Duration::ZERO, |since| self.recently().since(since));
             Event::Acquired { connection, waited, acquired_at }
         });
         guard
     }
 
     /// A held connection comes back. Needs no runtime, and does not block.
+    #[inline]
     pub(crate) fn give_back(&self, entry: PoolEntry<M>, fate: Option<Fate>) {
         // A panic in `is_reusable` retires the connection on the way up.
         let mut back = Back { shared: self, entry: Some(entry), fate: Fate::Retire(RetireReason::Panicked) };
@@ -215,13 +292,13 @@ struct Back<'a, M: Manager> {
 impl<M: Manager> Drop for Back<'_, M> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            let (shared, now) = (self.shared, now());
+            let shared = self.shared;
             // Told before anybody else can have it, so that the events of one connection come in order.
             shared.tell(|| Event::Released {
                 connection: entry.id,
-                held_for: shared.core().held_for(&entry, now),
+                held_for: shared.recently().since(entry.held_since),
             });
-            shared.apply(|core, fx| core.give_back(entry, self.fate, now, fx));
+            shared.apply(|core, fx| core.give_back(entry, self.fate, shared.clock(), fx));
         }
     }
 }
@@ -233,6 +310,6 @@ struct Closed<'a, M: Manager> {
 
 impl<M: Manager> Drop for Closed<'_, M> {
     fn drop(&mut self) {
-        self.shared.apply(|core, fx| core.closed(self.count, now(), fx));
+        self.shared.apply(|core, fx| core.closed(self.count, self.shared.now(), fx));
     }
 }

@@ -3,7 +3,7 @@
 //! In one place, so that the package `model-check` can compile the pool with the locks and the threads of a model
 //! checker instead. [`crate::time`] is the same for the clock.
 
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
 pub(crate) use tokio::sync::Notify;

@@ -1,13 +1,11 @@
 //! What the pool's owner asks of the core: resize, invalidate, suspend, close.
 
-use std::time::Instant;
-
-use super::{Core, Effects, Entry, Refusal};
+use super::{Core, Effects, Entry, Refusal, Tick};
 use crate::events::RetireReason;
 
 impl<C, E, W> Core<C, E, W> {
     /// Sets the maximum. Idle connections above it go now, then attempts to connect, and held ones as they come back.
-    pub(crate) fn resize(&mut self, max_connections: usize, now: Instant, fx: &mut Effects<C, W>) {
+    pub(crate) fn resize(&mut self, max_connections: usize, now: Tick, fx: &mut Effects<C, W>) {
         self.config.max_connections = max_connections;
         let mut surplus = (self.open() + self.coming()).saturating_sub(max_connections);
         while surplus > 0
@@ -22,7 +20,7 @@ impl<C, E, W> Core<C, E, W> {
 
     /// Retires every connection that is open or opening, the held ones as they come back. The server is to be asked
     /// afresh, so the pause after failures ends too.
-    pub(crate) fn invalidate_all(&mut self, now: Instant, fx: &mut Effects<C, W>) {
+    pub(crate) fn invalidate_all(&mut self, now: Tick, fx: &mut Effects<C, W>) {
         self.epoch += 1;
         self.connects_again();
         self.retire_all(RetireReason::InvalidatedAll, fx);
@@ -36,7 +34,7 @@ impl<C, E, W> Core<C, E, W> {
         fx.progress = true;
     }
 
-    pub(crate) fn resume(&mut self, now: Instant, fx: &mut Effects<C, W>) {
+    pub(crate) fn resume(&mut self, now: Tick, fx: &mut Effects<C, W>) {
         self.suspended = false;
         self.ask_for_more(now, fx);
     }

@@ -3,24 +3,26 @@
 //! The pause is the pool's, not a waiter's: however many wait, a dead server sees one attempt at a time until a connect
 //! succeeds. Attempts that were under way together count as one failure.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Instead of a pause that ends beyond what an `Instant` can hold.
+use super::clock::Tick;
+
+/// Instead of a pause that never ends.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
     /// When the latest pause was drawn: a failure of an older attempt is old news.
-    drawn: Option<Instant>,
-    until: Option<Instant>,
+    drawn: Option<Tick>,
+    until: Option<Tick>,
 }
 
 impl Backoff {
     pub(crate) fn failed(
         &mut self,
-        started: Instant,
-        now: Instant,
+        started: Tick,
+        now: Tick,
         (first, most): (Duration, Duration),
         rng: &mut fastrand::Rng,
     ) {
@@ -31,7 +33,7 @@ impl Backoff {
         let pause = doubled - doubled.mul_f64(rng.f64() / 2.0);
         self.failures = (self.failures + 1).min(31);
         self.drawn = Some(now);
-        self.until = now.checked_add(pause).or_else(|| now.checked_add(A_DAY));
+        self.until = (now + pause).if_ever().or(Some(now + A_DAY));
     }
 
     pub(crate) fn succeeded(&mut self) {
@@ -44,7 +46,7 @@ impl Backoff {
     }
 
     /// The end of the pause, while it lasts.
-    pub(crate) fn pause(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn pause(&self, now: Tick) -> Option<Tick> {
         self.until.filter(|until| *until > now)
     }
 }
@@ -57,15 +59,15 @@ mod tests {
 
     #[test]
     fn the_pause_doubles_up_to_its_limit_and_jitter_only_shortens_it() {
-        let mut now = Instant::now();
+        let mut now = Tick::START;
         let mut backoff = Backoff::default();
         let mut rng = fastrand::Rng::with_seed(1);
         for expected in [100, 200, 400, 800, 1600, 3200, 5000, 5000] {
             backoff.failed(now, now, LIMITS, &mut rng);
-            let pause = backoff.pause(now).unwrap() - now;
+            let pause = backoff.pause(now).unwrap().since(now);
             let most = Duration::from_millis(expected);
             assert!(pause <= most && pause >= most / 2, "{pause:?} for {most:?}");
-            now += pause;
+            now = now + pause;
             assert_eq!(backoff.pause(now), None);
         }
         backoff.succeeded();
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn failures_in_the_instant_of_their_start_count_once() {
-        let now = Instant::now();
+        let now = Tick::START;
         let mut backoff = Backoff::default();
         let mut rng = fastrand::Rng::with_seed(1);
         for _ in 0..8 {
@@ -85,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_pause_without_end_is_a_pause() {
-        let now = Instant::now();
+        let now = Tick::START;
         let mut backoff = Backoff::default();
         backoff.failed(now, now, (Duration::MAX, Duration::MAX), &mut fastrand::Rng::with_seed(1));
         assert!(backoff.pause(now + Duration::from_secs(23 * 60 * 60)).is_some());
@@ -93,7 +95,7 @@ mod tests {
 
     #[test]
     fn failures_of_attempts_that_ran_together_count_once() {
-        let started = Instant::now();
+        let started = Tick::START;
         let now = started + Duration::from_millis(10);
         let mut backoff = Backoff::default();
         let mut rng = fastrand::Rng::with_seed(1);

@@ -4,16 +4,14 @@
 //! failures ends only when somebody has looked at the new connection and found it alive, or when it has become idle. If it
 //! is found dead instead, its connect has failed after all. What is older than the latest news changes nothing.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use super::{Core, Effects, Entry, LastFailure, Refusal, Reply, Site, Ticket, Waiter};
+use super::{Core, Effects, Entry, LastFailure, Refusal, Site, Tick, Ticket, Waiter};
 use crate::error::ConnectError;
 use crate::events::RetireReason;
+use std::sync::Arc;
 
 impl<C, E, W> Core<C, E, W> {
     /// A fresh connection has passed the look before its first use: its connect has succeeded indeed.
-    pub(crate) fn proven(&mut self, entry: &mut Entry<C>, now: Instant, fx: &mut Effects<C, W>) {
+    pub(crate) fn proven(&mut self, entry: &mut Entry<C>, now: Tick, fx: &mut Effects<C, W>) {
         self.succeeded(entry);
         self.ask_for_more(now, fx);
     }
@@ -36,8 +34,8 @@ impl<C, E, W> Core<C, E, W> {
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that is fresh from
     /// its connect counts as a failed attempt: a server that accepts and closes is to be asked less often, not more.
     /// Unless a younger one has proved to work: then it is old news.
-    pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Instant, fx: &mut Effects<C, W>) {
-        self.let_go(entry.hold);
+    pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
+        self.take_away(&entry);
         let latest = self.last_success.is_none_or(|last| last <= entry.opened_at);
         if entry.fresh && latest && entry.epoch == self.epoch {
             self.failed_to_connect(Arc::new(ConnectError::ClosedAtOnce), entry.began_at, now);
@@ -50,17 +48,17 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn rejoin(
         &mut self,
         dead: Box<Entry<C>>,
-        (since, now): (Instant, Instant),
-        site: Site,
+        (since, now): (Tick, Tick),
+        (site, own_deadline): (Site, bool),
         fx: &mut Effects<C, W>,
     ) -> Result<Ticket, Refusal<E>> {
-        let turn = dead.turn;
+        let turn = dead.turn.with_own_deadline(own_deadline);
         self.found_dead(dead, now, fx);
         if self.closed {
             self.counts.failed += 1;
             return Err(Refusal::Closed);
         }
-        let ticket = self.waiters.join_in_turn(Waiter { since, site, reply: Reply::None(None) }, turn);
+        let ticket = self.waiters.join_in_turn(Waiter { waker: None, since, at: Some(site.at) }, turn);
         self.serve_idle(now, fx);
         Ok(ticket)
     }
@@ -69,8 +67,8 @@ impl<C, E, W> Core<C, E, W> {
     pub(super) fn failed_to_connect(
         &mut self,
         error: Arc<ConnectError<E>>,
-        started: Instant,
-        now: Instant,
+        started: Tick,
+        now: Tick,
     ) -> LastFailure<E> {
         self.counts.failed_connects += 1;
         let pauses = (self.config.connect_backoff, self.config.max_connect_backoff);

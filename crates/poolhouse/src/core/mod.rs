@@ -20,8 +20,11 @@
 
 mod admin;
 mod backoff;
+mod clock;
+mod line;
 mod look;
 mod outcome;
+mod place;
 mod plan;
 mod queue;
 mod report;
@@ -30,11 +33,13 @@ mod tests;
 mod types;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 
 use self::backoff::Backoff;
+use self::clock::Clock;
+pub(crate) use self::clock::{Tick, Time};
 use self::queue::Queue;
 pub(crate) use self::queue::Ticket;
 pub(crate) use self::types::*;
@@ -44,13 +49,19 @@ use crate::events::RetireReason;
 /// A connection type, an error type, and whatever wakes a waiter.
 pub(crate) struct Core<C, E, W> {
     config: PoolConfig,
+    clock: Clock,
     /// Ordered by rest: the longest idle is in front.
     idle: VecDeque<Box<Entry<C>>>,
-    waiters: Queue<Waiter<C, E, W>>,
-    holds: Slab<Hold>,
+    waiters: Queue<Waiter<W>>,
+    /// What waiters were refused with, until they ask.
+    refusals: Slab<Refusal<E>>,
+    /// One for each open connection.
+    records: Slab<Record<C>>,
+    /// How many connections are held.
+    held: usize,
     checking: usize,
     /// When the checks began that somebody waits for.
-    wanted_checks: Vec<Instant>,
+    wanted_checks: Vec<Tick>,
     attempts: Slab<Attempt>,
     /// Of the attempts, those that nobody wants any more, and those for successors.
     abandoned: usize,
@@ -64,9 +75,9 @@ pub(crate) struct Core<C, E, W> {
     pace: Pace,
     last_failure: Option<LastFailure<E>>,
     /// When the youngest connection was opened that proved to work.
-    last_success: Option<Instant>,
-    /// When the background wakes by itself; `None` while it has no reason to.
-    next_wake: Option<Instant>,
+    last_success: Option<Tick>,
+    /// When the background wakes by itself; never while it has no reason to.
+    next_wake: Tick,
     homes: Vec<Home>,
     /// Those that have to be told to drop their checks.
     cut_checks: Vec<Home>,
@@ -83,9 +94,12 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn new(config: PoolConfig, rng: fastrand::Rng) -> Self {
         Self {
             config,
+            clock: Clock::default(),
             idle: VecDeque::new(),
             waiters: Queue::new(),
-            holds: Slab::new(),
+            refusals: Slab::new(),
+            records: Slab::new(),
+            held: 0,
             checking: 0,
             wanted_checks: Vec::new(),
             attempts: Slab::new(),
@@ -99,7 +113,7 @@ impl<C, E, W> Core<C, E, W> {
             pace: Pace::default(),
             last_failure: None,
             last_success: None,
-            next_wake: None,
+            next_wake: Tick::NEVER,
             homes: Vec::new(),
             cut_checks: Vec::new(),
             last_home: 0,
@@ -112,7 +126,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     fn open(&self) -> usize {
-        self.idle.len() + self.holds.len() + self.checking
+        self.idle.len() + self.held + self.checking
     }
 
     /// Attempts that are wanted still.
@@ -125,24 +139,71 @@ impl<C, E, W> Core<C, E, W> {
         self.config.max_connections.saturating_sub(self.open() + self.attempts.len() + self.closing)
     }
 
+    /// How many wait, to be read without the lock: whoever finds somebody there need not look for an idle connection.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// The last reading of the clock, if that serves the next call too; otherwise zero.
+    pub(crate) fn tick_at_hand(&self) -> u64 {
+        self.clock.tick_at_hand()
+    }
+
+    /// The time for one call, from the clock or from the last reading of it.
+    #[inline]
+    fn time(&mut self, now: impl Time, fx: &mut Effects<C, W>) -> Tick {
+        match self.clock.at_hand() {
+            Some(now) => now,
+            None => self.read_clock(now.tick(), fx),
+        }
+    }
+
+    fn read_clock(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Tick {
+        // Without a background nobody would come by to end the haste.
+        if !self.homes.is_empty() {
+            fx.drive |= self.clock.read(now);
+        }
+        now
+    }
+
     /// An idle connection, if nobody waits for one. `None` says nothing about why.
+    #[inline]
     pub(crate) fn try_take(
         &mut self,
-        now: Instant,
+        now: impl Time,
         site: Site,
         fx: &mut Effects<C, W>,
     ) -> Option<Box<Entry<C>>> {
-        if !self.waiters.is_empty() {
+        if !self.waiters.is_empty() || self.idle.is_empty() {
             return None;
         }
+        let now = self.time(now, fx);
         let mut entry = self.take_fit(now, fx)?;
-        self.hold(&mut entry, now, site, fx);
+        entry.turn = self.waiters.next_turn();
+        self.hold(&mut entry, Hold { since: now, site }, fx);
         self.times.wait.record(Duration::ZERO);
         Some(entry)
     }
 
     /// The next idle connection that may be handed out as it is.
-    fn take_fit(&mut self, now: Instant, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
+    #[inline]
+    fn take_fit(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
+        let next = match self.config.queue {
+            IdleOrder::Lifo => self.idle.back(),
+            IdleOrder::Fifo => self.idle.front(),
+        };
+        let fit = next.is_some_and(|entry| {
+            self.overdue(entry, now, self.open()).is_none() && !self.wants_check(entry, now)
+        });
+        match self.config.queue {
+            _ if !fit => self.search_fit(now, fx),
+            IdleOrder::Lifo => self.idle.pop_back(),
+            IdleOrder::Fifo => self.idle.pop_front(),
+        }
+    }
+
+    /// The same when the next is not fit: passes over what wants a check, and retires what is overdue.
+    fn search_fit(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
         let mut skipped = 0;
         loop {
             let index = match self.config.queue {
@@ -161,145 +222,22 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
-    /// Takes an idle connection, or joins the queue unless the pool is closed or too many wait. One call, so that no
-    /// connection can become idle between the look and the queue.
-    pub(crate) fn take_or_join(
-        &mut self,
-        now: Instant,
-        site: Site,
-        waker: W,
-        fx: &mut Effects<C, W>,
-    ) -> Result<Joined<C>, Refusal<E>> {
-        if let Some(entry) = self.try_take(now, site, fx) {
-            fx.spent = Some(waker);
-            return Ok(Joined::Taken(entry));
-        }
-        let refusal = match self.config.max_pending {
-            _ if self.closed => Refusal::Closed,
-            Some(max_pending) if self.waiters.len() >= max_pending => {
-                Refusal::Overloaded { waiting: self.waiters.len(), max_pending }
-            }
-            _ => {
-                let ticket = self.waiters.join(Waiter { since: now, site, reply: Reply::None(Some(waker)) });
-                self.ask_for_more(now, fx);
-                return Ok(Joined::Waiting(ticket));
-            }
-        };
-        fx.spent = Some(waker);
-        self.counts.failed += 1;
-        Err(refusal)
-    }
-
-    /// What became of a waiter, if anything has; otherwise `refresh` may replace its waker.
-    pub(crate) fn poll(
-        &mut self,
-        ticket: Ticket,
-        now: impl FnOnce() -> Instant,
-        refresh: impl FnOnce(&mut Option<W>),
-        fx: &mut Effects<C, W>,
-    ) -> Option<Result<Box<Entry<C>>, Refusal<E>>> {
-        if !matches!(self.waiters.get(ticket).reply, Reply::None(_)) {
-            self.recall(ticket, now, fx);
-        }
-        if let Reply::None(waker) = &mut self.waiters.get(ticket).reply {
-            refresh(waker);
-            return None;
-        }
-        self.collect(ticket)
-    }
-
-    /// Gives up waiting because time is up. A reply that came just in time still counts.
-    pub(crate) fn expire(
-        &mut self,
-        ticket: Ticket,
-        now: Instant,
-        fx: &mut Effects<C, W>,
-    ) -> Result<Box<Entry<C>>, Expired<E>> {
-        self.recall(ticket, || now, fx);
-        if !matches!(self.waiters.get(ticket).reply, Reply::None(_)) {
-            return self.collect(ticket).expect("a reply is there").map_err(Expired::Refused);
-        }
-        let diagnosis = self.diagnose_waiter(ticket, now);
-        if let Reply::None(waker) = self.waiters.leave(ticket).reply {
-            fx.spent = waker;
-        }
-        self.counts.failed += 1;
-        self.counts.timed_out += 1;
-        Err(Expired::TimedOut(diagnosis))
-    }
-
-    /// Takes a connection back from a waiter who has not picked it up, if `invalidate_all` or `suspend` came between.
-    /// The waiter goes back to its turn.
-    fn recall(&mut self, ticket: Ticket, now: impl FnOnce() -> Instant, fx: &mut Effects<C, W>) {
-        let (epoch, suspended) = (self.epoch, self.suspended);
-        let reply = &mut self.waiters.get(ticket).reply;
-        let Reply::Granted(entry) = &*reply else { return };
-        let reason = match () {
-            () if entry.epoch != epoch => RetireReason::InvalidatedAll,
-            () if suspended => RetireReason::Suspended,
-            () => return,
-        };
-        // A closed pool has refused everybody in the line, and nobody would come by again.
-        let instead = if self.closed { Reply::Refused(Refusal::Closed) } else { Reply::None(None) };
-        let Reply::Granted(entry) = std::mem::replace(reply, instead) else { return };
-        self.let_go(entry.hold);
-        self.retire(entry, reason, fx);
-        if !self.closed {
-            self.waiters.rejoin(ticket);
-            self.serve_idle(now(), fx);
-        }
-    }
-
-    fn collect(&mut self, ticket: Ticket) -> Option<Result<Box<Entry<C>>, Refusal<E>>> {
-        match self.waiters.leave(ticket).reply {
-            Reply::None(_) => None,
-            Reply::Granted(entry) => Some(Ok(entry)),
-            Reply::Refused(refusal) => {
-                self.counts.failed += 1;
-                Some(Err(refusal))
-            }
-        }
-    }
-
-    /// Gives up waiting because the acquire was dropped. What it was served goes to the next.
-    pub(crate) fn cancel(&mut self, ticket: Ticket, now: Instant, fx: &mut Effects<C, W>) {
-        self.counts.cancelled += 1;
-        match self.waiters.leave(ticket).reply {
-            Reply::None(waker) => fx.spent = waker,
-            Reply::Granted(entry) => self.give_back(entry, Fate::Reuse, now, fx),
-            Reply::Refused(_) => {}
-        }
-    }
-
-    /// Somebody has come back into the line: what became idle in the meantime is for them.
-    fn serve_idle(&mut self, now: Instant, fx: &mut Effects<C, W>) {
-        while !self.waiters.is_empty()
-            && let Some(entry) = self.take_fit(now, fx)
-        {
-            self.place(entry, now, fx);
-        }
-        self.ask_for_more(now, fx);
-    }
-
-    /// For how long a connection has been held that is about to come back.
-    pub(crate) fn held_for(&self, entry: &Entry<C>, now: Instant) -> Duration {
-        self.holds.get(entry.hold).map_or(Duration::ZERO, |hold| now.saturating_duration_since(hold.since))
-    }
-
     /// A held connection comes back, to be used again or not.
+    #[inline]
     pub(crate) fn give_back(
         &mut self,
         mut entry: Box<Entry<C>>,
         fate: Fate,
-        now: Instant,
+        now: impl Time,
         fx: &mut Effects<C, W>,
     ) {
-        self.times.hold.record(self.held_for(&entry, now));
-        let hold = self.let_go(entry.hold);
+        let now = self.time(now, fx);
+        let replaced = self.let_go(&entry, now);
         match fate {
-            Fate::Reuse if hold.replaced => self.retire(entry, RetireReason::Lifetime, fx),
+            Fate::Reuse if replaced => self.retire(entry, RetireReason::Lifetime, fx),
             Fate::Reuse => {
                 entry.proven_at = now;
+                entry.idle_since = now;
                 self.place(entry, now, fx);
             }
             Fate::Retire(reason) => self.retire(entry, reason, fx),
@@ -307,130 +245,74 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// A held connection leaves the pool alive. Its share of the maximum is free at once.
-    pub(crate) fn detach(&mut self, entry: Entry<C>, now: Instant, fx: &mut Effects<C, W>) -> (C, Duration) {
-        let held_for = self.held_for(&entry, now);
-        self.times.hold.record(held_for);
-        self.let_go(entry.hold);
+    pub(crate) fn detach(&mut self, entry: Entry<C>, now: Tick, fx: &mut Effects<C, W>) -> (C, Duration) {
+        let held_for = now.since(entry.held_since);
+        self.let_go(&entry, now);
+        self.records.remove(entry.record as usize);
         self.counts.destroyed += 1;
         fx.progress = true;
         self.ask_for_more(now, fx);
         (entry.connection, held_for)
     }
 
-    fn let_go(&mut self, hold: usize) -> Hold {
+    /// Ends a hold that was somebody's, and says whether the successor of the connection is open.
+    #[inline]
+    fn let_go(&mut self, entry: &Entry<C>, now: Tick) -> bool {
+        self.times.hold.record_nanos(now.nanos_since(entry.held_since));
+        self.take_away(entry)
+    }
+
+    /// The same for a hold that nobody made use of.
+    #[inline]
+    fn take_away(&mut self, entry: &Entry<C>) -> bool {
+        let record = &mut self.records[entry.record as usize];
+        record.hold = None;
+        self.held -= 1;
         self.counts.releases += 1;
-        self.holds.remove(hold)
+        record.replaced
     }
 
-    /// Gives an open connection its next place: with the oldest waiter, among the idle, or out.
-    fn place(&mut self, entry: Box<Entry<C>>, now: Instant, fx: &mut Effects<C, W>) {
-        self.place_idle_since(entry, now, now, fx);
-    }
-
-    fn place_idle_since(
-        &mut self,
-        mut entry: Box<Entry<C>>,
-        since: Instant,
-        now: Instant,
-        fx: &mut Effects<C, W>,
-    ) {
-        entry.idle_since = since;
-        let reason = if self.closed {
-            Some(RetireReason::PoolClosed)
-        } else if self.suspended {
-            Some(RetireReason::Suspended)
-        } else if entry.epoch != self.epoch {
-            Some(RetireReason::InvalidatedAll)
-        } else if !self.homes.contains(&entry.home) {
-            Some(RetireReason::RuntimeGone)
-        } else if self.open() >= self.config.max_connections {
-            Some(RetireReason::Shrunk)
-        } else {
-            self.overdue(&entry, now, self.open() + 1)
-        };
-        if let Some(reason) = reason {
-            self.retire(entry, reason, fx);
-        } else if let Some((waiter, turn)) = self.waiters.serve() {
-            let (site, waited) = (waiter.site, now.saturating_duration_since(waiter.since));
-            entry.turn = turn;
-            entry.hold = self.holds.vacant_key();
-            let (connection, replace_at) = (entry.id, entry.replace_at);
-            if let Reply::None(Some(waker)) = std::mem::replace(&mut waiter.reply, Reply::Granted(entry)) {
-                fx.wake.push(waker);
-            }
-            self.held(connection, replace_at, now, site, fx);
-            self.times.wait.record(waited);
-        } else {
-            let fresh = entry.fresh;
-            self.succeeded(&mut entry);
-            self.wake_by(self.dues(&entry, self.open() + 1, now).min(), fx);
-            // Ordered by rest: one that comes from a check goes back to where it was.
-            let place =
-                self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
-            self.idle.insert(place, entry);
-            if fresh {
-                self.ask_for_more(now, fx);
-            }
-        }
-    }
-
-    fn hold(&mut self, entry: &mut Entry<C>, now: Instant, site: Site, fx: &mut Effects<C, W>) {
-        entry.hold = self.holds.vacant_key();
-        entry.turn = self.waiters.next_turn();
-        self.held(entry.id, entry.replace_at, now, site, fx);
-    }
-
-    fn held(
-        &mut self,
-        connection: u64,
-        replace_at: Option<Instant>,
-        now: Instant,
-        site: Site,
-        fx: &mut Effects<C, W>,
-    ) {
+    #[inline]
+    fn hold(&mut self, entry: &mut Entry<C>, hold: Hold, fx: &mut Effects<C, W>) {
+        entry.held_since = hold.since;
+        let record = &mut self.records[entry.record as usize];
+        (record.hold, record.reported) = (Some(hold), false);
+        self.held += 1;
         self.counts.acquisitions += 1;
-        self.holds.insert(Hold {
-            since: now,
-            site,
-            connection,
-            replace_at,
-            replaced: false,
-            reported: false,
-        });
         if let Some(threshold) = self.config.leak_threshold {
-            self.wake_by(now.checked_add(threshold), fx);
+            self.wake_by(hold.since + threshold, fx);
         }
     }
 
     /// Sends a connection that is in none of the open places on its way out. It still takes up room, so `closed` asks
     /// for its replacement.
     fn retire(&mut self, entry: Box<Entry<C>>, reason: RetireReason, fx: &mut Effects<C, W>) {
+        self.records.remove(entry.record as usize);
         self.closing += 1;
         self.counts.destroyed += 1;
         fx.retired.push((entry, reason));
     }
 
     /// A retired connection is gone, and its share of the maximum is free.
-    pub(crate) fn closed(&mut self, count: usize, now: Instant, fx: &mut Effects<C, W>) {
+    pub(crate) fn closed(&mut self, count: usize, now: Tick, fx: &mut Effects<C, W>) {
         self.closing -= count;
         fx.progress = true;
         self.ask_for_more(now, fx);
     }
 
     /// Why a connection may not be handed out, if so; `open` counts it too.
-    fn overdue(&self, entry: &Entry<C>, now: Instant, open: usize) -> Option<RetireReason> {
-        if entry.retire_at.is_some_and(|at| at <= now) {
+    #[inline]
+    fn overdue(&self, entry: &Entry<C>, now: Tick, open: usize) -> Option<RetireReason> {
+        if entry.retire_at <= now {
             return Some(RetireReason::Lifetime);
         }
-        let idle_until = entry.idle_since.checked_add(self.config.idle_timeout);
-        (idle_until.is_some_and(|at| at <= now) && open > self.config.min_connections)
+        (entry.idle_since + self.config.idle_timeout <= now && open > self.config.min_connections)
             .then_some(RetireReason::Idle)
     }
 
     /// Whether `check_after_idle` keeps a connection from being handed out as it is.
-    fn wants_check(&self, entry: &Entry<C>, now: Instant) -> bool {
-        self.config
-            .check_after_idle
-            .is_some_and(|limit| now.saturating_duration_since(entry.proven_at) >= limit)
+    #[inline]
+    fn wants_check(&self, entry: &Entry<C>, now: Tick) -> bool {
+        self.config.check_after_idle.is_some_and(|limit| entry.proven_at + limit <= now)
     }
 }

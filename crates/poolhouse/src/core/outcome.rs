@@ -1,21 +1,21 @@
 //! What the core makes of connects and checks that end.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::types::AttemptState;
-use super::{Attempt, Checked, Core, Effects, Entry, Failure, Refusal, Reply};
+use super::{Attempt, Checked, Core, Effects, Entry, Failure, Record, Refusal, Tick};
 use crate::events::RetireReason;
 use crate::manager::FailureKind;
 
 impl<C, E, W> Core<C, E, W> {
     /// A connect has succeeded, and `connected` follows. Gives the connection its number, so that it can be told of before
     /// anybody has it, and says how long the connect took.
-    pub(crate) fn announce(&mut self, attempt: usize, now: Instant) -> (u64, Duration) {
+    pub(crate) fn announce(&mut self, attempt: usize, now: Tick) -> (u64, Duration) {
         self.last_connection += 1;
         let attempt = &mut self.attempts[attempt];
         attempt.connection = Some(self.last_connection);
-        (self.last_connection, now.saturating_duration_since(attempt.started))
+        (self.last_connection, now.since(attempt.started))
     }
 
     /// A connect has succeeded, or so it seems: a waiter looks at the connection before it ends the pause after failures.
@@ -24,11 +24,11 @@ impl<C, E, W> Core<C, E, W> {
         &mut self,
         attempt: usize,
         connection: C,
-        now: Instant,
+        now: Tick,
         fx: &mut Effects<C, W>,
     ) -> (u64, Duration) {
         let attempt = self.attempt_ended(attempt, fx);
-        let took = now.saturating_duration_since(attempt.started);
+        let took = now.since(attempt.started);
         self.counts.created += 1;
         self.times.connect.record(took);
         self.pace.record(took);
@@ -39,25 +39,37 @@ impl<C, E, W> Core<C, E, W> {
             self.last_connection += 1;
             self.last_connection
         });
-        let entry = Box::new(Entry {
+        let replace_at = now + (lifetime - lead);
+        let record = self.records.insert(Record {
+            connection: id,
+            replace_at,
+            hold: None,
+            replaced: false,
+            reported: false,
+            served: None,
+        });
+        let mut entry = Box::new(Entry {
             connection,
             id,
             began_at: attempt.started,
             opened_at: now,
             home: attempt.home,
             epoch: attempt.epoch,
-            replace_at: now.checked_add(lifetime - lead),
-            retire_at: now.checked_add(lifetime),
+            replace_at,
+            retire_at: now + lifetime,
             idle_since: now,
+            held_since: now,
             proven_at: now,
             wanted_since: None,
             fresh: true,
-            hold: usize::MAX,
-            turn: 0,
+            record: u32::try_from(record).expect("fewer than 2^31 connections are open"),
+            turn: self.waiters.next_turn(),
         });
-        self.wake_by(entry.replace_at, fx);
-        let idle_since = attempt.replaces.and_then(|old| self.replace(old, fx)).unwrap_or(now);
-        self.place_idle_since(entry, idle_since, now, fx);
+        self.wake_by(replace_at, fx);
+        if let Some(idle_since) = attempt.replaces.and_then(|old| self.replace(old, fx)) {
+            entry.idle_since = idle_since;
+        }
+        self.place(entry, now, fx);
         // Room that backoff or `max_connecting` kept closed may be open now.
         self.ask_for_more(now, fx);
         (id, took)
@@ -65,15 +77,16 @@ impl<C, E, W> Core<C, E, W> {
 
     /// The successor of `old` is here. An idle one goes, and hands on how long it has idled, so that replacing a
     /// connection does not keep it from idling out. A held one goes when it comes back.
-    fn replace(&mut self, old: u64, fx: &mut Effects<C, W>) -> Option<Instant> {
+    fn replace(&mut self, old: u64, fx: &mut Effects<C, W>) -> Option<Tick> {
         if let Some(index) = self.idle.iter().position(|entry| entry.id == old) {
             let entry = self.idle.remove(index)?;
             let idle_since = entry.idle_since;
             self.retire(entry, RetireReason::Lifetime, fx);
             return Some(idle_since);
         }
-        if let Some((_, hold)) = self.holds.iter_mut().find(|(_, hold)| hold.connection == old) {
-            hold.replaced = true;
+        let mut records = self.records.iter_mut().map(|(_, record)| record);
+        if let Some(record) = records.find(|record| record.connection == old && record.hold.is_some()) {
+            record.replaced = true;
         }
         None
     }
@@ -84,7 +97,7 @@ impl<C, E, W> Core<C, E, W> {
         &mut self,
         attempt: usize,
         failure: Failure<E>,
-        now: Instant,
+        now: Tick,
         fx: &mut Effects<C, W>,
     ) -> Duration {
         let attempt = self.attempt_ended(attempt, fx);
@@ -98,11 +111,11 @@ impl<C, E, W> Core<C, E, W> {
             self.counts.failed_connects += 1;
         }
         self.ask_for_more(now, fx);
-        now.saturating_duration_since(attempt.started)
+        now.since(attempt.started)
     }
 
     /// A connect went away without an outcome: abandoned, or the pool closed, or the runtime ended.
-    pub(crate) fn connect_lost(&mut self, attempt: usize, now: Instant, fx: &mut Effects<C, W>) {
+    pub(crate) fn connect_lost(&mut self, attempt: usize, now: Tick, fx: &mut Effects<C, W>) {
         self.attempt_ended(attempt, fx);
         self.ask_for_more(now, fx);
     }
@@ -142,7 +155,7 @@ impl<C, E, W> Core<C, E, W> {
         &mut self,
         mut entry: Box<Entry<C>>,
         outcome: Checked,
-        now: Instant,
+        now: Tick,
         fx: &mut Effects<C, W>,
     ) {
         self.checking -= 1;
@@ -155,8 +168,7 @@ impl<C, E, W> Core<C, E, W> {
         match outcome {
             Checked::Passed => {
                 entry.proven_at = now;
-                let idle_since = entry.idle_since;
-                self.place_idle_since(entry, idle_since, now, fx);
+                self.place(entry, now, fx);
             }
             Checked::Failed => {
                 self.counts.failed_checks += 1;
@@ -170,15 +182,6 @@ impl<C, E, W> Core<C, E, W> {
                     () => RetireReason::RuntimeGone,
                 };
                 self.retire(entry, reason, fx);
-            }
-        }
-    }
-
-    pub(super) fn refuse_all(&mut self, refusal: impl Fn() -> Refusal<E>, fx: &mut Effects<C, W>) {
-        while let Some((waiter, _)) = self.waiters.serve() {
-            if let Reply::None(Some(waker)) = std::mem::replace(&mut waiter.reply, Reply::Refused(refusal()))
-            {
-                fx.wake.push(waker);
             }
         }
     }

@@ -8,40 +8,47 @@
 //! usually does, the waiter gets a connect as well, and whichever ends first serves it: a dead peer that says nothing
 //! costs about one connect, not `check_timeout`.
 
-use std::time::Instant;
-
 use super::types::AttemptState;
-use super::{Attempt, Core, Effects, Entry, Home, Plan, Reply};
-use crate::config::IdleOrder;
+use super::{Attempt, Core, Effects, Entry, Home, Plan, Tick};
 use crate::events::RetireReason;
 
 impl<C, E, W> Core<C, E, W> {
     /// When the background has something to do with an idle connection; `open` counts it too. What is due at this very
     /// instant may be in or out: the plan that asks leaves it out either way.
-    pub(super) fn dues(&self, entry: &Entry<C>, open: usize, now: Instant) -> impl Iterator<Item = Instant> {
-        let replace_at = entry.replace_at.filter(|at| *at > now);
-        let idle_until = (open > self.config.min_connections)
-            .then(|| entry.idle_since.checked_add(self.config.idle_timeout))
-            .flatten();
-        let check_at = entry.proven_at.checked_add(self.config.health_check_interval);
-        [replace_at, entry.retire_at, idle_until, check_at].into_iter().flatten()
+    fn dues(&self, entry: &Entry<C>, open: usize, now: Tick) -> [Tick; 4] {
+        let unless = |gone: bool, at: Tick| if gone { Tick::NEVER } else { at };
+        [
+            unless(entry.replace_at <= now, entry.replace_at),
+            entry.retire_at,
+            unless(open <= self.config.min_connections, entry.idle_since + self.config.idle_timeout),
+            entry.proven_at + self.config.health_check_interval,
+        ]
     }
 
-    pub(super) fn wake_by(&mut self, due: Option<Instant>, fx: &mut Effects<C, W>) {
-        if let Some(due) = due
-            && self.next_wake.is_none_or(|wake| due < wake)
-        {
-            self.next_wake = Some(due);
+    /// The first of them.
+    #[inline]
+    pub(super) fn due(&self, entry: &Entry<C>, open: usize, now: Tick) -> Tick {
+        let [replace_at, retire_at, idle_until, check_at] = self.dues(entry, open, now);
+        replace_at.min(retire_at).min(idle_until).min(check_at)
+    }
+
+    #[inline]
+    pub(super) fn wake_by(&mut self, due: Tick, fx: &mut Effects<C, W>) {
+        if due < self.next_wake {
+            self.next_wake = due;
             fx.drive = true;
         }
     }
 
     /// Asks for a plan if there are connects or checks to begin.
-    pub(super) fn ask_for_more(&mut self, now: Instant, fx: &mut Effects<C, W>) {
+    pub(super) fn ask_for_more(&mut self, now: Tick, fx: &mut Effects<C, W>) {
         fx.drive |= self.checks_wanted() > 0;
+        if self.slots() == 0 {
+            return;
+        }
         if self.connects_wanted(now) > 0 || self.successors_wanted(now) {
             match self.backoff.pause(now) {
-                Some(end) => self.wake_by(Some(end), fx),
+                Some(end) => self.wake_by(end, fx),
                 None => fx.drive = true,
             }
         }
@@ -53,16 +60,12 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// How many connects to begin, the pause after failures aside.
-    fn connects_wanted(&self, now: Instant) -> usize {
+    fn connects_wanted(&self, now: Tick) -> usize {
         if self.closed || self.suspended {
             return 0;
         }
         let patience = self.pace.patience();
-        let young_checks = self
-            .wanted_checks
-            .iter()
-            .filter(|began| now.saturating_duration_since(**began) < patience)
-            .count();
+        let young_checks = self.wanted_checks.iter().filter(|began| now.since(**began) < patience).count();
         let coming = self.coming();
         let for_waiters = self.waiters.len().saturating_sub(coming + young_checks);
         let additions = coming.saturating_sub(self.replacing);
@@ -71,7 +74,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// Whether there is room for a successor whose time has come: it may have waited for that.
-    fn successors_wanted(&self, now: Instant) -> bool {
+    fn successors_wanted(&self, now: Tick) -> bool {
         !self.closed && !self.suspended && self.slots() > 0 && !self.ageing(now).is_empty()
     }
 
@@ -95,24 +98,18 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn home_lost(&mut self, home: Home, fx: &mut Effects<C, W>) {
         self.homes.retain(|other| *other != home);
         self.cut_checks.retain(|other| *other != home);
-        self.next_wake = None;
+        self.next_wake = Tick::NEVER;
         self.retire_idle(RetireReason::RuntimeGone, |entry| entry.home == home, fx);
-        self.waiters.for_each(|waiter| {
-            if let Reply::None(waker) = &mut waiter.reply {
-                waker.take().into_iter().for_each(|waker| fx.wake.push(waker));
-            }
+        self.waiters.walk(|waiter, _| {
+            waiter.waker.take().into_iter().for_each(|waker| fx.wake.push(waker));
+            true
         });
         fx.drive = true;
     }
 
-    /// Whether any background task lives.
-    pub(crate) fn has_home(&self) -> bool {
-        !self.homes.is_empty()
-    }
-
     /// Retires what has come of age, and says what the background in `home` has to begin, what to drop, and when to come
     /// back. The connects and checks in the plan are under way from here on.
-    pub(crate) fn plan(&mut self, now: Instant, home: Home, fx: &mut Effects<C, W>) -> Plan<C> {
+    pub(crate) fn plan(&mut self, now: Tick, home: Home, fx: &mut Effects<C, W>) -> Plan<C> {
         let mut plan = Plan::default();
         if self.closed {
             return plan;
@@ -130,17 +127,42 @@ impl<C, E, W> Core<C, E, W> {
         self.sort_idle(now, &mut plan, fx);
         self.begin_connects(now, home, &mut plan);
         self.report_leaks(now, &mut plan);
-        self.next_wake = plan.wake_at;
+        self.wake_late(now, &mut plan, fx);
+        self.next_wake = plan.wake_at.unwrap_or(Tick::NEVER);
+        self.clock.visit(now);
+        plan.wake_by(self.clock.visit_due());
         plan
     }
 
-    fn begin_wanted_checks(&mut self, now: Instant, plan: &mut Plan<C>) {
+    /// The background comes by at a time that it set itself. When it has no more to do than to look after the clock, says
+    /// when to come by next.
+    pub(crate) fn visit(&mut self, now: Tick) -> Option<Option<Tick>> {
+        self.clock.visit(now);
+        let plain = !self.closed && now < self.next_wake;
+        plain.then(|| self.next_wake.min(self.clock.visit_due()).if_ever())
+    }
+
+    /// Wakes those whose time is up. All have the same time to wait, so the line is ordered by deadline but for
+    /// those that keep their own.
+    fn wake_late(&mut self, now: Tick, plan: &mut Plan<C>, fx: &mut Effects<C, W>) {
+        let limit = self.config.connection_timeout;
+        self.waiters.walk(|waiter, turn| {
+            let deadline = waiter.since + limit;
+            if turn.keeps_own_deadline() || waiter.waker.is_none() {
+                return true;
+            }
+            if deadline > now {
+                plan.wake_by(deadline);
+                return false;
+            }
+            waiter.waker.take().into_iter().for_each(|waker| fx.wake.push(waker));
+            true
+        });
+    }
+
+    fn begin_wanted_checks(&mut self, now: Tick, plan: &mut Plan<C>) {
         for _ in 0..self.checks_wanted() {
-            let next = match self.config.queue {
-                IdleOrder::Lifo => self.idle.pop_back(),
-                IdleOrder::Fifo => self.idle.pop_front(),
-            };
-            let Some(mut entry) = next else { break };
+            let Some(mut entry) = self.pop_next() else { break };
             entry.wanted_since = Some(now);
             self.wanted_checks.push(now);
             self.checking += 1;
@@ -149,21 +171,21 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// Retires what is overdue, and begins the health checks that are due.
-    fn sort_idle(&mut self, now: Instant, plan: &mut Plan<C>, fx: &mut Effects<C, W>) {
+    fn sort_idle(&mut self, now: Tick, plan: &mut Plan<C>, fx: &mut Effects<C, W>) {
         let mut idle = std::mem::take(&mut self.idle);
         let count = idle.len();
         for done in 0..count {
             let entry = idle.pop_front().expect("counted above");
             // The rest of the idle count as open while this one is judged.
             let rest = count - done;
-            let open = self.idle.len() + rest + self.holds.len() + self.checking;
+            let open = self.idle.len() + rest + self.held + self.checking;
             if let Some(reason) = self.overdue(&entry, now, open) {
                 self.retire(entry, reason, fx);
                 continue;
             }
-            let due = entry.proven_at.checked_add(self.config.health_check_interval);
+            let due = entry.proven_at + self.config.health_check_interval;
             // Half stay in reach, so that checks never empty a pool of more than one.
-            if due.is_some_and(|due| due <= now) && self.checking < (count / 2).max(1) {
+            if due <= now && self.checking < (count / 2).max(1) {
                 self.checking += 1;
                 plan.checks.push(entry);
                 continue;
@@ -173,15 +195,18 @@ impl<C, E, W> Core<C, E, W> {
         for entry in &self.idle {
             // A check that is due but has no room now comes up again when one of those under way ends.
             // It must not hide what comes later, such as the end of the lifetime.
-            plan.wake_by(self.dues(entry, self.open(), now).filter(|due| *due > now).min());
+            self.dues(entry, self.open(), now)
+                .into_iter()
+                .filter(|due| *due > now)
+                .for_each(|due| plan.wake_by(due));
         }
     }
 
-    fn begin_connects(&mut self, now: Instant, home: Home, plan: &mut Plan<C>) {
+    fn begin_connects(&mut self, now: Tick, home: Home, plan: &mut Plan<C>) {
         let patience = self.pace.patience();
-        let out_of_patience = self.wanted_checks.iter().filter_map(|began| began.checked_add(patience));
-        plan.wake_by(out_of_patience.filter(|at| *at > now).min());
-        plan.wake_by(self.holds.iter().filter_map(|(_, hold)| hold.replace_at).filter(|at| *at > now).min());
+        let out_of_patience = self.wanted_checks.iter().map(|began| *began + patience);
+        let to_replace = self.holding().map(|(record, _)| record.replace_at);
+        out_of_patience.chain(to_replace).filter(|at| *at > now).for_each(|at| plan.wake_by(at));
         let wanted = self.connects_wanted(now);
         let mut ageing = if self.suspended { Vec::new() } else { self.ageing(now) };
         ageing.truncate(self.slots() - wanted);
@@ -189,7 +214,7 @@ impl<C, E, W> Core<C, E, W> {
             return;
         }
         if let Some(end) = self.backoff.pause(now) {
-            return plan.wake_by(Some(end));
+            return plan.wake_by(end);
         }
         let whose = ageing.into_iter().map(Some).chain(std::iter::repeat_n(None, wanted));
         for replaces in whose {
@@ -208,19 +233,19 @@ impl<C, E, W> Core<C, E, W> {
     /// The connections whose successors are to be opened now: those in use, which are held or came back within
     /// the time that a successor is opened ahead, and of the rest as many as the minimum needs. One that would idle out
     /// before its lifetime ends has none. Without this a pool that nobody uses would open successors for ever.
-    fn ageing(&self, now: Instant) -> Vec<u64> {
+    fn ageing(&self, now: Tick) -> Vec<u64> {
         let lead = self.config.connect_timeout.min(self.config.max_lifetime / 10);
-        let lately = |at: Instant| now.saturating_duration_since(at) <= lead;
-        let replaced = self.holds.iter().filter(|(_, hold)| hold.replaced).count();
+        let lately = |at: Tick| now.since(at) <= lead;
+        let replaced = self.holding().filter(|(record, _)| record.replaced).count();
         let mut surplus = self.open().saturating_sub(self.config.min_connections + replaced);
         let idle = self.idle.iter().map(|entry| {
-            let idle_until = entry.idle_since.checked_add(self.config.idle_timeout);
-            let idles_out = idle_until.is_some_and(|at| entry.retire_at.is_none_or(|end| at <= end));
+            let idle_until = (entry.idle_since + self.config.idle_timeout).if_ever();
+            let idles_out = idle_until.is_some_and(|at| at <= entry.retire_at);
             (entry.id, entry.replace_at, lately(entry.idle_since) && !idles_out)
         });
-        let held = self.holds.iter().filter(|(_, hold)| !hold.replaced);
-        let held = held.map(|(_, hold)| (hold.connection, hold.replace_at, true));
-        let due = idle.chain(held).filter(|(_, at, _)| at.is_some_and(|at| at <= now));
+        let held = self.holding().filter(|(record, _)| !record.replaced);
+        let held = held.map(|(record, _)| (record.connection, record.replace_at, true));
+        let due = idle.chain(held).filter(|(_, at, _)| *at <= now);
         let mut wanted = Vec::new();
         for (id, _, in_use) in due {
             if !in_use && surplus > 0 {
@@ -234,22 +259,22 @@ impl<C, E, W> Core<C, E, W> {
 
     /// Each hold that has become too long, once. While connections are being used the background looks at least once
     /// in `leak_threshold`, so that a hold that begins need not wake it.
-    fn report_leaks(&mut self, now: Instant, plan: &mut Plan<C>) {
+    fn report_leaks(&mut self, now: Tick, plan: &mut Plan<C>) {
         let Some(threshold) = self.config.leak_threshold else { return };
-        for (_, hold) in self.holds.iter_mut().filter(|(_, hold)| !hold.reported) {
-            match hold.since.checked_add(threshold) {
-                Some(due) if due > now => plan.wake_by(Some(due)),
-                Some(_) => {
-                    hold.reported = true;
-                    self.counts.reported_leaks += 1;
-                    plan.leaks.push(hold.holder(now));
-                }
-                None => {}
+        for (_, record) in self.records.iter_mut().filter(|(_, record)| !record.reported) {
+            let Some(hold) = record.hold else { continue };
+            let due = hold.since + threshold;
+            if due > now {
+                plan.wake_by(due);
+            } else {
+                record.reported = true;
+                self.counts.reported_leaks += 1;
+                plan.leaks.push(hold.holder(record.connection, now));
             }
         }
         if self.counts.acquisitions > self.planned_at {
             self.planned_at = self.counts.acquisitions;
-            plan.wake_by(now.checked_add(threshold));
+            plan.wake_by(now + threshold);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What the core tells about itself: statistics, holders, and the diagnosis of a timeout.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Core, Refusal, Ticket};
+use super::{Caller, Core, Hold, Record, Refusal, Tick, Ticket};
 use crate::error::{AcquireTimeout, Holder, Phase};
 use crate::stats::PoolStats;
 
@@ -11,10 +11,16 @@ const NAMED_HOLDERS: usize = 3;
 
 impl<C, E, W> Core<C, E, W> {
     /// Who holds a connection now, the longest first.
-    pub(crate) fn holders(&self, now: Instant) -> Vec<Holder> {
-        let mut holders: Vec<_> = self.holds.iter().map(|(_, hold)| hold.holder(now)).collect();
+    pub(crate) fn holders(&self, now: Tick) -> Vec<Holder> {
+        let mut holders: Vec<_> =
+            self.holding().map(|(record, hold)| hold.holder(record.connection, now)).collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
         holders
+    }
+
+    /// The records of the connections that are held.
+    pub(super) fn holding(&self) -> impl Iterator<Item = (&Record<C>, Hold)> {
+        self.records.iter().filter_map(|(_, record)| Some((record, record.hold?)))
     }
 
     /// How many connections `warm_up` still lacks.
@@ -34,7 +40,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        let (open, active) = (self.open(), self.holds.len());
+        let (open, active) = (self.open(), self.held);
         PoolStats {
             total_connections: open,
             active_connections: active,
@@ -60,22 +66,26 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
-    /// What a waiter's own task or thread holds already. Only with `detect_nested_acquires`.
-    pub(crate) fn nested(&mut self, ticket: Ticket, now: Instant) -> Vec<Holder> {
-        let caller = self.waiters.get(ticket).site.caller;
-        let own = self.holds.iter().filter(|(_, hold)| caller.is_some() && hold.site.caller == caller);
-        own.map(|(_, hold)| hold.holder(now)).collect()
+    /// What the task or thread of a waiter holds already. Only with `detect_nested_acquires`.
+    pub(crate) fn nested(&self, caller: Option<Caller>, now: Tick) -> Vec<Holder> {
+        let own = self.holding().filter(|(_, hold)| caller.is_some() && hold.site.caller == caller);
+        own.map(|(record, hold)| hold.holder(record.connection, now)).collect()
     }
 
-    pub(super) fn diagnose_waiter(&mut self, ticket: Ticket, now: Instant) -> Box<AcquireTimeout<E>> {
-        let waited = now.saturating_duration_since(self.waiters.get(ticket).since);
+    pub(super) fn diagnose_waiter(
+        &mut self,
+        ticket: Ticket,
+        caller: Option<Caller>,
+        now: Tick,
+    ) -> Box<AcquireTimeout<E>> {
+        let waited = now.since(self.waiters.get(ticket).0.since);
         let position = self.waiters.position(ticket);
-        let nested = self.nested(ticket, now);
+        let nested = self.nested(caller, now);
         AcquireTimeout { position, waiting: self.waiters.len(), nested, ..self.diagnose(waited, now) }.into()
     }
 
     /// What somebody who waits at the end of the queue would be told.
-    pub(crate) fn diagnose(&self, waited: Duration, now: Instant) -> AcquireTimeout<E> {
+    pub(crate) fn diagnose(&self, waited: Duration, now: Tick) -> AcquireTimeout<E> {
         let coming = self.coming();
         let phase = if self.suspended {
             Phase::Suspended
@@ -96,16 +106,13 @@ impl<C, E, W> Core<C, E, W> {
             waited,
             position: self.waiters.len() + 1,
             waiting: self.waiters.len() + 1,
-            active: self.holds.len(),
-            idle: self.open() - self.holds.len(),
+            active: self.held,
+            idle: self.open() - self.held,
             connecting: self.attempts.len(),
             max_connections: self.config.max_connections,
             failed_connects: self.last_failure.as_ref().map_or(0, |last| last.in_a_row),
             last_connect_error: self.last_failure.as_ref().map(|last| last.error.clone()),
-            last_connect_error_age: self
-                .last_failure
-                .as_ref()
-                .map(|last| now.saturating_duration_since(last.at)),
+            last_connect_error_age: self.last_failure.as_ref().map(|last| now.since(last.at)),
             longest_holders,
             nested: Vec::new(),
         }

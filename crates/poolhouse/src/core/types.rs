@@ -3,9 +3,11 @@
 use std::panic::Location;
 use std::sync::Arc;
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Ticket;
+use super::clock::Tick;
+use super::queue::Turn;
 use crate::error::{AcquireTimeout, ConnectError, Holder};
 use crate::events::RetireReason;
 use crate::histogram::Histogram;
@@ -36,48 +38,58 @@ pub(crate) struct Entry<C> {
     /// Counts connections from 1, for logs.
     pub(crate) id: u64,
     /// When its connect began, and when it ended.
-    pub(super) began_at: Instant,
-    pub(crate) opened_at: Instant,
+    pub(super) began_at: Tick,
+    pub(crate) opened_at: Tick,
     pub(super) home: Home,
     /// How often `invalidate_all` had been called when its connect began.
     pub(super) epoch: u64,
     /// When its successor is to be opened, a little before `retire_at`.
-    pub(super) replace_at: Option<Instant>,
-    pub(super) retire_at: Option<Instant>,
-    pub(super) idle_since: Instant,
+    pub(super) replace_at: Tick,
+    pub(super) retire_at: Tick,
+    pub(super) idle_since: Tick,
+    /// When it was last handed out.
+    pub(crate) held_since: Tick,
     /// When it last proved to work: opened, given back as reusable, or checked.
-    pub(super) proven_at: Instant,
+    pub(super) proven_at: Tick,
     /// When a check began that somebody waits for.
-    pub(super) wanted_since: Option<Instant>,
+    pub(super) wanted_since: Option<Tick>,
     /// Whether it comes straight from its connect, and nobody has looked at it.
     pub(crate) fresh: bool,
-    /// Its key among the holds, while it is held.
-    pub(super) hold: usize,
+    /// The key of its record.
+    pub(super) record: u32,
     /// The place in the order of arrival of the waiter that it was served to.
-    pub(super) turn: u64,
+    pub(super) turn: Turn,
 }
 
-pub(super) struct Hold {
-    pub(super) since: Instant,
-    pub(super) site: Site,
+/// What the core keeps of a connection while somebody else has it.
+pub(super) struct Record<C> {
     /// The connection's `id` and `replace_at`.
     pub(super) connection: u64,
-    pub(super) replace_at: Option<Instant>,
+    pub(super) replace_at: Tick,
+    pub(super) hold: Option<Hold>,
     /// Its successor is open: it retires when it comes back.
     pub(super) replaced: bool,
-    /// It has been reported as a leak.
+    /// The hold has been reported as a leak.
     pub(super) reported: bool,
+    /// The connection itself, until the waiter that it was served to picks it up.
+    pub(super) served: Option<Box<Entry<C>>>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Hold {
+    pub(super) since: Tick,
+    pub(super) site: Site,
 }
 
 impl Hold {
-    pub(super) fn holder(&self, now: Instant) -> Holder {
-        Holder::new(self.connection, self.site.at, self.since, now)
+    pub(super) fn holder(&self, connection: u64, now: Tick) -> Holder {
+        Holder::new(connection, self.site.at, now.since(self.since))
     }
 }
 
 /// An attempt to connect.
 pub(super) struct Attempt {
-    pub(super) started: Instant,
+    pub(super) started: Tick,
     pub(super) home: Home,
     pub(super) epoch: u64,
     /// The number of its connection, once that is there.
@@ -96,22 +108,46 @@ pub(super) enum AttemptState {
     Dropping,
 }
 
-pub(super) struct Waiter<C, E, W> {
-    pub(super) since: Instant,
-    pub(super) site: Site,
-    pub(super) reply: Reply<C, E, W>,
+pub(super) struct Waiter<W> {
+    /// Without one the waiter has been woken, and looks for itself.
+    pub(super) waker: Option<W>,
+    pub(super) since: Tick,
+    pub(super) at: Option<&'static Location<'static>>,
 }
 
-pub(super) enum Reply<C, E, W> {
-    /// None yet. Without a waker the waiter has been woken, and looks for itself.
-    None(Option<W>),
-    Granted(Box<Entry<C>>),
-    Refused(Refusal<E>),
+impl<W> Default for Waiter<W> {
+    fn default() -> Self {
+        Self { waker: None, since: Tick::START, at: None }
+    }
+}
+
+/// What a waiter was served, as the note in its place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// The record of the connection.
+    Granted(u32),
+    /// The key of the refusal.
+    Refused(u32),
+}
+
+impl Reply {
+    const REFUSED: u32 = 1 << 31;
+
+    pub(super) fn note(self) -> u32 {
+        match self {
+            Self::Granted(record) => record,
+            Self::Refused(key) => key | Self::REFUSED,
+        }
+    }
+
+    pub(super) fn read(note: u32) -> Self {
+        if note & Self::REFUSED == 0 { Self::Granted(note) } else { Self::Refused(note & !Self::REFUSED) }
+    }
 }
 
 pub(super) struct LastFailure<E> {
     pub(super) error: Arc<ConnectError<E>>,
-    pub(super) at: Instant,
+    pub(super) at: Tick,
     /// Failures since the last connect that succeeded.
     pub(super) in_a_row: u64,
 }
@@ -130,10 +166,23 @@ pub(crate) enum Refusal<E> {
     Connect { error: Arc<ConnectError<E>>, attempts: u64 },
 }
 
-/// How an acquire begins.
+/// How an acquire begins, and when.
 pub(crate) enum Joined<C> {
-    Taken(Box<Entry<C>>),
-    Waiting(Ticket),
+    Taken(Box<Entry<C>>, Tick),
+    Waiting(Ticket, Tick),
+}
+
+/// What became of a wait.
+pub(crate) enum Polled<C, E> {
+    Granted(Box<Entry<C>>),
+    Refused(Refusal<E>),
+    /// Nothing yet.
+    Waiting {
+        /// No background task lives: somebody has to start one.
+        homeless: bool,
+    },
+    /// Nothing, and the common deadline has passed.
+    Late,
 }
 
 /// How the wait ended at its deadline, if not with a connection. The diagnosis lacks the target, which the core does
@@ -176,6 +225,19 @@ pub(crate) struct Effects<C, W> {
     pub(crate) drive: bool,
     /// Something changed that `warm_up` or `close` may wait for.
     pub(crate) progress: bool,
+}
+
+impl<C, W> Effects<C, W> {
+    /// Everything, if there is anything.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Self> {
+        let any = self.wake.first.is_some()
+            | self.spent.is_some()
+            | !self.retired.is_empty()
+            | self.drive
+            | self.progress;
+        any.then(|| std::mem::take(self))
+    }
 }
 
 impl<C, W> Default for Effects<C, W> {
@@ -225,12 +287,13 @@ pub(crate) struct Plan<C> {
     pub(crate) checks: Vec<Box<Entry<C>>>,
     /// Holds to report as leaks.
     pub(crate) leaks: Vec<Holder>,
-    pub(crate) wake_at: Option<Instant>,
+    /// `None` for never.
+    pub(crate) wake_at: Option<Tick>,
 }
 
 impl<C> Plan<C> {
-    pub(super) fn wake_by(&mut self, due: Option<Instant>) {
-        self.wake_at = [self.wake_at, due].into_iter().flatten().min();
+    pub(super) fn wake_by(&mut self, due: Tick) {
+        self.wake_at = self.wake_at.into_iter().chain(due.if_ever()).min();
     }
 }
 

@@ -20,7 +20,7 @@ fn a_second_release_at_one_instant_asks_for_no_plan() {
     let (mut core, home, now) = core(config(2));
     open(&mut core, home, 2, now);
     let held = [0, 1].map(|_| core.try_take(now, here(), &mut Fx::default()).expect("idle"));
-    core.next_wake = None;
+    core.next_wake = Tick::NEVER;
     let asked = held.map(|entry| {
         let mut fx = Fx::default();
         core.give_back(entry, Fate::Reuse, now, &mut fx);
@@ -55,9 +55,9 @@ fn each_home_is_its_own() {
     core.home_lost(first, &mut fx);
     let gone: Vec<_> = fx.retired.iter().map(|(entry, reason)| (entry.connection, *reason)).collect();
     assert_eq!(gone, [(1, RetireReason::RuntimeGone)]);
-    assert_eq!((core.idle.len(), core.has_home()), (1, true));
+    assert_eq!((core.idle.len(), core.homes.len()), (1, 1));
     core.home_lost(second, &mut fx);
-    assert!(!core.has_home());
+    assert!(core.homes.is_empty());
 }
 
 /// `size.min`: held and checked connections count when the plan decides whether an idle one is too many.
@@ -98,7 +98,7 @@ fn one_successor_is_enough() {
 }
 
 /// Takes what is idle, and lets two wait.
-fn join_two(core: &mut TestCore, now: Instant, fx: &mut Fx) {
+fn join_two(core: &mut TestCore, now: Tick, fx: &mut Fx) {
     let held = core.try_take(now, here(), fx);
     assert!(held.is_some());
     join(core, now, 1, fx);

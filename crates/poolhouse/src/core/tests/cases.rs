@@ -166,7 +166,8 @@ fn a_closed_core_drains() {
     let coming = attempt(&mut core, home, now);
     core.close(&mut fx);
     assert!(
-        core.take_or_join(now, here(), 1, &mut fx).is_err() && core.try_take(now, here(), &mut fx).is_none()
+        core.take_or_join(now, here(), (1, false), &mut fx).is_err()
+            && core.try_take(now, here(), &mut fx).is_none()
     );
     core.connected(coming, 3, now, &mut fx);
     core.give_back(held, Fate::Reuse, now, &mut fx);

@@ -61,11 +61,11 @@ fn one_more_than_the_minimum_asks_to_be_woken() {
         open(&mut core, home, 2, now);
         let mut fx = Fx::default();
         let held = [core.try_take(now, here(), &mut fx), core.try_take(now, here(), &mut fx)];
-        core.next_wake = None;
+        core.next_wake = Tick::NEVER;
         for entry in held.into_iter().flatten() {
             core.give_back(entry, Fate::Reuse, now, &mut fx);
         }
-        assert_eq!(core.next_wake, Some(now + SECOND * due), "{min}");
+        assert_eq!(core.next_wake, now + SECOND * due, "{min}");
     }
 }
 
@@ -78,7 +78,7 @@ fn a_dead_connection_after_close_is_a_refusal() {
     let dead = core.try_take(now, here(), &mut fx).expect("idle");
     core.close(&mut fx);
     let failed = core.stats().failed_acquisitions;
-    assert!(matches!(core.rejoin(dead, (now, now), here(), &mut fx), Err(Refusal::Closed)));
+    assert!(matches!(core.rejoin(dead, (now, now), (here(), false), &mut fx), Err(Refusal::Closed)));
     assert_eq!(core.stats().failed_acquisitions, failed + 1);
 }
 

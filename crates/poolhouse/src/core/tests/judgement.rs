@@ -4,7 +4,7 @@ use super::*;
 use crate::error::Phase;
 
 /// A connection that was handed to a waiter straight from its connect.
-fn served(core: &mut TestCore, home: Home, began: Instant, now: Instant) -> Boxed {
+fn served(core: &mut TestCore, home: Home, began: Tick, now: Tick) -> Boxed {
     let mut fx = Fx::default();
     let ticket = join(core, began, 0, &mut fx);
     let key = attempt(core, home, began);
@@ -12,7 +12,7 @@ fn served(core: &mut TestCore, home: Home, began: Instant, now: Instant) -> Boxe
     got(core, ticket, now).expect("served").expect("a connection")
 }
 
-fn fail(core: &mut TestCore, home: Home, now: Instant) {
+fn fail(core: &mut TestCore, home: Home, now: Tick) {
     let key = attempt(core, home, now);
     core.connect_failed(key, refused(FailureKind::Transient), now, &mut Fx::default());
 }

@@ -8,7 +8,7 @@ mod random;
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::types::AttemptState;
 use super::*;
@@ -31,14 +31,14 @@ fn here() -> Site {
     Site { at: Location::caller(), caller: None }
 }
 
-fn core(config: PoolConfig) -> (TestCore, Home, Instant) {
+fn core(config: PoolConfig) -> (TestCore, Home, Tick) {
     let mut core = Core::new(config, fastrand::Rng::with_seed(7));
     let home = core.home_opened();
-    (core, home, Instant::now())
+    (core, home, Tick::START)
 }
 
 /// Begins an attempt that the plan has not asked for.
-fn attempt(core: &mut TestCore, home: Home, now: Instant) -> usize {
+fn attempt(core: &mut TestCore, home: Home, now: Tick) -> usize {
     core.attempts.insert(Attempt {
         started: now,
         home,
@@ -50,7 +50,7 @@ fn attempt(core: &mut TestCore, home: Home, now: Instant) -> usize {
 }
 
 /// Opens `count` idle connections, numbered from 1.
-fn open(core: &mut TestCore, home: Home, count: u32, now: Instant) {
+fn open(core: &mut TestCore, home: Home, count: u32, now: Tick) {
     for number in 1..=count {
         let attempt = attempt(core, home, now);
         core.connected(attempt, number, now, &mut Fx::default());
@@ -58,16 +58,20 @@ fn open(core: &mut TestCore, home: Home, count: u32, now: Instant) {
 }
 
 /// Joins the line: nothing is idle.
-fn join(core: &mut TestCore, now: Instant, waiter: u32, fx: &mut Fx) -> Ticket {
-    match core.take_or_join(now, here(), waiter, fx) {
-        Ok(Joined::Waiting(ticket)) => ticket,
+fn join(core: &mut TestCore, now: Tick, waiter: u32, fx: &mut Fx) -> Ticket {
+    match core.take_or_join(now, here(), (waiter, false), fx) {
+        Ok(Joined::Waiting(ticket, _)) => ticket,
         _ => panic!("{waiter} does not wait"),
     }
 }
 
 /// What a waiter has got, if anything.
-fn got(core: &mut TestCore, ticket: Ticket, now: Instant) -> Option<Result<Boxed, Refusal<&'static str>>> {
-    core.poll(ticket, || now, |_| (), &mut Fx::default())
+fn got(core: &mut TestCore, ticket: Ticket, now: Tick) -> Option<Result<Boxed, Refusal<&'static str>>> {
+    match core.poll(ticket, now, None, |_| (), &mut Fx::default()) {
+        Polled::Granted(entry) => Some(Ok(entry)),
+        Polled::Refused(refusal) => Some(Err(refusal)),
+        Polled::Waiting { .. } | Polled::Late => None,
+    }
 }
 
 fn refused(kind: FailureKind) -> Failure<&'static str> {
@@ -75,7 +79,7 @@ fn refused(kind: FailureKind) -> Failure<&'static str> {
 }
 
 /// Carries out what the shell would: closes what was retired, and gives back who is to be woken.
-fn carry_out(core: &mut TestCore, now: Instant, fx: Fx) -> Vec<u32> {
+fn carry_out(core: &mut TestCore, now: Tick, fx: Fx) -> Vec<u32> {
     let mut woken: Vec<u32> = fx.wake.into_iter().collect();
     if !fx.retired.is_empty() {
         let mut after = Fx::default();

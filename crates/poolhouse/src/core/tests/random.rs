@@ -1,14 +1,13 @@
 //! Any order of any events: everything outside of the core is played at random, from a seed.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::*;
-use crate::config::IdleOrder;
 
 struct World {
     core: TestCore,
     home: Home,
-    now: Instant,
+    now: Tick,
     rng: fastrand::Rng,
     context: String,
     /// In arrival order, which is that of the numbers.
@@ -20,8 +19,9 @@ struct World {
     connects: Vec<usize>,
     next_waiter: u32,
     next_connection: u32,
-    /// The first connection opened since `invalidate_all`.
+    /// The first connection opened since `invalidate_all`, and those opened since that had begun before.
     first_valid: u64,
+    stale: HashSet<u64>,
     served_total: u64,
     recalled: u64,
 }
@@ -39,6 +39,7 @@ impl World {
             health_check_interval: SECOND * rng.u32(1..10),
             check_after_idle: rng.bool().then(|| SECOND * rng.u32(1..10)),
             leak_threshold: rng.bool().then(|| SECOND * rng.u32(1..10)),
+            connection_timeout: Duration::MAX,
             queue: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
             ..config(max)
         };
@@ -58,6 +59,7 @@ impl World {
             next_waiter: 0,
             next_connection: 0,
             first_valid: 1,
+            stale: HashSet::new(),
             served_total: 0,
             recalled: 0,
         }
@@ -78,7 +80,8 @@ impl World {
 
     /// epoch.invalidate_all: what is handed out was opened after it.
     fn hand_out(&mut self, entry: Boxed) {
-        assert!(entry.id >= self.first_valid, "{} is from before: {}", entry.id, self.context);
+        let valid = entry.id >= self.first_valid && !self.stale.contains(&entry.id);
+        assert!(valid, "{} is from before: {}", entry.id, self.context);
         assert!(!self.core.suspended, "handed out while suspended: {}", self.context);
         self.served_total += 1;
         self.held.push(entry);
@@ -98,10 +101,11 @@ impl World {
             0 | 1 => self.acquire(&mut fx),
             2 => {
                 if let Some((ticket, id)) = Self::pick(&mut self.rng, &mut self.served) {
-                    match self.core.poll(ticket, || now, |waker| *waker = Some(id), &mut fx) {
-                        Some(Ok(entry)) => self.pick_up(entry, id, &mut fx),
-                        Some(Err(_)) => {}
-                        None => self.wait_again(ticket, id),
+                    match self.core.poll(ticket, now, None, |waker| *waker = Some(id), &mut fx) {
+                        Polled::Granted(entry) => self.pick_up(entry, id, &mut fx),
+                        Polled::Refused(_) => {}
+                        Polled::Waiting { .. } => self.wait_again(ticket, id),
+                        Polled::Late => panic!("there is no deadline: {}", self.context),
                     }
                 }
             }
@@ -116,7 +120,8 @@ impl World {
                 if self.rng.bool() {
                     self.core.cancel(ticket, now, &mut fx);
                 } else {
-                    let Err(Expired::TimedOut(diagnosis)) = self.core.expire(ticket, now, &mut fx) else {
+                    let expired = self.core.expire(ticket, now, None, &mut fx);
+                    let Err(Expired::TimedOut(diagnosis)) = expired else {
                         panic!("not served: {}", self.context)
                     };
                     assert_eq!(diagnosis.position, index + 1, "{}", self.context);
@@ -145,7 +150,7 @@ impl World {
                     self.core.checked(entry, outcome, now, &mut fx);
                 }
             }
-            11 => self.now += Duration::from_millis(self.rng.u64(0..3000)),
+            11 => self.now = now + Duration::from_millis(self.rng.u64(0..3000)),
             12 if self.rng.u8(0..4) == 0 => {
                 let max = self.rng.usize(self.core.config.min_connections.max(1)..8);
                 self.core.resize(max, now, &mut fx);
@@ -156,8 +161,8 @@ impl World {
                 let woken = std::mem::take(&mut fx.wake).into_iter().count();
                 assert_eq!(woken, self.waiting.len(), "{}", self.context);
                 for &(ticket, id) in &self.waiting {
-                    let reply = self.core.poll(ticket, || now, |waker| *waker = Some(id), &mut fx);
-                    assert!(reply.is_none(), "{}", self.context);
+                    let reply = self.core.poll(ticket, now, None, |waker| *waker = Some(id), &mut fx);
+                    assert!(matches!(reply, Polled::Waiting { homeless: true }), "{}", self.context);
                 }
                 self.home = self.core.home_opened();
             }
@@ -190,9 +195,9 @@ impl World {
         let taken = if self.rng.bool() {
             self.core.try_take(now, here(), fx)
         } else {
-            match self.core.take_or_join(now, here(), id, fx) {
-                Ok(Joined::Taken(entry)) => Some(entry),
-                Ok(Joined::Waiting(ticket)) => {
+            match self.core.take_or_join(now, here(), (id, self.rng.bool()), fx) {
+                Ok(Joined::Taken(entry, _)) => Some(entry),
+                Ok(Joined::Waiting(ticket, _)) => {
                     self.waiting.push_back((ticket, id));
                     None
                 }
@@ -212,11 +217,12 @@ impl World {
             return self.hand_out(entry);
         }
         let now = self.now;
-        let Ok(ticket) = self.core.rejoin(entry, (now, now), here(), fx) else { return };
-        match self.core.poll(ticket, || now, |waker| *waker = Some(id), fx) {
-            Some(Ok(entry)) => self.hand_out(entry),
-            Some(Err(refusal)) => panic!("refused: {refusal:?}, {}", self.context),
-            None => self.wait_again(ticket, id),
+        let Ok(ticket) = self.core.rejoin(entry, (now, now), (here(), false), fx) else { return };
+        match self.core.poll(ticket, now, None, |waker| *waker = Some(id), fx) {
+            Polled::Granted(entry) => self.hand_out(entry),
+            Polled::Refused(refusal) => panic!("refused: {refusal:?}, {}", self.context),
+            Polled::Waiting { .. } => self.wait_again(ticket, id),
+            Polled::Late => panic!("there is no deadline: {}", self.context),
         }
     }
 
@@ -234,7 +240,7 @@ impl World {
                 let stale = self.core.attempts[key].epoch != self.core.epoch;
                 let (id, _) = self.core.connected(key, self.next_connection, now, fx);
                 if stale {
-                    self.first_valid = id + 1;
+                    self.stale.insert(id);
                 }
             }
         }
@@ -245,7 +251,7 @@ impl World {
         let stats = core.stats();
         let coming = core.attempts.len();
         // Held ones and checked ones may be above a maximum that shrank, and so may attempts on their way out.
-        let most = core.config.max_connections.max(core.holds.len() + core.checking);
+        let most = core.config.max_connections.max(core.held + core.checking);
         assert!(core.open() + coming - core.abandoned + core.closing <= most, "{context}");
         let now = self.now;
         let fit = core.idle.iter().filter(|entry| !core.wants_check(entry, now)).count();
@@ -274,6 +280,9 @@ impl World {
             stats.total_releases + stats.active_connections as u64,
             "{context}"
         );
+        assert_eq!((core.records.len(), core.holding().count()), (core.open(), core.held), "{context}");
+        let picked_up = core.records.iter().filter(|(_, record)| record.served.is_none()).count();
+        assert_eq!(picked_up, core.open() - (core.held - self.held.len()), "{context}");
         assert!(core.idle.iter().is_sorted_by_key(|entry| entry.idle_since), "{context}");
         assert!(coming <= core.config.max_connecting, "{context}");
     }

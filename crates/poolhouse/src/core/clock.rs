@@ -1,0 +1,247 @@
+//! The pool's time, and how often the clock is read for it.
+//!
+//! To read the clock costs more than to hand out a connection. So the core is given a way to read it, and decides whether
+//! to. As long as calls are rare it reads the clock for each. When [`BURST`] calls have come within [`WINDOW`], one
+//! reading serves as many calls again: what is timed then is exact to the time that so many calls take. The background
+//! comes by every [`WINDOW`] while that goes on, and ends it when the calls no longer come so fast: without that, the first
+//! call after a lull would be told a time from before it.
+//!
+//! A clock that stands still, as tokio's does in a test that has paused it, is read for each call: readings that do not
+//! differ prove no haste.
+
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// An instant, in nanoseconds from some beginning that lies far back. Arithmetic stops at [`Tick::NEVER`], so that a limit of
+/// `Duration::MAX` needs no case of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tick(u64);
+
+impl Tick {
+    /// 146 years after the beginning: as long may a clock run backwards.
+    pub(crate) const START: Self = Self(1 << 62);
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// From what `Core::tick_at_hand` says.
+    pub(crate) fn at_hand(tick: u64) -> Option<Self> {
+        (tick > 0).then_some(Self(tick))
+    }
+
+    pub(super) fn is_never(self) -> bool {
+        self == Self::NEVER
+    }
+
+    /// `None` for never.
+    pub(super) fn if_ever(self) -> Option<Self> {
+        (!self.is_never()).then_some(self)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
+}
+
+impl Add<Duration> for Tick {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(duration)))
+    }
+}
+
+impl Sub<Duration> for Tick {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+}
+
+/// The time: known already, or how to find it out.
+pub(crate) trait Time: Copy {
+    fn tick(self) -> Tick;
+}
+
+impl Time for Tick {
+    fn tick(self) -> Tick {
+        self
+    }
+}
+
+impl<F: FnOnce() -> Tick + Copy> Time for F {
+    fn tick(self) -> Tick {
+        self()
+    }
+}
+
+/// How many calls make haste, and how many one reading serves then.
+pub(super) const BURST: u32 = 64;
+pub(super) const WINDOW: Duration = Duration::from_millis(1);
+
+/// Decides whether to read the clock.
+#[derive(Debug)]
+pub(super) struct Clock {
+    last: Tick,
+    /// How many more calls the last reading serves.
+    credit: u32,
+    /// When the window began, and how many calls have come in it.
+    began: Tick,
+    calls: u32,
+    /// Whether the background comes by.
+    watched: bool,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { last: Tick::START, credit: 0, began: Tick::START, calls: 0, watched: false }
+    }
+}
+
+impl Clock {
+    /// The time of the last reading, if that serves this call.
+    #[inline]
+    pub(super) fn at_hand(&mut self) -> Option<Tick> {
+        self.credit = self.credit.checked_sub(1)?;
+        Some(self.last)
+    }
+
+    /// The same, as a number for others to look at; zero for none.
+    pub(super) fn tick_at_hand(&self) -> u64 {
+        if self.credit > 0 { self.last.0 } else { 0 }
+    }
+
+    /// The clock has been read for a call. Says whether the background has to begin to come by.
+    pub(super) fn read(&mut self, now: Tick) -> bool {
+        let moved = now > self.last;
+        self.last = now;
+        if now.since(self.began) > WINDOW || now < self.began {
+            (self.began, self.calls) = (now, 0);
+        }
+        self.calls += u32::from(moved);
+        if !moved || self.calls < BURST {
+            return false;
+        }
+        (self.began, self.credit, self.calls) = (now, BURST - 1, BURST);
+        !std::mem::replace(&mut self.watched, true)
+    }
+
+    /// The background has come by.
+    pub(super) fn visit(&mut self, now: Tick) {
+        self.last = self.last.max(now);
+        if now.since(self.began) >= WINDOW {
+            (self.credit, self.calls, self.watched) = (0, 0, false);
+        }
+    }
+
+    /// When the background is to come by next.
+    pub(super) fn visit_due(&self) -> Tick {
+        if self.watched { self.began + WINDOW } else { Tick::NEVER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls that are `apart` from each other; returns how often the clock was read for them.
+    fn play(clock: &mut Clock, now: &mut Tick, calls: u32, apart: Duration) -> u32 {
+        let mut readings = 0;
+        for _ in 0..calls {
+            *now = *now + apart;
+            if clock.at_hand().is_none() {
+                clock.read(*now);
+                readings += 1;
+            }
+        }
+        readings
+    }
+
+    #[test]
+    fn calls_in_haste_share_a_reading() {
+        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        let apart = Duration::from_nanos(50);
+        assert_eq!(play(&mut clock, &mut now, BURST, apart), BURST, "haste has to be shown first");
+        assert_eq!(play(&mut clock, &mut now, 64 * BURST, apart), 64);
+    }
+
+    #[test]
+    fn calls_at_leisure_have_their_own() {
+        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        assert_eq!(play(&mut clock, &mut now, 1000, WINDOW / 50), 1000);
+        assert!(clock.visit_due().is_never());
+    }
+
+    #[test]
+    fn what_slows_down_has_its_own_again() {
+        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        play(&mut clock, &mut now, 2 * BURST, Duration::from_nanos(50));
+        let slow = play(&mut clock, &mut now, 100 * BURST, WINDOW / 32);
+        assert!(slow > 98 * BURST, "{slow}");
+    }
+
+    #[test]
+    fn after_a_lull_no_call_is_told_an_old_time() {
+        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        play(&mut clock, &mut now, BURST + 10, Duration::from_nanos(50));
+        let due = clock.visit_due();
+        assert!(due > now && due <= now + WINDOW);
+        clock.visit(now);
+        assert!(clock.at_hand().is_some(), "it goes on");
+        clock.visit(due);
+        assert!(clock.at_hand().is_none());
+        assert!(clock.visit_due().is_never());
+    }
+
+    #[test]
+    fn the_background_is_asked_once() {
+        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        let mut asked = 0;
+        for _ in 0..10_000 {
+            now = now + Duration::from_nanos(50);
+            if clock.at_hand().is_none() {
+                asked += u32::from(clock.read(now));
+            }
+        }
+        assert_eq!(asked, 1);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_is_read_each_time() {
+        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        for _ in 0..10 {
+            assert_eq!(play(&mut clock, &mut now, 1000, Duration::ZERO), 1000);
+            now = now + WINDOW;
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_stopped_in_a_burst_is_read_again() {
+        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        play(&mut clock, &mut now, BURST, Duration::from_nanos(50));
+        assert!(play(&mut clock, &mut now, 2 * BURST, Duration::ZERO) > BURST);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_followed() {
+        let (mut clock, mut now) = (Clock::default(), Tick::START + Duration::from_secs(60));
+        play(&mut clock, &mut now, 10, WINDOW);
+        let mut back = Tick::START;
+        assert_eq!(play(&mut clock, &mut back, 10, WINDOW), 10);
+        assert_eq!(clock.last, back);
+    }
+
+    #[test]
+    fn never_stays_never() {
+        assert!((Tick::START + Duration::MAX).is_never());
+        assert!((Tick::NEVER + Duration::from_secs(1)).is_never());
+        assert_eq!(Tick::START.since(Tick::START + Duration::from_secs(1)), Duration::ZERO);
+    }
+}
