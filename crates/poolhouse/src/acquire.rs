@@ -17,6 +17,7 @@ use crate::manager::Manager;
 use crate::shared::{PoolEntry, Shared};
 use crate::time::{Sleep, sleep};
 
+type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
 type Acquired<M> = Result<PooledConnection<M>, AcquireError<<M as Manager>::Error>>;
 
 /// The future that [`Pool::acquire`](crate::Pool::acquire) and [`acquire_within`](crate::Pool::acquire_within)
@@ -230,10 +231,7 @@ impl<M: Manager> Acquire<'_, M> {
 
     /// Time is up. A reply that came just in time still counts.
     #[cold]
-    fn expire(
-        &mut self,
-        ticket: Ticket,
-    ) -> Result<Result<PoolEntry<M>, Refusal<M::Error>>, AcquireError<M::Error>> {
+    fn expire(&mut self, ticket: Ticket) -> Result<Reply<M>, AcquireError<M::Error>> {
         let shared = self.shared;
         let caller = shared.caller();
         match shared.apply(|core, fx| core.expire(ticket, shared.now(), caller, fx)) {
