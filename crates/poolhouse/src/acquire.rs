@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tracing::Span;
+use tracing::level_filters::LevelFilter;
 
 use crate::core::{Caller, Expired, Joined, Polled, Refusal, Site, Tick, Ticket};
 use crate::error::AcquireError;
@@ -37,25 +38,53 @@ type Acquired<M> = Result<PooledConnection<M>, AcquireError<<M as Manager>::Erro
 pub struct Acquire<'a, M: Manager> {
     shared: &'a Arc<Shared<M>>,
     at: &'static Location<'static>,
-    limit: Duration,
+    /// `None` for that of the pool.
+    limit: Option<Duration>,
     state: State,
-    /// While it waits, if somebody listens to spans of this level.
-    span: Option<Box<Span>>,
-    /// While it waits, if its limit is not that of the pool, for which the background wakes.
-    deadline: Option<Pin<Box<Sleep>>>,
 }
 
-#[derive(Clone, Copy)]
 enum State {
     New,
-    Waiting(Ticket, Tick),
+    Waiting(Wait),
     Ended,
 }
 
-impl<M: Manager> Drop for Acquire<'_, M> {
+struct Wait {
+    ticket: Ticket,
+    since: Tick,
+    more: Rare<More>,
+}
+
+/// What is seldom there, and so is dropped out of line: its drop is in every poll of every caller.
+struct Rare<T>(Option<Box<T>>);
+
+impl<T> Drop for Rare<T> {
+    #[inline]
     fn drop(&mut self) {
-        if let State::Waiting(ticket, _) = self.state {
-            self.shared.apply(|core, fx| core.cancel(ticket, self.shared.clock(), fx));
+        #[cold]
+        #[inline(never)]
+        fn drop_it<T>(it: Box<T>) {
+            drop(it);
+        }
+        if let Some(it) = self.0.take() {
+            drop_it(it);
+        }
+    }
+}
+
+/// What only some waits have.
+struct More {
+    /// If somebody listens to spans of this level.
+    span: Span,
+    /// If the limit is not that of the pool, for which the background wakes.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<M: Manager> Drop for Acquire<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        if let State::Waiting(wait) = &self.state {
+            self.cancel(wait.ticket);
         }
     }
 }
@@ -68,9 +97,9 @@ impl<M: Manager> Future for Acquire<'_, M> {
     /// When it has to wait outside of a tokio runtime, or after it has ended.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.state {
+        match &self.state {
             State::New => self.begin(cx),
-            State::Waiting(ticket, since) => self.resume(ticket, since, cx),
+            State::Waiting(_) => self.resume(cx),
             State::Ended => panic!("polled after it ended: await an acquire once"),
         }
     }
@@ -81,97 +110,131 @@ impl<M: Manager> Acquire<'_, M> {
     pub(crate) fn new<'a>(
         shared: &'a Arc<Shared<M>>,
         at: &'static Location<'static>,
-        limit: Duration,
+        limit: Option<Duration>,
     ) -> Acquire<'a, M> {
-        Acquire { shared, at, limit, state: State::New, span: None, deadline: None }
+        Acquire { shared, at, limit, state: State::New }
+    }
+
+    #[inline(never)]
+    fn cancel(&self, ticket: Ticket) {
+        self.shared.apply(|core, fx| core.cancel(ticket, self.shared.clock(), fx));
     }
 
     #[inline]
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         self.state = State::Ended;
-        let span = tracing::debug_span!(
-            target: "poolhouse::acquire",
-            "acquire",
-            target_address = %self.shared.manager.target()
-        );
-        if span.is_disabled() { self.take_or_wait(cx) } else { self.begin_in(span, cx) }
+        // The macro asks this too, and does more before it.
+        if LevelFilter::current() >= LevelFilter::DEBUG {
+            return self.begin_in_span(cx);
+        }
+        let site = self.shared.site(self.at);
+        match self.take(site) {
+            Some(connection) => Poll::Ready(Ok(connection)),
+            None => self.join(site, None, cx),
+        }
     }
 
     #[cold]
-    fn begin_in(&mut self, span: Span, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let entered = span.enter();
-        let acquired = self.take_or_wait(cx);
-        drop(entered);
-        self.span = acquired.is_pending().then(|| Box::new(span));
-        acquired
+    fn begin_in_span(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let target = self.shared.manager.target();
+        let span = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target);
+        let _entered = span.clone().entered();
+        let site = self.shared.site(self.at);
+        match self.take(site) {
+            Some(connection) => Poll::Ready(Ok(connection)),
+            None => self.join(site, (!span.is_disabled()).then_some(span), cx),
+        }
     }
 
     #[inline]
-    fn take_or_wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let site = self.shared.site(self.at);
+    fn take(&self, site: Site) -> Option<PooledConnection<M>> {
         // Where somebody waits already, a look would be for nothing.
-        if !self.shared.somebody_waits()
-            && let Some(connection) = self.shared.try_take(site)
-        {
-            return Poll::Ready(Ok(connection));
-        }
-        self.join(site, cx)
+        if self.shared.somebody_waits() { None } else { self.shared.try_take(site) }
     }
 
     #[inline(never)]
-    fn join(&mut self, site: Site, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+    fn join(&mut self, site: Site, span: Option<Span>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let shared = self.shared;
-        let own_deadline = self.limit != shared.config.connection_timeout;
+        let own_deadline = self.keeps_own_deadline();
         // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
         let waker = cx.waker().clone();
-        let joined =
-            shared.apply(|core, fx| core.take_or_join(shared.clock(), site, (waker, own_deadline), fx));
-        let (ticket, since, woken) = match joined {
-            Ok(Joined::Waiting(ticket, since)) => (ticket, since, false),
+        let (joined, at_home) = shared.take_or_join(site, (waker, own_deadline));
+        let (dead, since) = match joined {
+            Ok(Joined::Waiting(ticket, since)) => {
+                self.state = State::Waiting(Wait { ticket, since, more: Rare(None) });
+                (None, since)
+            }
             Ok(Joined::Taken(entry, since)) => match shared.verify(entry) {
                 Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, None))),
-                Err(dead) => match self.rejoin(dead, since, site) {
-                    Ok(ticket) => (ticket, since, true),
-                    Err(refusal) => return self.refused(refusal),
-                },
+                Err(dead) => (Some(dead), since),
             },
             Err(refusal) => return self.refused(refusal),
         };
-        self.state = State::Waiting(ticket, since);
+        // Whoever has this moment joined with the current waker need not look.
+        let mut look = false;
+        if let Some(dead) = dead {
+            if let Err(refusal) = self.rejoin(dead, since, Rare(None)) {
+                return self.refused(refusal);
+            }
+            look = true;
+        }
         // After the place in the queue, so that a closed pool answers outside of a runtime too.
-        shared.ensure_driver();
-        if own_deadline && self.limit != Duration::MAX {
-            self.deadline = Some(Box::pin(sleep(self.limit)));
+        if !at_home {
+            shared.ensure_driver();
         }
         if shared.config.detect_nested_acquires {
             warn_of_nesting(shared, site.caller);
         }
-        // Whoever has this moment joined with the current waker need not look.
-        if woken || self.is_late(cx) { self.go_on(ticket, since, cx) } else { Poll::Pending }
+        if span.is_some() || own_deadline {
+            let limit = self.limit.filter(|limit| *limit != Duration::MAX);
+            let deadline = limit.map(|limit| Box::pin(sleep(limit)));
+            if let State::Waiting(wait) = &mut self.state {
+                wait.more = Rare(Some(Box::new(More { span: span.unwrap_or_else(Span::none), deadline })));
+            }
+        }
+        if look || self.is_late(cx) { self.go_on(cx) } else { Poll::Pending }
     }
 
-    fn resume(&mut self, ticket: Ticket, since: Tick, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let Some(span) = self.span.take() else { return self.go_on(ticket, since, cx) };
-        let entered = span.enter();
-        let acquired = self.go_on(ticket, since, cx);
-        drop(entered);
-        self.span = Some(span);
-        acquired
+    #[inline(never)]
+    fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let shared = self.shared;
+        if let State::Waiting(Wait { ticket, since, more: Rare(None) }) = self.state
+            && let Some(entry) = shared.apply(|core, _| core.pick_up(ticket, shared.caller()))
+        {
+            self.state = State::Ended;
+            match shared.verify(entry) {
+                Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, Some(since)))),
+                Err(dead) => {
+                    if let Err(refusal) = self.rejoin(dead, since, Rare(None)) {
+                        return self.refused(refusal);
+                    }
+                }
+            }
+        }
+        self.resume_with_care(cx)
     }
 
-    fn go_on(&mut self, mut ticket: Ticket, since: Tick, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+    #[inline(never)]
+    fn resume_with_care(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let State::Waiting(Wait { more: Rare(Some(more)), .. }) = &self.state else { return self.go_on(cx) };
+        let _entered = more.span.clone().entered();
+        self.go_on(cx)
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let shared = self.shared;
         loop {
+            let State::Waiting(Wait { ticket, since, .. }) = self.state else { return Poll::Pending };
             let reply = match self.look(ticket, cx) {
                 Polled::Granted(entry) => Ok(entry),
                 Polled::Refused(refusal) => Err(refusal),
-                Polled::Waiting { homeless } => {
-                    if homeless {
+                polled => {
+                    if matches!(polled, Polled::Waiting { homeless: true }) {
                         // The runtime of the background task ended while this one waited.
                         shared.ensure_driver();
                         shared.drive.notify_waiters();
                     }
-                    if !self.is_late(cx) {
+                    if !matches!(polled, Polled::Late) && !self.is_late(cx) {
                         return Poll::Pending;
                     }
                     match self.expire(ticket) {
@@ -179,25 +242,20 @@ impl<M: Manager> Acquire<'_, M> {
                         Err(error) => return Poll::Ready(Err(error)),
                     }
                 }
-                Polled::Late => match self.expire(ticket) {
-                    Ok(reply) => reply,
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
             };
-            self.state = State::Ended;
-            let dead = match reply {
-                Ok(entry) => match shared.verify(entry) {
-                    Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, Some(since)))),
-                    Err(dead) => dead,
-                },
+            let State::Waiting(wait) = std::mem::replace(&mut self.state, State::Ended) else { continue };
+            let entry = match reply {
+                Ok(entry) => entry,
                 Err(refusal) => return self.refused(refusal),
             };
-            // Back to its turn in the queue, and look again: there may be another connection already.
-            ticket = match self.rejoin(dead, since, shared.site(self.at)) {
-                Ok(ticket) => ticket,
-                Err(refusal) => return self.refused(refusal),
-            };
-            self.state = State::Waiting(ticket, since);
+            match shared.verify(entry) {
+                Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, Some(since)))),
+                Err(dead) => {
+                    if let Err(refusal) = self.rejoin(dead, since, wait.more) {
+                        return self.refused(refusal);
+                    }
+                }
+            }
         }
     }
 
@@ -226,7 +284,8 @@ impl<M: Manager> Acquire<'_, M> {
 
     /// Whether its own deadline has passed, if it has one.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+        let State::Waiting(Wait { more: Rare(Some(more)), .. }) = &mut self.state else { return false };
+        more.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
     }
 
     /// Time is up. A reply that came just in time still counts.
@@ -245,12 +304,19 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// Goes back to its turn in the queue, because the connection is dead.
+    /// Goes back to its turn in the queue, because the connection is dead. Then it has to look: there may be another
+    /// connection already.
     #[cold]
-    fn rejoin(&self, dead: PoolEntry<M>, since: Tick, site: Site) -> Result<Ticket, Refusal<M::Error>> {
+    fn rejoin(&mut self, dead: PoolEntry<M>, since: Tick, more: Rare<More>) -> Result<(), Refusal<M::Error>> {
         let shared = self.shared;
-        let own_deadline = self.limit != shared.config.connection_timeout;
-        shared.apply(|core, fx| core.rejoin(dead, (since, shared.now()), (site, own_deadline), fx))
+        let site = (shared.site(self.at), self.keeps_own_deadline());
+        let ticket = shared.apply(|core, fx| core.rejoin(dead, (since, shared.now()), site, fx))?;
+        self.state = State::Waiting(Wait { ticket, since, more });
+        Ok(())
+    }
+
+    fn keeps_own_deadline(&self) -> bool {
+        self.limit.is_some()
     }
 
     #[cold]

@@ -161,7 +161,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn acquire(&self) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
         let at = Location::caller();
-        self.acquire_within_at(self.pool.config().connection_timeout, at)
+        self.acquire_at(None, at)
     }
 
     /// Like [`acquire`](Pool::acquire), with a deadline of its own, as [`crate::Pool::acquire_within`].
@@ -184,12 +184,12 @@ impl<M: Manager> Pool<M> {
     /// ```
     #[track_caller]
     pub fn acquire_within(&self, limit: Duration) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
-        self.acquire_within_at(limit, Location::caller())
+        self.acquire_at(Some(limit), Location::caller())
     }
 
-    fn acquire_within_at(
+    fn acquire_at(
         &self,
-        limit: Duration,
+        limit: Option<Duration>,
         at: &'static Location<'static>,
     ) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
         let inner = self.runtime.block_on(async { Acquire::new(self.pool.shared(), at, limit).await })?;

@@ -124,18 +124,21 @@ impl<M: Manager> PooledConnection<M> {
 impl<M: Manager> Deref for PooledConnection<M> {
     type Target = M::Connection;
 
+    #[inline]
     fn deref(&self) -> &M::Connection {
         &self.entry.as_ref().expect("a guard holds its connection until it is given back").connection
     }
 }
 
 impl<M: Manager> DerefMut for PooledConnection<M> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut M::Connection {
         &mut self.entry.as_mut().expect("a guard holds its connection until it is given back").connection
     }
 }
 
 impl<M: Manager> Drop for PooledConnection<M> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
             self.shared.give_back(entry, None);

@@ -33,12 +33,15 @@ const LIMIT: u8 = 32;
 pub struct Histogram {
     counts: histogram::Histogram,
     total: u64,
+    /// What took less than a microsecond and is not in `counts` yet: most of what is counted, where counting has to be
+    /// quick.
+    brief: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
         let config = Config::new(GROUPING, LIMIT).expect("the parameters are in range");
-        Self { counts: histogram::Histogram::with_config(&config), total: 0 }
+        Self { counts: histogram::Histogram::with_config(&config), total: 0, brief: 0 }
     }
 }
 
@@ -49,6 +52,30 @@ impl Histogram {
 
     #[inline]
     pub(crate) fn record_nanos(&mut self, nanos: u64) {
+        if nanos < 1000 { self.record_brief() } else { self.record_long(nanos) }
+    }
+
+    /// Less than a microsecond.
+    #[inline]
+    pub(crate) fn record_brief(&mut self) {
+        self.brief += 1;
+    }
+
+    /// How many have been counted, brief ones included.
+    #[inline]
+    pub(crate) fn recorded(&self) -> u64 {
+        self.total + self.brief
+    }
+
+    /// A copy for others to look at.
+    pub(crate) fn snapshot(&self) -> Self {
+        let mut copy = self.clone();
+        copy.counts.add(0, copy.brief).expect("within the limit");
+        copy.total += std::mem::take(&mut copy.brief);
+        copy
+    }
+
+    fn record_long(&mut self, nanos: u64) {
         let longest = (1 << LIMIT) - 1;
         self.counts.increment((nanos / 1000).min(longest)).expect("within the limit");
         self.total += 1;
@@ -117,6 +144,7 @@ mod tests {
         for millis in 1..=1000 {
             times.record(Duration::from_millis(millis));
         }
+        let times = times.snapshot();
         assert_eq!(times.count(), 1000);
         for (share, exact) in [(0.01, 10), (0.5, 500), (0.99, 990), (1.0, 1000)] {
             let exact = Duration::from_millis(exact);
@@ -132,6 +160,7 @@ mod tests {
         let mut times = Histogram::default();
         times.record(Duration::ZERO);
         times.record(Duration::MAX);
+        let times = times.snapshot();
         assert_eq!(times.quantile(0.0), Some(Duration::ZERO));
         let longest = times.quantile(1.0).unwrap();
         assert_eq!(longest.as_secs() / 60, 71);

@@ -217,8 +217,9 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     #[track_caller]
+    #[inline]
     pub fn acquire(&self) -> Acquire<'_, M> {
-        self.acquire_within_at(self.config().connection_timeout, Location::caller())
+        Acquire::new(self.shared(), Location::caller(), None)
     }
 
     /// Like [`acquire`](Pool::acquire), with a deadline of its own: for a caller who has less time left than
@@ -245,11 +246,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     #[track_caller]
     pub fn acquire_within(&self, limit: Duration) -> Acquire<'_, M> {
-        self.acquire_within_at(limit, Location::caller())
-    }
-
-    fn acquire_within_at(&self, limit: Duration, at: &'static Location<'static>) -> Acquire<'_, M> {
-        Acquire::new(self.shared(), at, limit)
+        Acquire::new(self.shared(), Location::caller(), Some(limit))
     }
 
     /// Takes an idle connection if there is one and nobody waits for it. No wait, no I/O, no runtime needed.
@@ -304,7 +301,7 @@ impl<M: Manager> Pool<M> {
     {
         let (pool, at) = (self.clone(), Location::caller());
         tokio::spawn(async move {
-            callback(pool.acquire_within_at(pool.config().connection_timeout, at).await);
+            callback(Acquire::new(pool.shared(), at, None).await);
         })
     }
 

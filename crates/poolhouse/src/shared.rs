@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::config::PoolConfig;
-use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Refusal, Site, Tick, Time};
+use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Joined, Refusal, Site, Tick, Time};
 use crate::driver;
 use crate::error::{AcquireError, ConnectFailed};
 use crate::events::{Event, Listener, RetireReason};
@@ -25,6 +25,8 @@ pub(crate) struct State<M: Manager> {
     pub(crate) core: PoolCore<M>,
     /// Empty whenever nobody has the lock.
     fx: PoolEffects<M>,
+    /// The runtimes that run a background task of this pool.
+    homes: Vec<(RuntimeId, Home)>,
 }
 
 pub(crate) struct Shared<M: Manager> {
@@ -39,8 +41,6 @@ pub(crate) struct Shared<M: Manager> {
     at_hand: AtomicU64,
     /// What is [`Tick::START`] to the core.
     origin: Instant,
-    /// The runtimes that run a background task of this pool.
-    homes: Mutex<Vec<(RuntimeId, Home)>>,
     /// Tells the background tasks to make a new plan.
     pub(crate) drive: Arc<Notify>,
     /// Tells `warm_up` and `close` to look again.
@@ -53,12 +53,11 @@ impl<M: Manager> Shared<M> {
         Self {
             manager,
             listener,
-            state: Mutex::new(State { core, fx: Effects::default() }),
+            state: Mutex::new(State { core, fx: Effects::default(), homes: Vec::new() }),
             waiting: AtomicUsize::new(0),
             at_hand: AtomicU64::new(0),
             origin: now(),
             config,
-            homes: Mutex::default(),
             drive: Arc::default(),
             progress: Notify::new(),
         }
@@ -73,18 +72,56 @@ impl<M: Manager> Shared<M> {
     #[inline]
     pub(crate) fn apply<T>(&self, decide: impl FnOnce(&mut PoolCore<M>, &mut PoolEffects<M>) -> T) -> T {
         let mut state = self.state.lock();
-        let State { core, fx } = &mut *state;
+        let State { core, fx, .. } = &mut *state;
         let value = decide(core, fx);
-        let fx = fx.take();
-        self.waiting.store(core.waiting(), Relaxed);
-        if self.listener.is_some() {
-            self.at_hand.store(core.tick_at_hand(), Relaxed);
+        self.unlock(state);
+        value
+    }
+
+    /// Unlocks, and carries out what has been decided.
+    #[inline]
+    fn unlock(&self, state: MutexGuard<'_, State<M>>) {
+        self.waiting.store(state.core.waiting(), Relaxed);
+        self.note_tick(&state);
+        if !state.fx.is_empty() {
+            self.unlock_and_carry_out(state);
         }
-        drop(state);
-        if let Some(fx) = fx {
+    }
+
+    #[inline]
+    fn note_tick(&self, state: &State<M>) {
+        if self.listener.is_some() {
+            self.at_hand.store(state.core.tick_at_hand(), Relaxed);
+        }
+    }
+
+    #[inline(never)]
+    fn unlock_and_carry_out(&self, mut state: MutexGuard<'_, State<M>>) {
+        if let Some(waker) = state.fx.take_lone_waker() {
+            drop(state);
+            waker.wake();
+        } else {
+            let fx = std::mem::take(&mut state.fx);
+            drop(state);
             self.carry_out(fx);
         }
-        value
+    }
+
+    /// Joins the line, or takes an idle connection after all, and says whether this runtime has a background task of the
+    /// pool.
+    #[inline]
+    pub(crate) fn take_or_join(
+        &self,
+        site: Site,
+        waker: (Waker, bool),
+    ) -> (Result<Joined<M::Connection>, Refusal<M::Error>>, bool) {
+        let runtime = Handle::try_current().ok().map(|handle| handle.id());
+        let mut state = self.state.lock();
+        let State { core, fx, homes } = &mut *state;
+        let joined = core.take_or_join(self.clock(), site, waker, fx);
+        let at_home = homes.iter().any(|(id, _)| Some(*id) == runtime);
+        self.unlock(state);
+        (joined, at_home)
     }
 
     /// Whether somebody waits, or did a moment ago.
@@ -94,6 +131,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// The time, for a call that is to have it in any case.
+    #[inline(never)]
     pub(crate) fn now(&self) -> Tick {
         self.tick(now())
     }
@@ -157,12 +195,15 @@ impl<M: Manager> Shared<M> {
     #[inline]
     pub(crate) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
         if let Some(listener) = &self.listener {
-            self.tell_listener(&**listener, &event());
+            self.tell_listener(&**listener, event);
         }
     }
 
-    fn tell_listener(&self, listener: &dyn Listener, event: &Event<'_>) {
-        if catch_unwind(AssertUnwindSafe(|| listener.on_event(event))).is_err() {
+    // Not in the way of those who have none.
+    #[inline(never)]
+    fn tell_listener<'a>(&self, listener: &dyn Listener, event: impl FnOnce() -> Event<'a>) {
+        let event = event();
+        if catch_unwind(AssertUnwindSafe(|| listener.on_event(&event))).is_err() {
             tracing::error!(
                 target: "poolhouse::listener",
                 target_address = %self.manager.target(),
@@ -179,41 +220,38 @@ impl<M: Manager> Shared<M> {
     /// Who asks, if the pool notes that.
     #[inline]
     pub(crate) fn caller(&self) -> Option<Caller> {
-        self.config.detect_nested_acquires.then(|| {
-            tokio::task::try_id().map_or_else(|| Caller::Thread(std::thread::current().id()), Caller::Task)
-        })
+        if self.config.detect_nested_acquires { Some(Caller::current()) } else { None }
     }
 
     /// Sees to it that this runtime runs a background task. Panics outside of a runtime.
     pub(crate) fn ensure_driver(self: &Arc<Self>) {
         let handle = Handle::current();
-        let mut homes = self.homes();
-        if homes.iter().any(|(id, _)| *id == handle.id()) {
-            return;
-        }
         // A runtime without a timer has to fail here, where the caller sees it.
         let _timer = sleep(Duration::ZERO);
-        let home = self.state().core.home_opened();
-        homes.push((handle.id(), home));
-        drop(homes);
+        let mut state = self.state();
+        if state.homes.iter().any(|(id, _)| *id == handle.id()) {
+            return;
+        }
+        let home = state.core.home_opened();
+        state.homes.push((handle.id(), home));
+        drop(state);
         handle.spawn(driver::run(driver::Guard::new(self, home)));
     }
 
     /// A background task has ended, with its runtime or because the pool closed.
     pub(crate) fn driver_ended(&self, home: Home) {
-        self.homes().retain(|(_, other)| *other != home);
-        self.apply(|core, fx| core.home_lost(home, fx));
-    }
-
-    fn homes(&self) -> MutexGuard<'_, Vec<(RuntimeId, Home)>> {
-        self.homes.lock()
+        let mut state = self.state();
+        state.homes.retain(|(_, other)| *other != home);
+        let State { core, fx, .. } = &mut *state;
+        core.home_lost(home, fx);
+        self.unlock(state);
     }
 
     /// Takes an idle connection if that needs no wait.
     #[inline]
     pub(crate) fn try_take(self: &Arc<Self>, site: Site) -> Option<PooledConnection<M>> {
         loop {
-            let entry = self.apply(|core, fx| core.try_take(self.clock(), site, fx))?;
+            let entry = self.take(site)?;
             match self.verify(entry) {
                 Ok(entry) => return Some(self.hand_out(entry, site.at, None)),
                 Err(dead) => self.apply(|core, fx| core.found_dead(dead, self.now(), fx)),
@@ -221,13 +259,32 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    #[inline]
+    fn take(&self, site: Site) -> Option<PoolEntry<M>> {
+        let mut state = self.state.lock();
+        match state.core.take_plain(site) {
+            Some(entry) => {
+                self.note_tick(&state);
+                Some(entry)
+            }
+            None => self.take_with_care(state, site),
+        }
+    }
+
+    #[inline(never)]
+    fn take_with_care(&self, mut state: MutexGuard<'_, State<M>>, site: Site) -> Option<PoolEntry<M>> {
+        let State { core, fx, .. } = &mut *state;
+        let entry = core.try_take(self.clock(), site, fx);
+        self.unlock(state);
+        entry
+    }
+
     /// Looks whether the peer has closed a connection that is about to be handed out. An error holds a dead one.
     #[inline]
     pub(crate) fn verify(&self, entry: PoolEntry<M>) -> Result<PoolEntry<M>, PoolEntry<M>> {
-        // A panic in `is_connected` retires the connection on the way up.
-        let mut back = Back { shared: self, entry: Some(entry), fate: Fate::Retire(RetireReason::Panicked) };
-        let alive = back.entry.as_mut().is_some_and(|entry| self.manager.is_connected(&mut entry.connection));
-        let mut entry = back.entry.take().expect("put there above");
+        let mut asking = Asking { shared: self, entry: Some(entry) };
+        let alive = asking.ask(|connection| self.manager.is_connected(connection));
+        let mut entry = asking.answered();
         if alive && entry.fresh {
             self.apply(|core, fx| core.proven(&mut entry, self.now(), fx));
         }
@@ -241,32 +298,67 @@ impl<M: Manager> Shared<M> {
         acquired_at: &'static Location<'static>,
         since: Option<Tick>,
     ) -> PooledConnection<M> {
-        let connection = entry.id;
-        let guard = PooledConnection::new(self, entry);
-        self.tell(|| {
-            let waited = since.map_or(Duration::ZERO, |since| self.recently().since(since));
-            Event::Acquired { connection, waited, acquired_at }
-        });
-        guard
+        if self.listener.is_some() {
+            self.tell_of_acquired(entry.id, acquired_at, since);
+        }
+        PooledConnection::new(self, entry)
+    }
+
+    #[inline(never)]
+    fn tell_of_acquired(
+        &self,
+        connection: u64,
+        acquired_at: &'static Location<'static>,
+        since: Option<Tick>,
+    ) {
+        let waited = since.map_or(Duration::ZERO, |since| self.recently().since(since));
+        self.tell(|| Event::Acquired { connection, waited, acquired_at });
     }
 
     /// A held connection comes back. Needs no runtime, and does not block.
     #[inline]
     pub(crate) fn give_back(&self, entry: PoolEntry<M>, fate: Option<Fate>) {
-        // A panic in `is_reusable` retires the connection on the way up.
-        let mut back = Back { shared: self, entry: Some(entry), fate: Fate::Retire(RetireReason::Panicked) };
-        back.fate = match fate {
-            Some(fate) => fate,
-            None if std::thread::panicking() => Fate::Retire(RetireReason::Panicked),
+        match fate {
+            Some(fate) => self.put_back(entry, fate),
+            None if std::thread::panicking() => self.put_back(entry, Fate::Retire(RetireReason::Panicked)),
             None => {
-                let entry = back.entry.as_mut().expect("taken only on drop");
-                if self.manager.is_reusable(&mut entry.connection) {
-                    Fate::Reuse
-                } else {
-                    Fate::Retire(RetireReason::NotReusable)
-                }
+                let mut asking = Asking { shared: self, entry: Some(entry) };
+                let reusable = asking.ask(|connection| self.manager.is_reusable(connection));
+                let entry = asking.answered();
+                let not = Fate::Retire(RetireReason::NotReusable);
+                self.put_back(entry, if reusable { Fate::Reuse } else { not });
             }
+        }
+    }
+
+    #[inline]
+    fn put_back(&self, entry: PoolEntry<M>, fate: Fate) {
+        if self.listener.is_some() {
+            // Told before anybody else can have it, so that the events of one connection come in order.
+            self.tell_of_release(&entry);
+        }
+        let mut state = self.state.lock();
+        let entry = match fate {
+            Fate::Reuse => match state.core.give_back_plain(entry) {
+                Ok(()) => return self.note_tick(&state),
+                Err(entry) => entry,
+            },
+            Fate::Retire(_) => entry,
         };
+        self.put_back_with_care(state, entry, fate);
+    }
+
+    #[inline(never)]
+    fn put_back_with_care(&self, mut state: MutexGuard<'_, State<M>>, entry: PoolEntry<M>, fate: Fate) {
+        let State { core, fx, .. } = &mut *state;
+        core.give_back(entry, fate, self.clock(), fx);
+        self.unlock(state);
+    }
+
+    #[inline(never)]
+    fn tell_of_release(&self, entry: &Entry<M::Connection>) {
+        let held_for = self.recently().since(entry.held_since);
+        self.tell(|| Event::Released { connection: entry.id, held_for });
     }
 
     pub(crate) fn refused(&self, refusal: Refusal<M::Error>) -> AcquireError<M::Error> {
@@ -283,22 +375,32 @@ impl<M: Manager> Shared<M> {
     }
 }
 
-struct Back<'a, M: Manager> {
+/// A connection about which the manager is asked. If the manager panics, the connection is retired on the way up.
+struct Asking<'a, M: Manager> {
     shared: &'a Shared<M>,
     entry: Option<PoolEntry<M>>,
-    fate: Fate,
 }
 
-impl<M: Manager> Drop for Back<'_, M> {
+impl<M: Manager> Asking<'_, M> {
+    #[inline]
+    fn ask(&mut self, question: impl FnOnce(&mut M::Connection) -> bool) -> bool {
+        self.entry.as_mut().is_some_and(|entry| question(&mut entry.connection))
+    }
+
+    #[inline]
+    fn answered(mut self) -> PoolEntry<M> {
+        let entry = self.entry.take().expect("taken only here and on drop");
+        // Nothing is left to do on drop.
+        std::mem::forget(self);
+        entry
+    }
+}
+
+impl<M: Manager> Drop for Asking<'_, M> {
+    #[cold]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            let shared = self.shared;
-            // Told before anybody else can have it, so that the events of one connection come in order.
-            shared.tell(|| Event::Released {
-                connection: entry.id,
-                held_for: shared.recently().since(entry.held_since),
-            });
-            shared.apply(|core, fx| core.give_back(entry, self.fate, shared.clock(), fx));
+            self.shared.put_back(entry, Fate::Retire(RetireReason::Panicked));
         }
     }
 }

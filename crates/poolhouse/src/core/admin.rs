@@ -8,12 +8,12 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn resize(&mut self, max_connections: usize, now: Tick, fx: &mut Effects<C, W>) {
         self.config.max_connections = max_connections;
         let mut surplus = (self.open() + self.coming()).saturating_sub(max_connections);
-        while surplus > 0
-            && let Some(entry) = self.idle.pop_front()
-        {
+        self.regime += 1;
+        let idle = surplus.min(self.idle.len());
+        for entry in self.idle.drain(..idle).collect::<Vec<_>>() {
             self.retire(entry, RetireReason::Shrunk, fx);
-            surplus -= 1;
         }
+        surplus -= idle;
         self.abandon(surplus, fx);
         self.ask_for_more(now, fx);
     }
@@ -22,6 +22,7 @@ impl<C, E, W> Core<C, E, W> {
     /// afresh, so the pause after failures ends too.
     pub(crate) fn invalidate_all(&mut self, now: Tick, fx: &mut Effects<C, W>) {
         self.epoch += 1;
+        self.regime += 1;
         self.connects_again();
         self.retire_all(RetireReason::InvalidatedAll, fx);
         self.ask_for_more(now, fx);
@@ -30,6 +31,7 @@ impl<C, E, W> Core<C, E, W> {
     /// Hands out nothing and opens nothing until `resume`. Who asks waits.
     pub(crate) fn suspend(&mut self, fx: &mut Effects<C, W>) {
         self.suspended = true;
+        self.regime += 1;
         self.retire_all(RetireReason::Suspended, fx);
         fx.progress = true;
     }
@@ -44,6 +46,7 @@ impl<C, E, W> Core<C, E, W> {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
+        self.regime += 1;
         self.refuse_all(|| Refusal::Closed, fx);
         self.retire_idle(RetireReason::PoolClosed, |_| true, fx);
         fx.drive = true;
@@ -82,7 +85,7 @@ impl<C, E, W> Core<C, E, W> {
             if which(&entry) {
                 self.retire(entry, reason, fx);
             } else {
-                self.idle.push_back(entry);
+                self.idle.push(entry);
             }
         }
     }

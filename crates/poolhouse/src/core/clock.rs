@@ -45,15 +45,43 @@ impl Tick {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
+/// A length of time in nanoseconds, as limits are kept: to add one to a [`Tick`] takes no conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span(u64);
+
+impl Span {
+    pub(super) const FOREVER: Self = Self(u64::MAX);
+}
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+        Self(seconds.saturating_add(u64::from(duration.subsec_nanos())))
+    }
+}
+
+impl Add<Span> for Tick {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
 }
 
 impl Add<Duration> for Tick {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(duration)))
+        self + Span::from(duration)
+    }
+}
+
+impl Sub<Span> for Tick {
+    type Output = Self;
+
+    fn sub(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.0))
     }
 }
 
@@ -61,7 +89,7 @@ impl Sub<Duration> for Tick {
     type Output = Self;
 
     fn sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(duration)))
+        Self(self.0.saturating_sub(Span::from(duration).0))
     }
 }
 
@@ -109,8 +137,22 @@ impl Clock {
     /// The time of the last reading, if that serves this call.
     #[inline]
     pub(super) fn at_hand(&mut self) -> Option<Tick> {
-        self.credit = self.credit.checked_sub(1)?;
+        if self.credit == 0 {
+            return None;
+        }
+        self.credit -= 1;
         Some(self.last)
+    }
+
+    /// The same without using it: `spend` does.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<Tick> {
+        (self.credit > 0).then_some(self.last)
+    }
+
+    #[inline]
+    pub(super) fn spend(&mut self) {
+        self.credit -= 1;
     }
 
     /// The same, as a number for others to look at; zero for none.

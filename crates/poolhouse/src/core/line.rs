@@ -9,6 +9,7 @@ impl<C, E, W> Core<C, E, W> {
     /// Takes an idle connection, or joins the queue unless the pool is closed or too many wait. One call, so that no
     /// connection can become idle between the look and the queue. `own_deadline` says that the waiter ends its wait by itself;
     /// for all others the background keeps `connection_timeout`.
+    #[inline]
     pub(crate) fn take_or_join(
         &mut self,
         now: impl Time,
@@ -31,7 +32,7 @@ impl<C, E, W> Core<C, E, W> {
                 let waiter = Waiter { waker: Some(waker), since: now, at: Some(site.at) };
                 let ticket = self.waiters.join(waiter, own_deadline);
                 if !own_deadline {
-                    self.wake_by(now + self.config.connection_timeout, fx);
+                    self.wake_by(now + self.limits.wait, fx);
                 }
                 self.ask_for_more(now, fx);
                 return Ok(Joined::Waiting(ticket, now));
@@ -40,6 +41,17 @@ impl<C, E, W> Core<C, E, W> {
         fx.spent = Some(waker);
         self.counts.failed += 1;
         Err(refusal)
+    }
+
+    /// The connection that a waiter was served, if there is one, and nothing has happened since that takes it away again.
+    #[inline]
+    pub(crate) fn pick_up(&mut self, ticket: Ticket, caller: Option<Caller>) -> Option<Box<Entry<C>>> {
+        let Some(Reply::Granted(key)) = self.waiters.note(ticket).map(Reply::read) else { return None };
+        let record = &mut self.records[key as usize];
+        let entry = record.served.take_if(|entry| entry.regime == self.regime)?;
+        self.waiters.leave(ticket);
+        record.caller = caller;
+        Some(entry)
     }
 
     /// What became of a waiter. If nothing has, `refresh` may replace its waker. `caller` is who asks, if the pool notes that.
@@ -58,7 +70,7 @@ impl<C, E, W> Core<C, E, W> {
             return self.collect(ticket, note, caller);
         }
         let (waiter, turn) = self.waiters.get(ticket);
-        let deadline = waiter.since + self.config.connection_timeout;
+        let deadline = waiter.since + self.limits.wait;
         if turn.keeps_own_deadline() {
             refresh(&mut waiter.waker);
         } else if self.time(now, fx) >= deadline {
@@ -120,9 +132,7 @@ impl<C, E, W> Core<C, E, W> {
         match Reply::read(note) {
             Reply::Granted(record) => {
                 let record = &mut self.records[record as usize];
-                if let Some(hold) = &mut record.hold {
-                    hold.site.caller = caller;
-                }
+                record.caller = caller;
                 Polled::Granted(record.served.take().expect("the note says that it is there"))
             }
             Reply::Refused(key) => {

@@ -25,6 +25,7 @@ mod line;
 mod look;
 mod outcome;
 mod place;
+mod plain;
 mod plan;
 mod queue;
 mod report;
@@ -32,7 +33,6 @@ mod report;
 mod tests;
 mod types;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use slab::Slab;
@@ -49,16 +49,15 @@ use crate::events::RetireReason;
 /// A connection type, an error type, and whatever wakes a waiter.
 pub(crate) struct Core<C, E, W> {
     config: PoolConfig,
+    limits: Limits,
     clock: Clock,
     /// Ordered by rest: the longest idle is in front.
-    idle: VecDeque<Box<Entry<C>>>,
+    idle: Vec<Box<Entry<C>>>,
     waiters: Queue<Waiter<W>>,
     /// What waiters were refused with, until they ask.
     refusals: Slab<Refusal<E>>,
     /// One for each open connection.
     records: Slab<Record<C>>,
-    /// How many connections are held.
-    held: usize,
     checking: usize,
     /// When the checks began that somebody waits for.
     wanted_checks: Vec<Tick>,
@@ -71,6 +70,11 @@ pub(crate) struct Core<C, E, W> {
     suspended: bool,
     /// How often `invalidate_all` has been called.
     epoch: u64,
+    /// Counts what can make a connection unwelcome: a close, a suspension, an epoch that ends, a runtime that goes. One
+    /// that was welcome in the present regime still is.
+    regime: u64,
+    /// The latest that an idle connection has come to rest.
+    last_rest: Tick,
     backoff: Backoff,
     pace: Pace,
     last_failure: Option<LastFailure<E>>,
@@ -78,6 +82,8 @@ pub(crate) struct Core<C, E, W> {
     last_success: Option<Tick>,
     /// When the background wakes by itself; never while it has no reason to.
     next_wake: Tick,
+    /// From when on what is taken or becomes idle asks for nothing before that.
+    calm_from: Tick,
     homes: Vec<Home>,
     /// Those that have to be told to drop their checks.
     cut_checks: Vec<Home>,
@@ -86,20 +92,20 @@ pub(crate) struct Core<C, E, W> {
     counts: Counts,
     times: Times,
     last_connection: u64,
-    /// `counts.acquisitions` at the last plan.
+    /// How many acquisitions there had been at the last plan.
     planned_at: u64,
 }
 
 impl<C, E, W> Core<C, E, W> {
     pub(crate) fn new(config: PoolConfig, rng: fastrand::Rng) -> Self {
         Self {
+            limits: Limits::new(&config),
             config,
             clock: Clock::default(),
-            idle: VecDeque::new(),
+            idle: Vec::new(),
             waiters: Queue::new(),
             refusals: Slab::new(),
             records: Slab::new(),
-            held: 0,
             checking: 0,
             wanted_checks: Vec::new(),
             attempts: Slab::new(),
@@ -109,11 +115,14 @@ impl<C, E, W> Core<C, E, W> {
             closed: false,
             suspended: false,
             epoch: 0,
+            regime: 0,
+            last_rest: Tick::START,
             backoff: Backoff::default(),
             pace: Pace::default(),
             last_failure: None,
             last_success: None,
             next_wake: Tick::NEVER,
+            calm_from: Tick::NEVER,
             homes: Vec::new(),
             cut_checks: Vec::new(),
             last_home: 0,
@@ -125,8 +134,21 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
+    /// Of a connection that has not been found welcome yet.
+    const NO_REGIME: u64 = u64::MAX;
+
+    fn acquisitions(&self) -> u64 {
+        // Each acquisition is one wait, if of no time.
+        self.times.wait.recorded()
+    }
+
+    fn held(&self) -> usize {
+        self.open() - self.idle.len() - self.checking
+    }
+
+    #[inline]
     fn open(&self) -> usize {
-        self.idle.len() + self.held + self.checking
+        self.records.len()
     }
 
     /// Attempts that are wanted still.
@@ -158,6 +180,7 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
+    #[inline(never)]
     fn read_clock(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Tick {
         // Without a background nobody would come by to end the haste.
         if !self.homes.is_empty() {
@@ -180,29 +203,22 @@ impl<C, E, W> Core<C, E, W> {
         let now = self.time(now, fx);
         let mut entry = self.take_fit(now, fx)?;
         entry.turn = self.waiters.next_turn();
-        self.hold(&mut entry, Hold { since: now, site }, fx);
-        self.times.wait.record(Duration::ZERO);
+        self.hold(&mut entry, now, site, fx);
+        self.times.wait.record_brief();
         Some(entry)
     }
 
     /// The next idle connection that may be handed out as it is.
     #[inline]
     fn take_fit(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
-        let next = match self.config.queue {
-            IdleOrder::Lifo => self.idle.back(),
-            IdleOrder::Fifo => self.idle.front(),
-        };
-        let fit = next.is_some_and(|entry| {
-            self.overdue(entry, now, self.open()).is_none() && !self.wants_check(entry, now)
-        });
-        match self.config.queue {
-            _ if !fit => self.search_fit(now, fx),
-            IdleOrder::Lifo => self.idle.pop_back(),
-            IdleOrder::Fifo => self.idle.pop_front(),
-        }
+        let fit = self
+            .peek_next()
+            .is_some_and(|entry| entry.idle_since + self.limits.fit > now && entry.retire_at > now);
+        if fit { self.pop_next() } else { self.search_fit(now, fx) }
     }
 
-    /// The same when the next is not fit: passes over what wants a check, and retires what is overdue.
+    /// The same when the next may not be fit: passes over what wants a check, and retires what is overdue.
+    #[cold]
     fn search_fit(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
         let mut skipped = 0;
         loop {
@@ -212,12 +228,12 @@ impl<C, E, W> Core<C, E, W> {
             };
             let entry = self.idle.get(index)?;
             if let Some(reason) = self.overdue(entry, now, self.open()) {
-                let entry = self.idle.remove(index)?;
+                let entry = self.idle.remove(index);
                 self.retire(entry, reason, fx);
             } else if self.wants_check(entry, now) {
                 skipped += 1;
             } else {
-                return self.idle.remove(index);
+                return Some(self.idle.remove(index));
             }
         }
     }
@@ -236,7 +252,6 @@ impl<C, E, W> Core<C, E, W> {
         match fate {
             Fate::Reuse if replaced => self.retire(entry, RetireReason::Lifetime, fx),
             Fate::Reuse => {
-                entry.proven_at = now;
                 entry.idle_since = now;
                 self.place(entry, now, fx);
             }
@@ -267,25 +282,19 @@ impl<C, E, W> Core<C, E, W> {
     fn take_away(&mut self, entry: &Entry<C>) -> bool {
         let record = &mut self.records[entry.record as usize];
         record.hold = None;
-        self.held -= 1;
-        self.counts.releases += 1;
         record.replaced
     }
 
     #[inline]
-    fn hold(&mut self, entry: &mut Entry<C>, hold: Hold, fx: &mut Effects<C, W>) {
-        entry.held_since = hold.since;
-        let record = &mut self.records[entry.record as usize];
-        (record.hold, record.reported) = (Some(hold), false);
-        self.held += 1;
-        self.counts.acquisitions += 1;
-        if let Some(threshold) = self.config.leak_threshold {
-            self.wake_by(hold.since + threshold, fx);
-        }
+    fn hold(&mut self, entry: &mut Entry<C>, now: Tick, site: Site, fx: &mut Effects<C, W>) {
+        entry.held_since = now;
+        self.records[entry.record as usize].begin_hold(now, site);
+        self.wake_by(now + self.limits.until_leak, fx);
     }
 
     /// Sends a connection that is in none of the open places on its way out. It still takes up room, so `closed` asks
     /// for its replacement.
+    #[inline(never)]
     fn retire(&mut self, entry: Box<Entry<C>>, reason: RetireReason, fx: &mut Effects<C, W>) {
         self.records.remove(entry.record as usize);
         self.closing += 1;
@@ -306,13 +315,13 @@ impl<C, E, W> Core<C, E, W> {
         if entry.retire_at <= now {
             return Some(RetireReason::Lifetime);
         }
-        (entry.idle_since + self.config.idle_timeout <= now && open > self.config.min_connections)
+        (entry.idle_since + self.limits.idle <= now && open > self.config.min_connections)
             .then_some(RetireReason::Idle)
     }
 
     /// Whether `check_after_idle` keeps a connection from being handed out as it is.
     #[inline]
     fn wants_check(&self, entry: &Entry<C>, now: Tick) -> bool {
-        self.config.check_after_idle.is_some_and(|limit| entry.proven_at + limit <= now)
+        self.config.check_after_idle.is_some_and(|limit| entry.proven_at() + limit <= now)
     }
 }

@@ -44,6 +44,7 @@ impl<C, E, W> Core<C, E, W> {
             connection: id,
             replace_at,
             hold: None,
+            caller: None,
             replaced: false,
             reported: false,
             served: None,
@@ -55,11 +56,13 @@ impl<C, E, W> Core<C, E, W> {
             opened_at: now,
             home: attempt.home,
             epoch: attempt.epoch,
+            regime: Self::NO_REGIME,
             replace_at,
             retire_at: now + lifetime,
+            ages_at: replace_at,
             idle_since: now,
             held_since: now,
-            proven_at: now,
+            checked_at: now,
             wanted_since: None,
             fresh: true,
             record: u32::try_from(record).expect("fewer than 2^31 connections are open"),
@@ -79,7 +82,7 @@ impl<C, E, W> Core<C, E, W> {
     /// connection does not keep it from idling out. A held one goes when it comes back.
     fn replace(&mut self, old: u64, fx: &mut Effects<C, W>) -> Option<Tick> {
         if let Some(index) = self.idle.iter().position(|entry| entry.id == old) {
-            let entry = self.idle.remove(index)?;
+            let entry = self.idle.remove(index);
             let idle_since = entry.idle_since;
             self.retire(entry, RetireReason::Lifetime, fx);
             return Some(idle_since);
@@ -87,6 +90,8 @@ impl<C, E, W> Core<C, E, W> {
         let mut records = self.records.iter_mut().map(|(_, record)| record);
         if let Some(record) = records.find(|record| record.connection == old && record.hold.is_some()) {
             record.replaced = true;
+            // Whoever takes it back has to look.
+            self.regime += 1;
         }
         None
     }
@@ -167,7 +172,7 @@ impl<C, E, W> Core<C, E, W> {
         fx.drive = true;
         match outcome {
             Checked::Passed => {
-                entry.proven_at = now;
+                entry.checked_at = now;
                 self.place(entry, now, fx);
             }
             Checked::Failed => {

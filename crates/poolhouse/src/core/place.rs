@@ -1,12 +1,12 @@
 //! Where a connection goes that nobody has: to the oldest waiter, among the idle, or out.
 
-use super::{Core, Effects, Entry, Hold, IdleOrder, Reply, RetireReason, Site, Tick};
+use super::{Core, Effects, Entry, IdleOrder, Reply, RetireReason, Site, Tick};
 
 impl<C, E, W> Core<C, E, W> {
     /// Gives an open connection its next place. It is idle since when `idle_since` says, if it becomes idle.
     #[inline]
-    pub(super) fn place(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
-        if let Some(reason) = self.unwelcome(&entry, now) {
+    pub(super) fn place(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
+        if let Some(reason) = self.unwelcome(&mut entry, now) {
             self.retire(entry, reason, fx);
         } else if self.waiters.is_empty() {
             self.shelve(entry, now, fx);
@@ -17,7 +17,19 @@ impl<C, E, W> Core<C, E, W> {
 
     /// Why a connection that is in none of the open places may not stay, if so.
     #[inline]
-    fn unwelcome(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {
+    fn unwelcome(&self, entry: &mut Entry<C>, now: Tick) -> Option<RetireReason> {
+        if entry.regime != self.regime {
+            if let Some(reason) = self.unwelcome_by_now(entry) {
+                return Some(reason);
+            }
+            // One that nobody has looked at has still to be found alive.
+            entry.regime = if entry.fresh { Self::NO_REGIME } else { self.regime };
+        }
+        self.overdue(entry, now, self.open())
+    }
+
+    #[cold]
+    fn unwelcome_by_now(&self, entry: &Entry<C>) -> Option<RetireReason> {
         if self.closed {
             Some(RetireReason::PoolClosed)
         } else if self.suspended {
@@ -26,14 +38,15 @@ impl<C, E, W> Core<C, E, W> {
             Some(RetireReason::InvalidatedAll)
         } else if !self.homes.contains(&entry.home) {
             Some(RetireReason::RuntimeGone)
-        } else if self.open() >= self.config.max_connections {
+        } else if self.open() > self.config.max_connections {
             Some(RetireReason::Shrunk)
         } else {
-            self.overdue(entry, now, self.open() + 1)
+            None
         }
     }
 
     /// Hands a connection to the oldest waiter, who picks it up from its record.
+    #[inline(never)]
     fn serve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
         let Some((waiter, turn)) = self.waiters.serve(Reply::Granted(entry.record).note()) else { return };
         let waited = now.nanos_since(waiter.since);
@@ -43,28 +56,38 @@ impl<C, E, W> Core<C, E, W> {
         let at = waiter.at.expect("whoever is in line has said where");
         entry.turn = turn;
         // Its task is named when it picks the connection up.
-        self.hold(&mut entry, Hold { since: now, site: Site { at, caller: None } }, fx);
+        self.hold(&mut entry, now, Site { at, caller: None }, fx);
+        self.records[entry.record as usize].caller = None;
         self.times.wait.record_nanos(waited);
         let record = entry.record as usize;
         self.records[record].served = Some(entry);
     }
 
-    /// Puts a connection among the idle, ordered by rest: one that comes from a check goes back to where it was.
+    /// Puts a connection among the idle.
     #[inline]
-    fn shelve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
-        let fresh = entry.fresh;
-        if fresh {
-            self.succeeded(&mut entry);
-        }
-        self.wake_by(self.due(&entry, self.open() + 1, now), fx);
-        if self.idle.back().is_none_or(|last| last.idle_since <= entry.idle_since) {
-            self.idle.push_back(entry);
+    fn shelve(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
+        // Of what may be due, the first that can be.
+        let first = (entry.idle_since + self.limits.quiet).min(entry.ages_at);
+        if first >= self.next_wake && entry.idle_since >= self.last_rest && !entry.fresh {
+            self.last_rest = entry.idle_since;
+            self.idle.push(entry);
         } else {
-            let since = entry.idle_since;
-            let place =
-                self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
-            self.idle.insert(place, entry);
+            self.shelve_with_care(entry, now, fx);
         }
+    }
+
+    /// The same when the background may have to wake for it, when others came to rest later, or when it is new.
+    #[inline(never)]
+    fn shelve_with_care(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
+        let fresh = entry.fresh;
+        self.succeeded(&mut entry);
+        self.wake_by(self.due(&entry, self.open(), now), fx);
+        // Ordered by rest: one that comes from a check goes back to where it was.
+        let since = entry.idle_since;
+        let place =
+            self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
+        self.idle.insert(place, entry);
+        self.last_rest = self.idle.last().map_or(since, |last| last.idle_since);
         if fresh {
             self.ask_for_more(now, fx);
         }
@@ -82,10 +105,28 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// The idle connection that the next acquire would get.
+    #[inline]
+    pub(super) fn peek_next(&self) -> Option<&Entry<C>> {
+        match self.config.queue {
+            IdleOrder::Lifo => self.idle.last().map(|entry| &**entry),
+            IdleOrder::Fifo => self.idle.first().map(|entry| &**entry),
+        }
+    }
+
+    #[cold]
+    pub(super) fn unpop_next(&mut self, entry: Box<Entry<C>>) {
+        match self.config.queue {
+            IdleOrder::Lifo => self.idle.push(entry),
+            IdleOrder::Fifo => self.idle.insert(0, entry),
+        }
+    }
+
+    #[inline]
     pub(super) fn pop_next(&mut self) -> Option<Box<Entry<C>>> {
         match self.config.queue {
-            IdleOrder::Lifo => self.idle.pop_back(),
-            IdleOrder::Fifo => self.idle.pop_front(),
+            IdleOrder::Lifo => self.idle.pop(),
+            // Pools are small: a vector shifts some pointers in less time than a ring takes for every push and pop.
+            IdleOrder::Fifo => (!self.idle.is_empty()).then(|| self.idle.remove(0)),
         }
     }
 }

@@ -20,8 +20,8 @@ impl<C, E, W> Core<C, E, W> {
         [
             unless(entry.replace_at <= now, entry.replace_at),
             entry.retire_at,
-            unless(open <= self.config.min_connections, entry.idle_since + self.config.idle_timeout),
-            entry.proven_at + self.config.health_check_interval,
+            unless(open <= self.config.min_connections, entry.idle_since + self.limits.idle),
+            entry.proven_at() + self.limits.until_check,
         ]
     }
 
@@ -35,13 +35,26 @@ impl<C, E, W> Core<C, E, W> {
     #[inline]
     pub(super) fn wake_by(&mut self, due: Tick, fx: &mut Effects<C, W>) {
         if due < self.next_wake {
-            self.next_wake = due;
+            self.wakes_at(due);
             fx.drive = true;
         }
     }
 
+    fn wakes_at(&mut self, at: Tick) {
+        self.next_wake = at;
+        self.calm_from = at - self.limits.calm;
+    }
+
     /// Asks for a plan if there are connects or checks to begin.
+    #[inline]
     pub(super) fn ask_for_more(&mut self, now: Tick, fx: &mut Effects<C, W>) {
+        if self.room() > 0 || !self.idle.is_empty() {
+            self.ask_for_what_there_is_room_for(now, fx);
+        }
+    }
+
+    #[inline(never)]
+    fn ask_for_what_there_is_room_for(&mut self, now: Tick, fx: &mut Effects<C, W>) {
         fx.drive |= self.checks_wanted() > 0;
         if self.slots() == 0 {
             return;
@@ -97,8 +110,10 @@ impl<C, E, W> Core<C, E, W> {
     /// wait are woken, for one of them may have to start the next task.
     pub(crate) fn home_lost(&mut self, home: Home, fx: &mut Effects<C, W>) {
         self.homes.retain(|other| *other != home);
+        self.regime += 1;
         self.cut_checks.retain(|other| *other != home);
-        self.next_wake = Tick::NEVER;
+        // Nobody wakes: every case is to be looked at closely, and asks for the next background.
+        (self.next_wake, self.calm_from) = (Tick::NEVER, Tick::NEVER);
         self.retire_idle(RetireReason::RuntimeGone, |entry| entry.home == home, fx);
         self.waiters.walk(|waiter, _| {
             waiter.waker.take().into_iter().for_each(|waker| fx.wake.push(waker));
@@ -128,7 +143,7 @@ impl<C, E, W> Core<C, E, W> {
         self.begin_connects(now, home, &mut plan);
         self.report_leaks(now, &mut plan);
         self.wake_late(now, &mut plan, fx);
-        self.next_wake = plan.wake_at.unwrap_or(Tick::NEVER);
+        self.wakes_at(plan.wake_at.unwrap_or(Tick::NEVER));
         self.clock.visit(now);
         plan.wake_by(self.clock.visit_due());
         plan
@@ -145,7 +160,7 @@ impl<C, E, W> Core<C, E, W> {
     /// Wakes those whose time is up. All have the same time to wait, so the line is ordered by deadline but for
     /// those that keep their own.
     fn wake_late(&mut self, now: Tick, plan: &mut Plan<C>, fx: &mut Effects<C, W>) {
-        let limit = self.config.connection_timeout;
+        let limit = self.limits.wait;
         self.waiters.walk(|waiter, turn| {
             let deadline = waiter.since + limit;
             if turn.keeps_own_deadline() || waiter.waker.is_none() {
@@ -172,25 +187,21 @@ impl<C, E, W> Core<C, E, W> {
 
     /// Retires what is overdue, and begins the health checks that are due.
     fn sort_idle(&mut self, now: Tick, plan: &mut Plan<C>, fx: &mut Effects<C, W>) {
-        let mut idle = std::mem::take(&mut self.idle);
+        let idle = std::mem::take(&mut self.idle);
         let count = idle.len();
-        for done in 0..count {
-            let entry = idle.pop_front().expect("counted above");
-            // The rest of the idle count as open while this one is judged.
-            let rest = count - done;
-            let open = self.idle.len() + rest + self.held + self.checking;
-            if let Some(reason) = self.overdue(&entry, now, open) {
+        for entry in idle {
+            if let Some(reason) = self.overdue(&entry, now, self.open()) {
                 self.retire(entry, reason, fx);
                 continue;
             }
-            let due = entry.proven_at + self.config.health_check_interval;
+            let due = entry.proven_at() + self.limits.until_check;
             // Half stay in reach, so that checks never empty a pool of more than one.
             if due <= now && self.checking < (count / 2).max(1) {
                 self.checking += 1;
                 plan.checks.push(entry);
                 continue;
             }
-            self.idle.push_back(entry);
+            self.idle.push(entry);
         }
         for entry in &self.idle {
             // A check that is due but has no room now comes up again when one of those under way ends.
@@ -239,7 +250,7 @@ impl<C, E, W> Core<C, E, W> {
         let replaced = self.holding().filter(|(record, _)| record.replaced).count();
         let mut surplus = self.open().saturating_sub(self.config.min_connections + replaced);
         let idle = self.idle.iter().map(|entry| {
-            let idle_until = (entry.idle_since + self.config.idle_timeout).if_ever();
+            let idle_until = (entry.idle_since + self.limits.idle).if_ever();
             let idles_out = idle_until.is_some_and(|at| at <= entry.retire_at);
             (entry.id, entry.replace_at, lately(entry.idle_since) && !idles_out)
         });
@@ -260,7 +271,10 @@ impl<C, E, W> Core<C, E, W> {
     /// Each hold that has become too long, once. While connections are being used the background looks at least once
     /// in `leak_threshold`, so that a hold that begins need not wake it.
     fn report_leaks(&mut self, now: Tick, plan: &mut Plan<C>) {
-        let Some(threshold) = self.config.leak_threshold else { return };
+        if self.config.leak_threshold.is_none() {
+            return;
+        }
+        let threshold = self.limits.until_leak;
         for (_, record) in self.records.iter_mut().filter(|(_, record)| !record.reported) {
             let Some(hold) = record.hold else { continue };
             let due = hold.since + threshold;
@@ -272,8 +286,8 @@ impl<C, E, W> Core<C, E, W> {
                 plan.leaks.push(hold.holder(record.connection, now));
             }
         }
-        if self.counts.acquisitions > self.planned_at {
-            self.planned_at = self.counts.acquisitions;
+        if self.acquisitions() > self.planned_at {
+            self.planned_at = self.acquisitions();
             plan.wake_by(now + threshold);
         }
     }

@@ -65,6 +65,7 @@ impl<T: Default> Queue<T> {
     }
 
     /// Joins at the end of the line.
+    #[inline]
     pub(super) fn join(&mut self, waiter: T, own_deadline: bool) -> Ticket {
         let turn = self.next_turn().with_own_deadline(own_deadline);
         let key = self.enter(waiter, turn);
@@ -73,6 +74,7 @@ impl<T: Default> Queue<T> {
     }
 
     /// The number of somebody who is served without having to wait.
+    #[inline]
     pub(super) fn next_turn(&mut self) -> Turn {
         self.turns += 2;
         Turn(self.turns)
@@ -91,6 +93,7 @@ impl<T: Default> Queue<T> {
     }
 
     /// Takes the head out of the line, leaves a note in its place, and gives access to what waits there and its turn.
+    #[inline]
     pub(super) fn serve(&mut self, note: u32) -> Option<(&mut T, Turn)> {
         let head = self.head;
         if head == NONE {
@@ -103,12 +106,14 @@ impl<T: Default> Queue<T> {
     }
 
     /// The note, for who has been served.
+    #[inline]
     pub(super) fn note(&self, ticket: Ticket) -> Option<u32> {
         let place = &self.places[ticket.0 as usize];
         (place.before == SERVED).then_some(place.after)
     }
 
     /// Gives up the place, in line or served, and returns what was in it.
+    #[inline]
     pub(super) fn leave(&mut self, ticket: Ticket) -> T {
         if self.place(ticket.0).before != SERVED {
             self.unlink(ticket.0);
@@ -147,10 +152,12 @@ impl<T: Default> Queue<T> {
         }
     }
 
+    #[inline]
     fn place(&mut self, key: u32) -> &mut Place<T> {
         &mut self.places[key as usize]
     }
 
+    #[inline]
     fn enter(&mut self, waiter: T, turn: Turn) -> u32 {
         if self.free == NONE {
             if self.places.len() == self.places.capacity() {
@@ -178,6 +185,7 @@ impl<T: Default> Queue<T> {
         self.link(key, before);
     }
 
+    #[inline]
     fn link(&mut self, key: u32, before: u32) {
         let after = match before {
             NONE => std::mem::replace(&mut self.head, key),
@@ -192,6 +200,7 @@ impl<T: Default> Queue<T> {
         self.len += 1;
     }
 
+    #[inline]
     fn unlink(&mut self, key: u32) {
         let place = self.place(key);
         let (before, after) = (place.before, place.after);

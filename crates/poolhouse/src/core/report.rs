@@ -40,14 +40,14 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        let (open, active) = (self.open(), self.held);
+        let (open, active, acquisitions) = (self.open(), self.held(), self.acquisitions());
         PoolStats {
             total_connections: open,
             active_connections: active,
             idle_connections: open - active,
             pending_requests: self.waiters.len(),
-            total_acquisitions: self.counts.acquisitions,
-            total_releases: self.counts.releases,
+            total_acquisitions: acquisitions,
+            total_releases: acquisitions - active as u64,
             failed_acquisitions: self.counts.failed,
             connections_created: self.counts.created,
             connections_destroyed: self.counts.destroyed,
@@ -60,15 +60,15 @@ impl<C, E, W> Core<C, E, W> {
             cancelled_acquisitions: self.counts.cancelled,
             reported_leaks: self.counts.reported_leaks,
             suspended: self.suspended,
-            wait_times: self.times.wait.clone(),
-            hold_times: self.times.hold.clone(),
-            connect_times: self.times.connect.clone(),
+            wait_times: self.times.wait.snapshot(),
+            hold_times: self.times.hold.snapshot(),
+            connect_times: self.times.connect.snapshot(),
         }
     }
 
     /// What the task or thread of a waiter holds already. Only with `detect_nested_acquires`.
     pub(crate) fn nested(&self, caller: Option<Caller>, now: Tick) -> Vec<Holder> {
-        let own = self.holding().filter(|(_, hold)| caller.is_some() && hold.site.caller == caller);
+        let own = self.holding().filter(|(record, _)| caller.is_some() && record.caller == caller);
         own.map(|(record, hold)| hold.holder(record.connection, now)).collect()
     }
 
@@ -106,8 +106,8 @@ impl<C, E, W> Core<C, E, W> {
             waited,
             position: self.waiters.len() + 1,
             waiting: self.waiters.len() + 1,
-            active: self.held,
-            idle: self.open() - self.held,
+            active: self.held(),
+            idle: self.open() - self.held(),
             connecting: self.attempts.len(),
             max_connections: self.config.max_connections,
             failed_connects: self.last_failure.as_ref().map_or(0, |last| last.in_a_row),

@@ -6,8 +6,9 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::Ticket;
-use super::clock::Tick;
+use super::clock::{Span, Tick};
 use super::queue::Turn;
+use crate::config::PoolConfig;
 use crate::error::{AcquireTimeout, ConnectError, Holder};
 use crate::events::RetireReason;
 use crate::histogram::Histogram;
@@ -32,6 +33,13 @@ pub(crate) enum Caller {
     Thread(ThreadId),
 }
 
+impl Caller {
+    #[inline(never)]
+    pub(crate) fn current() -> Self {
+        tokio::task::try_id().map_or_else(|| Self::Thread(std::thread::current().id()), Self::Task)
+    }
+}
+
 /// A connection and what the pool knows about it. Boxed once, when it opens, so that handing it on moves a pointer.
 pub(crate) struct Entry<C> {
     pub(crate) connection: C,
@@ -43,14 +51,18 @@ pub(crate) struct Entry<C> {
     pub(super) home: Home,
     /// How often `invalidate_all` had been called when its connect began.
     pub(super) epoch: u64,
+    /// The regime in which it was last found welcome.
+    pub(super) regime: u64,
     /// When its successor is to be opened, a little before `retire_at`.
     pub(super) replace_at: Tick,
     pub(super) retire_at: Tick,
+    /// The earlier of the two.
+    pub(super) ages_at: Tick,
     pub(super) idle_since: Tick,
     /// When it was last handed out.
     pub(crate) held_since: Tick,
-    /// When it last proved to work: opened, given back as reusable, or checked.
-    pub(super) proven_at: Tick,
+    /// When it was opened, or last passed a check.
+    pub(super) checked_at: Tick,
     /// When a check began that somebody waits for.
     pub(super) wanted_since: Option<Tick>,
     /// Whether it comes straight from its connect, and nobody has looked at it.
@@ -67,6 +79,8 @@ pub(super) struct Record<C> {
     pub(super) connection: u64,
     pub(super) replace_at: Tick,
     pub(super) hold: Option<Hold>,
+    /// Who holds it, if the pool notes that.
+    pub(super) caller: Option<Caller>,
     /// Its successor is open: it retires when it comes back.
     pub(super) replaced: bool,
     /// The hold has been reported as a leak.
@@ -78,12 +92,30 @@ pub(super) struct Record<C> {
 #[derive(Clone, Copy)]
 pub(super) struct Hold {
     pub(super) since: Tick,
-    pub(super) site: Site,
+    pub(super) at: &'static Location<'static>,
 }
 
 impl Hold {
     pub(super) fn holder(&self, connection: u64, now: Tick) -> Holder {
-        Holder::new(connection, self.site.at, now.since(self.since))
+        Holder::new(connection, self.at, now.since(self.since))
+    }
+}
+
+impl<C> Record<C> {
+    #[inline]
+    pub(super) fn begin_hold(&mut self, since: Tick, site: Site) {
+        (self.hold, self.reported) = (Some(Hold { since, at: site.at }), false);
+        if site.caller.is_some() {
+            self.caller = site.caller;
+        }
+    }
+}
+
+impl<C> Entry<C> {
+    /// When it last proved to work: opened, given back as reusable, or checked.
+    #[inline]
+    pub(super) fn proven_at(&self) -> Tick {
+        self.checked_at.max(self.idle_since)
     }
 }
 
@@ -228,15 +260,21 @@ pub(crate) struct Effects<C, W> {
 }
 
 impl<C, W> Effects<C, W> {
-    /// Everything, if there is anything.
+    /// The first to wake, if that is the only effect, as it is of most releases.
     #[inline]
-    pub(crate) fn take(&mut self) -> Option<Self> {
-        let any = self.wake.first.is_some()
-            | self.spent.is_some()
-            | !self.retired.is_empty()
-            | self.drive
-            | self.progress;
-        any.then(|| std::mem::take(self))
+    pub(crate) fn take_lone_waker(&mut self) -> Option<W> {
+        if self.is_more_than_a_waker() { None } else { self.wake.first.take() }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wake.first.is_none() & !self.is_more_than_a_waker()
+    }
+
+    #[inline]
+    fn is_more_than_a_waker(&self) -> bool {
+        let vectors = self.wake.rest.len() | self.retired.len();
+        (vectors > 0) | self.spent.is_some() | self.drive | self.progress
     }
 }
 
@@ -310,10 +348,38 @@ impl<C> Default for Plan<C> {
     }
 }
 
+/// The limits of the configuration that are asked for again and again.
+pub(super) struct Limits {
+    pub(super) wait: Span,
+    pub(super) idle: Span,
+    pub(super) until_check: Span,
+    pub(super) until_leak: Span,
+    /// The time until a connection wants something done in the background, its own age aside: once it is idle, and
+    /// whether idle or held.
+    pub(super) quiet: Span,
+    pub(super) calm: Span,
+    /// The time until one that is idle has to be looked at more closely before it is handed out.
+    pub(super) fit: Span,
+}
+
+impl Limits {
+    pub(super) fn new(config: &PoolConfig) -> Self {
+        let optional = |limit: Option<Duration>| limit.map_or(Span::FOREVER, Span::from);
+        let (idle, until_check) = (Span::from(config.idle_timeout), Span::from(config.health_check_interval));
+        Self {
+            wait: config.connection_timeout.into(),
+            idle,
+            until_check,
+            until_leak: optional(config.leak_threshold),
+            quiet: idle.min(until_check),
+            calm: idle.min(until_check).min(optional(config.leak_threshold)),
+            fit: idle.min(optional(config.check_after_idle)),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    pub(super) acquisitions: u64,
-    pub(super) releases: u64,
     pub(super) failed: u64,
     pub(super) timed_out: u64,
     pub(super) cancelled: u64,

@@ -251,7 +251,7 @@ impl World {
         let stats = core.stats();
         let coming = core.attempts.len();
         // Held ones and checked ones may be above a maximum that shrank, and so may attempts on their way out.
-        let most = core.config.max_connections.max(core.held + core.checking);
+        let most = core.config.max_connections.max(core.held() + core.checking);
         assert!(core.open() + coming - core.abandoned + core.closing <= most, "{context}");
         let now = self.now;
         let fit = core.idle.iter().filter(|entry| !core.wants_check(entry, now)).count();
@@ -280,9 +280,9 @@ impl World {
             stats.total_releases + stats.active_connections as u64,
             "{context}"
         );
-        assert_eq!((core.records.len(), core.holding().count()), (core.open(), core.held), "{context}");
+        assert_eq!((core.records.len(), core.holding().count()), (core.open(), core.held()), "{context}");
         let picked_up = core.records.iter().filter(|(_, record)| record.served.is_none()).count();
-        assert_eq!(picked_up, core.open() - (core.held - self.held.len()), "{context}");
+        assert_eq!(picked_up, core.open() - (core.held() - self.held.len()), "{context}");
         assert!(core.idle.iter().is_sorted_by_key(|entry| entry.idle_since), "{context}");
         assert!(coming <= core.config.max_connecting, "{context}");
     }
