@@ -251,7 +251,7 @@ impl<M: Manager> Shared<M> {
     #[inline]
     pub(crate) fn try_take(self: &Arc<Self>, site: Site) -> Option<PooledConnection<M>> {
         loop {
-            let entry = self.take(site)?;
+            let entry = self.take(&site)?;
             match self.verify(entry) {
                 Ok(entry) => return Some(self.hand_out(entry, site.at, None)),
                 Err(dead) => self.apply(|core, fx| core.found_dead(dead, self.now(), fx)),
@@ -260,14 +260,14 @@ impl<M: Manager> Shared<M> {
     }
 
     #[inline]
-    fn take(&self, site: Site) -> Option<PoolEntry<M>> {
+    fn take(&self, site: &Site) -> Option<PoolEntry<M>> {
         let mut state = self.state.lock();
         match state.core.take_plain(site) {
             Some(entry) => {
                 self.note_tick(&state);
                 Some(entry)
             }
-            None => self.take_with_care(state, site),
+            None => self.take_with_care(state, *site),
         }
     }
 

@@ -2,9 +2,9 @@
 //!
 //! To read the clock costs more than to hand out a connection. So the core is given a way to read it, and decides whether
 //! to. As long as calls are rare it reads the clock for each. When [`BURST`] calls have come within [`WINDOW`], one
-//! reading serves as many calls again: what is timed then is exact to the time that so many calls take. The background
-//! comes by every [`WINDOW`] while that goes on, and ends it when the calls no longer come so fast: without that, the first
-//! call after a lull would be told a time from before it.
+//! reading serves as many calls again, or as many more as come within [`EXACT`]. The background comes by every [`WINDOW`]
+//! while that goes on, and ends it when the calls no longer come so fast: without that, the first call after a lull would
+//! be told a time from before it.
 //!
 //! A clock that stands still, as tokio's does in a test that has paused it, is read for each call: readings that do not
 //! differ prove no haste.
@@ -110,9 +110,12 @@ impl<F: FnOnce() -> Tick + Copy> Time for F {
     }
 }
 
-/// How many calls make haste, and how many one reading serves then.
+/// How many calls make haste, and how many one reading serves then at the least.
 pub(super) const BURST: u32 = 64;
 pub(super) const WINDOW: Duration = Duration::from_millis(1);
+/// For how long one reading is to do, unless that is too short for [`BURST`] calls.
+const EXACT: Duration = Duration::from_micros(8);
+const LONGEST: u32 = 16 * BURST;
 
 /// Decides whether to read the clock.
 #[derive(Debug)]
@@ -123,13 +126,15 @@ pub(super) struct Clock {
     /// When the window began, and how many calls have come in it.
     began: Tick,
     calls: u32,
+    /// How many calls a reading serves at present.
+    share: u32,
     /// Whether the background comes by.
     watched: bool,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { last: Tick::START, credit: 0, began: Tick::START, calls: 0, watched: false }
+        Self { last: Tick::START, credit: 0, began: Tick::START, calls: 0, share: BURST, watched: false }
     }
 }
 
@@ -163,15 +168,24 @@ impl Clock {
     /// The clock has been read for a call. Says whether the background has to begin to come by.
     pub(super) fn read(&mut self, now: Tick) -> bool {
         let moved = now > self.last;
+        let lasted = now.since(self.last);
         self.last = now;
         if now.since(self.began) > WINDOW || now < self.began {
-            (self.began, self.calls) = (now, 0);
+            (self.began, self.calls, self.share) = (now, 0, BURST);
         }
         self.calls += u32::from(moved);
         if !moved || self.calls < BURST {
             return false;
         }
-        (self.began, self.credit, self.calls) = (now, BURST - 1, BURST);
+        if self.calls > BURST {
+            // One reading has served its share.
+            self.share = match lasted {
+                _ if lasted > EXACT => (self.share / 2).max(BURST),
+                _ if lasted < EXACT / 2 => (self.share * 2).min(LONGEST),
+                _ => self.share,
+            };
+        }
+        (self.began, self.credit, self.calls) = (now, self.share - 1, BURST);
         !std::mem::replace(&mut self.watched, true)
     }
 
@@ -179,7 +193,7 @@ impl Clock {
     pub(super) fn visit(&mut self, now: Tick) {
         self.last = self.last.max(now);
         if now.since(self.began) >= WINDOW {
-            (self.credit, self.calls, self.watched) = (0, 0, false);
+            (self.credit, self.calls, self.share, self.watched) = (0, 0, BURST, false);
         }
     }
 
@@ -208,10 +222,31 @@ mod tests {
 
     #[test]
     fn calls_in_haste_share_a_reading() {
-        let (mut clock, mut now) = (Clock::default(), Tick::START);
-        let apart = Duration::from_nanos(50);
-        assert_eq!(play(&mut clock, &mut now, BURST, apart), BURST, "haste has to be shown first");
-        assert_eq!(play(&mut clock, &mut now, 64 * BURST, apart), 64);
+        for (apart, calls, readings) in [(2000, 6400, 100), (50, 16_000, 100), (5, 102_400, 100)] {
+            let (mut clock, mut now) = (Clock::default(), Tick::START);
+            let apart = Duration::from_nanos(apart);
+            assert_eq!(play(&mut clock, &mut now, BURST, apart), BURST, "haste has to be shown first");
+            play(&mut clock, &mut now, 10_000, apart);
+            let read = play(&mut clock, &mut now, calls, apart);
+            assert!(read.abs_diff(readings) <= 30, "{apart:?}: {read} readings for {calls} calls");
+        }
+    }
+
+    #[test]
+    fn a_reading_is_never_much_older_than_it_should_be() {
+        for apart in [5, 20, 50, 125, 1000, 10_000] {
+            let (mut clock, mut now) = (Clock::default(), Tick::START);
+            for _ in 0..10_000 {
+                now = now + Duration::from_nanos(apart);
+                match clock.at_hand() {
+                    Some(told) => {
+                        let most = (EXACT * 2).max(Duration::from_nanos(apart) * BURST);
+                        assert!(now.since(told) <= most, "{apart}: {:?}", now.since(told));
+                    }
+                    None => drop(clock.read(now)),
+                }
+            }
+        }
     }
 
     #[test]

@@ -288,7 +288,7 @@ impl<C, E, W> Core<C, E, W> {
     #[inline]
     fn hold(&mut self, entry: &mut Entry<C>, now: Tick, site: Site, fx: &mut Effects<C, W>) {
         entry.held_since = now;
-        self.records[entry.record as usize].begin_hold(now, site);
+        self.records[entry.record as usize].begin_hold(now, &site);
         self.wake_by(now + self.limits.until_leak, fx);
     }
 

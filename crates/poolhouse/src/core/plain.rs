@@ -11,7 +11,7 @@ use super::{Core, Entry, Site, Tick};
 impl<C, E, W> Core<C, E, W> {
     /// An idle connection, if the case is plain.
     #[inline]
-    pub(crate) fn take_plain(&mut self, site: Site) -> Option<Box<Entry<C>>> {
+    pub(crate) fn take_plain(&mut self, site: &Site) -> Option<Box<Entry<C>>> {
         let now = self.clock.peek()?;
         if !self.waiters.is_empty() || !self.is_calm(now) {
             return None;

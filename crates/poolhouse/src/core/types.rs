@@ -103,7 +103,7 @@ impl Hold {
 
 impl<C> Record<C> {
     #[inline]
-    pub(super) fn begin_hold(&mut self, since: Tick, site: Site) {
+    pub(super) fn begin_hold(&mut self, since: Tick, site: &Site) {
         (self.hold, self.reported) = (Some(Hold { since, at: site.at }), false);
         if site.caller.is_some() {
             self.caller = site.caller;
