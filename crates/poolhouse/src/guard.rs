@@ -4,7 +4,6 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::core::Fate;
 use crate::events::{Event, RetireReason};
 use crate::manager::Manager;
 use crate::shared::{PoolEntry, Shared};
@@ -72,7 +71,7 @@ impl<M: Manager> PooledConnection<M> {
     /// ```
     pub fn invalidate(mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shared.give_back(entry, Some(Fate::Retire(RetireReason::Invalidated)));
+            self.shared.retire(entry, RetireReason::Invalidated);
         }
     }
 
@@ -141,7 +140,7 @@ impl<M: Manager> Drop for PooledConnection<M> {
     #[inline]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shared.give_back(entry, None);
+            self.shared.give_back(entry);
         }
     }
 }

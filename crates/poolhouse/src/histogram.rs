@@ -33,15 +33,12 @@ const LIMIT: u8 = 32;
 pub struct Histogram {
     counts: histogram::Histogram,
     total: u64,
-    /// What took less than a microsecond and is not in `counts` yet: most of what is counted, where counting has to be
-    /// quick.
-    brief: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
         let config = Config::new(GROUPING, LIMIT).expect("the parameters are in range");
-        Self { counts: histogram::Histogram::with_config(&config), total: 0, brief: 0 }
+        Self { counts: histogram::Histogram::with_config(&config), total: 0 }
     }
 }
 
@@ -50,35 +47,22 @@ impl Histogram {
         self.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    #[inline]
+    /// What is shorter than this is in the first bucket.
+    pub(crate) const BRIEF_NANOS: u64 = 1000;
+
     pub(crate) fn record_nanos(&mut self, nanos: u64) {
-        if nanos < 1000 { self.record_brief() } else { self.record_long(nanos) }
-    }
-
-    /// Less than a microsecond.
-    #[inline]
-    pub(crate) fn record_brief(&mut self) {
-        self.brief += 1;
-    }
-
-    /// How many have been counted, brief ones included.
-    #[inline]
-    pub(crate) fn recorded(&self) -> u64 {
-        self.total + self.brief
-    }
-
-    /// A copy for others to look at.
-    pub(crate) fn snapshot(&self) -> Self {
-        let mut copy = self.clone();
-        copy.counts.add(0, copy.brief).expect("within the limit");
-        copy.total += std::mem::take(&mut copy.brief);
-        copy
-    }
-
-    fn record_long(&mut self, nanos: u64) {
         let longest = (1 << LIMIT) - 1;
         self.counts.increment((nanos / 1000).min(longest)).expect("within the limit");
         self.total += 1;
+    }
+
+    /// A copy in which so many more are counted that were brief. Those are most of what is counted, and who counts them
+    /// may have a quicker way.
+    pub(crate) fn with_brief(&self, brief: u64) -> Self {
+        let mut copy = self.clone();
+        copy.counts.add(0, brief).expect("within the limit");
+        copy.total += brief;
+        copy
     }
 
     /// How many durations have been counted.
@@ -144,8 +128,8 @@ mod tests {
         for millis in 1..=1000 {
             times.record(Duration::from_millis(millis));
         }
-        let times = times.snapshot();
         assert_eq!(times.count(), 1000);
+        assert_eq!(times.with_brief(1000).quantile(0.5), Some(Duration::ZERO));
         for (share, exact) in [(0.01, 10), (0.5, 500), (0.99, 990), (1.0, 1000)] {
             let exact = Duration::from_millis(exact);
             let found = times.quantile(share).unwrap();
@@ -160,7 +144,6 @@ mod tests {
         let mut times = Histogram::default();
         times.record(Duration::ZERO);
         times.record(Duration::MAX);
-        let times = times.snapshot();
         assert_eq!(times.quantile(0.0), Some(Duration::ZERO));
         let longest = times.quantile(1.0).unwrap();
         assert_eq!(longest.as_secs() / 60, 71);

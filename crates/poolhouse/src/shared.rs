@@ -21,6 +21,7 @@ pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, Waker>;
 pub(crate) type PoolEntry<M> = Box<Entry<<M as Manager>::Connection>>;
 
 /// What the lock guards.
+#[repr(C)]
 pub(crate) struct State<M: Manager> {
     pub(crate) core: PoolCore<M>,
     /// Empty whenever nobody has the lock.
@@ -29,14 +30,17 @@ pub(crate) struct State<M: Manager> {
     homes: Vec<(RuntimeId, Home)>,
 }
 
+// In this order in memory, as in `Core`: what each acquire touches is in front.
+#[repr(C)]
 pub(crate) struct Shared<M: Manager> {
-    pub(crate) manager: M,
-    pub(crate) config: PoolConfig,
-    listener: Option<Box<dyn Listener>>,
-    state: Mutex<State<M>>,
     /// How many wait. A hint, for it may have changed by the time that it is read: either way it leads to
     /// a call that looks again under the lock.
     waiting: AtomicUsize,
+    listener: Option<Box<dyn Listener>>,
+    notes_callers: bool,
+    state: Mutex<State<M>>,
+    pub(crate) manager: M,
+    pub(crate) config: PoolConfig,
     /// What [`Core::tick_at_hand`] says, for the listener.
     at_hand: AtomicU64,
     /// What is [`Tick::START`] to the core.
@@ -53,6 +57,7 @@ impl<M: Manager> Shared<M> {
         Self {
             manager,
             listener,
+            notes_callers: config.detect_nested_acquires,
             state: Mutex::new(State { core, fx: Effects::default(), homes: Vec::new() }),
             waiting: AtomicUsize::new(0),
             at_hand: AtomicU64::new(0),
@@ -80,18 +85,14 @@ impl<M: Manager> Shared<M> {
 
     /// Unlocks, and carries out what has been decided.
     #[inline]
-    fn unlock(&self, state: MutexGuard<'_, State<M>>) {
+    fn unlock(&self, mut state: MutexGuard<'_, State<M>>) {
+        state.core.settle();
         self.waiting.store(state.core.waiting(), Relaxed);
-        self.note_tick(&state);
-        if !state.fx.is_empty() {
-            self.unlock_and_carry_out(state);
-        }
-    }
-
-    #[inline]
-    fn note_tick(&self, state: &State<M>) {
         if self.listener.is_some() {
             self.at_hand.store(state.core.tick_at_hand(), Relaxed);
+        }
+        if !state.fx.is_empty() {
+            self.unlock_and_carry_out(state);
         }
     }
 
@@ -220,7 +221,7 @@ impl<M: Manager> Shared<M> {
     /// Who asks, if the pool notes that.
     #[inline]
     pub(crate) fn caller(&self) -> Option<Caller> {
-        if self.config.detect_nested_acquires { Some(Caller::current()) } else { None }
+        if self.notes_callers { Some(Caller::current()) } else { None }
     }
 
     /// Sees to it that this runtime runs a background task. Panics outside of a runtime.
@@ -263,10 +264,8 @@ impl<M: Manager> Shared<M> {
     fn take(&self, site: &Site) -> Option<PoolEntry<M>> {
         let mut state = self.state.lock();
         match state.core.take_plain(site) {
-            Some(entry) => {
-                self.note_tick(&state);
-                Some(entry)
-            }
+            // A plain case changes nothing that `unlock` looks at.
+            Some(entry) => Some(entry),
             None => self.take_with_care(state, *site),
         }
     }
@@ -286,9 +285,14 @@ impl<M: Manager> Shared<M> {
         let alive = asking.ask(|connection| self.manager.is_connected(connection));
         let mut entry = asking.answered();
         if alive && entry.fresh {
-            self.apply(|core, fx| core.proven(&mut entry, self.now(), fx));
+            self.prove(&mut entry);
         }
         if alive { Ok(entry) } else { Err(entry) }
+    }
+
+    #[inline(never)]
+    fn prove(&self, entry: &mut Entry<M::Connection>) {
+        self.apply(|core, fx| core.proven(entry, self.now(), fx));
     }
 
     #[inline]
@@ -317,44 +321,42 @@ impl<M: Manager> Shared<M> {
 
     /// A held connection comes back. Needs no runtime, and does not block.
     #[inline]
-    pub(crate) fn give_back(&self, entry: PoolEntry<M>, fate: Option<Fate>) {
-        match fate {
-            Some(fate) => self.put_back(entry, fate),
-            None if std::thread::panicking() => self.put_back(entry, Fate::Retire(RetireReason::Panicked)),
-            None => {
-                let mut asking = Asking { shared: self, entry: Some(entry) };
-                let reusable = asking.ask(|connection| self.manager.is_reusable(connection));
-                let entry = asking.answered();
-                let not = Fate::Retire(RetireReason::NotReusable);
-                self.put_back(entry, if reusable { Fate::Reuse } else { not });
-            }
+    pub(crate) fn give_back(&self, entry: PoolEntry<M>) {
+        if std::thread::panicking() {
+            return self.retire(entry, RetireReason::Panicked);
         }
-    }
-
-    #[inline]
-    fn put_back(&self, entry: PoolEntry<M>, fate: Fate) {
+        let mut asking = Asking { shared: self, entry: Some(entry) };
+        let reusable = asking.ask(|connection| self.manager.is_reusable(connection));
+        let entry = asking.answered();
+        if !reusable {
+            return self.retire(entry, RetireReason::NotReusable);
+        }
         if self.listener.is_some() {
-            // Told before anybody else can have it, so that the events of one connection come in order.
             self.tell_of_release(&entry);
         }
         let mut state = self.state.lock();
-        let entry = match fate {
-            Fate::Reuse => match state.core.give_back_plain(entry) {
-                Ok(()) => return self.note_tick(&state),
-                Err(entry) => entry,
-            },
-            Fate::Retire(_) => entry,
-        };
-        self.put_back_with_care(state, entry, fate);
+        if let Err(entry) = state.core.give_back_plain(entry) {
+            self.put_back(state, entry, Fate::Reuse);
+        }
+    }
+
+    /// A held connection comes back that is not to be used again.
+    #[cold]
+    pub(crate) fn retire(&self, entry: PoolEntry<M>, reason: RetireReason) {
+        if self.listener.is_some() {
+            self.tell_of_release(&entry);
+        }
+        self.put_back(self.state.lock(), entry, Fate::Retire(reason));
     }
 
     #[inline(never)]
-    fn put_back_with_care(&self, mut state: MutexGuard<'_, State<M>>, entry: PoolEntry<M>, fate: Fate) {
+    fn put_back(&self, mut state: MutexGuard<'_, State<M>>, entry: PoolEntry<M>, fate: Fate) {
         let State { core, fx, .. } = &mut *state;
         core.give_back(entry, fate, self.clock(), fx);
         self.unlock(state);
     }
 
+    /// Before anybody else can have it, so that the events of one connection come in order.
     #[inline(never)]
     fn tell_of_release(&self, entry: &Entry<M::Connection>) {
         let held_for = self.recently().since(entry.held_since);
@@ -400,7 +402,7 @@ impl<M: Manager> Drop for Asking<'_, M> {
     #[cold]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shared.put_back(entry, Fate::Retire(RetireReason::Panicked));
+            self.shared.retire(entry, RetireReason::Panicked);
         }
     }
 }

@@ -45,45 +45,55 @@ pub(crate) use self::queue::Ticket;
 pub(crate) use self::types::*;
 use crate::config::{IdleOrder, PoolConfig};
 use crate::events::RetireReason;
+use crate::histogram::Histogram;
 
 /// A connection type, an error type, and whatever wakes a waiter.
+// In this order in memory: what the plain case touches is in front and close together, for where several threads use the
+// pool, each line of the cache has to change hands.
+#[repr(C)]
 pub(crate) struct Core<C, E, W> {
-    config: PoolConfig,
-    limits: Limits,
     clock: Clock,
+    /// When the background wakes by itself; never while it has no reason to.
+    next_wake: Tick,
+    /// See `settle`.
+    calm_from: Tick,
+    calm_until: Tick,
+    /// Counts what can make a connection unwelcome: a close, a suspension, an epoch that ends, a runtime that goes, a new
+    /// maximum, a successor that is open. One that was welcome in the present regime still is.
+    regime: u64,
+    /// The latest that an idle connection has come to rest.
+    last_rest: Tick,
     /// Ordered by rest: the longest idle is in front.
     idle: Vec<Box<Entry<C>>>,
+    /// How many waits and holds took less than a microsecond. `times` counts the others.
+    brief_waits: u64,
+    brief_holds: u64,
+    limits: Limits,
     waiters: Queue<Waiter<W>>,
-    /// What waiters were refused with, until they ask.
-    refusals: Slab<Refusal<E>>,
     /// One for each open connection.
     records: Slab<Record<C>>,
     checking: usize,
-    /// When the checks began that somebody waits for.
-    wanted_checks: Vec<Tick>,
+    closing: usize,
+    /// Whether `next_wake` is all there is to wake for, as a plan has found.
+    planned: bool,
     attempts: Slab<Attempt>,
     /// Of the attempts, those that nobody wants any more, and those for successors.
     abandoned: usize,
     replacing: usize,
-    closing: usize,
+    config: PoolConfig,
+    /// What waiters were refused with, until they ask.
+    refusals: Slab<Refusal<E>>,
+    /// When the checks began that somebody waits for.
+    wanted_checks: Vec<Tick>,
     closed: bool,
     suspended: bool,
     /// How often `invalidate_all` has been called.
     epoch: u64,
-    /// Counts what can make a connection unwelcome: a close, a suspension, an epoch that ends, a runtime that goes. One
-    /// that was welcome in the present regime still is.
-    regime: u64,
-    /// The latest that an idle connection has come to rest.
-    last_rest: Tick,
     backoff: Backoff,
     pace: Pace,
     last_failure: Option<LastFailure<E>>,
     /// When the youngest connection was opened that proved to work.
     last_success: Option<Tick>,
-    /// When the background wakes by itself; never while it has no reason to.
-    next_wake: Tick,
-    /// From when on what is taken or becomes idle asks for nothing before that.
-    calm_from: Tick,
     homes: Vec<Home>,
     /// Those that have to be told to drop their checks.
     cut_checks: Vec<Home>,
@@ -99,30 +109,34 @@ pub(crate) struct Core<C, E, W> {
 impl<C, E, W> Core<C, E, W> {
     pub(crate) fn new(config: PoolConfig, rng: fastrand::Rng) -> Self {
         Self {
-            limits: Limits::new(&config),
-            config,
             clock: Clock::default(),
+            next_wake: Tick::NEVER,
+            calm_from: Tick::START,
+            calm_until: Tick::START,
+            regime: 0,
+            last_rest: Tick::START,
             idle: Vec::new(),
+            brief_waits: 0,
+            brief_holds: 0,
+            limits: Limits::new(&config),
             waiters: Queue::new(),
-            refusals: Slab::new(),
             records: Slab::new(),
             checking: 0,
-            wanted_checks: Vec::new(),
+            closing: 0,
+            planned: false,
             attempts: Slab::new(),
             abandoned: 0,
             replacing: 0,
-            closing: 0,
+            config,
+            refusals: Slab::new(),
+            wanted_checks: Vec::new(),
             closed: false,
             suspended: false,
             epoch: 0,
-            regime: 0,
-            last_rest: Tick::START,
             backoff: Backoff::default(),
             pace: Pace::default(),
             last_failure: None,
             last_success: None,
-            next_wake: Tick::NEVER,
-            calm_from: Tick::NEVER,
             homes: Vec::new(),
             cut_checks: Vec::new(),
             last_home: 0,
@@ -139,7 +153,7 @@ impl<C, E, W> Core<C, E, W> {
 
     fn acquisitions(&self) -> u64 {
         // Each acquisition is one wait, if of no time.
-        self.times.wait.recorded()
+        self.brief_waits + self.times.wait.count()
     }
 
     fn held(&self) -> usize {
@@ -204,16 +218,16 @@ impl<C, E, W> Core<C, E, W> {
         let mut entry = self.take_fit(now, fx)?;
         entry.turn = self.waiters.next_turn();
         self.hold(&mut entry, now, site, fx);
-        self.times.wait.record_brief();
+        self.brief_waits += 1;
         Some(entry)
     }
 
     /// The next idle connection that may be handed out as it is.
     #[inline]
     fn take_fit(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
-        let fit = self
-            .peek_next()
-            .is_some_and(|entry| entry.idle_since + self.limits.fit > now && entry.retire_at > now);
+        let fit = self.peek_next().is_some_and(|entry| {
+            self.overdue(entry, now, self.open()).is_none() && !self.wants_check(entry, now)
+        });
         if fit { self.pop_next() } else { self.search_fit(now, fx) }
     }
 
@@ -270,10 +284,19 @@ impl<C, E, W> Core<C, E, W> {
         (entry.connection, held_for)
     }
 
+    #[inline]
+    fn count_hold(&mut self, since: Tick, now: Tick) {
+        if now.is_within(Histogram::BRIEF_NANOS, since) {
+            self.brief_holds += 1;
+        } else {
+            self.times.hold.record_nanos(now.nanos_since(since));
+        }
+    }
+
     /// Ends a hold that was somebody's, and says whether the successor of the connection is open.
     #[inline]
     fn let_go(&mut self, entry: &Entry<C>, now: Tick) -> bool {
-        self.times.hold.record_nanos(now.nanos_since(entry.held_since));
+        self.count_hold(entry.held_since, now);
         self.take_away(entry)
     }
 

@@ -46,7 +46,7 @@ impl<C, E, W> Core<C, E, W> {
             hold: None,
             caller: None,
             replaced: false,
-            reported: false,
+            reported: None,
             served: None,
         });
         let mut entry = Box::new(Entry {
@@ -69,6 +69,12 @@ impl<C, E, W> Core<C, E, W> {
             turn: self.waiters.next_turn(),
         });
         self.wake_by(replace_at, fx);
+        // With one more there may be one too many, so that the idle time of the others counts.
+        if self.open() > self.config.min_connections
+            && let Some(longest) = self.idle.first()
+        {
+            self.wake_by(longest.idle_since + self.limits.idle, fx);
+        }
         if let Some(idle_since) = attempt.replaces.and_then(|old| self.replace(old, fx)) {
             entry.idle_since = idle_since;
         }

@@ -107,7 +107,7 @@ impl<C, E, W> Core<C, E, W> {
     /// The idle connection that the next acquire would get.
     #[inline]
     pub(super) fn peek_next(&self) -> Option<&Entry<C>> {
-        match self.config.queue {
+        match self.limits.order {
             IdleOrder::Lifo => self.idle.last().map(|entry| &**entry),
             IdleOrder::Fifo => self.idle.first().map(|entry| &**entry),
         }
@@ -115,7 +115,7 @@ impl<C, E, W> Core<C, E, W> {
 
     #[cold]
     pub(super) fn unpop_next(&mut self, entry: Box<Entry<C>>) {
-        match self.config.queue {
+        match self.limits.order {
             IdleOrder::Lifo => self.idle.push(entry),
             IdleOrder::Fifo => self.idle.insert(0, entry),
         }
@@ -123,7 +123,7 @@ impl<C, E, W> Core<C, E, W> {
 
     #[inline]
     pub(super) fn pop_next(&mut self) -> Option<Box<Entry<C>>> {
-        match self.config.queue {
+        match self.limits.order {
             IdleOrder::Lifo => self.idle.pop(),
             // Pools are small: a vector shifts some pointers in less time than a ring takes for every push and pop.
             IdleOrder::Fifo => (!self.idle.is_empty()).then(|| self.idle.remove(0)),

@@ -3,8 +3,9 @@
 //!
 //! These two functions do what `try_take` and `give_back` do, where those would have no effect to carry out and no question
 //! to ask. Each first makes sure of that, and changes nothing if it is not so. What makes it cheap is that the rest has been
-//! settled before: while the regime is the same, a connection that was welcome is; before the background wakes, none
-//! is too old; and in haste the time is at hand.
+//! settled before. While the regime is the same, a connection that was welcome is. Before the background wakes, no idle
+//! connection is too old. In haste the time is at hand. And [`Core::settle`], after each call that is not plain, says in
+//! which span of time it is calm.
 
 use super::{Core, Entry, Site, Tick};
 
@@ -13,11 +14,12 @@ impl<C, E, W> Core<C, E, W> {
     #[inline]
     pub(crate) fn take_plain(&mut self, site: &Site) -> Option<Box<Entry<C>>> {
         let now = self.clock.peek()?;
-        if !self.waiters.is_empty() || !self.is_calm(now) {
+        if !self.is_calm(now) {
             return None;
         }
         let mut entry = self.pop_next()?;
-        if entry.idle_since + self.limits.fit <= now || entry.retire_at <= now {
+        // With no limit this is no look at the connection, which is often elsewhere in memory.
+        if !self.limits.trust.is_forever() && entry.idle_since + self.limits.trust <= now {
             self.unpop_next(entry);
             return None;
         }
@@ -25,7 +27,7 @@ impl<C, E, W> Core<C, E, W> {
         entry.turn = self.waiters.next_turn();
         entry.held_since = now;
         self.records[entry.record as usize].begin_hold(now, site);
-        self.times.wait.record_brief();
+        self.brief_waits += 1;
         Some(entry)
     }
 
@@ -33,23 +35,33 @@ impl<C, E, W> Core<C, E, W> {
     #[inline]
     pub(crate) fn give_back_plain(&mut self, mut entry: Box<Entry<C>>) -> Result<(), Box<Entry<C>>> {
         let Some(now) = self.clock.peek() else { return Err(entry) };
-        if entry.regime != self.regime || entry.ages_at < self.next_wake || now < self.last_rest {
+        if !self.is_calm(now) || entry.regime != self.regime {
             return Err(entry);
         }
-        if !self.waiters.is_empty() || !self.is_calm(now) {
+        if entry.ages_at < self.next_wake || now < self.last_rest {
             return Err(entry);
         }
         self.clock.spend();
         self.records[entry.record as usize].hold = None;
-        self.times.hold.record_nanos(now.nanos_since(entry.held_since));
+        self.count_hold(entry.held_since, now);
         (entry.idle_since, self.last_rest) = (now, now);
         self.idle.push(entry);
         Ok(())
     }
 
-    /// Whether what is taken or becomes idle now asks for nothing before the background wakes anyway.
+    /// Whether nobody waits, and what is taken or becomes idle now asks for nothing before the background wakes anyway.
     #[inline]
     fn is_calm(&self, now: Tick) -> bool {
-        self.calm_from <= now && now < self.next_wake
+        self.calm_from <= now && now < self.calm_until
+    }
+
+    /// Says when it is calm, after a call that may have changed that.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if self.waiters.is_empty() && self.planned {
+            (self.calm_from, self.calm_until) = (self.next_wake - self.limits.calm, self.next_wake);
+        } else {
+            self.calm_until = self.calm_from;
+        }
     }
 }

@@ -35,14 +35,9 @@ impl<C, E, W> Core<C, E, W> {
     #[inline]
     pub(super) fn wake_by(&mut self, due: Tick, fx: &mut Effects<C, W>) {
         if due < self.next_wake {
-            self.wakes_at(due);
+            self.next_wake = due;
             fx.drive = true;
         }
-    }
-
-    fn wakes_at(&mut self, at: Tick) {
-        self.next_wake = at;
-        self.calm_from = at - self.limits.calm;
     }
 
     /// Asks for a plan if there are connects or checks to begin.
@@ -112,8 +107,7 @@ impl<C, E, W> Core<C, E, W> {
         self.homes.retain(|other| *other != home);
         self.regime += 1;
         self.cut_checks.retain(|other| *other != home);
-        // Nobody wakes: every case is to be looked at closely, and asks for the next background.
-        (self.next_wake, self.calm_from) = (Tick::NEVER, Tick::NEVER);
+        (self.next_wake, self.planned) = (Tick::NEVER, false);
         self.retire_idle(RetireReason::RuntimeGone, |entry| entry.home == home, fx);
         self.waiters.walk(|waiter, _| {
             waiter.waker.take().into_iter().for_each(|waker| fx.wake.push(waker));
@@ -143,7 +137,7 @@ impl<C, E, W> Core<C, E, W> {
         self.begin_connects(now, home, &mut plan);
         self.report_leaks(now, &mut plan);
         self.wake_late(now, &mut plan, fx);
-        self.wakes_at(plan.wake_at.unwrap_or(Tick::NEVER));
+        (self.next_wake, self.planned) = (plan.wake_at.unwrap_or(Tick::NEVER), true);
         self.clock.visit(now);
         plan.wake_by(self.clock.visit_due());
         plan
@@ -275,13 +269,13 @@ impl<C, E, W> Core<C, E, W> {
             return;
         }
         let threshold = self.limits.until_leak;
-        for (_, record) in self.records.iter_mut().filter(|(_, record)| !record.reported) {
-            let Some(hold) = record.hold else { continue };
+        for (_, record) in &mut self.records {
+            let Some(hold) = record.hold.filter(|hold| record.reported != Some(hold.since)) else { continue };
             let due = hold.since + threshold;
             if due > now {
                 plan.wake_by(due);
             } else {
-                record.reported = true;
+                record.reported = Some(hold.since);
                 self.counts.reported_leaks += 1;
                 plan.leaks.push(hold.holder(record.connection, now));
             }

@@ -60,9 +60,9 @@ impl<C, E, W> Core<C, E, W> {
             cancelled_acquisitions: self.counts.cancelled,
             reported_leaks: self.counts.reported_leaks,
             suspended: self.suspended,
-            wait_times: self.times.wait.snapshot(),
-            hold_times: self.times.hold.snapshot(),
-            connect_times: self.times.connect.snapshot(),
+            wait_times: self.times.wait.with_brief(self.brief_waits),
+            hold_times: self.times.hold.with_brief(self.brief_holds),
+            connect_times: self.times.connect.clone(),
         }
     }
 
