@@ -1,0 +1,119 @@
+//! What a run found: the data file, and the tables on the terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+use crate::competitor::About;
+use crate::machine::Machine;
+use crate::stats::Summary;
+
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub command: &'static str,
+    /// `full` or `quick`.
+    pub mode: &'static str,
+    pub date: String,
+    pub machine: Machine,
+    /// Shuffles the order of the competitors in each round.
+    pub seed: u64,
+    pub competitors: Vec<About>,
+    pub scenarios: Vec<ScenarioReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ScenarioReport {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub setup: String,
+    pub rounds: usize,
+    pub results: Vec<CompetitorResult>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct CompetitorResult {
+    pub competitor: &'static str,
+    pub metrics: BTreeMap<&'static str, Summary>,
+    /// This competitor's figure by poolhouse's of the same round.
+    pub to_poolhouse: BTreeMap<&'static str, Summary>,
+    /// Why there is no figure, or what to know about it.
+    pub note: Option<&'static str>,
+}
+
+impl CompetitorResult {
+    pub fn only_note(competitor: &'static str, note: &'static str) -> Self {
+        Self { competitor, metrics: BTreeMap::new(), to_poolhouse: BTreeMap::new(), note: Some(note) }
+    }
+}
+
+impl Report {
+    pub fn tables(&self) -> String {
+        let mut text = String::new();
+        for scenario in &self.scenarios {
+            let _ = writeln!(
+                text,
+                "\n{} {}: {}. {} rounds.",
+                scenario.id, scenario.title, scenario.setup, scenario.rounds
+            );
+            let _ = writeln!(text, "{}", scenario.table(&self.competitors));
+            for result in &scenario.results {
+                if let Some(note) = result.note {
+                    let _ = writeln!(text, "{}: {note}", result.competitor);
+                }
+            }
+        }
+        text
+    }
+}
+
+impl ScenarioReport {
+    fn table(&self, competitors: &[About]) -> Table {
+        let mut columns: Vec<&str> =
+            self.results.iter().flat_map(|result| result.metrics.keys().copied()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        let mut header = vec!["".to_string()];
+        for column in &columns {
+            header.extend([(*column).to_string(), "x poolhouse".to_string()]);
+        }
+        table.set_header(header);
+        for about in competitors {
+            let Some(result) = self.results.iter().find(|result| result.competitor == about.id) else {
+                continue;
+            };
+            if result.metrics.is_empty() {
+                continue;
+            }
+            let mut row = vec![about.id.to_string()];
+            for column in &columns {
+                row.push(
+                    result.metrics.get(column).map_or_else(String::new, |summary| short(summary.median)),
+                );
+                row.push(
+                    result.to_poolhouse.get(column).map_or_else(String::new, |ratio| short(ratio.median)),
+                );
+            }
+            table.add_row(row);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+}
+
+/// Three digits that matter.
+fn short(value: f64) -> String {
+    let decimals = match value.abs() {
+        small if small < 10.0 => 2,
+        middling if middling < 100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$}")
+}
