@@ -40,7 +40,7 @@ pub fn run(id: &str, plan: &Plan) -> Option<ScenarioReport> {
             ProgressStyle::with_template("{prefix:>3} {bar:24} {pos}/{len} {elapsed}")
                 .expect("a valid template"),
         )
-        .with_prefix(id);
+        .with_prefix(id.to_string());
     let report = (entry.make)().run(plan, rounds, |round| progress.set_position(round as u64));
     progress.finish();
     Some(report)
