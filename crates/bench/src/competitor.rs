@@ -30,6 +30,9 @@ pub trait Acquire: Send + Sync + 'static {
 
 /// A pool over a source.
 pub trait Contender<S: Source>: Acquire {
+    /// The size of the pool's own future of an acquire.
+    fn future_bytes(&self) -> usize;
+
     fn connection(guard: &mut Self::Guard) -> &mut S::Connection;
 }
 

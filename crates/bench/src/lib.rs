@@ -2,6 +2,7 @@
 
 pub mod competitor;
 pub mod competitors;
+pub mod counts;
 pub mod harness;
 pub mod load;
 pub mod machine;

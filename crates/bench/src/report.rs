@@ -8,12 +8,13 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use crate::competitor::About;
+use crate::counts::Counts;
 use crate::machine::Machine;
 use crate::stats::Summary;
 
 #[derive(Debug, Serialize)]
 pub struct Report {
-    pub command: &'static str,
+    pub command: String,
     /// `full` or `quick`.
     pub mode: &'static str,
     pub date: String,
@@ -76,13 +77,11 @@ impl ScenarioReport {
         columns.sort_unstable();
         columns.dedup();
 
-        let mut table = Table::new();
-        table.load_style(NOTHING);
         let mut header = vec!["".to_string()];
         for column in &columns {
             header.extend([(*column).to_string(), "x poolhouse".to_string()]);
         }
-        table.set_header(header);
+        let mut table = table(header);
         for about in competitors {
             let Some(result) = self.results.iter().find(|result| result.competitor == about.id) else {
                 continue;
@@ -101,11 +100,45 @@ impl ScenarioReport {
             }
             table.add_row(row);
         }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
+        align(table)
     }
+}
+
+/// Of everything that was counted.
+pub fn counts(counts: &Counts) -> String {
+    let header = ["", "", "instructions_per_op", "allocations_per_op", "bytes_per_op"];
+    let mut costs = table(header.map(str::to_string).into());
+    for count in &counts.results {
+        let figures = [count.instructions_per_op, count.allocations_per_op, count.bytes_per_op];
+        let names = [count.competitor.clone(), count.scenario.clone()];
+        costs.add_row(names.into_iter().chain(figures.map(|figure| format!("{figure:.2}"))));
+    }
+    let header = ["", "guard_bytes", "acquire_future_bytes", "bytes_per_waiter", "of 10,000"];
+    let mut sizes = table(header.map(str::to_string).into());
+    for size in &counts.sizes {
+        sizes.add_row([
+            size.competitor.clone(),
+            size.guard_bytes.to_string(),
+            size.acquire_future_bytes.to_string(),
+            format!("{:.1}", size.bytes_per_waiter),
+            format!("{:.1}", size.bytes_per_waiter_10k),
+        ]);
+    }
+    format!("{}\n\n{}", align(costs), align(sizes))
+}
+
+fn table(header: Vec<String>) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header);
+    table
+}
+
+/// Figures to the right.
+fn align(mut table: Table) -> Table {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
 }
 
 /// Three digits that matter.

@@ -33,6 +33,10 @@ impl<S: Source> Acquire for Pool<Opener<S>> {
 }
 
 impl<S: Source> Contender<S> for Pool<Opener<S>> {
+    fn future_bytes(&self) -> usize {
+        size_of_val(&self.get_owned())
+    }
+
     fn connection(guard: &mut Self::Guard) -> &mut S::Connection {
         guard
     }

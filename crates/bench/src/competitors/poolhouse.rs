@@ -33,6 +33,10 @@ impl<M: Manager> Acquire for Pool<M> {
 }
 
 impl<S: Source> Contender<S> for Pool<Opener<S>> {
+    fn future_bytes(&self) -> usize {
+        size_of_val(&self.acquire())
+    }
+
     fn connection(guard: &mut Self::Guard) -> &mut S::Connection {
         guard
     }

@@ -33,6 +33,10 @@ impl<S: Source> Acquire for Pool<Opener<S>> {
 }
 
 impl<S: Source> Contender<S> for Pool<Opener<S>> {
+    fn future_bytes(&self) -> usize {
+        0
+    }
+
     fn connection(guard: &mut Self::Guard) -> &mut S::Connection {
         guard
     }

@@ -8,13 +8,13 @@ use crate::competitor::{About, Acquire, Contender, Kind, Source, Waiting};
 
 /// The pool that everybody writes first.
 #[derive(Debug)]
-pub struct Pool<C> {
+pub(super) struct Pool<C> {
     semaphore: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<C>>>,
 }
 
 #[derive(Debug)]
-pub struct Guard<C> {
+pub(super) struct Guard<C> {
     idle: Arc<Mutex<Vec<C>>>,
     connection: Option<C>,
     // After the drop below, so that whoever gets the permit finds the connection.
@@ -38,6 +38,10 @@ impl<C: Send + Sync + 'static> Acquire for Pool<C> {
 }
 
 impl<S: Source> Contender<S> for Pool<S::Connection> {
+    fn future_bytes(&self) -> usize {
+        size_of_val(&Acquire::acquire(self))
+    }
+
     fn connection(guard: &mut Guard<S::Connection>) -> &mut S::Connection {
         guard.connection.as_mut().expect("as many connections as permits")
     }
