@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use serde::Serialize;
 
 /// Where a pool's connections come from.
-pub trait Source: Send + Sync + 'static {
-    type Connection: Send + Sync + Unpin + 'static;
+pub trait Source: std::fmt::Debug + Send + Sync + 'static {
+    type Connection: std::fmt::Debug + Send + Sync + Unpin + 'static;
 
     fn open(&self) -> impl Future<Output = io::Result<Self::Connection>> + Send;
 

@@ -13,6 +13,10 @@ mod poolhouse;
 #[cfg(feature = "peers")]
 mod r2d2;
 mod semaphore_vec;
+#[cfg(feature = "peers")]
+mod sqlx;
+#[cfg(feature = "peers")]
+mod sqlx_database;
 
 use crate::competitor::{About, Kind, Visitor};
 
@@ -30,6 +34,7 @@ pub fn each(visitor: &mut impl Visitor) {
         visitor.visit::<bb8::Bb8>();
         visitor.visit::<fast_pool::FastPool>();
         visitor.visit::<mobc::Mobc>();
+        visitor.visit::<sqlx::Sqlx>();
         visitor.visit::<r2d2::R2d2>();
     }
     visitor.visit::<semaphore_vec::SemaphoreVec>();
