@@ -3,6 +3,7 @@
 pub mod competitor;
 pub mod competitors;
 pub mod counts;
+pub mod echo;
 pub mod harness;
 pub mod load;
 pub mod machine;

@@ -40,75 +40,101 @@ pub struct Crowd {
     pub measure: Duration,
 }
 
+/// What happened while a crowd was measured.
+pub struct Window<T> {
+    pub elapsed: Duration,
+    /// Processor time of this process.
+    pub cpu: Duration,
+    /// What each task returned.
+    pub tasks: Vec<T>,
+}
+
+/// Tells the tasks of a crowd what to do.
+#[derive(Debug, Clone)]
+pub struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    /// Whether the operation that starts now counts; `None` when it is time to stop.
+    pub fn counts(&self) -> Option<bool> {
+        match self.0.load(Ordering::Relaxed) {
+            STOP => None,
+            phase => Some(phase == MEASURE),
+        }
+    }
+}
+
 impl Crowd {
     /// Nanoseconds per operation: wall time by operations of all tasks. It is a steady state, in which all tasks run: those
-    /// that a fair pool would have held back do not finish the round alone.
+    /// that an unfair pool has held back do not finish the round alone.
     pub fn ns_per_op<P: Acquire>(self, runtime: &Runtime, pool: &Arc<P>) -> f64 {
-        let (elapsed, ops) = self.run(runtime, pool, |pool, phase| async move {
-            let mut ops = 0;
-            loop {
-                let now = phase.load(Ordering::Relaxed);
-                if now == STOP {
-                    return ops;
+        let window = self.run(runtime, |_, phase| {
+            let pool = Arc::clone(pool);
+            async move {
+                let mut ops = 0;
+                while let Some(counts) = phase.counts() {
+                    hold(&*pool, 1).await;
+                    ops += u64::from(counts);
                 }
-                hold(&*pool, 1).await;
-                ops += u64::from(now == MEASURE);
+                ops
             }
         });
-        elapsed.as_nanos() as f64 / ops.iter().sum::<u64>() as f64
+        window.elapsed.as_nanos() as f64 / window.tasks.iter().sum::<u64>() as f64
     }
 
     /// How long each acquire took, in microseconds and in order.
     pub fn waits_us<P: Acquire>(self, runtime: &Runtime, pool: &Arc<P>) -> Vec<f64> {
-        let (_, waits) = self.run(runtime, pool, |pool, phase| async move {
-            let mut waits = Vec::with_capacity(4096);
-            loop {
-                let now = phase.load(Ordering::Relaxed);
-                if now == STOP {
-                    return waits;
+        let window = self.run(runtime, |_, phase| {
+            let pool = Arc::clone(pool);
+            async move {
+                let mut waits = Vec::with_capacity(4096);
+                while let Some(counts) = phase.counts() {
+                    let asked = Instant::now();
+                    let guard = pool.acquire().await;
+                    let waited = asked.elapsed();
+                    yield_now().await;
+                    drop(black_box(guard));
+                    if counts {
+                        waits.push(waited.as_nanos() as f64 / 1e3);
+                    }
                 }
-                let asked = Instant::now();
-                let guard = pool.acquire().await;
-                let waited = asked.elapsed();
-                yield_now().await;
-                drop(black_box(guard));
-                if now == MEASURE {
-                    waits.push(waited.as_nanos() as f64 / 1e3);
-                }
+                waits
             }
         });
-        let mut waits = waits.concat();
+        let mut waits = window.tasks.concat();
         waits.sort_by(f64::total_cmp);
         waits
     }
 
-    fn run<P, T, F>(
-        self,
-        runtime: &Runtime,
-        pool: &Arc<P>,
-        task: impl Fn(Arc<P>, Arc<AtomicU8>) -> F,
-    ) -> (Duration, Vec<T>)
+    /// Runs `task` that many times at once. It gets its number.
+    pub fn run<T, F>(self, runtime: &Runtime, task: impl Fn(usize, Phase) -> F) -> Window<T>
     where
-        P: Acquire,
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let phase = Arc::new(AtomicU8::new(WARM));
+        let phase = Phase(Arc::new(AtomicU8::new(WARM)));
         let tasks: Vec<JoinHandle<T>> =
-            (0..self.tasks).map(|_| runtime.spawn(task(Arc::clone(pool), Arc::clone(&phase)))).collect();
+            (0..self.tasks).map(|number| runtime.spawn(task(number, phase.clone()))).collect();
         std::thread::sleep(self.warm);
-        let start = Instant::now();
-        phase.store(MEASURE, Ordering::Relaxed);
+        let (start, cpu) = (Instant::now(), cpu_time());
+        phase.0.store(MEASURE, Ordering::Relaxed);
         std::thread::sleep(self.measure);
-        phase.store(STOP, Ordering::Relaxed);
-        let elapsed = start.elapsed();
-        let results = runtime.block_on(async {
+        phase.0.store(STOP, Ordering::Relaxed);
+        let (elapsed, cpu) = (start.elapsed(), cpu_time() - cpu);
+        let tasks = runtime.block_on(async {
             let mut results = Vec::with_capacity(tasks.len());
             for task in tasks {
                 results.push(task.await.expect("no task panics"));
             }
             results
         });
-        (elapsed, results)
+        Window { elapsed, cpu, tasks }
     }
+}
+
+/// Of this process, user and system together.
+fn cpu_time() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("a process may ask about itself");
+    let micros = |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64;
+    Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time()))
 }

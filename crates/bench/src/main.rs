@@ -28,6 +28,9 @@ enum Command {
     /// What `counts` runs under valgrind.
     #[command(hide = true)]
     Child(Job),
+    /// The server of S5.
+    #[command(hide = true)]
+    Echo,
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +73,7 @@ fn main() -> Result<()> {
         Command::Run(arguments) => run(arguments),
         Command::Counts(arguments) => count(arguments),
         Command::Child(job) => job.run(),
+        Command::Echo => poolhouse_bench::echo::serve(),
     }
 }
 

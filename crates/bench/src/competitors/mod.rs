@@ -4,6 +4,7 @@
 mod bb8;
 #[cfg(feature = "peers")]
 mod deadpool;
+pub mod echo;
 #[cfg(feature = "peers")]
 mod fast_pool;
 mod floors;
@@ -51,8 +52,10 @@ pub fn all() -> Vec<About> {
     }
     let mut collect = Collect(Vec::new());
     each(&mut collect);
-    collect.0.push(Yields::about());
-    collect.0
+    let mut all = collect.0;
+    all.extend(echo::all(&all));
+    all.push(Yields::about());
+    all
 }
 
 /// The version of a dependency, from this package's lock file.

@@ -2,7 +2,11 @@
 
 mod alone;
 mod crowd;
+mod echo;
+mod spike;
+mod storm;
 mod two_workers;
+mod waiters;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -24,7 +28,11 @@ const ALL: &[Entry] = &[
     Entry { id: "S2", make: two_workers::scenario, quick: 11, full: 41 },
     Entry { id: "S3", make: crowd::s3, quick: 9, full: 31 },
     Entry { id: "S4", make: crowd::s4, quick: 9, full: 31 },
+    Entry { id: "S5", make: echo::scenario, quick: 5, full: 21 },
+    Entry { id: "S6", make: storm::scenario, quick: 3, full: 4 },
+    Entry { id: "S8", make: waiters::scenario, quick: 2, full: 9 },
     Entry { id: "S9", make: crowd::s9, quick: 9, full: 31 },
+    Entry { id: "S10", make: spike::scenario, quick: 2, full: 25 },
 ];
 
 pub fn ids() -> Vec<&'static str> {
