@@ -90,6 +90,7 @@ impl Scenario {
         let bench = Bench { quick: plan.quick, two: runtime::pinned(2), one: runtime::pinned(1) };
         let mut rng = fastrand::Rng::with_seed(plan.seed);
         let mut order: Vec<usize> = (0..self.lanes.len()).collect();
+        let mut metrics = Vec::new();
         // The first round warms caches and the allocator, and finds how much to do. It is not kept.
         for round in 0..=rounds {
             progress(round);
@@ -97,17 +98,20 @@ impl Scenario {
             for &index in &order {
                 let lane = &mut self.lanes[index];
                 let sample = (lane.round)(&bench);
-                if round > 0 {
-                    for (metric, value) in sample {
+                for (metric, value) in sample {
+                    if !metrics.contains(&metric) {
+                        metrics.push(metric);
+                    }
+                    if round > 0 {
                         lane.samples.entry(metric).or_default().push(value);
                     }
                 }
             }
         }
-        self.report(rounds)
+        self.report(rounds, metrics)
     }
 
-    fn report(self, rounds: usize) -> ScenarioReport {
+    fn report(self, rounds: usize, metrics: Vec<&'static str>) -> ScenarioReport {
         let subject = self.lanes.iter().find(|lane| lane.competitor == SUBJECT).map(|lane| &lane.samples);
         let summaries = |lane: &Lane| {
             lane.samples.iter().filter_map(|(name, values)| Some((*name, Summary::of(values)?))).collect()
@@ -134,6 +138,6 @@ impl Scenario {
                 None => results.push(CompetitorResult::only_note(competitor, note)),
             }
         }
-        ScenarioReport { id: self.id, title: self.title, setup: self.setup, rounds, results }
+        ScenarioReport { id: self.id, title: self.title, setup: self.setup, rounds, metrics, results }
     }
 }

@@ -31,6 +31,8 @@ pub struct ScenarioReport {
     pub title: &'static str,
     pub setup: String,
     pub rounds: usize,
+    /// The metrics, in the order of the table's columns.
+    pub metrics: Vec<&'static str>,
     pub results: Vec<CompetitorResult>,
 }
 
@@ -52,7 +54,7 @@ impl CompetitorResult {
 
 impl Report {
     pub fn tables(&self) -> String {
-        let mut text = String::new();
+        let mut text = "Medians, and how they compare with poolhouse's in the same round.\n".to_string();
         for scenario in &self.scenarios {
             let _ = writeln!(
                 text,
@@ -72,15 +74,8 @@ impl Report {
 
 impl ScenarioReport {
     fn table(&self, competitors: &[About]) -> Table {
-        let mut columns: Vec<&str> =
-            self.results.iter().flat_map(|result| result.metrics.keys().copied()).collect();
-        columns.sort_unstable();
-        columns.dedup();
-
-        let mut header = vec!["".to_string()];
-        for column in &columns {
-            header.extend([(*column).to_string(), "x poolhouse".to_string()]);
-        }
+        let mut header = vec![String::new()];
+        header.extend(self.metrics.iter().map(|metric| format!("{metric}      ")));
         let mut table = table(header);
         for about in competitors {
             let Some(result) = self.results.iter().find(|result| result.competitor == about.id) else {
@@ -90,13 +85,14 @@ impl ScenarioReport {
                 continue;
             }
             let mut row = vec![about.id.to_string()];
-            for column in &columns {
-                row.push(
-                    result.metrics.get(column).map_or_else(String::new, |summary| short(summary.median)),
-                );
-                row.push(
-                    result.to_poolhouse.get(column).map_or_else(String::new, |ratio| short(ratio.median)),
-                );
+            for metric in &self.metrics {
+                let figure =
+                    result.metrics.get(metric).map_or_else(String::new, |summary| short(summary.median));
+                let ratio = result
+                    .to_poolhouse
+                    .get(metric)
+                    .map_or_else(String::new, |ratio| short(ratio.median) + "x");
+                row.push(format!("{figure} {ratio:>7}"));
             }
             table.add_row(row);
         }

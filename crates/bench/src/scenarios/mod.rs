@@ -49,6 +49,9 @@ pub fn run(id: &str, plan: &Plan) -> Option<ScenarioReport> {
                 .expect("a valid template"),
         )
         .with_prefix(id.to_string());
+    if progress.is_hidden() {
+        eprintln!("{id}: {rounds} rounds");
+    }
     let report = (entry.make)().run(plan, rounds, |round| progress.set_position(round as u64));
     progress.finish();
     Some(report)
