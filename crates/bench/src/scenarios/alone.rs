@@ -10,6 +10,7 @@ pub(super) fn scenario() -> Scenario {
     let mut scenario =
         Scenario::new("S1", "One task alone", "One task on one worker acquires and drops, on a pool of 8");
     competitors::each(&mut Add(&mut scenario));
+    scenario.times_floor("mutex-vec", "ns_per_op", "times_mutex_vec");
     scenario
 }
 

@@ -33,6 +33,8 @@ fn crowd(id: &'static str, title: &'static str, tasks: usize, max: usize) -> Sce
         let crowd = Crowd { tasks: max, warm: Duration::from_millis(2), measure: bench.slice() };
         vec![("ns_per_op", crowd.ns_per_op(&bench.two, &Arc::new(Yields)))]
     });
+    scenario.times_floor("yields", "ns_per_op", "times_yields");
+    scenario.above_floor("yields", "ns_per_op", "ns_above_yields");
     scenario
 }
 

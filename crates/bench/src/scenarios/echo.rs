@@ -48,6 +48,8 @@ pub(super) fn scenario() -> Scenario {
         let stream = Arc::new(Mutex::new(stream));
         measure(bench, |_| Shared(Arc::clone(&stream)))
     });
+    scenario.times_floor(DEDICATED.about().id, "us_per_op", "times_dedicated");
+    scenario.times_floor(DEDICATED.about().id, "cpu_us_per_op", "cpu_times_dedicated");
     scenario
 }
 
