@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
@@ -68,12 +69,20 @@ struct Count {
     update_baseline: bool,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
         Command::Run(arguments) => run(arguments),
         Command::Counts(arguments) => count(arguments),
         Command::Child(job) => job.run(),
         Command::Echo => poolhouse_bench::echo::serve(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that `main` would print where one is asked for: it helps nobody here.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -90,7 +99,7 @@ fn run(arguments: Run) -> Result<()> {
     let plan = Plan { quick: arguments.quick, seed: arguments.seed, only: arguments.only };
     eprintln!("The order within each round comes from seed {}.", plan.seed);
     let report = Report {
-        command: format!("{COMMAND} run"),
+        command: format!("{COMMAND} run{}", if plan.quick { " --quick" } else { "" }),
         mode: if plan.quick { "quick" } else { "full" },
         date: date(),
         machine: Machine::this(),
