@@ -13,6 +13,9 @@ use serde::Serialize;
 
 const COMMAND: &str = "cargo run --release --manifest-path crates/bench/Cargo.toml --";
 
+/// The same, built without the peers.
+const ALONE: &str = "cargo run --release --manifest-path crates/bench/Cargo.toml --no-default-features --";
+
 /// Measures poolhouse beside other connection pools.
 #[derive(Debug, Parser)]
 struct Cli {
@@ -122,6 +125,12 @@ fn run(arguments: Run) -> Result<()> {
 
 fn count(arguments: Count) -> Result<()> {
     known("competitor", &arguments.only, &ids())?;
+    if cfg!(feature = "peers") && (arguments.check.is_some() || arguments.update_baseline) {
+        bail!(
+            "the baseline is counted without the peers, which switch on features of dependencies that they share with \
+             poolhouse (sqlx-core: `log` of tracing). Add --no-default-features before the --"
+        );
+    }
     let against = arguments.check.map(|file| read(&file)).transpose()?;
     let only_ours = against.is_some() || arguments.update_baseline;
     let wants = |id: &str| match only_ours {
@@ -130,7 +139,7 @@ fn count(arguments: Count) -> Result<()> {
     };
     let (results, sizes) = counts::count(wants)?;
     let counts = Counts {
-        command: format!("{COMMAND} counts"),
+        command: format!("{} counts", if cfg!(feature = "peers") { COMMAND } else { ALONE }),
         date: date(),
         machine: Machine::this(),
         rustc: rustc(),
@@ -165,7 +174,7 @@ fn compare(baseline: &Counts, counts: &Counts) -> Result<()> {
     }
     bail!(
         "the counts are not those of the baseline:\n  {}\nIf the change is meant, say why in its commit message, and \
-         update the baseline in the same commit:\n  {COMMAND} counts --update-baseline",
+         update the baseline in the same commit:\n  {ALONE} counts --update-baseline",
         found.join("\n  ")
     )
 }
