@@ -11,7 +11,7 @@ use super::{Core, Entry, Site, Tick};
 
 impl<C, E, W> Core<C, E, W> {
     /// An idle connection, if the case is plain.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_plain(&mut self, site: &Site) -> Option<Box<Entry<C>>> {
         let now = self.clock.peek()?;
         if !self.is_calm(now) {
@@ -32,7 +32,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// Takes a reusable connection back. Returns it if the case is not plain.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give_back_plain(&mut self, mut entry: Box<Entry<C>>) -> Result<(), Box<Entry<C>>> {
         let Some(now) = self.clock.peek() else { return Err(entry) };
         if !self.is_calm(now) || entry.regime != self.regime {
