@@ -26,12 +26,6 @@ impl Tick {
         Duration::from_nanos(self.nanos_since(earlier))
     }
 
-    /// Whether less than so much time has passed. `false` if none of it has, because the clock was set back.
-    #[inline]
-    pub(super) fn is_within(self, nanos: u64, earlier: Self) -> bool {
-        self.0.wrapping_sub(earlier.0) < nanos
-    }
-
     #[inline]
     pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

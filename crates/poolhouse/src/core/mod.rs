@@ -29,6 +29,7 @@ mod plain;
 mod plan;
 mod queue;
 mod report;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -42,10 +43,10 @@ use self::clock::Clock;
 pub(crate) use self::clock::{Tick, Time};
 use self::queue::Queue;
 pub(crate) use self::queue::Ticket;
+use self::tally::{Tally, Times};
 pub(crate) use self::types::*;
 use crate::config::{IdleOrder, PoolConfig};
 use crate::events::RetireReason;
-use crate::histogram::Histogram;
 
 /// A connection type, an error type, and whatever wakes a waiter.
 // In this order in memory: what the plain case touches is in front and close together, for where several threads use the
@@ -65,9 +66,7 @@ pub(crate) struct Core<C, E, W> {
     last_rest: Tick,
     /// Ordered by rest: the longest idle is in front.
     idle: Vec<Box<Entry<C>>>,
-    /// How many waits and holds took less than a microsecond. `times` counts the others.
-    brief_waits: u64,
-    brief_holds: u64,
+    tally: Tally,
     limits: Limits,
     waiters: Queue<Waiter<W>>,
     /// One for each open connection.
@@ -116,8 +115,7 @@ impl<C, E, W> Core<C, E, W> {
             regime: 0,
             last_rest: Tick::START,
             idle: Vec::new(),
-            brief_waits: 0,
-            brief_holds: 0,
+            tally: Tally::default(),
             limits: Limits::new(&config),
             waiters: Queue::new(),
             records: Slab::new(),
@@ -153,7 +151,7 @@ impl<C, E, W> Core<C, E, W> {
 
     fn acquisitions(&self) -> u64 {
         // Each acquisition is one wait, if of no time.
-        self.brief_waits + self.times.wait.count()
+        self.tally.waits()
     }
 
     fn held(&self) -> usize {
@@ -218,7 +216,7 @@ impl<C, E, W> Core<C, E, W> {
         let mut entry = self.take_fit(now, fx)?;
         entry.turn = self.waiters.next_turn();
         self.hold(&mut entry, now, site, fx);
-        self.brief_waits += 1;
+        self.tally.no_wait();
         Some(entry)
     }
 
@@ -284,19 +282,10 @@ impl<C, E, W> Core<C, E, W> {
         (entry.connection, held_for)
     }
 
-    #[inline]
-    fn count_hold(&mut self, since: Tick, now: Tick) {
-        if now.is_within(Histogram::BRIEF_NANOS, since) {
-            self.brief_holds += 1;
-        } else {
-            self.times.hold.record_nanos(now.nanos_since(since));
-        }
-    }
-
     /// Ends a hold that was somebody's, and says whether the successor of the connection is open.
     #[inline]
     fn let_go(&mut self, entry: &Entry<C>, now: Tick) -> bool {
-        self.count_hold(entry.held_since, now);
+        self.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
         self.take_away(entry)
     }
 

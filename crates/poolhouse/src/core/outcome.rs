@@ -30,7 +30,7 @@ impl<C, E, W> Core<C, E, W> {
         let attempt = self.attempt_ended(attempt, fx);
         let took = now.since(attempt.started);
         self.counts.created += 1;
-        self.times.connect.record(took);
+        self.times.connect(took);
         self.pace.record(took);
         let early = self.config.lifetime_jitter * self.rng.f64();
         let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));
@@ -46,7 +46,7 @@ impl<C, E, W> Core<C, E, W> {
             hold: None,
             caller: None,
             replaced: false,
-            reported: None,
+            reported: false,
             served: None,
         });
         let mut entry = Box::new(Entry {

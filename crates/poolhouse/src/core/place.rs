@@ -58,7 +58,7 @@ impl<C, E, W> Core<C, E, W> {
         // Its task is named when it picks the connection up.
         self.hold(&mut entry, now, Site { at, caller: None }, fx);
         self.records[entry.record as usize].caller = None;
-        self.times.wait.record_nanos(waited);
+        self.tally.wait(waited, &mut self.times);
         let record = entry.record as usize;
         self.records[record].served = Some(entry);
     }

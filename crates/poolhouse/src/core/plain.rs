@@ -27,7 +27,7 @@ impl<C, E, W> Core<C, E, W> {
         entry.turn = self.waiters.next_turn();
         entry.held_since = now;
         self.records[entry.record as usize].begin_hold(now, site);
-        self.brief_waits += 1;
+        self.tally.no_wait();
         Some(entry)
     }
 
@@ -43,7 +43,7 @@ impl<C, E, W> Core<C, E, W> {
         }
         self.clock.spend();
         self.records[entry.record as usize].hold = None;
-        self.count_hold(entry.held_since, now);
+        self.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
         (entry.idle_since, self.last_rest) = (now, now);
         self.idle.push(entry);
         Ok(())

@@ -270,12 +270,12 @@ impl<C, E, W> Core<C, E, W> {
         }
         let threshold = self.limits.until_leak;
         for (_, record) in &mut self.records {
-            let Some(hold) = record.hold.filter(|hold| record.reported != Some(hold.since)) else { continue };
+            let Some(hold) = record.hold.filter(|_| !record.reported) else { continue };
             let due = hold.since + threshold;
             if due > now {
                 plan.wake_by(due);
             } else {
-                record.reported = Some(hold.since);
+                record.reported = true;
                 self.counts.reported_leaks += 1;
                 plan.leaks.push(hold.holder(record.connection, now));
             }

@@ -202,15 +202,18 @@ impl<T: Default> Queue<T> {
 
     #[inline]
     fn unlink(&mut self, key: u32) {
+        // What the head says of who is before it is not kept up: to serve it, its neighbour need not be touched.
+        let is_head = key == self.head;
         let place = self.place(key);
-        let (before, after) = (place.before, place.after);
+        let (before, after) = (if is_head { NONE } else { place.before }, place.after);
         match before {
             NONE => self.head = after,
             before => self.place(before).after = after,
         }
         match after {
             NONE => self.tail = before,
-            after => self.place(after).before = before,
+            after if before != NONE => self.place(after).before = before,
+            _ => {}
         }
         self.len -= 1;
     }

@@ -41,6 +41,7 @@ impl<C, E, W> Core<C, E, W> {
 
     pub(crate) fn stats(&self) -> PoolStats {
         let (open, active, acquisitions) = (self.open(), self.held(), self.acquisitions());
+        let times = self.tally.complete(&self.times);
         PoolStats {
             total_connections: open,
             active_connections: active,
@@ -60,9 +61,9 @@ impl<C, E, W> Core<C, E, W> {
             cancelled_acquisitions: self.counts.cancelled,
             reported_leaks: self.counts.reported_leaks,
             suspended: self.suspended,
-            wait_times: self.times.wait.with_brief(self.brief_waits),
-            hold_times: self.times.hold.with_brief(self.brief_holds),
-            connect_times: self.times.connect.clone(),
+            wait_times: times.wait,
+            hold_times: times.hold,
+            connect_times: times.connect,
         }
     }
 

@@ -11,7 +11,6 @@ use super::queue::Turn;
 use crate::config::{IdleOrder, PoolConfig};
 use crate::error::{AcquireTimeout, ConnectError, Holder};
 use crate::events::RetireReason;
-use crate::histogram::Histogram;
 use crate::manager::FailureKind;
 
 /// The background task, and so the runtime, that opened a connection.
@@ -75,20 +74,20 @@ pub(crate) struct Entry<C> {
     pub(super) epoch: u64,
 }
 
-/// What the core keeps of a connection while somebody else has it.
+/// What the core keeps of a connection while somebody else has it. One line of the cache.
 pub(super) struct Record<C> {
-    /// The connection's `id` and `replace_at`.
-    pub(super) connection: u64,
-    pub(super) replace_at: Tick,
     pub(super) hold: Option<Hold>,
     /// Who holds it, if the pool notes that.
     pub(super) caller: Option<Caller>,
-    /// Its successor is open: it retires when it comes back.
-    pub(super) replaced: bool,
-    /// When the hold began that has been reported as a leak.
-    pub(super) reported: Option<Tick>,
     /// The connection itself, until the waiter that it was served to picks it up.
     pub(super) served: Option<Box<Entry<C>>>,
+    /// The connection's `id` and `replace_at`.
+    pub(super) connection: u64,
+    pub(super) replace_at: Tick,
+    /// Its successor is open: it retires when it comes back.
+    pub(super) replaced: bool,
+    /// The hold has been reported as a leak.
+    pub(super) reported: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -106,7 +105,7 @@ impl Hold {
 impl<C> Record<C> {
     #[inline]
     pub(super) fn begin_hold(&mut self, since: Tick, site: &Site) {
-        self.hold = Some(Hold { since, at: site.at });
+        (self.hold, self.reported) = (Some(Hold { since, at: site.at }), false);
         if site.caller.is_some() {
             self.caller = site.caller;
         }
@@ -392,14 +391,6 @@ pub(super) struct Counts {
     pub(super) failed_connects: u64,
     pub(super) failed_checks: u64,
     pub(super) reported_leaks: u64,
-}
-
-/// How long things took, for the statistics.
-#[derive(Default)]
-pub(super) struct Times {
-    pub(super) wait: Histogram,
-    pub(super) hold: Histogram,
-    pub(super) connect: Histogram,
 }
 
 /// How long a connect takes, smoothed, so that one slow connect says little.
