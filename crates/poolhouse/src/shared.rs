@@ -23,22 +23,23 @@ pub(crate) type PoolEntry<M> = Box<Entry<<M as Manager>::Connection>>;
 /// What the lock guards.
 #[repr(C)]
 pub(crate) struct State<M: Manager> {
-    pub(crate) core: PoolCore<M>,
     /// Empty whenever nobody has the lock.
     fx: PoolEffects<M>,
+    pub(crate) core: PoolCore<M>,
     /// The runtimes that run a background task of this pool.
     homes: Vec<(RuntimeId, Home)>,
 }
 
-// In this order in memory, as in `Core`: what each acquire touches is in front.
+// In this order in memory, as in `Core`, and the lock in a line of the cache with what it guards, not with the counts of the
+// `Arc`.
 #[repr(C)]
 pub(crate) struct Shared<M: Manager> {
+    listener: Option<Box<dyn Listener>>,
+    notes_callers: bool,
     /// How many wait. A hint, for it may have changed by the time that it is read: either way it leads to
     /// a call that looks again under the lock.
     waiting: AtomicUsize,
-    listener: Option<Box<dyn Listener>>,
-    notes_callers: bool,
-    state: Mutex<State<M>>,
+    state: OwnLine<Mutex<State<M>>>,
     pub(crate) manager: M,
     pub(crate) config: PoolConfig,
     /// What [`Core::tick_at_hand`] says, for the listener.
@@ -51,6 +52,10 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) progress: Notify,
 }
 
+/// Begins a line of the cache.
+#[repr(align(64))]
+struct OwnLine<T>(T);
+
 impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
         let core = Core::new(config.clone(), fastrand::Rng::new());
@@ -58,7 +63,7 @@ impl<M: Manager> Shared<M> {
             manager,
             listener,
             notes_callers: config.detect_nested_acquires,
-            state: Mutex::new(State { core, fx: Effects::default(), homes: Vec::new() }),
+            state: OwnLine(Mutex::new(State { core, fx: Effects::default(), homes: Vec::new() })),
             waiting: AtomicUsize::new(0),
             at_hand: AtomicU64::new(0),
             origin: now(),
@@ -70,13 +75,13 @@ impl<M: Manager> Shared<M> {
 
     /// The core, to look at. What changes it goes through [`Shared::apply`].
     pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
-        self.state.lock()
+        self.state.0.lock()
     }
 
     /// Lets the core decide, unlocks, and carries out what it decided.
     #[inline]
     pub(crate) fn apply<T>(&self, decide: impl FnOnce(&mut PoolCore<M>, &mut PoolEffects<M>) -> T) -> T {
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         let State { core, fx, .. } = &mut *state;
         let value = decide(core, fx);
         self.unlock(state);
@@ -117,7 +122,7 @@ impl<M: Manager> Shared<M> {
         waker: (Waker, bool),
     ) -> (Result<Joined<M::Connection>, Refusal<M::Error>>, bool) {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         let State { core, fx, homes } = &mut *state;
         let joined = core.take_or_join(self.clock(), site, waker, fx);
         let at_home = homes.iter().any(|(id, _)| Some(*id) == runtime);
@@ -262,7 +267,7 @@ impl<M: Manager> Shared<M> {
 
     #[inline]
     fn take(&self, site: &Site) -> Option<PoolEntry<M>> {
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         match state.core.take_plain(site) {
             // A plain case changes nothing that `unlock` looks at.
             Some(entry) => Some(entry),
@@ -334,7 +339,7 @@ impl<M: Manager> Shared<M> {
         if self.listener.is_some() {
             self.tell_of_release(&entry);
         }
-        let mut state = self.state.lock();
+        let mut state = self.state.0.lock();
         if let Err(entry) = state.core.give_back_plain(entry) {
             self.put_back(state, entry, Fate::Reuse);
         }
@@ -346,7 +351,7 @@ impl<M: Manager> Shared<M> {
         if self.listener.is_some() {
             self.tell_of_release(&entry);
         }
-        self.put_back(self.state.lock(), entry, Fate::Retire(reason));
+        self.put_back(self.state.0.lock(), entry, Fate::Retire(reason));
     }
 
     #[inline(never)]

@@ -125,6 +125,7 @@ const LONGEST: u32 = 16 * BURST;
 
 /// Decides whether to read the clock.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Clock {
     last: Tick,
     /// How many more calls the last reading serves.

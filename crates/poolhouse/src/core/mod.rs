@@ -21,6 +21,7 @@
 mod admin;
 mod backoff;
 mod clock;
+mod effects;
 mod line;
 mod look;
 mod outcome;
@@ -41,6 +42,7 @@ use slab::Slab;
 use self::backoff::Backoff;
 use self::clock::Clock;
 pub(crate) use self::clock::{Tick, Time};
+pub(crate) use self::effects::Effects;
 use self::queue::Queue;
 pub(crate) use self::queue::Ticket;
 use self::tally::{Tally, Times};
@@ -49,8 +51,8 @@ use crate::config::{IdleOrder, PoolConfig};
 use crate::events::RetireReason;
 
 /// A connection type, an error type, and whatever wakes a waiter.
-// In this order in memory: what the plain case touches is in front and close together, for where several threads use the
-// pool, each line of the cache has to change hands.
+// In this order in memory: in front what most calls change, close together, for where several threads use the pool, each
+// line of the cache that one has changed has to change hands; then what most calls look at; then the rest.
 #[repr(C)]
 pub(crate) struct Core<C, E, W> {
     clock: Clock,
@@ -59,22 +61,22 @@ pub(crate) struct Core<C, E, W> {
     /// See `settle`.
     calm_from: Tick,
     calm_until: Tick,
-    /// Counts what can make a connection unwelcome: a close, a suspension, an epoch that ends, a runtime that goes, a new
-    /// maximum, a successor that is open. One that was welcome in the present regime still is.
-    regime: u64,
     /// The latest that an idle connection has come to rest.
     last_rest: Tick,
+    waiters: Queue<Waiter<W>>,
     /// Ordered by rest: the longest idle is in front.
     idle: Vec<Box<Entry<C>>>,
     tally: Tally,
-    limits: Limits,
-    waiters: Queue<Waiter<W>>,
     /// One for each open connection.
     records: Slab<Record<C>>,
     checking: usize,
     closing: usize,
     /// Whether `next_wake` is all there is to wake for, as a plan has found.
     planned: bool,
+    /// Counts what can make a connection unwelcome: a close, a suspension, an epoch that ends, a runtime that goes, a new
+    /// maximum, a successor that is open. One that was welcome in the present regime still is.
+    regime: u64,
+    limits: Limits,
     attempts: Slab<Attempt>,
     /// Of the attempts, those that nobody wants any more, and those for successors.
     abandoned: usize,

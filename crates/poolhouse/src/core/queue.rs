@@ -41,13 +41,14 @@ struct Place<T> {
     after: u32,
 }
 
+#[repr(C)]
 pub(super) struct Queue<T> {
-    places: Vec<Place<T>>,
+    len: usize,
+    turns: u64,
     free: u32,
     head: u32,
     tail: u32,
-    len: usize,
-    turns: u64,
+    places: Vec<Place<T>>,
 }
 
 impl<T: Default> Queue<T> {
