@@ -117,7 +117,7 @@ impl<M: Manager> Acquire<'_, M> {
 
     #[inline(never)]
     fn cancel(&self, ticket: Ticket) {
-        self.shared.apply(|core, fx| core.cancel(ticket, self.shared.clock(), fx));
+        self.shared.apply_to(ticket, |core, fx| core.cancel(ticket, self.shared.clock(), fx));
     }
 
     #[inline]
@@ -199,7 +199,7 @@ impl<M: Manager> Acquire<'_, M> {
     fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let shared = self.shared;
         if let State::Waiting(Wait { ticket, since, more: Rare(None) }) = self.state
-            && let Some(entry) = shared.apply(|core, _| core.pick_up(ticket, shared.caller()))
+            && let Some(entry) = shared.collect(ticket).or_else(|| self.pick_up(ticket))
         {
             self.state = State::Ended;
             match shared.verify(entry) {
@@ -212,6 +212,12 @@ impl<M: Manager> Acquire<'_, M> {
             }
         }
         self.resume_with_care(cx)
+    }
+
+    #[inline(never)]
+    fn pick_up(&self, ticket: Ticket) -> Option<PoolEntry<M>> {
+        let shared = self.shared;
+        shared.apply_to(ticket, |core, _| core.pick_up(ticket, shared.caller()))
     }
 
     #[inline(never)]
@@ -274,7 +280,8 @@ impl<M: Manager> Acquire<'_, M> {
                     }
                 }
             };
-            let polled = shared.apply(|core, fx| core.poll(ticket, shared.clock(), caller, refresh, fx));
+            let polled =
+                shared.apply_to(ticket, |core, fx| core.poll(ticket, shared.clock(), caller, refresh, fx));
             if current || !matches!(polled, Polled::Waiting { .. }) {
                 return polled;
             }
@@ -293,7 +300,7 @@ impl<M: Manager> Acquire<'_, M> {
     fn expire(&mut self, ticket: Ticket) -> Result<Reply<M>, AcquireError<M::Error>> {
         let shared = self.shared;
         let caller = shared.caller();
-        match shared.apply(|core, fx| core.expire(ticket, shared.now(), caller, fx)) {
+        match shared.apply_to(ticket, |core, fx| core.expire(ticket, shared.now(), caller, fx)) {
             Ok(entry) => Ok(Ok(entry)),
             Err(Expired::Refused(refusal)) => Ok(Err(refusal)),
             Err(Expired::TimedOut(mut diagnosis)) => {

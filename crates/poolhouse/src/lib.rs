@@ -68,6 +68,7 @@ mod error;
 mod events;
 mod guard;
 mod histogram;
+mod letters;
 mod manager;
 mod packet;
 mod pool;

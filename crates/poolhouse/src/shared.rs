@@ -7,13 +7,14 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::config::PoolConfig;
-use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Joined, Refusal, Site, Tick, Time};
+use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Joined, Refusal, Site, Tick, Ticket, Time};
 use crate::driver;
 use crate::error::{AcquireError, ConnectFailed};
 use crate::events::{Event, Listener, RetireReason};
 use crate::guard::PooledConnection;
+use crate::letters::Letters;
 use crate::manager::Manager;
-use crate::sync::{Handle, Mutex, MutexGuard, Notify, RuntimeId};
+use crate::sync::{Handle, Mutex, MutexGuard, Notify, RuntimeId, lock_soon};
 use crate::time::{now, sleep};
 
 pub(crate) type PoolCore<M> = Core<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
@@ -40,6 +41,9 @@ pub(crate) struct Shared<M: Manager> {
     /// a call that looks again under the lock.
     waiting: AtomicUsize,
     state: OwnLine<Mutex<State<M>>>,
+    letters: Letters<M::Connection>,
+    /// What [`Core::regime`] says, to be read without the lock.
+    regime: AtomicU64,
     pub(crate) manager: M,
     pub(crate) config: PoolConfig,
     /// What [`Core::tick_at_hand`] says, for the listener.
@@ -60,6 +64,8 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
         let core = Core::new(config.clone(), fastrand::Rng::new());
         Self {
+            letters: Letters::new(config.max_connections),
+            regime: AtomicU64::new(0),
             manager,
             listener,
             notes_callers: config.detect_nested_acquires,
@@ -75,13 +81,13 @@ impl<M: Manager> Shared<M> {
 
     /// The core, to look at. What changes it goes through [`Shared::apply`].
     pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
-        self.state.0.lock()
+        lock_soon(&self.state.0)
     }
 
     /// Lets the core decide, unlocks, and carries out what it decided.
     #[inline]
     pub(crate) fn apply<T>(&self, decide: impl FnOnce(&mut PoolCore<M>, &mut PoolEffects<M>) -> T) -> T {
-        let mut state = self.state.0.lock();
+        let mut state = lock_soon(&self.state.0);
         let State { core, fx, .. } = &mut *state;
         let value = decide(core, fx);
         self.unlock(state);
@@ -92,6 +98,7 @@ impl<M: Manager> Shared<M> {
     #[inline]
     fn unlock(&self, mut state: MutexGuard<'_, State<M>>) {
         state.core.settle();
+        self.regime.store(state.core.regime(), Relaxed);
         self.waiting.store(state.core.waiting(), Relaxed);
         if self.listener.is_some() {
             self.at_hand.store(state.core.tick_at_hand(), Relaxed);
@@ -103,6 +110,11 @@ impl<M: Manager> Shared<M> {
 
     #[inline(never)]
     fn unlock_and_carry_out(&self, mut state: MutexGuard<'_, State<M>>) {
+        if let Some((ticket, record)) = state.fx.served.take()
+            && !self.notes_callers
+        {
+            self.letters.leave(ticket, || state.core.take_served(ticket, record));
+        }
         if let Some(waker) = state.fx.take_lone_waker() {
             drop(state);
             waker.wake();
@@ -122,7 +134,7 @@ impl<M: Manager> Shared<M> {
         waker: (Waker, bool),
     ) -> (Result<Joined<M::Connection>, Refusal<M::Error>>, bool) {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        let mut state = self.state.0.lock();
+        let mut state = lock_soon(&self.state.0);
         let State { core, fx, homes } = &mut *state;
         let joined = core.take_or_join(self.clock(), site, waker, fx);
         let at_home = homes.iter().any(|(id, _)| Some(*id) == runtime);
@@ -265,9 +277,34 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    /// What a waiter was served, if it has been left for it and nothing has happened since that takes it away again.
+    #[inline]
+    pub(crate) fn collect(&self, ticket: Ticket) -> Option<PoolEntry<M>> {
+        let entry = self.letters.collect(ticket)?;
+        if entry.regime() == self.regime.load(Relaxed) {
+            return Some(entry);
+        }
+        self.state().core.return_served(entry);
+        None
+    }
+
+    /// Like [`Shared::apply`], for what the core decides about a ticket.
+    pub(crate) fn apply_to<T>(
+        &self,
+        ticket: Ticket,
+        decide: impl FnOnce(&mut PoolCore<M>, &mut PoolEffects<M>) -> T,
+    ) -> T {
+        self.apply(|core, fx| {
+            if let Some(entry) = self.letters.collect(ticket) {
+                core.return_served(entry);
+            }
+            decide(core, fx)
+        })
+    }
+
     #[inline]
     fn take(&self, site: &Site) -> Option<PoolEntry<M>> {
-        let mut state = self.state.0.lock();
+        let mut state = lock_soon(&self.state.0);
         match state.core.take_plain(site) {
             // A plain case changes nothing that `unlock` looks at.
             Some(entry) => Some(entry),
@@ -339,7 +376,7 @@ impl<M: Manager> Shared<M> {
         if self.listener.is_some() {
             self.tell_of_release(&entry);
         }
-        let mut state = self.state.0.lock();
+        let mut state = lock_soon(&self.state.0);
         if let Err(entry) = state.core.give_back_plain(entry) {
             self.put_back(state, entry, Fate::Reuse);
         }
@@ -351,7 +388,7 @@ impl<M: Manager> Shared<M> {
         if self.listener.is_some() {
             self.tell_of_release(&entry);
         }
-        self.put_back(self.state.0.lock(), entry, Fate::Retire(reason));
+        self.put_back(lock_soon(&self.state.0), entry, Fate::Retire(reason));
     }
 
     #[inline(never)]

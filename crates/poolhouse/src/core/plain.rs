@@ -35,7 +35,7 @@ impl<C, E, W> Core<C, E, W> {
     #[inline(always)]
     pub(crate) fn give_back_plain(&mut self, mut entry: Box<Entry<C>>) -> Result<(), Box<Entry<C>>> {
         let Some(now) = self.clock.peek() else { return Err(entry) };
-        if !self.is_calm(now) || entry.regime != self.regime {
+        if !self.is_calm(now) || entry.regime != self.regime || entry.ticket.is_some() {
             return Err(entry);
         }
         if entry.ages_at < self.next_wake || now < self.last_rest {

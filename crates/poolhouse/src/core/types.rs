@@ -59,6 +59,8 @@ pub(crate) struct Entry<C> {
     pub(super) ages_at: Tick,
     /// Counts connections from 1, for logs.
     pub(crate) id: u64,
+    /// The place in the queue of the waiter that it was served to, if that is to be given up with the hold.
+    pub(super) ticket: Option<Ticket>,
     pub(crate) connection: C,
     /// When its successor is to be opened, a little before `retire_at`.
     pub(super) replace_at: Tick,
@@ -113,6 +115,11 @@ impl<C> Record<C> {
 }
 
 impl<C> Entry<C> {
+    /// The regime in which it was last found welcome.
+    pub(crate) fn regime(&self) -> u64 {
+        self.regime
+    }
+
     /// When it last proved to work: opened, given back as reusable, or checked.
     #[inline]
     pub(super) fn proven_at(&self) -> Tick {
