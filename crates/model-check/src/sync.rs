@@ -18,7 +18,6 @@ use std::task::{Context, Poll};
 use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
 use pin_project_lite::pin_project;
 
-use crate::core::Home;
 use crate::manager::Manager;
 use crate::shared::State;
 
@@ -30,17 +29,17 @@ pub(crate) trait Checked {
 impl<M: Manager> Checked for State<M> {
     fn check(&self) {
         crate::world::check(&self.core.stats());
-    }
-}
-
-impl Checked for Vec<(RuntimeId, Home)> {
-    fn check(&self) {
-        assert!(self.len() <= 1, "{} background tasks in one runtime", self.len());
+        assert!(self.homes.len() <= 1, "{} background tasks in one runtime", self.homes.len());
     }
 }
 
 #[derive(Default)]
 pub(crate) struct Mutex<T>(LoomMutex<T>);
+
+/// How long to wait before asking again is no matter of order.
+pub(crate) fn lock_soon<T: Checked>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock()
+}
 
 impl<T: Checked> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
@@ -133,6 +132,10 @@ pub(crate) struct RuntimeId;
 impl Handle {
     pub(crate) fn current() -> Self {
         Self
+    }
+
+    pub(crate) fn try_current() -> Result<Self, std::convert::Infallible> {
+        Ok(Self)
     }
 
     pub(crate) fn id(&self) -> RuntimeId {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
-use crate::core::{Caller, Expired, Joined, Polled, Refusal, Site, Tick, Ticket};
-use crate::error::AcquireError;
+use crate::core::{Expired, Joined, Polled, Refusal, Site, Tick, Ticket};
+use crate::error::{AcquireError, Holder};
 use crate::events::Event;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
@@ -117,7 +117,7 @@ impl<M: Manager> Acquire<'_, M> {
 
     #[inline(never)]
     fn cancel(&self, ticket: Ticket) {
-        self.shared.apply_to(ticket, |core, fx| core.cancel(ticket, self.shared.clock(), fx));
+        self.shared.apply(|core, fx| core.cancel(ticket, self.shared.clock(), fx));
     }
 
     #[inline]
@@ -158,7 +158,7 @@ impl<M: Manager> Acquire<'_, M> {
         let own_deadline = self.keeps_own_deadline();
         // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
         let waker = cx.waker().clone();
-        let (joined, at_home) = shared.take_or_join(site, (waker, own_deadline));
+        let (joined, at_home, nested) = shared.take_or_join(site, (waker, own_deadline));
         let (dead, since) = match joined {
             Ok(Joined::Waiting(ticket, since)) => {
                 self.state = State::Waiting(Wait { ticket, since, more: Rare(None) });
@@ -182,8 +182,8 @@ impl<M: Manager> Acquire<'_, M> {
         if !at_home {
             shared.ensure_driver();
         }
-        if shared.config.detect_nested_acquires {
-            warn_of_nesting(shared, site.caller);
+        if !nested.is_empty() {
+            warn_of_nesting(shared, &nested);
         }
         if span.is_some() || own_deadline {
             let limit = self.limit.filter(|limit| *limit != Duration::MAX);
@@ -199,7 +199,7 @@ impl<M: Manager> Acquire<'_, M> {
     fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let shared = self.shared;
         if let State::Waiting(Wait { ticket, since, more: Rare(None) }) = self.state
-            && let Some(entry) = shared.collect(ticket).or_else(|| self.pick_up(ticket))
+            && let Some(entry) = shared.pick_up(ticket)
         {
             self.state = State::Ended;
             match shared.verify(entry) {
@@ -212,12 +212,6 @@ impl<M: Manager> Acquire<'_, M> {
             }
         }
         self.resume_with_care(cx)
-    }
-
-    #[inline(never)]
-    fn pick_up(&self, ticket: Ticket) -> Option<PoolEntry<M>> {
-        let shared = self.shared;
-        shared.apply_to(ticket, |core, _| core.pick_up(ticket, shared.caller()))
     }
 
     #[inline(never)]
@@ -280,8 +274,7 @@ impl<M: Manager> Acquire<'_, M> {
                     }
                 }
             };
-            let polled =
-                shared.apply_to(ticket, |core, fx| core.poll(ticket, shared.clock(), caller, refresh, fx));
+            let polled = shared.apply(|core, fx| core.poll(ticket, shared.clock(), caller, refresh, fx));
             if current || !matches!(polled, Polled::Waiting { .. }) {
                 return polled;
             }
@@ -300,7 +293,7 @@ impl<M: Manager> Acquire<'_, M> {
     fn expire(&mut self, ticket: Ticket) -> Result<Reply<M>, AcquireError<M::Error>> {
         let shared = self.shared;
         let caller = shared.caller();
-        match shared.apply_to(ticket, |core, fx| core.expire(ticket, shared.now(), caller, fx)) {
+        match shared.apply(|core, fx| core.expire(ticket, shared.now(), caller, fx)) {
             Ok(entry) => Ok(Ok(entry)),
             Err(Expired::Refused(refusal)) => Ok(Err(refusal)),
             Err(Expired::TimedOut(mut diagnosis)) => {
@@ -332,8 +325,9 @@ impl<M: Manager> Acquire<'_, M> {
     }
 }
 
-fn warn_of_nesting<M: Manager>(shared: &Shared<M>, caller: Option<Caller>) {
-    for holder in shared.state().core.nested(caller, shared.now()) {
+#[cold]
+fn warn_of_nesting<M: Manager>(shared: &Shared<M>, nested: &[Holder]) {
+    for holder in nested {
         tracing::warn!(
             target: "poolhouse::acquire",
             target_address = %shared.manager.target(),

@@ -68,7 +68,6 @@ mod error;
 mod events;
 mod guard;
 mod histogram;
-mod letters;
 mod manager;
 mod packet;
 mod pool;

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use crate::config::PoolConfig;
 use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Joined, Refusal, Site, Tick, Ticket, Time};
 use crate::driver;
-use crate::error::{AcquireError, ConnectFailed};
+use crate::error::{AcquireError, ConnectFailed, Holder};
 use crate::events::{Event, Listener, RetireReason};
 use crate::guard::PooledConnection;
-use crate::letters::Letters;
 use crate::manager::Manager;
 use crate::sync::{Handle, Mutex, MutexGuard, Notify, RuntimeId, lock_soon};
 use crate::time::{now, sleep};
@@ -28,7 +27,7 @@ pub(crate) struct State<M: Manager> {
     fx: PoolEffects<M>,
     pub(crate) core: PoolCore<M>,
     /// The runtimes that run a background task of this pool.
-    homes: Vec<(RuntimeId, Home)>,
+    pub(crate) homes: Vec<(RuntimeId, Home)>,
 }
 
 // In this order in memory, as in `Core`, and the lock in a line of the cache with what it guards, not with the counts of the
@@ -41,9 +40,6 @@ pub(crate) struct Shared<M: Manager> {
     /// a call that looks again under the lock.
     waiting: AtomicUsize,
     state: OwnLine<Mutex<State<M>>>,
-    letters: Letters<M::Connection>,
-    /// What [`Core::regime`] says, to be read without the lock.
-    regime: AtomicU64,
     pub(crate) manager: M,
     pub(crate) config: PoolConfig,
     /// What [`Core::tick_at_hand`] says, for the listener.
@@ -64,8 +60,6 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
         let core = Core::new(config.clone(), fastrand::Rng::new());
         Self {
-            letters: Letters::new(config.max_connections),
-            regime: AtomicU64::new(0),
             manager,
             listener,
             notes_callers: config.detect_nested_acquires,
@@ -80,6 +74,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// The core, to look at. What changes it goes through [`Shared::apply`].
+    #[inline]
     pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
         lock_soon(&self.state.0)
     }
@@ -87,7 +82,7 @@ impl<M: Manager> Shared<M> {
     /// Lets the core decide, unlocks, and carries out what it decided.
     #[inline]
     pub(crate) fn apply<T>(&self, decide: impl FnOnce(&mut PoolCore<M>, &mut PoolEffects<M>) -> T) -> T {
-        let mut state = lock_soon(&self.state.0);
+        let mut state = self.state();
         let State { core, fx, .. } = &mut *state;
         let value = decide(core, fx);
         self.unlock(state);
@@ -98,7 +93,6 @@ impl<M: Manager> Shared<M> {
     #[inline]
     fn unlock(&self, mut state: MutexGuard<'_, State<M>>) {
         state.core.settle();
-        self.regime.store(state.core.regime(), Relaxed);
         self.waiting.store(state.core.waiting(), Relaxed);
         if self.listener.is_some() {
             self.at_hand.store(state.core.tick_at_hand(), Relaxed);
@@ -110,11 +104,6 @@ impl<M: Manager> Shared<M> {
 
     #[inline(never)]
     fn unlock_and_carry_out(&self, mut state: MutexGuard<'_, State<M>>) {
-        if let Some((ticket, record)) = state.fx.served.take()
-            && !self.notes_callers
-        {
-            self.letters.leave(ticket, || state.core.take_served(ticket, record));
-        }
         if let Some(waker) = state.fx.take_lone_waker() {
             drop(state);
             waker.wake();
@@ -125,21 +114,41 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Joins the line, or takes an idle connection after all, and says whether this runtime has a background task of the
-    /// pool.
+    /// Joins the line, or takes an idle connection after all. Says whether this runtime has a background task of the pool,
+    /// and what of its connections the caller holds, if the pool notes that.
     #[inline]
     pub(crate) fn take_or_join(
         &self,
         site: Site,
-        waker: (Waker, bool),
-    ) -> (Result<Joined<M::Connection>, Refusal<M::Error>>, bool) {
+        (waker, own_deadline): (Waker, bool),
+    ) -> (Result<Joined<M::Connection>, Refusal<M::Error>>, bool, Vec<Holder>) {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        let mut state = lock_soon(&self.state.0);
-        let State { core, fx, homes } = &mut *state;
-        let joined = core.take_or_join(self.clock(), site, waker, fx);
-        let at_home = homes.iter().any(|(id, _)| Some(*id) == runtime);
-        self.unlock(state);
-        (joined, at_home)
+        let mut state = self.state();
+        let at_home = state.homes.iter().any(|(id, _)| Some(*id) == runtime);
+        let nested = match site.caller {
+            Some(_) => state.core.nested(site.caller, || self.now()),
+            None => Vec::new(),
+        };
+        match state.core.join_plain(&site, waker, own_deadline) {
+            Ok((ticket, since)) => {
+                self.waiting.store(state.core.waiting(), Relaxed);
+                (Ok(Joined::Waiting(ticket, since)), at_home, nested)
+            }
+            Err(waker) => {
+                let State { core, fx, .. } = &mut *state;
+                let joined = core.take_or_join(self.clock(), site, (waker, own_deadline), fx);
+                self.unlock(state);
+                (joined, at_home, nested)
+            }
+        }
+    }
+
+    /// What a waiter was served, if nothing has happened since that takes it away again.
+    #[inline]
+    pub(crate) fn pick_up(&self, ticket: Ticket) -> Option<PoolEntry<M>> {
+        let caller = self.caller();
+        // It changes nothing that `unlock` looks at.
+        self.state().core.pick_up(ticket, caller)
     }
 
     /// Whether somebody waits, or did a moment ago.
@@ -277,34 +286,9 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// What a waiter was served, if it has been left for it and nothing has happened since that takes it away again.
-    #[inline]
-    pub(crate) fn collect(&self, ticket: Ticket) -> Option<PoolEntry<M>> {
-        let entry = self.letters.collect(ticket)?;
-        if entry.regime() == self.regime.load(Relaxed) {
-            return Some(entry);
-        }
-        self.state().core.return_served(entry);
-        None
-    }
-
-    /// Like [`Shared::apply`], for what the core decides about a ticket.
-    pub(crate) fn apply_to<T>(
-        &self,
-        ticket: Ticket,
-        decide: impl FnOnce(&mut PoolCore<M>, &mut PoolEffects<M>) -> T,
-    ) -> T {
-        self.apply(|core, fx| {
-            if let Some(entry) = self.letters.collect(ticket) {
-                core.return_served(entry);
-            }
-            decide(core, fx)
-        })
-    }
-
     #[inline]
     fn take(&self, site: &Site) -> Option<PoolEntry<M>> {
-        let mut state = lock_soon(&self.state.0);
+        let mut state = self.state();
         match state.core.take_plain(site) {
             // A plain case changes nothing that `unlock` looks at.
             Some(entry) => Some(entry),
@@ -376,9 +360,20 @@ impl<M: Manager> Shared<M> {
         if self.listener.is_some() {
             self.tell_of_release(&entry);
         }
-        let mut state = lock_soon(&self.state.0);
-        if let Err(entry) = state.core.give_back_plain(entry) {
-            self.put_back(state, entry, Fate::Reuse);
+        let mut state = self.state();
+        let entry = match state.core.give_back_plain(entry) {
+            Ok(()) => return,
+            Err(entry) => entry,
+        };
+        match state.core.pass_on_plain(entry) {
+            Ok(waker) => {
+                self.waiting.store(state.core.waiting(), Relaxed);
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Err(entry) => self.put_back(state, entry, Fate::Reuse),
         }
     }
 
@@ -388,7 +383,7 @@ impl<M: Manager> Shared<M> {
         if self.listener.is_some() {
             self.tell_of_release(&entry);
         }
-        self.put_back(lock_soon(&self.state.0), entry, Fate::Retire(reason));
+        self.put_back(self.state(), entry, Fate::Retire(reason));
     }
 
     #[inline(never)]

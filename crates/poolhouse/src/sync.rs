@@ -29,5 +29,6 @@ fn lock_later<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
+
 pub(crate) use tokio::sync::Notify;
 pub(crate) use tokio::task::{AbortHandle, JoinSet};

@@ -1,13 +1,11 @@
 //! What a call of the core leaves to do. It lies beside the lock, and each call looks at it, so it is small: what is seldom
 //! there takes up one word until it is.
 
-use super::{Entry, RetireReason, Ticket};
+use super::{Entry, RetireReason};
 
 /// What the caller has to do after it has unlocked.
 pub(crate) struct Effects<C, W> {
     pub(crate) wake: Wakes<W>,
-    /// Who was served last, and the record of the connection: it may be handed over outside of the core.
-    pub(crate) served: Option<(Ticket, u32)>,
     /// The waker of somebody who has left. Dropping it may run foreign code, so it is dropped with the rest.
     pub(crate) spent: Option<W>,
     /// To be dropped, then reported with `closed`.
@@ -42,14 +40,7 @@ impl<C, W> Effects<C, W> {
 
 impl<C, W> Default for Effects<C, W> {
     fn default() -> Self {
-        Self {
-            wake: Wakes::default(),
-            served: None,
-            spent: None,
-            retired: Few::default(),
-            drive: false,
-            progress: false,
-        }
+        Self { wake: Wakes::default(), spent: None, retired: Few::default(), drive: false, progress: false }
     }
 }
 

@@ -43,29 +43,6 @@ impl<C, E, W> Core<C, E, W> {
         Err(refusal)
     }
 
-    /// The connection that has just been served, to be handed over outside of the core. The place in the queue is kept until
-    /// the connection comes back. `None` if that is history already.
-    pub(crate) fn take_served(&mut self, ticket: Ticket, record: u32) -> Option<Box<Entry<C>>> {
-        if self.waiters.note(ticket) != Some(Reply::Granted(record).note()) {
-            return None;
-        }
-        let mut entry = self.records[record as usize].served.take()?;
-        entry.ticket = Some(ticket);
-        Some(entry)
-    }
-
-    /// Takes it back, as if it had not been handed over.
-    pub(crate) fn return_served(&mut self, mut entry: Box<Entry<C>>) {
-        entry.ticket = None;
-        let record = entry.record as usize;
-        self.records[record].served = Some(entry);
-    }
-
-    /// What says, together with a connection, whether that may still be picked up.
-    pub(crate) fn regime(&self) -> u64 {
-        self.regime
-    }
-
     /// The connection that a waiter was served, if there is one, and nothing has happened since that takes it away again.
     #[inline]
     pub(crate) fn pick_up(&mut self, ticket: Ticket, caller: Option<Caller>) -> Option<Box<Entry<C>>> {
@@ -138,8 +115,8 @@ impl<C, E, W> Core<C, E, W> {
             () if self.suspended => RetireReason::Suspended,
             () => return,
         };
-        let Some(mut entry) = self.records[record as usize].served.take() else { return };
-        self.take_away(&mut entry);
+        let Some(entry) = self.records[record as usize].served.take() else { return };
+        self.take_away(&entry);
         self.retire(entry, reason, fx);
         self.waiters.rejoin(ticket);
         // A closed pool has refused everybody in the line, and nobody would come by again.
@@ -185,7 +162,7 @@ impl<C, E, W> Core<C, E, W> {
     pub(super) fn refuse_all(&mut self, refusal: impl Fn() -> Refusal<E>, fx: &mut Effects<C, W>) {
         while !self.waiters.is_empty() {
             let key = u32::try_from(self.refusals.insert(refusal())).expect("fewer than 2^32 acquires wait");
-            if let Some((_, waiter, _)) = self.waiters.serve(Reply::Refused(key).note())
+            if let Some((waiter, _)) = self.waiters.serve(Reply::Refused(key).note())
                 && let Some(waker) = waiter.waker.take()
             {
                 fx.wake.push(waker);

@@ -34,8 +34,8 @@ impl<C, E, W> Core<C, E, W> {
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that is fresh from
     /// its connect counts as a failed attempt: a server that accepts and closes is to be asked less often, not more.
     /// Unless a younger one has proved to work: then it is old news.
-    pub(crate) fn found_dead(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
-        self.take_away(&mut entry);
+    pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
+        self.take_away(&entry);
         let latest = self.last_success.is_none_or(|last| last <= entry.opened_at);
         if entry.fresh && latest && entry.epoch == self.epoch {
             self.failed_to_connect(Arc::new(ConnectError::ClosedAtOnce), entry.began_at, now);

@@ -262,7 +262,7 @@ impl<C, E, W> Core<C, E, W> {
         fx: &mut Effects<C, W>,
     ) {
         let now = self.time(now, fx);
-        let replaced = self.let_go(&mut entry, now);
+        let replaced = self.let_go(&entry, now);
         match fate {
             Fate::Reuse if replaced => self.retire(entry, RetireReason::Lifetime, fx),
             Fate::Reuse => {
@@ -274,9 +274,9 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// A held connection leaves the pool alive. Its share of the maximum is free at once.
-    pub(crate) fn detach(&mut self, mut entry: Entry<C>, now: Tick, fx: &mut Effects<C, W>) -> (C, Duration) {
+    pub(crate) fn detach(&mut self, entry: Entry<C>, now: Tick, fx: &mut Effects<C, W>) -> (C, Duration) {
         let held_for = now.since(entry.held_since);
-        self.let_go(&mut entry, now);
+        self.let_go(&entry, now);
         self.records.remove(entry.record as usize);
         self.counts.destroyed += 1;
         fx.progress = true;
@@ -286,17 +286,14 @@ impl<C, E, W> Core<C, E, W> {
 
     /// Ends a hold that was somebody's, and says whether the successor of the connection is open.
     #[inline]
-    fn let_go(&mut self, entry: &mut Entry<C>, now: Tick) -> bool {
+    fn let_go(&mut self, entry: &Entry<C>, now: Tick) -> bool {
         self.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
         self.take_away(entry)
     }
 
     /// The same for a hold that nobody made use of.
     #[inline]
-    fn take_away(&mut self, entry: &mut Entry<C>) -> bool {
-        if let Some(ticket) = entry.ticket.take() {
-            self.waiters.leave(ticket);
-        }
+    fn take_away(&mut self, entry: &Entry<C>) -> bool {
         let record = &mut self.records[entry.record as usize];
         record.hold = None;
         record.replaced

@@ -50,7 +50,6 @@ impl<C, E, W> Core<C, E, W> {
             served: None,
         });
         let mut entry = Box::new(Entry {
-            ticket: None,
             connection,
             id,
             began_at: attempt.started,

@@ -48,9 +48,7 @@ impl<C, E, W> Core<C, E, W> {
     /// Hands a connection to the oldest waiter, who picks it up from its record.
     #[inline(never)]
     fn serve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
-        let note = Reply::Granted(entry.record).note();
-        let Some((ticket, waiter, turn)) = self.waiters.serve(note) else { return };
-        fx.served = Some((ticket, entry.record));
+        let Some((waiter, turn)) = self.waiters.serve(Reply::Granted(entry.record).note()) else { return };
         let waited = now.nanos_since(waiter.since);
         if let Some(waker) = waiter.waker.take() {
             fx.wake.push(waker);

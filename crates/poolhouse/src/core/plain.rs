@@ -1,13 +1,13 @@
 //! The plain case, of which a busy pool has millions a second: a connection is taken that is fit, and comes back sound, and
-//! nothing else is the matter.
+//! nothing else is the matter; or one comes back that somebody waits for, and its holder joins the line of a full pool.
 //!
-//! These two functions do what `try_take` and `give_back` do, where those would have no effect to carry out and no question
-//! to ask. Each first makes sure of that, and changes nothing if it is not so. What makes it cheap is that the rest has been
+//! These functions do what `try_take`, `give_back` and `take_or_join` do, where those would have no effect to carry out but a
+//! wake-up, and no question to ask. Each first makes sure of that, and changes nothing if it is not so. What makes it cheap is that the rest has been
 //! settled before. While the regime is the same, a connection that was welcome is. Before the background wakes, no idle
 //! connection is too old. In haste the time is at hand. And [`Core::settle`], after each call that is not plain, says in
 //! which span of time it is calm.
 
-use super::{Core, Entry, Site, Tick};
+use super::{Core, Entry, Reply, Site, Tick, Ticket, Waiter};
 
 impl<C, E, W> Core<C, E, W> {
     /// An idle connection, if the case is plain.
@@ -35,7 +35,7 @@ impl<C, E, W> Core<C, E, W> {
     #[inline(always)]
     pub(crate) fn give_back_plain(&mut self, mut entry: Box<Entry<C>>) -> Result<(), Box<Entry<C>>> {
         let Some(now) = self.clock.peek() else { return Err(entry) };
-        if !self.is_calm(now) || entry.regime != self.regime || entry.ticket.is_some() {
+        if !self.is_calm(now) || entry.regime != self.regime {
             return Err(entry);
         }
         if entry.ages_at < self.next_wake || now < self.last_rest {
@@ -47,6 +47,61 @@ impl<C, E, W> Core<C, E, W> {
         (entry.idle_since, self.last_rest) = (now, now);
         self.idle.push(entry);
         Ok(())
+    }
+
+    /// Takes a reusable connection back and serves the oldest waiter with it, who is to be woken. Returns it if the case is
+    /// not plain.
+    #[inline]
+    pub(crate) fn pass_on_plain(&mut self, mut entry: Box<Entry<C>>) -> Result<Option<W>, Box<Entry<C>>> {
+        let Some(now) = self.clock.peek() else { return Err(entry) };
+        if entry.regime != self.regime || entry.retire_at <= now || !self.is_quiet(now) {
+            return Err(entry);
+        }
+        let note = Reply::Granted(entry.record).note();
+        let Some((waiter, turn)) = self.waiters.serve(note) else { return Err(entry) };
+        self.clock.spend();
+        let (waker, waited) = (waiter.waker.take(), now.nanos_since(waiter.since));
+        let at = waiter.at.expect("whoever is in line has said where");
+        self.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
+        self.tally.wait(waited, &mut self.times);
+        (entry.idle_since, entry.held_since, entry.turn) = (now, now, turn);
+        let record = &mut self.records[entry.record as usize];
+        record.begin_hold(now, &Site { at, caller: None });
+        record.caller = None;
+        record.served = Some(entry);
+        // Nobody waits any more: the other short cut is open again.
+        if self.waiters.is_empty() {
+            self.settle();
+        }
+        Ok(waker)
+    }
+
+    /// Joins the line behind others. Returns the waker if the case is not plain.
+    #[inline]
+    pub(crate) fn join_plain(
+        &mut self,
+        site: &Site,
+        waker: W,
+        own_deadline: bool,
+    ) -> Result<(Ticket, Tick), W> {
+        let Some(now) = self.clock.peek() else { return Err(waker) };
+        let waiting = self.waiters.len();
+        let full = self.idle.is_empty() && self.room() == 0;
+        if waiting == 0 || !full || waiting >= self.limits.pending || !self.is_quiet(now) {
+            return Err(waker);
+        }
+        if now + self.limits.wait < self.next_wake && !own_deadline {
+            return Err(waker);
+        }
+        self.clock.spend();
+        let waiter = Waiter { waker: Some(waker), since: now, at: Some(site.at) };
+        Ok((self.waiters.join(waiter, own_deadline), now))
+    }
+
+    /// Whether a hold that begins now asks for nothing before the background wakes anyway.
+    #[inline]
+    fn is_quiet(&self, now: Tick) -> bool {
+        self.planned && now < self.next_wake && now + self.limits.until_leak >= self.next_wake
     }
 
     /// Whether nobody waits, and what is taken or becomes idle now asks for nothing before the background wakes anyway.

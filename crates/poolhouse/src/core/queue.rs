@@ -12,12 +12,6 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u32);
 
-impl Ticket {
-    pub(crate) fn number(self) -> usize {
-        self.0 as usize
-    }
-}
-
 /// The number of an arrival, and whether the arrival keeps a deadline of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Turn(u64);
@@ -101,7 +95,7 @@ impl<T: Default> Queue<T> {
 
     /// Takes the head out of the line, leaves a note in its place, and gives access to what waits there and its turn.
     #[inline]
-    pub(super) fn serve(&mut self, note: u32) -> Option<(Ticket, &mut T, Turn)> {
+    pub(super) fn serve(&mut self, note: u32) -> Option<(&mut T, Turn)> {
         let head = self.head;
         if head == NONE {
             return None;
@@ -109,7 +103,7 @@ impl<T: Default> Queue<T> {
         self.unlink(head);
         let place = self.place(head);
         (place.before, place.after) = (SERVED, note);
-        Some((Ticket(head), &mut place.waiter, place.turn))
+        Some((&mut place.waiter, place.turn))
     }
 
     /// The note, for who has been served.
@@ -247,7 +241,7 @@ mod tests {
                         assert_eq!(queue.leave(ticket), value, "seed {seed}");
                     }
                     _ => {
-                        let head = queue.serve(step).map(|(_, value, _)| *value);
+                        let head = queue.serve(step).map(|(value, _)| *value);
                         assert_eq!(head, model.front().map(|(_, value)| *value), "seed {seed}");
                         served.extend(model.pop_front());
                     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Caller, Core, Hold, Record, Refusal, Tick, Ticket};
+use super::{Caller, Core, Hold, Record, Refusal, Tick, Ticket, Time};
 use crate::error::{AcquireTimeout, Holder, Phase};
 use crate::stats::PoolStats;
 
@@ -68,9 +68,9 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     /// What the task or thread of a waiter holds already. Only with `detect_nested_acquires`.
-    pub(crate) fn nested(&self, caller: Option<Caller>, now: Tick) -> Vec<Holder> {
+    pub(crate) fn nested(&self, caller: Option<Caller>, now: impl Time) -> Vec<Holder> {
         let own = self.holding().filter(|(record, _)| caller.is_some() && record.caller == caller);
-        own.map(|(record, hold)| hold.holder(record.connection, now)).collect()
+        own.map(|(record, hold)| hold.holder(record.connection, now.tick())).collect()
     }
 
     pub(super) fn diagnose_waiter(

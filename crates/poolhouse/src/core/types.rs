@@ -59,8 +59,6 @@ pub(crate) struct Entry<C> {
     pub(super) ages_at: Tick,
     /// Counts connections from 1, for logs.
     pub(crate) id: u64,
-    /// The place in the queue of the waiter that it was served to, if that is to be given up with the hold.
-    pub(super) ticket: Option<Ticket>,
     pub(crate) connection: C,
     /// When its successor is to be opened, a little before `retire_at`.
     pub(super) replace_at: Tick,
@@ -115,11 +113,6 @@ impl<C> Record<C> {
 }
 
 impl<C> Entry<C> {
-    /// The regime in which it was last found welcome.
-    pub(crate) fn regime(&self) -> u64 {
-        self.regime
-    }
-
     /// When it last proved to work: opened, given back as reusable, or checked.
     #[inline]
     pub(super) fn proven_at(&self) -> Tick {
@@ -292,6 +285,8 @@ impl<C> Default for Plan<C> {
 pub(super) struct Limits {
     pub(super) order: IdleOrder,
     pub(super) wait: Span,
+    /// How many may wait.
+    pub(super) pending: usize,
     pub(super) idle: Span,
     pub(super) until_check: Span,
     pub(super) until_leak: Span,
@@ -310,6 +305,7 @@ impl Limits {
         Self {
             order: config.queue,
             wait: config.connection_timeout.into(),
+            pending: config.max_pending.unwrap_or(usize::MAX),
             idle,
             until_check,
             until_leak: optional(config.leak_threshold),

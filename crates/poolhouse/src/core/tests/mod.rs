@@ -4,6 +4,7 @@ mod background;
 mod cases;
 mod edges;
 mod judgement;
+mod plain;
 mod random;
 
 use std::panic::Location;
