@@ -10,7 +10,8 @@ use crate::metrics::Metric;
 use crate::tables::{head, row};
 
 pub(crate) fn table(bench: &Bench) -> Result<String> {
-    let mut rows = String::new();
+    let mut clear = String::new();
+    let mut doubtful = Vec::new();
     for scenario in &bench.scenarios {
         let ours = scenario
             .results
@@ -24,28 +25,42 @@ pub(crate) fn table(bench: &Bench) -> Result<String> {
                 let Some(their) = outcome.metrics.get(id) else { continue };
                 let ratio = outcome.to_poolhouse.get(id).copied();
                 let is_peer = competitor.kind == Kind::Pool && !competitor.id.starts_with("poolhouse");
-                if is_peer && metric.is_ahead(*their, *our, ratio) {
-                    let spread = |ratio: Summary| {
-                        format!("{} ({} to {})", times(ratio.median), times(ratio.low), times(ratio.high))
-                    };
-                    rows += &row(&[
-                        format!("{}, {}", scenario.id, metric.name),
-                        name(competitor),
-                        count(their.median),
-                        count(our.median),
-                        ratio.map_or_else(String::new, spread),
-                    ]);
+                if !is_peer || !metric.is_ahead(*their, *our, ratio) {
+                    continue;
+                }
+                let what = format!("{}, {}", scenario.id, metric.name);
+                if let Some(ratio) = ratio.filter(|ratio| ratio.low <= 1.0 && 1.0 <= ratio.high) {
+                    doubtful.push(format!("{what}: {} ({})", name(competitor), spread(ratio)));
+                } else {
+                    let (theirs, ours) = (count(their.median), count(our.median));
+                    let ratio = ratio.map_or_else(String::new, spread);
+                    clear += &row(&[what, name(competitor), theirs, ours, ratio]);
                 }
             }
         }
     }
-    if rows.is_empty() {
-        return Ok(wrap("None: in no column is the median of a peer better than poolhouse's."));
+    Ok(text(&clear, &doubtful, &bench.command))
+}
+
+fn text(clear: &str, doubtful: &[String], command: &str) -> String {
+    let mut text = if clear.is_empty() {
+        "None: in no column is a peer clearly ahead.\n".to_owned()
+    } else {
+        let header =
+            ["scenario, metric", "peer", "its median", "poolhouse's", "ratio, 10th to 90th percentile"];
+        head(&header, 2) + clear
+    };
+    if !doubtful.is_empty() {
+        let list = doubtful.join("; ");
+        let doubt =
+            "A little ahead, but with the percentiles of the ratio on both sides of 1, so perhaps by noise:";
+        text += &format!("\n{}\n", wrap(&format!("{doubt} {list}.")));
     }
-    let header = ["scenario, metric", "peer", "its median", "poolhouse's", "ratio (10th to 90th percentile)"];
-    let from =
-        wrap(&format!("A ratio whose percentiles lie on both sides of 1 may be noise. `{}`", bench.command));
-    Ok(format!("{}{rows}\n{from}", head(&header.map(str::to_owned))))
+    format!("{text}\n{}", wrap(&format!("`{command}`")))
+}
+
+fn spread(ratio: Summary) -> String {
+    format!("{}, {} to {}", times(ratio.median), times(ratio.low), times(ratio.high))
 }
 
 #[cfg(test)]
@@ -59,9 +74,14 @@ mod tests {
         // Everything of the peer doubles, and for `speedup` more is better.
         let text = table(&bench).unwrap();
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| S")).collect();
-        assert_eq!(rows, ["| S2, speedup | bb8 | 200 | 100 | 2.00× (2.00× to 2.00×) |"]);
+        assert_eq!(rows, ["| S2, speedup | bb8 | 200 | 100 | 2.00×, 2.00× to 2.00× |"]);
         let s2 = bench.scenarios.iter_mut().find(|scenario| scenario.id == "S2").unwrap();
         s2.metrics.retain(|metric| metric != "speedup");
-        assert!(table(&bench).unwrap().starts_with("None"));
+        let text = table(&bench).unwrap();
+        assert!(text.starts_with("None") && !text.contains("noise"), "{text}");
+        let s1 = &mut bench.scenarios[0].results[1];
+        s1.to_poolhouse.insert("ns_per_op".to_owned(), Summary { median: 0.99, low: 0.9, high: 1.1 });
+        let text = table(&bench).unwrap().replace('\n', " ");
+        assert!(text.contains("noise: S1, ns per operation: bb8 (0.99×, 0.90× to 1.10×)."), "{text}");
     }
 }

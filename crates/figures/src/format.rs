@@ -9,6 +9,8 @@ const WIDTH: usize = 110;
 pub(crate) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
+        tiny if tiny < 0.01 => 4,
+        less if less < 0.0995 => 3,
         small if small < 9.995 => 2,
         middling if middling < 99.95 => 1,
         _ => 0,
@@ -40,11 +42,12 @@ pub(crate) fn times(ratio: f64) -> String {
     format!("{}×", number(ratio))
 }
 
-/// Sets in code what looks like code: `Mutex<Vec>`, `fast_pool`, `'static`.
+/// Sets in code what looks like code: `Mutex<Vec>`, `fast_pool`, `PacketPool`, `'static`.
 pub(crate) fn markup(text: &str) -> String {
     let mark = |word: &str| {
         let bare = word.trim_end_matches([',', '.', ';', ':']);
-        let code = bare.contains(['_', '<']) || bare.contains("::") || bare.starts_with('\'');
+        let humps = bare.chars().zip(bare.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
+        let code = humps || bare.contains(['_', '<']) || bare.contains("::") || bare.starts_with('\'');
         if code { format!("`{bare}`{}", &word[bare.len()..]) } else { word.replace('|', r"\|") }
     };
     text.split(' ').map(mark).collect::<Vec<_>>().join(" ")
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn numbers_keep_three_digits() {
         let shown = [0.0, 0.011, 1.0, 9.999, 45.0, 99.99, 1689.3, 1_234_567.0].map(number);
-        assert_eq!(shown, ["0", "0.01", "1.00", "10.0", "45.0", "100", "1,689", "1,234,567"]);
+        assert_eq!(shown, ["0", "0.011", "1.00", "10.0", "45.0", "100", "1,689", "1,234,567"]);
         assert_eq!([8.0, 45.0, 4.5].map(count), ["8", "45", "4.50"]);
     }
 

@@ -66,7 +66,7 @@ fn paint(area: &Area<'_>, (x_name, y_name): (&str, &str), lines: &[Line]) -> Pai
     names(area, &x_axis, &y_axis, lines)
 }
 
-/// The names stand one below the other in the order of the ends, and a thin line leads from each end to its name.
+/// The names stand one below the other in the order of the ends. A thin line leads from each end to its name.
 fn names(area: &Area<'_>, x_axis: &Axis, y_axis: &Axis, lines: &[Line]) -> Painted {
     const APART: i32 = 17;
     let mut ends: Vec<((i32, i32), &Line)> = lines
@@ -75,14 +75,15 @@ fn names(area: &Area<'_>, x_axis: &Axis, y_axis: &Axis, lines: &[Line]) -> Paint
         .collect();
     ends.sort_by_key(|((_, y), _)| *y);
     let mut places: Vec<i32> = ends.iter().map(|((_, y), _)| *y).collect();
-    // Down from the top as far as needed, then up again from the bottom.
-    for index in 1..places.len() {
-        places[index] = places[index].max(places[index - 1] + APART);
-    }
-    let mut floor = BOTTOM;
-    for place in places.iter_mut().rev() {
-        *place = (*place).min(floor);
-        floor = *place - APART;
+    // Names that are too close push each other apart, each by half. A few passes suffice for so few names.
+    for _ in 0..200 {
+        for index in 1..places.len() {
+            let lacks = APART - (places[index] - places[index - 1]);
+            if lacks > 0 {
+                places[index - 1] -= lacks / 2;
+                places[index] += lacks - lacks / 2;
+            }
+        }
     }
     for (((x, y), line), place) in ends.iter().zip(places) {
         area.draw(&PathElement::new([(x + 4, *y), (RIGHT + 10, place)], line.colour))?;

@@ -29,7 +29,7 @@ const METRICS: [Metric; 25] = [
     lower("us_per_op", "wall time, µs per request"),
     lower("cpu_us_per_op", "processor time, µs per request"),
     lower("latency_p50_us", "median latency, µs"),
-    lower("latency_p99_us", "99th percentile of latencies, µs"),
+    lower("latency_p99_us", "99th percentile of the latency, µs"),
     derived("times_dedicated", "wall time, times dedicated"),
     derived("cpu_times_dedicated", "processor time, times dedicated"),
     lower("lost", "lost"),

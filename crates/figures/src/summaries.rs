@@ -45,7 +45,7 @@ pub(crate) fn share(bench: &Bench) -> Result<String> {
         "all wait, 100,000 a second",
         "all wait, 1,000,000",
     ];
-    let mut text = head(&header.map(str::to_owned));
+    let mut text = head(&header, 1);
     for competitor in bench.competitors.iter().filter(|competitor| competitor.kind == Kind::Pool) {
         let cells: Vec<String> = columns
             .iter()
@@ -68,7 +68,7 @@ pub(crate) fn tails(bench: &Bench) -> Result<String> {
         [("S3", "wait_p99_us"), ("S3", "wait_max_us"), ("S4", "wait_p99_us"), ("S4", "wait_max_us")];
     let header =
         ["times the median wait", "S3: 99th percentile", "S3: longest", "S4: 99th percentile", "S4: longest"];
-    let mut text = head(&header.map(str::to_owned));
+    let mut text = head(&header, 1);
     for (competitor, _) in bench.ranked(bench.scenario("S3")?) {
         let cell = |(scenario, metric): &(&str, &str)| -> Result<String> {
             let tail = bench.median(scenario, &competitor.id, metric)?;

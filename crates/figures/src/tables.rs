@@ -7,7 +7,8 @@ use crate::data::{Bench, Competitor, Count, Counts, Kind, Machine, Outcome, Scen
 use crate::format::{count, markup, name, number, times, wrap};
 use crate::metrics::Metric;
 
-/// The first metric has its percentiles and its ratio in columns of their own, the others the ratio in brackets.
+/// The first metric has its percentiles and its ratio in columns of their own, the others the ratio in brackets. A
+/// derived metric has the ratio of the one that it derives from, so it is not repeated.
 pub(crate) fn scenario(bench: &Bench, id: &str) -> Result<String> {
     let scenario = bench.scenario(id)?;
     let metrics: Vec<Metric> = scenario.metrics.iter().map(|id| Metric::named(id)).collect::<Result<_>>()?;
@@ -18,7 +19,7 @@ pub(crate) fn scenario(bench: &Bench, id: &str) -> Result<String> {
             header.extend(["10th to 90th percentile".to_owned(), "to poolhouse".to_owned()]);
         }
     }
-    let mut text = head(&header);
+    let mut text = head(&header, 1);
     for (competitor, outcome) in bench.ranked(scenario) {
         let mut cells = vec![name(competitor)];
         for (index, metric) in metrics.iter().enumerate() {
@@ -38,7 +39,8 @@ fn has_ratios(scenario: &Scenario, metric: &Metric) -> bool {
 fn figures(scenario: &Scenario, outcome: &Outcome, metric: &Metric, first: bool) -> Vec<String> {
     let columns = if first && has_ratios(scenario, metric) { 3 } else { 1 };
     let Some(figure) = outcome.metrics.get(metric.id) else { return vec![String::new(); columns] };
-    let ratio = outcome.to_poolhouse.get(metric.id).map(|ratio| times(ratio.median));
+    let ratio = outcome.to_poolhouse.get(metric.id).filter(|_| !metric.derived);
+    let ratio = ratio.map(|ratio| times(ratio.median));
     if columns == 3 {
         let spread = format!("{} to {}", number(figure.low), number(figure.high));
         vec![number(figure.median), spread, ratio.unwrap_or_default()]
@@ -96,7 +98,7 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
 
 /// How each competitor is configured.
 pub(crate) fn setups(bench: &Bench) -> Result<String> {
-    let mut text = head(&["", "version", "is a", "how it is set up"].map(str::to_owned));
+    let mut text = head(&["", "version", "is a", "how it is set up"], 4);
     for competitor in &bench.competitors {
         let kind = match competitor.kind {
             Kind::Pool => "pool",
@@ -125,7 +127,7 @@ pub(crate) fn costs(counts: &Counts) -> Result<String> {
     let mut header = vec![String::new()];
     header.extend(scenarios.iter().map(|scenario| format!("{scenario}: instructions")));
     header.extend(scenarios.iter().map(|scenario| format!("{scenario}: allocations")));
-    let mut text = head(&header);
+    let mut text = head(&header, 1);
     for competitor in competitors {
         let find = |scenario: &&str| {
             counts.results.iter().find(|c| c.competitor == competitor && c.scenario == **scenario)
@@ -146,7 +148,7 @@ pub(crate) fn costs(counts: &Counts) -> Result<String> {
 /// The sizes of guards, futures and waiters.
 pub(crate) fn sizes(counts: &Counts) -> Result<String> {
     let header = ["", "guard, bytes", "future of an acquire, bytes", "heap for each waiter, bytes"];
-    let mut text = head(&header.map(str::to_owned));
+    let mut text = head(&header, 1);
     for size in &counts.sizes {
         text += &row(&[
             format!("`{}`", size.competitor),
@@ -162,16 +164,11 @@ fn counted(counts: &Counts) -> String {
     format!("\n{}", wrap(&format!("{}. `{}`", machine(&counts.machine, &counts.date), counts.command)))
 }
 
-/// The first line of a table, and the one below it: figures to the right.
-pub(crate) fn head(cells: &[String]) -> String {
-    let rules: Vec<&str> =
-        cells.iter().enumerate().map(|(index, _)| if index == 0 { "---" } else { "--:" }).collect();
-    let rules = if cells.last().is_some_and(|cell| cell.starts_with("how")) {
-        vec!["---"; cells.len()]
-    } else {
-        rules
-    };
-    format!("{}|{}|\n", row(cells), rules.join("|"))
+/// The first line of a table, and the one below it: after the first `texts` columns come figures, to the right.
+pub(crate) fn head(cells: &[impl ToString], texts: usize) -> String {
+    let cells: Vec<String> = cells.iter().map(ToString::to_string).collect();
+    let rules: Vec<&str> = (0..cells.len()).map(|index| if index < texts { "---" } else { "--:" }).collect();
+    format!("{}|{}|\n", row(&cells), rules.join("|"))
 }
 
 pub(crate) fn row(cells: &[String]) -> String {
