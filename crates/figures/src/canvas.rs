@@ -114,10 +114,10 @@ impl Axis {
         Axis { scale: (from.log10()..(top * 1.1).log10()).into(), pixels, log: true }
     }
 
-    /// The pixel of a value.
+    /// The pixel of a value. Zero has no place on a logarithmic scale, and is put at its start.
     pub(crate) fn at(&self, value: f64) -> i32 {
         let value = if self.log { value.log10() } else { value };
-        self.scale.map(&value, self.pixels)
+        self.scale.map(&value.max(self.scale.range().start), self.pixels)
     }
 
     /// Where the axis begins.

@@ -18,7 +18,7 @@ pub(crate) fn number(value: f64) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
+    for (index, digit) in whole.char_indices() {
         let left = whole.len() - index;
         if index > 0 && left.is_multiple_of(3) && !whole[..index].ends_with('-') {
             grouped.push(',');

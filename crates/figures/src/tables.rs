@@ -96,18 +96,18 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
     Ok(wrap(&format!("{}. {mode} `{}`", machine(&bench.machine, &bench.date), bench.command)))
 }
 
-/// How each competitor is configured.
+/// How each competitor is configured: a list, for a table of sentences is hard to read on a phone.
 pub(crate) fn setups(bench: &Bench) -> Result<String> {
-    let mut text = head(&["", "version", "is a", "how it is set up"], 4);
-    for competitor in &bench.competitors {
-        let kind = match competitor.kind {
+    let mut text = String::new();
+    for Competitor { label, version, kind, setup, .. } in &bench.competitors {
+        let kind = match kind {
             Kind::Pool => "pool",
             Kind::Baseline => "baseline",
             Kind::Floor => "floor",
         };
-        let cells =
-            [name(competitor), markup(&competitor.version), kind.to_owned(), markup(&competitor.setup)];
-        text += &row(&cells);
+        let (label, version, setup) = (markup(label), markup(version), markup(setup));
+        let item = wrap(&format!("**{label}** ({kind}, {version}): {setup}"));
+        let _ = writeln!(text, "- {}", item.replace('\n', "\n  "));
     }
     Ok(text)
 }
