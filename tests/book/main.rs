@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    defaults, generated, guarantees, links, outputs, paths, snippets, spelling, style, summary, tidy,
+    defaults, generated, guarantees, links, outputs, paths, plots, snippets, spelling, style, summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -53,6 +53,11 @@ fn texts_that_are_no_output_say_what_they_are() {
 #[test]
 fn generated_blocks_are_current() {
     assert_none(generated::check(&BOOK, &Generators::all(&ROOT)));
+}
+
+#[test]
+fn plots_are_drawn_from_the_data() {
+    assert_none(plots::check(&ROOT));
 }
 
 #[test]

@@ -67,6 +67,14 @@ pub fn check(book: &Book, generators: &Generators) -> Vec<Finding> {
                 found.push(Finding::new(&page.name, region.start, message));
                 continue;
             };
+            let text = match text {
+                Ok(text) => text,
+                Err(lack) => {
+                    let message = format!("generated block `{}`: {lack}", region.name);
+                    found.push(Finding::new(&page.name, region.start, message));
+                    continue;
+                }
+            };
             let inside = trimmed(&lines, region.start, region.end - 1);
             let first = inside.start;
             let present = &lines[inside];
@@ -108,7 +116,8 @@ pub fn rewrite(book: &Book, generators: &Generators) -> io::Result<Vec<String>> 
         let mut copied = 0;
         let lines: Vec<&str> = page.text.split_inclusive('\n').collect();
         for region in regions(page).0 {
-            let Some(generated) = generators.generate(&region.name) else { continue };
+            // What cannot be made is left as it is: the check says why.
+            let Some(Ok(generated)) = generators.generate(&region.name) else { continue };
             text.push_str(&lines[copied..region.start].concat());
             text.push_str(&format!("\n{generated}\n"));
             copied = region.end - 1;
@@ -147,6 +156,15 @@ mod tests {
         assert_eq!(check(&book, &generators()), []);
         assert!(book.page(A).unwrap().text.ends_with("| b |\n\n<!-- end generated -->\n\ntext\n"));
         assert!(rewrite(&book, &generators()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_left_and_reported() {
+        let text = "# A\n\n<!-- generated: g -->\n\nold\n\n<!-- end generated -->\n";
+        let fixture = Fixture::chapter(text);
+        let generators = Generators::new().with_fallible("g", || Err("no data: run it".to_owned()));
+        assert!(rewrite(&fixture.book, &generators).unwrap().is_empty());
+        expect(check(&fixture.book, &generators), &[(A, 3, "`g`: no data: run it")]);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::{Book, config_options, guarantees};
 
-/// Functions that return the lines of generated blocks.
+/// Functions that return the lines of generated blocks, or why there are none.
 #[derive(Default)]
-pub struct Generators(BTreeMap<String, Box<dyn Fn() -> String>>);
+pub struct Generators(BTreeMap<String, Box<dyn Fn() -> Result<String, String>>>);
 
 impl Generators {
     /// None yet.
@@ -21,22 +21,39 @@ impl Generators {
     ///
     /// What a generator needs to read cannot be read.
     pub fn all(root: &Path) -> Generators {
-        let root = root.to_owned();
-        Generators::new().with("config-options", config_options::table).with("guarantee-tests", move || {
-            guarantees::table(&Book::load(&root).expect("the chapters can be read"))
+        let folder = root.to_owned();
+        let generators = Generators::new()
+            .with("config-options", config_options::table)
+            .with("guarantee-tests", move || {
+                guarantees::table(&Book::load(&folder).expect("the chapters can be read"))
+            });
+        figures::blocks().into_iter().fold(generators, |generators, (name, block)| {
+            let root = root.to_owned();
+            generators.with_fallible(&name, move || block(&root))
         })
     }
 
     /// Adds a generator for the blocks `<!-- generated: NAME -->`.
     #[must_use]
-    pub fn with(mut self, name: &str, generate: impl Fn() -> String + 'static) -> Generators {
+    pub fn with(self, name: &str, generate: impl Fn() -> String + 'static) -> Generators {
+        self.with_fallible(name, move || Ok(generate()))
+    }
+
+    /// Adds a generator that may say what it lacks, and what to do.
+    #[must_use]
+    pub fn with_fallible(
+        mut self,
+        name: &str,
+        generate: impl Fn() -> Result<String, String> + 'static,
+    ) -> Generators {
         self.0.insert(name.to_owned(), Box::new(generate));
         self
     }
 
     /// The text of a block, with one newline at its end.
-    pub fn generate(&self, name: &str) -> Option<String> {
-        Some(format!("{}\n", self.0.get(name)?().trim_matches('\n')))
+    pub fn generate(&self, name: &str) -> Option<Result<String, String>> {
+        let text = self.0.get(name)?();
+        Some(text.map(|text| format!("{}\n", text.trim_matches('\n'))))
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

@@ -17,6 +17,7 @@ pub mod links;
 pub mod masks;
 pub mod outputs;
 pub mod paths;
+pub mod plots;
 mod prose;
 mod rust_tests;
 pub mod snippets;

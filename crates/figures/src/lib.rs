@@ -1,0 +1,63 @@
+//! The tables and plots of the book, from what the benchmark measured.
+//!
+//! The benchmark writes two files, [`BENCH`] and [`COUNTS`]. From them this crate makes text: Markdown for the
+//! generated blocks of the chapters ([`blocks`]), and SVG for the plots ([`plots`]). It writes nothing itself, and the
+//! same data always gives the same text, so that a test can compare.
+//!
+//! The plots are drawn by plotters, with nothing of it but the backend for SVG. It is what criterion draws with, so it
+//! is kept; it needs no browser, no font and no C library; and its text is that of an SVG, which can be read aloud.
+
+mod ahead;
+mod bars;
+mod canvas;
+mod data;
+mod format;
+mod lines;
+mod metrics;
+pub mod plots;
+mod summaries;
+mod tables;
+mod waits;
+
+#[cfg(test)]
+mod sample;
+
+use std::path::Path;
+
+pub use data::{BENCH, COUNTS};
+use data::{Bench, Counts};
+
+/// Why there is no text: what is wrong with the data, and the command that mends it.
+pub type Result<T> = std::result::Result<T, String>;
+
+/// Makes the text of one block from the files below a folder.
+pub type Block = Box<dyn Fn(&Path) -> Result<String>>;
+
+/// Every block by its name.
+pub fn blocks() -> Vec<(String, Block)> {
+    let mut blocks: Vec<(String, Block)> = Vec::new();
+    for id in ["S1", "S2", "S3", "S4", "S5", "S6", "S8", "S9", "S10"] {
+        blocks.push((
+            format!("bench-{}", id.to_lowercase()),
+            Box::new(move |root| tables::scenario(&Bench::read(root)?, id)),
+        ));
+    }
+    let bench: [(&str, fn(&Bench) -> Result<String>); 7] = [
+        ("bench-ahead", ahead::table),
+        ("bench-run", tables::run),
+        ("bench-setups", tables::setups),
+        ("bench-share", summaries::share),
+        ("bench-spike", summaries::spike),
+        ("bench-summary", summaries::network),
+        ("bench-tails", summaries::tails),
+    ];
+    for (name, make) in bench {
+        blocks.push((name.to_owned(), Box::new(move |root| make(&Bench::read(root)?))));
+    }
+    let counts: [(&str, fn(&Counts) -> Result<String>); 2] =
+        [("counts-costs", tables::costs), ("counts-sizes", tables::sizes)];
+    for (name, make) in counts {
+        blocks.push((name.to_owned(), Box::new(move |root| make(&Counts::read(root)?))));
+    }
+    blocks
+}

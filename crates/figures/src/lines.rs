@@ -1,0 +1,94 @@
+//! Lines over a count, both on logarithmic scales. Each has its name at its end.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use crate::Result;
+use crate::canvas::{Area, Axis, FAINT, GRID, INK, MARGIN, Painted, WIDTH, card, write};
+use crate::format::{count, number};
+
+pub(crate) struct Line {
+    pub(crate) label: String,
+    pub(crate) colour: RGBColor,
+    pub(crate) strong: bool,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+const HEIGHT: i32 = 330;
+const LEFT: i32 = 52;
+const RIGHT: i32 = WIDTH - 128;
+const TOP: i32 = 34;
+const BOTTOM: i32 = HEIGHT - 50;
+
+pub(crate) fn draw(title: &str, (x, y): (&str, &str), lines: &[Line]) -> Result<String> {
+    let point = |(x, y): &(f64, f64)| format!("{} at {}", number(*y), count(*x));
+    let texts: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let points: Vec<String> = line.points.iter().map(point).collect();
+            format!("{}: {}", line.label, points.join(", "))
+        })
+        .collect();
+    let description = format!("{y} against {x}. {}.", texts.join("; "));
+    card(title, &description, HEIGHT, |area| paint(area, (x, y), lines))
+}
+
+fn paint(area: &Area<'_>, (x_name, y_name): (&str, &str), lines: &[Line]) -> Painted {
+    let all = || lines.iter().flat_map(|line| line.points.iter().copied());
+    let xs: Vec<f64> = all().map(|(x, _)| x).collect();
+    let ys: Vec<f64> = all().map(|(_, y)| y).collect();
+    let x_axis = Axis::log(&xs, f64::INFINITY, (LEFT, RIGHT));
+    let y_axis = Axis::log(&ys, f64::INFINITY, (BOTTOM, TOP));
+    write(area, y_name, (MARGIN, 9), (HPos::Left, VPos::Top), FAINT)?;
+    for (value, text) in x_axis.ticks() {
+        let x = x_axis.at(value);
+        area.draw(&PathElement::new([(x, TOP), (x, BOTTOM)], GRID))?;
+        write(area, &text, (x, BOTTOM + 4), (HPos::Center, VPos::Top), FAINT)?;
+    }
+    for (value, text) in y_axis.ticks() {
+        let y = y_axis.at(value);
+        area.draw(&PathElement::new([(LEFT, y), (RIGHT, y)], GRID))?;
+        write(area, &text, (LEFT - 5, y + 5), (HPos::Right, VPos::Bottom), FAINT)?;
+    }
+    write(area, x_name, (MARGIN, BOTTOM + 24), (HPos::Left, VPos::Top), FAINT)?;
+    // Weak lines first, so that the strong ones lie on top.
+    let mut order: Vec<&Line> = lines.iter().collect();
+    order.sort_by_key(|line| line.strong);
+    for line in &order {
+        let points: Vec<(i32, i32)> =
+            line.points.iter().map(|(x, y)| (x_axis.at(*x), y_axis.at(*y))).collect();
+        let width = if line.strong { 3 } else { 2 };
+        area.draw(&PathElement::new(points.clone(), line.colour.stroke_width(width)))?;
+        for point in points {
+            area.draw(&Circle::new(point, 3, line.colour.filled()))?;
+        }
+    }
+    names(area, &x_axis, &y_axis, lines)
+}
+
+/// The names stand one below the other in the order of the ends. A thin line leads from each end to its name.
+fn names(area: &Area<'_>, x_axis: &Axis, y_axis: &Axis, lines: &[Line]) -> Painted {
+    const APART: i32 = 17;
+    let mut ends: Vec<((i32, i32), &Line)> = lines
+        .iter()
+        .filter_map(|line| line.points.last().map(|(x, y)| ((x_axis.at(*x), y_axis.at(*y)), line)))
+        .collect();
+    ends.sort_by_key(|((_, y), _)| *y);
+    let mut places: Vec<i32> = ends.iter().map(|((_, y), _)| *y).collect();
+    // Names that are too close push each other apart, each by half. A few passes suffice for so few names.
+    for _ in 0..200 {
+        for index in 1..places.len() {
+            let lacks = APART - (places[index] - places[index - 1]);
+            if lacks > 0 {
+                places[index - 1] -= lacks / 2;
+                places[index] += lacks - lacks / 2;
+            }
+        }
+    }
+    for (((x, y), line), place) in ends.iter().zip(places) {
+        area.draw(&PathElement::new([(x + 4, *y), (RIGHT + 10, place)], line.colour))?;
+        let colour = if line.strong { line.colour } else { INK };
+        write(area, &line.label, (RIGHT + 13, place + 5), (HPos::Left, VPos::Bottom), colour)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Data for tests: poolhouse, a peer and a floor, with every metric of every scenario.
+
+use std::fs;
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use crate::data::{BENCH, Bench};
+
+const SCENARIOS: [(&str, &[&str]); 9] = [
+    ("S1", &["ns_per_op", "times_mutex_vec"]),
+    ("S2", &["ns_per_op", "speedup"]),
+    ("S3", CROWD),
+    ("S4", CROWD),
+    ("S5", &["us_per_op", "cpu_us_per_op", "latency_p50_us", "latency_p99_us", "times_dedicated"]),
+    ("S6", &["lost", "above_max", "ns_per_cancellation"]),
+    ("S8", &["ns_per_op_64", "ns_per_op_1000", "ns_per_op_10000", "ns_per_op_100000", "growth"]),
+    ("S9", CROWD),
+    ("S10", &["wait_p50_ms", "wait_max_ms", "connects"]),
+];
+
+const CROWD: &[&str] =
+    &["ns_per_op", "wait_p50_us", "wait_p99_us", "wait_max_us", "times_yields", "ns_above_yields"];
+
+/// The peer takes twice as long as poolhouse, the rest half as long.
+pub(crate) fn bench() -> Bench {
+    serde_json::from_value(json()).expect("the shape of the data")
+}
+
+pub(crate) fn repository() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(BENCH);
+    fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
+    fs::write(file, json().to_string()).expect("a file");
+    folder
+}
+
+fn json() -> Value {
+    let competitors = [
+        ("poolhouse", "pool"),
+        ("bb8", "pool"),
+        ("dedicated", "baseline"),
+        ("connect-each", "baseline"),
+        ("shared", "baseline"),
+    ];
+    let about = competitors.map(|(id, kind)| {
+        json!({ "id": id, "label": id, "version": "1.0", "kind": kind, "setup": "As a_test, <that> is." })
+    });
+    let scenarios = SCENARIOS.map(|(id, metrics)| {
+        let results: Vec<Value> = competitors
+            .iter()
+            .map(|(competitor, kind)| {
+                let factor = match (*competitor, *kind) {
+                    ("poolhouse", _) => 1.0,
+                    (_, "pool") => 2.0,
+                    _ => 0.5,
+                };
+                let all = |value: f64| -> Map<String, Value> {
+                    let summary = json!({ "median": value, "low": value, "high": value });
+                    metrics.iter().map(|metric| ((*metric).to_owned(), summary.clone())).collect()
+                };
+                json!({
+                    "competitor": competitor,
+                    "metrics": all(100.0 * factor),
+                    "to_poolhouse": all(factor),
+                    "note": null,
+                })
+            })
+            .chain([json!({ "competitor": "r2d2", "metrics": {}, "to_poolhouse": {}, "note": "blocks" })])
+            .collect();
+        json!({ "id": id, "setup": "A set-up", "rounds": 3, "metrics": metrics, "results": results })
+    });
+    json!({
+        "command": "run it",
+        "mode": "quick",
+        "date": "2026-01-01",
+        "machine": { "cpu": "A", "cores": 2, "os": "B", "rustc": "1", "memory_gib": 1 },
+        "competitors": about,
+        "scenarios": scenarios,
+    })
+}
