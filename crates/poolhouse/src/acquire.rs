@@ -15,7 +15,7 @@ use crate::error::{AcquireError, Holder};
 use crate::events::Event;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
-use crate::shared::{PoolEntry, Shared};
+use crate::shared::{Arrival, PoolEntry, Shared};
 use crate::time::{Sleep, sleep};
 
 type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
@@ -158,7 +158,7 @@ impl<M: Manager> Acquire<'_, M> {
         let own_deadline = self.keeps_own_deadline();
         // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
         let waker = cx.waker().clone();
-        let (joined, at_home, nested) = shared.take_or_join(site, (waker, own_deadline));
+        let Arrival { joined, at_home, nested } = shared.take_or_join(site, (waker, own_deadline));
         let (dead, since) = match joined {
             Ok(Joined::Waiting(ticket, since)) => {
                 self.state = State::Waiting(Wait { ticket, since, more: Rare(None) });

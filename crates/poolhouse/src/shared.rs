@@ -52,6 +52,15 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) progress: Notify,
 }
 
+/// What becomes of somebody who joins the line.
+pub(crate) struct Arrival<M: Manager> {
+    pub(crate) joined: Result<Joined<M::Connection>, Refusal<M::Error>>,
+    /// Whether this runtime has a background task of the pool.
+    pub(crate) at_home: bool,
+    /// What of the pool's connections the caller holds, if the pool notes that.
+    pub(crate) nested: Vec<Holder>,
+}
+
 /// Begins a line of the cache.
 #[repr(align(64))]
 struct OwnLine<T>(T);
@@ -114,14 +123,9 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Joins the line, or takes an idle connection after all. Says whether this runtime has a background task of the pool,
-    /// and what of its connections the caller holds, if the pool notes that.
+    /// Joins the line, or takes an idle connection after all.
     #[inline]
-    pub(crate) fn take_or_join(
-        &self,
-        site: Site,
-        (waker, own_deadline): (Waker, bool),
-    ) -> (Result<Joined<M::Connection>, Refusal<M::Error>>, bool, Vec<Holder>) {
+    pub(crate) fn take_or_join(&self, site: Site, (waker, own_deadline): (Waker, bool)) -> Arrival<M> {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
         let mut state = self.state();
         let at_home = state.homes.iter().any(|(id, _)| Some(*id) == runtime);
@@ -132,13 +136,13 @@ impl<M: Manager> Shared<M> {
         match state.core.join_plain(&site, waker, own_deadline) {
             Ok((ticket, since)) => {
                 self.waiting.store(state.core.waiting(), Relaxed);
-                (Ok(Joined::Waiting(ticket, since)), at_home, nested)
+                Arrival { joined: Ok(Joined::Waiting(ticket, since)), at_home, nested }
             }
             Err(waker) => {
                 let State { core, fx, .. } = &mut *state;
                 let joined = core.take_or_join(self.clock(), site, (waker, own_deadline), fx);
                 self.unlock(state);
-                (joined, at_home, nested)
+                Arrival { joined, at_home, nested }
             }
         }
     }
