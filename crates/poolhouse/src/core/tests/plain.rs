@@ -264,7 +264,7 @@ fn what_is_overdue_is_not_passed_on() {
     join(&mut core, now, 0, &mut fx);
     core.plan(now + SECOND * 101, home, &mut fx);
     let later = haste(&mut core, now + SECOND * 101);
-    let held = core.pass_on_plain(held).err().expect("it is overdue");
+    let held = core.pass_on_plain(held).expect_err("it is overdue");
     core.give_back(held, Fate::Reuse, later, &mut fx);
     assert!(fx.retired.iter().any(|(_, reason)| *reason == RetireReason::Lifetime));
 }
