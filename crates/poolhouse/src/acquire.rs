@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
-use crate::core::{Expired, Joined, Polled, Refusal, Site, Tick, Ticket};
+use crate::core::{Expired, Joined, Polled, Refusal, Tick, Ticket};
 use crate::error::{AcquireError, Holder};
 use crate::events::Event;
 use crate::guard::PooledConnection;
@@ -127,10 +127,9 @@ impl<M: Manager> Acquire<'_, M> {
         if LevelFilter::current() >= LevelFilter::DEBUG {
             return self.begin_in_span(cx);
         }
-        let site = self.shared.site(self.at);
-        match self.take(site) {
+        match self.take() {
             Some(connection) => Poll::Ready(Ok(connection)),
-            None => self.join(site, None, cx),
+            None => self.join(None, cx),
         }
     }
 
@@ -139,22 +138,22 @@ impl<M: Manager> Acquire<'_, M> {
         let target = self.shared.manager.target();
         let span = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target);
         let _entered = span.clone().entered();
-        let site = self.shared.site(self.at);
-        match self.take(site) {
+        match self.take() {
             Some(connection) => Poll::Ready(Ok(connection)),
-            None => self.join(site, (!span.is_disabled()).then_some(span), cx),
+            None => self.join((!span.is_disabled()).then_some(span), cx),
         }
     }
 
     #[inline]
-    fn take(&self, site: Site) -> Option<PooledConnection<M>> {
+    fn take(&self) -> Option<PooledConnection<M>> {
         // Where somebody waits already, a look would be for nothing.
-        if self.shared.somebody_waits() { None } else { self.shared.try_take(site) }
+        if self.shared.somebody_waits() { None } else { self.shared.try_take(self.at) }
     }
 
     #[inline(never)]
-    fn join(&mut self, site: Site, span: Option<Span>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+    fn join(&mut self, span: Option<Span>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let shared = self.shared;
+        let site = shared.site(self.at);
         let own_deadline = self.keeps_own_deadline();
         // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
         let waker = cx.waker().clone();

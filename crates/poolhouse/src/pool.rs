@@ -269,8 +269,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<M>> {
-        let site = self.shared().site(Location::caller());
-        self.shared().try_take(site)
+        self.shared().try_take(Location::caller())
     }
 
     /// Acquires in a task of its own and calls you back with the result. For code that cannot be `async`.

@@ -280,23 +280,40 @@ impl<M: Manager> Shared<M> {
 
     /// Takes an idle connection if that needs no wait.
     #[inline]
-    pub(crate) fn try_take(self: &Arc<Self>, site: Site) -> Option<PooledConnection<M>> {
-        loop {
-            let entry = self.take(&site)?;
-            match self.verify(entry) {
-                Ok(entry) => return Some(self.hand_out(entry, site.at, None)),
-                Err(dead) => self.apply(|core, fx| core.found_dead(dead, self.now(), fx)),
-            }
+    pub(crate) fn try_take(self: &Arc<Self>, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
+        if self.notes_callers {
+            self.try_take_and_note(at)
+        } else {
+            self.try_take_at(Site { at, caller: None })
         }
     }
 
+    #[inline(never)]
+    fn try_take_and_note(self: &Arc<Self>, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
+        self.try_take_at(self.site(at))
+    }
+
     #[inline]
-    fn take(&self, site: &Site) -> Option<PoolEntry<M>> {
-        let mut state = self.state();
-        match state.core.take_plain(site) {
-            // A plain case changes nothing that `unlock` looks at.
-            Some(entry) => Some(entry),
-            None => self.take_with_care(state, *site),
+    fn try_take_at(self: &Arc<Self>, site: Site) -> Option<PooledConnection<M>> {
+        loop {
+            let mut state = self.state();
+            let (entry, fresh) = match state.core.take_plain(&site) {
+                // A plain case changes nothing that `unlock` looks at, and what it takes has been used before.
+                Some(entry) => {
+                    drop(state);
+                    (entry, false)
+                }
+                None => (self.take_with_care(state, site)?, true),
+            };
+            match self.is_alive(entry) {
+                Ok(mut entry) => {
+                    if fresh && entry.fresh {
+                        self.prove(&mut entry);
+                    }
+                    return Some(self.hand_out(entry, site.at, None));
+                }
+                Err(dead) => self.apply(|core, fx| core.found_dead(dead, self.now(), fx)),
+            }
         }
     }
 
@@ -311,12 +328,18 @@ impl<M: Manager> Shared<M> {
     /// Looks whether the peer has closed a connection that is about to be handed out. An error holds a dead one.
     #[inline]
     pub(crate) fn verify(&self, entry: PoolEntry<M>) -> Result<PoolEntry<M>, PoolEntry<M>> {
-        let mut asking = Asking { shared: self, entry: Some(entry) };
-        let alive = asking.ask(|connection| self.manager.is_connected(connection));
-        let mut entry = asking.answered();
-        if alive && entry.fresh {
+        let mut entry = self.is_alive(entry)?;
+        if entry.fresh {
             self.prove(&mut entry);
         }
+        Ok(entry)
+    }
+
+    #[inline]
+    fn is_alive(&self, entry: PoolEntry<M>) -> Result<PoolEntry<M>, PoolEntry<M>> {
+        let mut asking = Asking { shared: self, entry: Some(entry) };
+        let alive = asking.ask(|connection| self.manager.is_connected(connection));
+        let entry = asking.answered();
         if alive { Ok(entry) } else { Err(entry) }
     }
 

@@ -36,6 +36,12 @@ impl Tick {
         (tick > 0).then_some(Self(tick))
     }
 
+    /// The same, but very many if `earlier` is later.
+    #[inline]
+    pub(super) fn nanos_from(self, earlier: Self) -> u64 {
+        self.0.wrapping_sub(earlier.0)
+    }
+
     pub(super) fn is_never(self) -> bool {
         self == Self::NEVER
     }

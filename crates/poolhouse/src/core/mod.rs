@@ -60,7 +60,7 @@ pub(crate) struct Core<C, E, W> {
     next_wake: Tick,
     /// See `settle`.
     calm_from: Tick,
-    calm_until: Tick,
+    calm_for: u64,
     /// The latest that an idle connection has come to rest.
     last_rest: Tick,
     waiters: Queue<Waiter<W>>,
@@ -113,7 +113,7 @@ impl<C, E, W> Core<C, E, W> {
             clock: Clock::default(),
             next_wake: Tick::NEVER,
             calm_from: Tick::START,
-            calm_until: Tick::START,
+            calm_for: 0,
             regime: 0,
             last_rest: Tick::START,
             idle: Vec::new(),

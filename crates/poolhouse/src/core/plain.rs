@@ -107,16 +107,17 @@ impl<C, E, W> Core<C, E, W> {
     /// Whether nobody waits, and what is taken or becomes idle now asks for nothing before the background wakes anyway.
     #[inline]
     fn is_calm(&self, now: Tick) -> bool {
-        self.calm_from <= now && now < self.calm_until
+        now.nanos_from(self.calm_from) < self.calm_for
     }
 
     /// Says when it is calm, after a call that may have changed that.
     #[inline]
     pub(crate) fn settle(&mut self) {
         if self.waiters.is_empty() && self.planned {
-            (self.calm_from, self.calm_until) = (self.next_wake - self.limits.calm, self.next_wake);
+            self.calm_from = self.next_wake - self.limits.calm;
+            self.calm_for = self.next_wake.nanos_since(self.calm_from);
         } else {
-            self.calm_until = self.calm_from;
+            self.calm_for = 0;
         }
     }
 }
