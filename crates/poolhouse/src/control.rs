@@ -1,6 +1,7 @@
 //! What a pool's owner does with it while it lives: resize, invalidate, suspend, close.
 
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -161,8 +162,7 @@ impl<M: Manager> Pool<M> {
     pub async fn drained(&self) {
         let shared = self.shared();
         loop {
-            let progress = shared.progress.notified();
-            tokio::pin!(progress);
+            let mut progress = pin!(shared.progress.notified());
             progress.as_mut().enable();
             if shared.state().core.is_drained() {
                 break;

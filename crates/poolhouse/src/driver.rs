@@ -6,7 +6,10 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::core::{Checked, Failure, Home, Plan};
@@ -52,21 +55,22 @@ pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
     let mut begun = Begun::default();
     let mut on_time = false;
     loop {
-        let notified = guard.drive.notified();
-        tokio::pin!(notified);
+        let mut notified = pin!(guard.drive.notified());
         // From here on a notification is kept, so none falls between the plan and the wait.
         notified.as_mut().enable();
         let visited = if on_time { visit(&guard) } else { None };
         let Some(wake_at) = visited.or_else(|| begin(&guard, &mut begun)) else { break };
-        on_time = false;
-        tokio::select! {
-            // All three lead to a new plan, so the order is free. This one lets go of ended tasks first.
-            biased;
-            // A panic has already been counted by the task's own guard.
-            Some(_) = begun.tasks.join_next() => {}
-            () = notified => {}
-            () = sleep_or_never(wake_at) => on_time = true,
-        }
+        let mut time = pin!(sleep_or_never(wake_at));
+        // All three lead to a new plan, so the order is free. This one lets go of ended tasks first. A panic has already
+        // been counted by the task's own guard.
+        on_time = poll_fn(|cx| {
+            let ended = matches!(pin!(begun.tasks.join_next()).poll(cx), Poll::Ready(Some(_)));
+            if ended || notified.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            time.as_mut().poll(cx).map(|()| true)
+        })
+        .await;
     }
     begun.tasks.shutdown().await;
 }

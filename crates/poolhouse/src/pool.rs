@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,8 +154,7 @@ impl<M: Manager> Pool<M> {
         shared.drive.notify_waiters();
         let opened = async {
             loop {
-                let progress = shared.progress.notified();
-                tokio::pin!(progress);
+                let mut progress = pin!(shared.progress.notified());
                 progress.as_mut().enable();
                 {
                     let core = &shared.state().core;

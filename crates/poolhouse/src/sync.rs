@@ -3,14 +3,15 @@
 //! In one place, so that the package `model-check` can compile the pool with the locks and the threads of a model
 //! checker instead. [`crate::time`] is the same for the clock.
 
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard};
+use std::sync::{PoisonError, TryLockError};
 
 /// Takes a lock that is held for a fraction of a microsecond at a time, by threads that come back for it at once. The one who
 /// waits keeps away for about as long as the other takes for some calls, instead of asking the system for another
 /// thread: that costs more than the wait, and to ask again at once slows the other down.
 #[inline]
 pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.try_lock().unwrap_or_else(|| lock_later(mutex))
+    try_lock(mutex).unwrap_or_else(|| lock_later(mutex))
 }
 
 #[cold]
@@ -19,13 +20,21 @@ fn lock_later<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         for _ in 0..32 {
             std::hint::spin_loop();
         }
-        if !mutex.is_locked()
-            && let Some(guard) = mutex.try_lock()
-        {
+        if let Some(guard) = try_lock(mutex) {
             return guard;
         }
     }
-    mutex.lock()
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nothing that may panic by design runs under the lock, and every call leaves the counts right: poison says nothing.
+#[inline]
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
