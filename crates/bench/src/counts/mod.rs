@@ -2,7 +2,7 @@
 //!
 //! The program runs itself under valgrind, once with few operations and once with more. The difference is what the
 //! operations cost; start-up and filling the pool cancel out. Everything runs on one thread, so it repeats: allocations
-//! exactly, instructions within a thousandth, for the runtime's timer looks at the clock.
+//! exactly, instructions within 0.2 %, for the runtime's timer looks at the clock.
 
 mod baseline;
 mod child;

@@ -43,7 +43,7 @@ impl<C, E, W> Core<C, E, W> {
         }
         self.clock.spend();
         self.records[entry.record as usize].hold = None;
-        self.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
+        self.tally.hold(now.nanos_from(entry.held_since), &mut self.times);
         (entry.idle_since, self.last_rest) = (now, now);
         self.idle.push(entry);
         Ok(())

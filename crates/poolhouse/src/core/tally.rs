@@ -61,6 +61,8 @@ impl Tally {
 
     #[inline]
     fn note(&mut self, nanos: u64, kind: u32, times: &mut Times) {
+        // What ended before it began, because the clock was set back, took no time.
+        let nanos = if nanos > u64::MAX / 2 { 0 } else { nanos };
         match u32::try_from(nanos / 1000) {
             Ok(micros) if micros < HOLD => {
                 self.notes[self.noted as usize] = micros | kind;
@@ -127,6 +129,13 @@ mod tests {
             assert!(complete.wait == wait && complete.hold == hold, "after {nanos} ns");
         }
         assert_eq!(tally.waits(), wait.count());
+    }
+
+    #[test]
+    fn what_ended_before_it_began_took_no_time() {
+        let (mut tally, mut times) = (Tally::default(), Times::default());
+        tally.hold(0_u64.wrapping_sub(5_000_000), &mut times);
+        assert_eq!(tally.complete(&times).hold.quantile(1.0), Some(Duration::ZERO));
     }
 
     #[test]

@@ -1,0 +1,41 @@
+//! What `poolhouse` adds to a project that has tokio.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::process::Command;
+
+/// Of these tokio has need itself, with `net`, `time`, `sync` and `rt`.
+const TOKIO: [&str; 5] = ["libc", "mio", "pin-project-lite", "socket2", "tokio"];
+
+const MOST: usize = 20;
+
+/// Of procedural macros, thiserror's and what that is made of.
+const MACROS: [&str; 1] = ["thiserror-impl"];
+
+fn tree(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--package", "poolhouse", "--edges", "normal", "--prefix", "none"])
+        // The same list wherever the test runs.
+        .args(["--target", "x86_64-unknown-linux-gnu"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("names are UTF-8")
+}
+
+#[test]
+fn the_default_build_adds_few_crates() {
+    let tree = tree(&[]);
+    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let macros: BTreeSet<&str> = tree
+        .lines()
+        .filter(|line| line.contains("(proc-macro)"))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(crates.contains("tokio") && crates.contains("poolhouse"), "{crates:?}");
+    let added: Vec<_> = crates.iter().filter(|name| !TOKIO.contains(name)).collect();
+    assert!(added.len() <= MOST, "{} crates, of at most {MOST}: {added:?}", added.len());
+    assert!(macros.iter().eq(&MACROS), "{macros:?}");
+}
