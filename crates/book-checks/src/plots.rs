@@ -8,7 +8,15 @@ use figures::plots;
 
 use crate::{Finding, tidy};
 
+/// A book that says nothing of performance has no plots, and needs no data.
+fn has_plots(root: &Path) -> bool {
+    Path::new(plots::FOLDER).parent().is_some_and(|chapters| root.join(chapters).is_dir())
+}
+
 pub fn check(root: &Path) -> Vec<Finding> {
+    if !has_plots(root) {
+        return Vec::new();
+    }
     match plots::all(root) {
         Ok(plots) => compare(root, &plots),
         Err(message) => vec![Finding::new(figures::BENCH, 1, message)],
@@ -43,6 +51,9 @@ fn compare(root: &Path, plots: &[(String, String)]) -> Vec<Finding> {
 /// The data cannot be read, or a plot cannot be written.
 pub fn rewrite(root: &Path) -> io::Result<Vec<String>> {
     let mut changed = Vec::new();
+    if !has_plots(root) {
+        return Ok(changed);
+    }
     for (file, drawn) in plots::all(root).map_err(io::Error::other)? {
         let path = root.join(&file);
         if fs::read_to_string(&path).is_ok_and(|present| present.lines().eq(drawn.lines())) {
@@ -82,7 +93,11 @@ mod tests {
 
     #[test]
     fn without_data_there_is_the_command_that_makes_it() {
-        let fixture = Fixture::new(&[]);
+        // A book that shows no plots needs none.
+        let plain = Fixture::new(&[]);
+        assert!(check(&plain.book.root).is_empty() && rewrite(&plain.book.root).unwrap().is_empty());
+        let plot = format!("{}/s1.svg", plots::FOLDER);
+        let fixture = Fixture::new(&[(&plot, "")]);
         expect(check(&fixture.book.root), &[(figures::BENCH, 1, "cargo run --release --manifest-path")]);
         assert!(rewrite(&fixture.book.root).is_err());
     }
