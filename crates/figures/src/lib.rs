@@ -33,6 +33,9 @@ pub type Result<T> = std::result::Result<T, String>;
 /// Makes the text of one block from the files below a folder.
 pub type Block = Box<dyn Fn(&Path) -> Result<String>>;
 
+/// Makes a block from data.
+type Make<D> = fn(&D) -> Result<String>;
+
 /// Every block by its name.
 pub fn blocks() -> Vec<(String, Block)> {
     let mut blocks: Vec<(String, Block)> = Vec::new();
@@ -42,7 +45,7 @@ pub fn blocks() -> Vec<(String, Block)> {
             Box::new(move |root| tables::scenario(&Bench::read(root)?, id)),
         ));
     }
-    let bench: [(&str, fn(&Bench) -> Result<String>); 7] = [
+    let bench: [(&str, Make<Bench>); 7] = [
         ("bench-ahead", ahead::table),
         ("bench-run", tables::run),
         ("bench-setups", tables::setups),
@@ -54,7 +57,7 @@ pub fn blocks() -> Vec<(String, Block)> {
     for (name, make) in bench {
         blocks.push((name.to_owned(), Box::new(move |root| make(&Bench::read(root)?))));
     }
-    let counts: [(&str, fn(&Counts) -> Result<String>); 2] =
+    let counts: [(&str, Make<Counts>); 2] =
         [("counts-costs", tables::costs), ("counts-sizes", tables::sizes)];
     for (name, make) in counts {
         blocks.push((name.to_owned(), Box::new(move |root| make(&Counts::read(root)?))));
