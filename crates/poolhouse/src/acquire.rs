@@ -158,25 +158,21 @@ impl<M: Manager> Acquire<'_, M> {
         // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
         let waker = cx.waker().clone();
         let Arrival { joined, at_home, nested } = shared.take_or_join(site, (waker, own_deadline));
-        let (dead, since) = match joined {
+        // Whoever has this moment joined with the current waker need not look.
+        let look = match joined {
             Ok(Joined::Waiting(ticket, since)) => {
                 self.state = State::Waiting(Wait { ticket, since, more: Rare(None) });
-                (None, since)
+                false
             }
             Ok(Joined::Taken(entry, since)) => match shared.verify(entry) {
                 Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, None))),
-                Err(dead) => (Some(dead), since),
+                Err(dead) => match self.rejoin(dead, since, Rare(None)) {
+                    Ok(()) => true,
+                    Err(refusal) => return self.refused(refusal),
+                },
             },
             Err(refusal) => return self.refused(refusal),
         };
-        // Whoever has this moment joined with the current waker need not look.
-        let mut look = false;
-        if let Some(dead) = dead {
-            if let Err(refusal) = self.rejoin(dead, since, Rare(None)) {
-                return self.refused(refusal);
-            }
-            look = true;
-        }
         // After the place in the queue, so that a closed pool answers outside of a runtime too.
         if !at_home {
             shared.ensure_driver();

@@ -297,21 +297,16 @@ impl<M: Manager> Shared<M> {
     fn try_take_at(self: &Arc<Self>, site: Site) -> Option<PooledConnection<M>> {
         loop {
             let mut state = self.state();
-            let (entry, fresh) = match state.core.take_plain(&site) {
+            let verified = match state.core.take_plain(&site) {
                 // A plain case changes nothing that `unlock` looks at, and what it takes has been used before.
                 Some(entry) => {
                     drop(state);
-                    (entry, false)
+                    self.is_alive(entry)
                 }
-                None => (self.take_with_care(state, site)?, true),
+                None => self.verify(self.take_with_care(state, site)?),
             };
-            match self.is_alive(entry) {
-                Ok(mut entry) => {
-                    if fresh && entry.fresh {
-                        self.prove(&mut entry);
-                    }
-                    return Some(self.hand_out(entry, site.at, None));
-                }
+            match verified {
+                Ok(entry) => return Some(self.hand_out(entry, site.at, None)),
                 Err(dead) => self.apply(|core, fx| core.found_dead(dead, self.now(), fx)),
             }
         }

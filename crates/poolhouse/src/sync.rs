@@ -3,8 +3,13 @@
 //! In one place, so that the package `model-check` can compile the pool with the locks and the threads of a model
 //! checker instead. [`crate::time`] is the same for the clock.
 
-pub(crate) use std::sync::{Mutex, MutexGuard};
 use std::sync::{PoisonError, TryLockError};
+
+pub(crate) use std::sync::{Mutex, MutexGuard};
+
+pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
+pub(crate) use tokio::sync::Notify;
+pub(crate) use tokio::task::{AbortHandle, JoinSet};
 
 /// Takes a lock that is held for a fraction of a microsecond at a time, by threads that come back for it at once. The one who
 /// waits keeps away for about as long as the other takes for some calls, instead of asking the system for another
@@ -36,8 +41,3 @@ fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         Err(TryLockError::WouldBlock) => None,
     }
 }
-
-pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
-
-pub(crate) use tokio::sync::Notify;
-pub(crate) use tokio::task::{AbortHandle, JoinSet};

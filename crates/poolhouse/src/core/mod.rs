@@ -222,26 +222,17 @@ impl<C, E, W> Core<C, E, W> {
         Some(entry)
     }
 
-    /// The next idle connection that may be handed out as it is.
-    #[inline]
+    /// The next idle connection that may be handed out as it is. Passes over what wants a check, and retires what is
+    /// overdue.
     fn take_fit(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
-        let fit = self.peek_next().is_some_and(|entry| {
-            self.overdue(entry, now, self.open()).is_none() && !self.wants_check(entry, now)
-        });
-        if fit { self.pop_next() } else { self.search_fit(now, fx) }
-    }
-
-    /// The same when the next may not be fit: passes over what wants a check, and retires what is overdue.
-    #[cold]
-    fn search_fit(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Option<Box<Entry<C>>> {
         let mut skipped = 0;
         loop {
-            let index = match self.config.queue {
+            let index = match self.limits.order {
                 IdleOrder::Lifo => self.idle.len().checked_sub(skipped + 1)?,
                 IdleOrder::Fifo => skipped,
             };
             let entry = self.idle.get(index)?;
-            if let Some(reason) = self.overdue(entry, now, self.open()) {
+            if let Some(reason) = self.overdue(entry, now) {
                 let entry = self.idle.remove(index);
                 self.retire(entry, reason, fx);
             } else if self.wants_check(entry, now) {
@@ -323,19 +314,19 @@ impl<C, E, W> Core<C, E, W> {
         self.ask_for_more(now, fx);
     }
 
-    /// Why a connection may not be handed out, if so; `open` counts it too.
+    /// Why an open connection may not be handed out, if so.
     #[inline]
-    fn overdue(&self, entry: &Entry<C>, now: Tick, open: usize) -> Option<RetireReason> {
+    fn overdue(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {
         if entry.retire_at <= now {
             return Some(RetireReason::Lifetime);
         }
-        (entry.idle_since + self.limits.idle <= now && open > self.config.min_connections)
+        (entry.idle_since + self.limits.idle <= now && self.open() > self.config.min_connections)
             .then_some(RetireReason::Idle)
     }
 
     /// Whether `check_after_idle` keeps a connection from being handed out as it is.
     #[inline]
     fn wants_check(&self, entry: &Entry<C>, now: Tick) -> bool {
-        self.config.check_after_idle.is_some_and(|limit| entry.proven_at() + limit <= now)
+        entry.proven_at() + self.limits.trust <= now
     }
 }

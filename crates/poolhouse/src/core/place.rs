@@ -25,7 +25,7 @@ impl<C, E, W> Core<C, E, W> {
             // One that nobody has looked at has still to be found alive.
             entry.regime = if entry.fresh { Self::NO_REGIME } else { self.regime };
         }
-        self.overdue(entry, now, self.open())
+        self.overdue(entry, now)
     }
 
     #[cold]
@@ -45,44 +45,37 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
-    /// Hands a connection to the oldest waiter, who picks it up from its record.
+    /// Hands a connection to the oldest waiter, and has it woken.
     #[inline(never)]
-    fn serve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
-        let Some((waiter, turn)) = self.waiters.serve(Reply::Granted(entry.record).note()) else { return };
-        let waited = now.nanos_since(waiter.since);
-        if let Some(waker) = waiter.waker.take() {
+    fn serve(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
+        if let Some(waker) = self.grant(entry, now) {
             fx.wake.push(waker);
         }
-        let at = waiter.at.expect("whoever is in line has said where");
-        entry.turn = turn;
-        // Its task is named when it picks the connection up.
-        self.hold(&mut entry, now, Site { at, caller: None }, fx);
-        self.records[entry.record as usize].caller = None;
-        self.tally.wait(waited, &mut self.times);
-        let record = entry.record as usize;
-        self.records[record].served = Some(entry);
+        self.wake_by(now + self.limits.until_leak, fx);
     }
 
-    /// Puts a connection among the idle.
+    /// Leaves a connection for the oldest waiter, who picks it up from its record. Somebody has to wait.
     #[inline]
-    fn shelve(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
-        // Of what may be due, the first that can be.
-        let first = (entry.idle_since + self.limits.quiet).min(entry.ages_at);
-        if first >= self.next_wake && entry.idle_since >= self.last_rest && !entry.fresh {
-            self.last_rest = entry.idle_since;
-            self.idle.push(entry);
-        } else {
-            self.shelve_with_care(entry, now, fx);
-        }
+    pub(super) fn grant(&mut self, mut entry: Box<Entry<C>>, now: Tick) -> Option<W> {
+        let note = Reply::Granted(entry.record).note();
+        let (waiter, turn) = self.waiters.serve(note).expect("somebody waits");
+        let (waker, waited) = (waiter.waker.take(), now.nanos_since(waiter.since));
+        let at = waiter.at.expect("whoever is in line has said where");
+        self.tally.wait(waited, &mut self.times);
+        (entry.held_since, entry.turn) = (now, turn);
+        let record = &mut self.records[entry.record as usize];
+        record.begin_hold(now, &Site { at, caller: None });
+        // Its task is named when it picks the connection up.
+        record.caller = None;
+        record.served = Some(entry);
+        waker
     }
 
-    /// The same when the background may have to wake for it, when others came to rest later, or when it is new.
-    #[inline(never)]
-    fn shelve_with_care(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
+    /// Puts a connection among the idle, ordered by rest: one that comes from a check goes back to where it was.
+    fn shelve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, W>) {
         let fresh = entry.fresh;
         self.succeeded(&mut entry);
-        self.wake_by(self.due(&entry, self.open(), now), fx);
-        // Ordered by rest: one that comes from a check goes back to where it was.
+        self.dues(&entry, now).into_iter().for_each(|due| self.wake_by(due, fx));
         let since = entry.idle_since;
         let place =
             self.idle.iter().rposition(|other| other.idle_since <= since).map_or(0, |index| index + 1);
@@ -104,15 +97,7 @@ impl<C, E, W> Core<C, E, W> {
         self.ask_for_more(now, fx);
     }
 
-    /// The idle connection that the next acquire would get.
-    #[inline]
-    pub(super) fn peek_next(&self) -> Option<&Entry<C>> {
-        match self.limits.order {
-            IdleOrder::Lifo => self.idle.last().map(|entry| &**entry),
-            IdleOrder::Fifo => self.idle.first().map(|entry| &**entry),
-        }
-    }
-
+    /// Undoes `pop_next`.
     #[cold]
     pub(super) fn unpop_next(&mut self, entry: Box<Entry<C>>) {
         match self.limits.order {
@@ -121,6 +106,7 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
+    /// The idle connection that the next acquire would get.
     #[inline]
     pub(super) fn pop_next(&mut self) -> Option<Box<Entry<C>>> {
         match self.limits.order {

@@ -1,13 +1,13 @@
 //! The plain case, of which a busy pool has millions a second: a connection is taken that is fit, and comes back sound, and
 //! nothing else is the matter; or one comes back that somebody waits for, and its holder joins the line of a full pool.
 //!
-//! These functions do what `try_take`, `give_back` and `take_or_join` do, where those would have no effect to carry out but a
-//! wake-up, and no question to ask. Each first makes sure of that, and changes nothing if it is not so. What makes it cheap is that the rest has been
-//! settled before. While the regime is the same, a connection that was welcome is. Before the background wakes, no idle
-//! connection is too old. In haste the time is at hand. And [`Core::settle`], after each call that is not plain, says in
-//! which span of time it is calm.
+//! These functions do what `try_take`, `give_back` and `take_or_join` do, where those would have no effect to carry out but
+//! a wake-up, and no question to ask. Each first makes sure of that, and changes nothing if it is not so. What makes it
+//! cheap is that the rest has been settled before. While the regime is the same, a connection that was welcome is. Before
+//! the background wakes, no idle connection is too old. In haste the time is at hand. And [`Core::settle`], after each call
+//! that is not plain, says in which span of time it is calm.
 
-use super::{Core, Entry, Reply, Site, Tick, Ticket, Waiter};
+use super::{Core, Entry, Site, Tick, Ticket, Waiter};
 
 impl<C, E, W> Core<C, E, W> {
     /// An idle connection, if the case is plain.
@@ -57,18 +57,13 @@ impl<C, E, W> Core<C, E, W> {
         if entry.regime != self.regime || entry.retire_at <= now || !self.is_quiet(now) {
             return Err(entry);
         }
-        let note = Reply::Granted(entry.record).note();
-        let Some((waiter, turn)) = self.waiters.serve(note) else { return Err(entry) };
+        if self.waiters.is_empty() {
+            return Err(entry);
+        }
         self.clock.spend();
-        let (waker, waited) = (waiter.waker.take(), now.nanos_since(waiter.since));
-        let at = waiter.at.expect("whoever is in line has said where");
         self.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
-        self.tally.wait(waited, &mut self.times);
-        (entry.idle_since, entry.held_since, entry.turn) = (now, now, turn);
-        let record = &mut self.records[entry.record as usize];
-        record.begin_hold(now, &Site { at, caller: None });
-        record.caller = None;
-        record.served = Some(entry);
+        entry.idle_since = now;
+        let waker = self.grant(entry, now);
         // Nobody waits any more: the other short cut is open again.
         if self.waiters.is_empty() {
             self.settle();

@@ -13,23 +13,16 @@ use super::{Attempt, Core, Effects, Entry, Home, Plan, Tick};
 use crate::events::RetireReason;
 
 impl<C, E, W> Core<C, E, W> {
-    /// When the background has something to do with an idle connection; `open` counts it too. What is due at this very
-    /// instant may be in or out: the plan that asks leaves it out either way.
-    fn dues(&self, entry: &Entry<C>, open: usize, now: Tick) -> [Tick; 4] {
+    /// When the background has something to do with an idle connection. What is due at this very instant may be in or out:
+    /// the plan that asks leaves it out either way.
+    pub(super) fn dues(&self, entry: &Entry<C>, now: Tick) -> [Tick; 4] {
         let unless = |gone: bool, at: Tick| if gone { Tick::NEVER } else { at };
         [
             unless(entry.replace_at <= now, entry.replace_at),
             entry.retire_at,
-            unless(open <= self.config.min_connections, entry.idle_since + self.limits.idle),
+            unless(self.open() <= self.config.min_connections, entry.idle_since + self.limits.idle),
             entry.proven_at() + self.limits.until_check,
         ]
-    }
-
-    /// The first of them.
-    #[inline]
-    pub(super) fn due(&self, entry: &Entry<C>, open: usize, now: Tick) -> Tick {
-        let [replace_at, retire_at, idle_until, check_at] = self.dues(entry, open, now);
-        replace_at.min(retire_at).min(idle_until).min(check_at)
     }
 
     #[inline]
@@ -184,7 +177,7 @@ impl<C, E, W> Core<C, E, W> {
         let idle = std::mem::take(&mut self.idle);
         let count = idle.len();
         for entry in idle {
-            if let Some(reason) = self.overdue(&entry, now, self.open()) {
+            if let Some(reason) = self.overdue(&entry, now) {
                 self.retire(entry, reason, fx);
                 continue;
             }
@@ -200,10 +193,7 @@ impl<C, E, W> Core<C, E, W> {
         for entry in &self.idle {
             // A check that is due but has no room now comes up again when one of those under way ends.
             // It must not hide what comes later, such as the end of the lifetime.
-            self.dues(entry, self.open(), now)
-                .into_iter()
-                .filter(|due| *due > now)
-                .for_each(|due| plan.wake_by(due));
+            self.dues(entry, now).into_iter().filter(|due| *due > now).for_each(|due| plan.wake_by(due));
         }
     }
 

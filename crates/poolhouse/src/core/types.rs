@@ -290,9 +290,7 @@ pub(super) struct Limits {
     pub(super) idle: Span,
     pub(super) until_check: Span,
     pub(super) until_leak: Span,
-    /// The time until a connection wants something done in the background, its own age aside: once it is idle, and
-    /// whether idle or held.
-    pub(super) quiet: Span,
+    /// The time until a connection, idle or held, wants something done in the background, its own age aside.
     pub(super) calm: Span,
     /// The time until one that is idle has to be checked before it is handed out.
     pub(super) trust: Span,
@@ -309,7 +307,6 @@ impl Limits {
             idle,
             until_check,
             until_leak: optional(config.leak_threshold),
-            quiet: idle.min(until_check),
             calm: idle.min(until_check).min(optional(config.leak_threshold)),
             trust: optional(config.check_after_idle),
         }
