@@ -1,7 +1,8 @@
 //! However the server misbehaves, every example ends: in time, and with a message that a reader understands.
 //!
 //! An example takes the address of a server as its first argument. Here each is given a server with one fault. It may
-//! succeed or fail. It may not hang, panic, or fail without a word.
+//! succeed or fail. It may not hang, panic, or fail without a word. Those in a folder, such as
+//! `examples/troubleshooting`, bring a server of their own, with the faults that they are about.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -43,7 +44,8 @@ fn faults() -> Vec<(&'static str, Option<Faults>)> {
 /// All runs, by the name of the fault. All faults run together, so that their waits overlap.
 static RUNS: LazyLock<BTreeMap<&str, Vec<(Example, Run)>>> = LazyLock::new(|| {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("run by cargo test"));
-    let examples = examples::list(&root).expect("examples/ can be read");
+    let mut examples = examples::list(&root).expect("examples/ can be read");
+    examples.retain(|example| example.group().is_none());
     if examples.is_empty() {
         return BTreeMap::new();
     }

@@ -32,6 +32,14 @@ pub struct Example {
     pub source: String,
 }
 
+impl Example {
+    /// The folder that it stands in together with others: `troubleshooting` for `examples/troubleshooting/leaks.rs`.
+    pub fn group(&self) -> Option<&str> {
+        let (folder, file) = self.source.strip_prefix("examples/")?.rsplit_once('/')?;
+        (file != "main.rs").then_some(folder)
+    }
+}
+
 /// What became of a program.
 #[derive(Debug)]
 pub struct Run {
@@ -42,7 +50,8 @@ pub struct Run {
     pub elapsed: Duration,
 }
 
-/// Every example, by name: `examples/NAME.rs` and `examples/NAME/main.rs`, as cargo finds them.
+/// Every example, by source: `examples/NAME.rs` and `examples/NAME/main.rs`, as cargo finds them, and
+/// `examples/GROUP/NAME.rs`, which `Cargo.toml` lists.
 ///
 /// # Errors
 ///
@@ -60,6 +69,14 @@ pub fn list(root: &Path) -> io::Result<Vec<Example>> {
             found.push(Example { name: name.to_owned(), source: format!("examples/{file}") });
         } else if entry.path().join("main.rs").exists() {
             found.push(Example { source: format!("examples/{file}/main.rs"), name: file });
+        } else if entry.path().is_dir() {
+            for member in fs::read_dir(entry.path())? {
+                let member = member?.file_name().to_string_lossy().into_owned();
+                if let Some(name) = member.strip_suffix(".rs") {
+                    found
+                        .push(Example { name: name.to_owned(), source: format!("examples/{file}/{member}") });
+                }
+            }
         }
     }
     found.sort();
@@ -89,7 +106,7 @@ pub fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     for example in list(root)? {
         if !programs.contains_key(&example.name) {
             bail!(
-                "{}: cargo builds no example `{}`: is it excluded in Cargo.toml?",
+                "{}: cargo builds no example `{}`: list it in Cargo.toml, at `example = [`",
                 example.source,
                 example.name
             );
@@ -337,10 +354,14 @@ mod tests {
             ("examples/b.rs", ""),
             ("examples/a/main.rs", ""),
             ("examples/a/other.rs", ""),
+            ("examples/group/c.rs", ""),
             ("examples/output/b.txt", ""),
         ]);
-        let names: Vec<String> = list(&fixture.book.root).unwrap().into_iter().map(|e| e.source).collect();
-        assert_eq!(names, ["examples/a/main.rs", "examples/b.rs"]);
+        let found = list(&fixture.book.root).unwrap();
+        let sources: Vec<&str> = found.iter().map(|example| example.source.as_str()).collect();
+        assert_eq!(sources, ["examples/a/main.rs", "examples/b.rs", "examples/group/c.rs"]);
+        let groups: Vec<Option<&str>> = found.iter().map(Example::group).collect();
+        assert_eq!(groups, [None, None, Some("group")]);
     }
 
     #[test]

@@ -1,0 +1,111 @@
+//! Each troubleshooting page has a program that shows the symptom, and shows that the cure cures it.
+//!
+//! The program `examples/troubleshooting/NAME.rs` prints counts, a line each as `label: number`, once below
+//! `== the symptom` and once below `== after the cure`. The test of the examples compares the whole output with what the
+//! page shows. Here stands what the counts have to say.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use book_checks::examples::{self, Example};
+
+static ROOT: LazyLock<PathBuf> =
+    LazyLock::new(|| env::var_os("CARGO_MANIFEST_DIR").expect("run by cargo test").into());
+
+/// A program, one of its counts, and what must hold of that count before and after the cure.
+struct Claim {
+    program: &'static str,
+    label: &'static str,
+    holds: fn(u64, u64) -> bool,
+}
+
+const fn claim(program: &'static str, label: &'static str, holds: fn(u64, u64) -> bool) -> Claim {
+    Claim { program, label, holds }
+}
+
+/// In the order of the programs. A program may have several claims.
+const CLAIMS: &[Claim] = &[
+
+fn programs() -> Vec<Example> {
+    let mut programs = examples::list(&ROOT).expect("examples/ can be read");
+    programs.retain(|example| example.group() == Some("troubleshooting"));
+    programs
+}
+
+/// The first number of the line `label: ...` below the heading.
+fn count(output: &str, heading: &str, label: &str) -> Option<u64> {
+    let below = output.lines().skip_while(|line| *line != heading).skip(1);
+    let line = below
+        .take_while(|line| !line.starts_with("== "))
+        .find_map(|line| line.strip_prefix(label)?.strip_prefix(": "))?;
+    let digits: String = line.chars().take_while(|c| c.is_ascii_digit() || *c == ',').collect();
+    digits.replace(',', "").parse().ok()
+}
+
+#[test]
+fn every_cure_cures() {
+    let programs = programs();
+    let built = examples::build(&ROOT).unwrap_or_else(|error| panic!("{error:#}"));
+    let failures = examples::in_parallel(&programs, 4, |program| {
+        let run = examples::run(&ROOT, &built[&program.name], &[], examples::DEADLINE).expect("it starts");
+        if let Some(failure) = examples::failure(&run) {
+            return format!("{}: {failure}\n", program.source);
+        }
+        let wrong = CLAIMS.iter().filter(|claim| claim.program == program.name).filter_map(|claim| {
+            let before = count(&run.stdout, "== the symptom", claim.label);
+            let after = count(&run.stdout, "== after the cure", claim.label);
+            let holds = before.zip(after).is_some_and(|(before, after)| (claim.holds)(before, after));
+            let message = format!(
+                "{}: `{}` is {before:?} before the cure and {after:?} after it:\n{}",
+                program.source, claim.label, run.stdout
+            );
+            (!holds).then_some(message)
+        });
+        wrong.collect()
+    });
+    let failures = failures.concat();
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn every_page_has_a_program_and_every_program_a_claim() {
+    let book = book_checks::Book::load(&ROOT).expect("the chapters can be read");
+    let programs = programs();
+    for page in book.chapters() {
+        let Some(file) = page.name.strip_prefix("book/src/troubleshooting/") else { continue };
+        let name = file.trim_end_matches(".md").replace('-', "_");
+        if name == "index" {
+            continue;
+        }
+        assert!(
+            programs.iter().any(|program| program.name == name),
+            "{}: no examples/troubleshooting/{name}.rs shows the symptom: write it",
+            page.name
+        );
+        assert!(
+            page.text.contains(&format!("examples/output/{name}.txt")),
+            "{}: show what the program prints: include examples/output/{name}.txt",
+            page.name
+        );
+    }
+    for program in &programs {
+        assert!(
+            CLAIMS.iter().any(|claim| claim.program == program.name),
+            "{}: no claim in tests/troubleshooting.rs: add one",
+            program.source
+        );
+    }
+    for claim in CLAIMS {
+        let known = programs.iter().any(|program| program.name == claim.program);
+        assert!(known, "no examples/troubleshooting/{}.rs: mend the claim", claim.program);
+    }
+}
+
+#[test]
+fn counts_are_read_below_their_heading() {
+    let output = "== the symptom\nlost: 1,200 of 3\n== after the cure\nlost: 0\n";
+    assert_eq!(count(output, "== the symptom", "lost"), Some(1200));
+    assert_eq!(count(output, "== after the cure", "lost"), Some(0));
+    assert_eq!(count(output, "== after the cure", "found"), None);
+}
