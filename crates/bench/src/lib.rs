@@ -10,4 +10,5 @@ pub mod machine;
 pub mod report;
 pub mod runtime;
 pub mod scenarios;
+pub mod sizes;
 pub mod stats;

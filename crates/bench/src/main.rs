@@ -8,7 +8,7 @@ use poolhouse_bench::counts::{self, Counts, Job};
 use poolhouse_bench::harness::Plan;
 use poolhouse_bench::machine::{Machine, date, rustc};
 use poolhouse_bench::report::{self, Report};
-use poolhouse_bench::{competitors, scenarios};
+use poolhouse_bench::{competitors, scenarios, sizes};
 use serde::Serialize;
 
 const COMMAND: &str = "cargo run --release --manifest-path crates/bench/Cargo.toml --";
@@ -31,6 +31,8 @@ struct Cli {
 enum Command {
     /// Measure times: all competitors in turns, medians and ratios paired by round.
     Run(Run),
+    /// Measure the throughput of a server by the number of connections.
+    Sizes(Sizes),
     /// Count instructions, allocations and sizes, with valgrind.
     Counts(Count),
     /// What `counts` runs under valgrind.
@@ -39,6 +41,9 @@ enum Command {
     /// The server of S5.
     #[command(hide = true)]
     Echo,
+    /// The server of `sizes`.
+    #[command(hide = true)]
+    Database,
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +61,19 @@ struct Run {
     #[arg(long)]
     out: Option<PathBuf>,
     /// Shuffles the competitors within each round.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct Sizes {
+    /// Few and short rounds.
+    #[arg(long)]
+    quick: bool,
+    /// Where to write the data. By default a full run writes book/data/sizes.json of this repository, a quick one nothing.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Shuffles the sizes within each round.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -79,9 +97,11 @@ struct Count {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(arguments) => run(arguments),
+        Command::Sizes(arguments) => measure_sizes(arguments),
         Command::Counts(arguments) => count(arguments),
         Command::Child(job) => job.run(),
         Command::Echo => poolhouse_bench::echo::serve(),
+        Command::Database => sizes::serve(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,6 +144,17 @@ fn run(arguments: Run) -> Result<()> {
     match out {
         Some(out) => write(&out, &report),
         None => Ok(()),
+    }
+}
+
+fn measure_sizes(arguments: Sizes) -> Result<()> {
+    let command = format!("{COMMAND} sizes{}", if arguments.quick { " --quick" } else { "" });
+    let report = sizes::measure(arguments.quick, arguments.seed, command)?;
+    print!("{}", report::sizes(&report));
+    match arguments.out {
+        None if !arguments.quick => write(&data_file("sizes.json"), &report),
+        None => Ok(()),
+        Some(out) => write(&out, &report),
     }
 }
 

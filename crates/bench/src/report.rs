@@ -100,6 +100,34 @@ impl ScenarioReport {
     }
 }
 
+/// Of every size of the pool.
+pub fn sizes(report: &crate::sizes::Report) -> String {
+    let header = [
+        "connections",
+        "requests_per_s",
+        "law",
+        "service_p50_us",
+        "service_p99_us",
+        "latency_p50_us",
+        "latency_p99_us",
+    ];
+    let mut rows = table(header.map(str::to_string).into());
+    for size in &report.sizes {
+        let law = report.fit.throughput(size.connections as f64);
+        let figures = [
+            size.requests_per_s.median,
+            law,
+            size.service_p50_us.median,
+            size.service_p99_us.median,
+            size.latency_p50_us.median,
+            size.latency_p99_us.median,
+        ];
+        let connections = size.connections.to_string();
+        rows.add_row([connections].into_iter().chain(figures.map(|figure| format!("{figure:.0}"))));
+    }
+    format!("{}\n{:?}\n", align(rows), report.fit)
+}
+
 /// Of everything that was counted.
 pub fn counts(counts: &Counts) -> String {
     let header = ["", "", "instructions_per_op", "allocations_per_op", "bytes_per_op"];
