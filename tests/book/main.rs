@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    defaults, generated, guarantees, links, outputs, paths, plots, snippets, spelling, style, summary, tidy,
+    defaults, errors, generated, guarantees, links, outputs, paths, plots, snippets, spelling, style,
+    summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -73,6 +74,11 @@ fn the_summary_lists_every_chapter() {
 #[test]
 fn guarantees_have_tests() {
     assert_none(guarantees::check(&BOOK));
+}
+
+#[test]
+fn errors_name_their_page_and_have_an_entry() {
+    assert_none(errors::check(&BOOK));
 }
 
 #[test]

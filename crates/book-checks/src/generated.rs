@@ -54,6 +54,11 @@ pub(crate) fn contains(page: &Page, line: usize) -> bool {
     regions(page).0.iter().any(|region| (region.start..=region.end).contains(&line))
 }
 
+/// Whether the page has a block of this name.
+pub(crate) fn has(page: &Page, name: &str) -> bool {
+    regions(page).0.iter().any(|region| region.name == name)
+}
+
 pub fn check(book: &Book, generators: &Generators) -> Vec<Finding> {
     let mut found = Vec::new();
     for page in book.texts() {

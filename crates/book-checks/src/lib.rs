@@ -8,7 +8,10 @@
 
 pub mod book;
 mod config_options;
+mod crate_source;
 pub mod defaults;
+mod error_texts;
+pub mod errors;
 pub mod examples;
 pub mod generated;
 pub mod generators;

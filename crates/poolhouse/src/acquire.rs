@@ -11,7 +11,7 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::core::{Expired, Joined, Polled, Refusal, Tick, Ticket};
-use crate::error::{AcquireError, Holder};
+use crate::error::{AcquireError, Holder, page};
 use crate::events::Event;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
@@ -328,6 +328,7 @@ fn warn_of_nesting<M: Manager>(shared: &Shared<M>, nested: &[Holder]) {
             target_address = %shared.manager.target(),
             connection = holder.connection,
             acquired_at = %holder.acquired_at,
+            guide = page::DEADLOCK_AT_N,
             "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
         );
     }

@@ -21,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::acquire::Acquire;
 use crate::config::{ConfigError, PoolConfig};
 use crate::control::CloseReport;
-use crate::error::AcquireError;
+use crate::error::{AcquireError, page};
 use crate::events::Listener;
 use crate::manager::{IntoManager, Manager};
 use crate::packet::{Dial, PacketError, PacketManager};
@@ -37,11 +37,16 @@ use crate::stats::PoolStats;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NewPoolError {
-    /// An option that no pool can have.
+    /// An option that no pool can have. The page of the guide is that of the [`ConfigError`].
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The worker thread could not be started.
-    #[error("cannot start the pool's runtime: {0}; look at the limits on threads and open files")]
+    ///
+    /// Guide: `troubleshooting/descriptors-and-ports`.
+    #[error(
+        "cannot start the pool's runtime: {0}; look at the limits on threads and open files; guide: {guide}",
+        guide = page::DESCRIPTORS
+    )]
     Runtime(#[source] io::Error),
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::error::page;
+
 /// The options of a pool.
 ///
 /// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may
@@ -133,7 +135,11 @@ impl PoolConfig {
     /// let config = PoolConfig { min_connections: 11, ..PoolConfig::default() };
     /// let error = config.validate().unwrap_err();
     /// assert_eq!(error.field(), "min_connections");
-    /// assert_eq!(error.to_string(), "min_connections is 11, above max_connections, which is 10: lower it or raise max_connections");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "min_connections is 11, above max_connections, which is 10: lower it or raise max_connections; \
+    ///      guide: reference/configuration"
+    /// );
     /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {
         if self.max_connections == 0 {
@@ -248,22 +254,29 @@ fn in_units(duration: Duration) -> String {
 #[non_exhaustive]
 pub enum ConfigError {
     /// A number that must be above zero is zero.
-    #[error("{field} is zero: set it to one or more")]
+    ///
+    /// Guide: `reference/configuration`.
+    #[error("{field} is zero: set it to one or more; guide: {}", page::CONFIGURATION)]
     #[non_exhaustive]
     Zero {
         /// The option's name.
         field: &'static str,
     },
     /// A duration that must be above zero is zero.
-    #[error("{field} is zero: give it some time{}", or_off(field))]
+    ///
+    /// Guide: `reference/configuration`.
+    #[error("{field} is zero: give it some time{}; guide: {}", or_off(field), page::CONFIGURATION)]
     #[non_exhaustive]
     NoTime {
         /// The option's name.
         field: &'static str,
     },
     /// `min_connections` is above `max_connections`.
+    ///
+    /// Guide: `reference/configuration`.
     #[error(
-        "min_connections is {min}, above max_connections, which is {max}: lower it or raise max_connections"
+        "min_connections is {min}, above max_connections, which is {max}: lower it or raise max_connections; guide: {}",
+        page::CONFIGURATION
     )]
     #[non_exhaustive]
     MinAboveMax {
@@ -273,7 +286,12 @@ pub enum ConfigError {
         max: usize,
     },
     /// `connect_backoff` is above `max_connect_backoff`.
-    #[error("connect_backoff is {first:?}, above max_connect_backoff, which is {max:?}: lower it")]
+    ///
+    /// Guide: `reference/configuration`.
+    #[error(
+        "connect_backoff is {first:?}, above max_connect_backoff, which is {max:?}: lower it; guide: {}",
+        page::CONFIGURATION
+    )]
     #[non_exhaustive]
     BackoffAboveMax {
         /// The value of `connect_backoff`.
@@ -282,7 +300,12 @@ pub enum ConfigError {
         max: Duration,
     },
     /// `lifetime_jitter` is not a share.
-    #[error("lifetime_jitter is {jitter}: it is a share of max_lifetime, from 0.0 to 1.0")]
+    ///
+    /// Guide: `reference/configuration`.
+    #[error(
+        "lifetime_jitter is {jitter}: it is a share of max_lifetime, from 0.0 to 1.0; guide: {}",
+        page::CONFIGURATION
+    )]
     #[non_exhaustive]
     JitterOutOfRange {
         /// The value of `lifetime_jitter`.

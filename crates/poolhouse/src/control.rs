@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::config::{ConfigError, PoolConfig};
 use crate::core::Core;
-use crate::error::Holder;
+use crate::error::{Holder, page};
 use crate::manager::Manager;
 use crate::pool::Pool;
 
@@ -255,7 +255,7 @@ impl<M: Manager> Pool<M> {
     }
 }
 
-/// What [`Pool::close_within`] leaves behind.
+/// What [`Pool::close_within`] leaves behind. Guide: `guide/shutting-down`.
 ///
 /// ```
 /// fn log(report: &poolhouse::CloseReport) {
@@ -297,6 +297,7 @@ impl fmt::Display for CloseReport {
         for holder in &self.still_held {
             write!(f, "; one {holder}")?;
         }
-        f.write_str("; it closes when it comes back: look at these lines, or give close_within more time")
+        f.write_str("; it closes when it comes back: look at these lines, or give close_within more time")?;
+        write!(f, "; guide: {}", page::SHUTTING_DOWN)
     }
 }

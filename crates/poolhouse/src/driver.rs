@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -13,7 +14,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::core::{Checked, Failure, Home, Plan};
-use crate::error::{ConnectError, Holder};
+use crate::error::{ConnectError, Holder, Inner, page};
 use crate::events::Event;
 use crate::manager::{FailureKind, Manager};
 use crate::shared::{PoolEntry, Shared};
@@ -128,6 +129,7 @@ fn report_leak<M: Manager>(shared: &Shared<M>, holder: Holder) {
         connection = holder.connection,
         acquired_at = %holder.acquired_at,
         held_ms = millis(holder.held_for),
+        guide = page::LEAKS,
         "a connection is held longer than leak_threshold"
     );
     shared.tell(|| Event::Leaked { holder });
@@ -214,6 +216,7 @@ impl<M: Manager> Drop for Checking<M> {
                     target: "poolhouse::check",
                     target_address = %self.shared.manager.target(),
                     connection = entry.id,
+                    guide = page::PANICS,
                     "the manager panicked while it checked: see the panic's message on stderr"
                 );
                 self.shared.tell(|| Event::CheckFailed { connection: entry.id, error: None });
@@ -240,12 +243,16 @@ async fn check<M: Manager>(mut this: Checking<M>) {
             return;
         }
         Some(Err(error)) => {
-            tracing::warn!(target: "poolhouse::check", target_address = %target, connection, elapsed_ms, %error, "unhealthy");
+            unhealthy(&target, connection, elapsed_ms, &Inner(&error));
             Some(error)
         }
         None => {
-            let error = format!("no answer after {limit:?} (check_timeout)");
-            tracing::warn!(target: "poolhouse::check", target_address = %target, connection, elapsed_ms, %error, "unhealthy");
+            unhealthy(
+                &target,
+                connection,
+                elapsed_ms,
+                &format_args!("no answer after {limit:?} (check_timeout)"),
+            );
             None
         }
     };
@@ -254,6 +261,18 @@ async fn check<M: Manager>(mut this: Checking<M>) {
         connection,
         error: error.as_ref().map(|error| error as &(dyn Error + 'static)),
     });
+}
+
+fn unhealthy(target: &str, connection: u64, elapsed_ms: u64, error: &dyn fmt::Display) {
+    tracing::warn!(
+        target: "poolhouse::check",
+        target_address = %target,
+        connection,
+        elapsed_ms,
+        %error,
+        guide = page::STALE_CONNECTIONS,
+        "unhealthy"
+    );
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,4 +1,5 @@
-//! Why an acquire ends without a connection. Every message says what happened, where, and what to look at.
+//! Why an acquire ends without a connection. Every message says what happened, where, and what to look at, and ends with
+//! the page of the guide that explains it.
 
 use std::error::Error;
 use std::fmt;
@@ -7,6 +8,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+
+/// The pages of the guide that messages name. A test of the book looks whether each is there.
+pub(crate) mod page {
+    pub(crate) const POOL_EXHAUSTION: &str = "troubleshooting/pool-exhaustion";
+    pub(crate) const SERVER_DOWN: &str = "troubleshooting/server-down";
+    pub(crate) const STALE_CONNECTIONS: &str = "troubleshooting/stale-connections";
+    pub(crate) const TOO_MANY_CLIENTS: &str = "troubleshooting/too-many-clients";
+    pub(crate) const DEADLOCK_AT_N: &str = "troubleshooting/deadlock-at-n";
+    pub(crate) const LEAKS: &str = "troubleshooting/leaks";
+    pub(crate) const MAINTENANCE: &str = "guide/maintenance";
+    pub(crate) const SHUTTING_DOWN: &str = "guide/shutting-down";
+    pub(crate) const LOAD_SHEDDING: &str = "guide/load-shedding";
+    pub(crate) const PANICS: &str = "guide/panics";
+    pub(crate) const MONITORING: &str = "guide/monitoring";
+    pub(crate) const TIMEOUTS: &str = "guide/timeouts";
+    pub(crate) const INVALIDATING: &str = "guide/invalidating";
+    pub(crate) const CONFIGURATION: &str = "reference/configuration";
+    pub(crate) const PACKET_PROTOCOL: &str = "reference/packet-protocol";
+    #[cfg(feature = "blocking")]
+    pub(crate) const DESCRIPTORS: &str = "troubleshooting/descriptors-and-ports";
+}
+
+/// An error inside the text of another, which names the page itself.
+pub(crate) struct Inner<'a, E: ?Sized>(pub(crate) &'a E);
+
+impl<E: fmt::Display + ?Sized> fmt::Display for Inner<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(text.rsplit_once("; guide: ").map_or(text.as_str(), |(text, _)| text))
+    }
+}
 
 /// Why an acquire gave no connection. `E` is the manager's error.
 ///
@@ -37,23 +69,33 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AcquireError<E: Error + 'static> {
-    /// The deadline passed. What is inside says what the acquire was waiting for.
+    /// The deadline passed. What is inside says what the acquire was waiting for; the page of the guide is that of its
+    /// [`Phase`].
     #[error(transparent)]
     Timeout(Box<AcquireTimeout<E>>),
-    /// The connect failed in a way that waiting does not mend, or `warm_up` met a failure.
+    /// The connect failed in a way that waiting does not mend, or `warm_up` met a failure. The page of the guide is that
+    /// of the [`ConnectError`].
     #[error(transparent)]
     Connect(ConnectFailed<E>),
     /// The pool is closed, or closed while the acquire waited.
-    #[error("the pool for {target} is closed: acquire before close(), or make a new pool")]
+    ///
+    /// Guide: `guide/shutting-down`.
+    #[error(
+        "the pool for {target} is closed: acquire before close(), or make a new pool; guide: {}",
+        page::SHUTTING_DOWN
+    )]
     #[non_exhaustive]
     Closed {
         /// Where the pool's connections went.
         target: String,
     },
     /// As many acquires wait as `max_pending` allows.
+    ///
+    /// Guide: `guide/load-shedding`.
     #[error(
         "{waiting} acquires already wait for a connection to {target} and max_pending is {max_pending}: \
-         answer \"busy\" now, and Pool::holders() says who holds the connections"
+         answer \"busy\" now, and Pool::holders() says who holds the connections; guide: {}",
+        page::LOAD_SHEDDING
     )]
     #[non_exhaustive]
     Overloaded {
@@ -115,17 +157,47 @@ impl<E: Error + 'static> AcquireError<E> {
 #[non_exhaustive]
 pub enum ConnectError<E> {
     /// The manager said so.
-    #[error("{0}")]
+    ///
+    /// Guide: `troubleshooting/server-down`.
     Failed(#[source] E),
     /// `connect_timeout` passed.
-    #[error("no connection after {0:?} (connect_timeout)")]
+    ///
+    /// Guide: `troubleshooting/server-down`.
     TimedOut(Duration),
     /// The manager panicked.
-    #[error("the manager panicked while it connected: see the panic's message on stderr")]
+    ///
+    /// Guide: `guide/panics`.
     Panicked,
     /// The connect succeeded, but the peer closed the connection before its first use.
-    #[error("the server accepts connections and closes them at once: it may be at its own limit")]
+    ///
+    /// Guide: `troubleshooting/too-many-clients`.
     ClosedAtOnce,
+}
+
+impl<E> ConnectError<E> {
+    fn page(&self) -> &'static str {
+        match self {
+            Self::Failed(_) | Self::TimedOut(_) => page::SERVER_DOWN,
+            Self::Panicked => page::PANICS,
+            Self::ClosedAtOnce => page::TOO_MANY_CLIENTS,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for ConnectError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "{}", Inner(error)),
+            Self::TimedOut(limit) => write!(f, "no connection after {limit:?} (connect_timeout)"),
+            Self::Panicked => {
+                f.write_str("the manager panicked while it connected: see the panic's message on stderr")
+            }
+            Self::ClosedAtOnce => f.write_str(
+                "the server accepts connections and closes them at once: it may be at its own limit",
+            ),
+        }?;
+        write!(f, "; guide: {}", self.page())
+    }
 }
 
 /// A failed connect, as those who waited for it see it.
@@ -159,11 +231,12 @@ pub struct ConnectFailed<E> {
 
 impl<E: fmt::Display> fmt::Display for ConnectFailed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot connect to {}: {}", self.target, self.error)?;
+        write!(f, "cannot connect to {}: {}", self.target, Inner(&*self.error))?;
         if self.attempts > 1 {
             write!(f, " (failed attempt {})", self.attempts)?;
         }
-        write!(f, "; check the address, and that the server runs and lets you in")
+        let page = self.error.page();
+        write!(f, "; check the address, and that the server runs and lets you in; guide: {page}")
     }
 }
 
@@ -182,12 +255,21 @@ impl<E: Error + 'static> Error for ConnectFailed<E> {
 #[non_exhaustive]
 pub enum Phase {
     /// Every connection was held, and none came back in time.
+    ///
+    /// Guide: `troubleshooting/pool-exhaustion`; `troubleshooting/deadlock-at-n` if the task itself holds one, which
+    /// `detect_nested_acquires` tells.
     Queueing,
     /// There was room for a connection, and none could be opened in time.
+    ///
+    /// Guide: that of the last [`ConnectError`], and `troubleshooting/server-down` if there was none.
     Connecting,
     /// The idle connections were under a health check that did not end in time.
+    ///
+    /// Guide: `troubleshooting/stale-connections`.
     Checking,
     /// The pool was suspended, and not resumed in time.
+    ///
+    /// Guide: `guide/maintenance`.
     Suspended,
 }
 
@@ -294,7 +376,13 @@ impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
             write!(f, "; {} is {holder}", if index == 0 { "the longest" } else { "the next" })?;
         }
         if let (Some(error), Some(age)) = (&self.last_connect_error, self.last_connect_error_age) {
-            write!(f, "; {} failed connects, the last {} ago: {error}", self.failed_connects, brief(age))?;
+            write!(
+                f,
+                "; {} failed connects, the last {} ago: {}",
+                self.failed_connects,
+                brief(age),
+                Inner(&**error)
+            )?;
         }
         if let Some(holder) = self.nested.first() {
             let count = self.nested.len();
@@ -310,7 +398,22 @@ impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
             }
             Phase::Checking => "; check that the server answers, or lower check_timeout",
             Phase::Suspended => "; the pool is suspended: call Pool::resume() when the server is back",
-        })
+        })?;
+        write!(f, "; guide: {}", self.page())
+    }
+}
+
+impl<E> AcquireTimeout<E> {
+    fn page(&self) -> &'static str {
+        match self.phase {
+            Phase::Queueing if !self.nested.is_empty() => page::DEADLOCK_AT_N,
+            Phase::Queueing => page::POOL_EXHAUSTION,
+            Phase::Connecting => {
+                self.last_connect_error.as_ref().map_or(page::SERVER_DOWN, |error| error.page())
+            }
+            Phase::Checking => page::STALE_CONNECTIONS,
+            Phase::Suspended => page::MAINTENANCE,
+        }
     }
 }
 

@@ -31,21 +31,23 @@
 //! # Logs
 //!
 //! The pool reports through [`tracing`]. It never records payload or credentials. Every record has the field
-//! `target_address`, which is [`Manager::target`].
+//! `target_address`, which is [`Manager::target`]. A warning names a page of the guide: at the end of its `error`, or in a
+//! field `guide`.
 //!
 //! | target | level | what | more fields |
 //! |---|---|---|---|
 //! | `poolhouse::acquire` | debug span `acquire` | one acquire, from its first poll to its end | |
 //! | `poolhouse::acquire` | warn | an acquire timed out | `error` |
 //! | `poolhouse::acquire` | debug | an acquire failed otherwise | `error` |
-//! | `poolhouse::acquire` | warn | with `detect_nested_acquires`: a task waits that holds a connection | `connection`, `acquired_at` |
+//! | `poolhouse::acquire` | warn | with `detect_nested_acquires`: a task waits that holds a connection | `connection`, `acquired_at`, `guide` |
 //! | `poolhouse::connect` | debug | a connection opened | `connection`, `elapsed_ms` |
 //! | `poolhouse::connect` | warn | a connect failed | `error`, `elapsed_ms`, `permanent` |
 //! | `poolhouse::check` | trace | a health check passed | `connection`, `elapsed_ms` |
-//! | `poolhouse::check` | warn | a health check failed | `connection`, `elapsed_ms`, `error` |
+//! | `poolhouse::check` | warn | a health check failed | `connection`, `elapsed_ms`, `error`, `guide` |
+//! | `poolhouse::check` | warn | the manager panicked while it checked | `connection`, `guide` |
 //! | `poolhouse::retire` | debug | the pool closes a connection | `connection`, `reason` |
-//! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms` |
-//! | `poolhouse::listener` | error | the listener panicked | |
+//! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms`, `guide` |
+//! | `poolhouse::listener` | error | the listener panicked | `guide` |
 //! | `poolhouse::close` | debug | the pool begins to close, and has closed | `held` |
 //! | `poolhouse::close` | warn | `close_within` ran out of time | `held` |
 //!

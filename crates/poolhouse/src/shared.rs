@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::config::PoolConfig;
 use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Joined, Refusal, Site, Tick, Ticket, Time};
 use crate::driver;
-use crate::error::{AcquireError, ConnectFailed, Holder};
+use crate::error::{AcquireError, ConnectFailed, Holder, page};
 use crate::events::{Event, Listener, RetireReason};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
@@ -238,6 +238,7 @@ impl<M: Manager> Shared<M> {
             tracing::error!(
                 target: "poolhouse::listener",
                 target_address = %self.manager.target(),
+                guide = page::MONITORING,
                 "the listener panicked: see the panic's message on stderr"
             );
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::error::page;
+
 /// Why a packet could not be sent or received, or a connection not be opened.
 ///
 /// ```
@@ -18,7 +20,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum PacketError {
     /// No address of the host accepted a connection.
-    #[error("cannot dial: {source}")]
+    ///
+    /// Guide: `troubleshooting/server-down`.
+    #[error("cannot dial: {source}; guide: {}", page::SERVER_DOWN)]
     #[non_exhaustive]
     Dial {
         /// The host and port.
@@ -27,9 +31,12 @@ pub enum PacketError {
         source: io::Error,
     },
     /// The peer closed the connection.
+    ///
+    /// Guide: `troubleshooting/stale-connections`.
     #[error(
-        "{target} closed the connection{}: invalidate it, and look at the server's limits and its log",
-        if *.mid_frame { " in the middle of a frame" } else { "" }
+        "{target} closed the connection{}: invalidate it, and look at the server's limits and its log; guide: {}",
+        if *.mid_frame { " in the middle of a frame" } else { "" },
+        page::STALE_CONNECTIONS
     )]
     #[non_exhaustive]
     Disconnected {
@@ -39,10 +46,13 @@ pub enum PacketError {
         mid_frame: bool,
     },
     /// The frame is longer than `max_frame_length`.
+    ///
+    /// Guide: `reference/packet-protocol`.
     #[error(
         "a frame of {length} bytes {} {target} is over the limit of {max} bytes (max_frame_length): \
-         send less, raise the limit, or check that the peer speaks this protocol",
-        if *.sending { "to" } else { "from" }
+         send less, raise the limit, or check that the peer speaks this protocol; guide: {}",
+        if *.sending { "to" } else { "from" },
+        page::PACKET_PROTOCOL
     )]
     #[non_exhaustive]
     FrameTooLong {
@@ -56,8 +66,13 @@ pub enum PacketError {
         sending: bool,
     },
     /// `io_timeout` passed.
-    #[error("{target} has not {} after {limit:?} (io_timeout): invalidate the connection, and look at the server",
-        if *.sending { "taken the packet" } else { "answered" })]
+    ///
+    /// Guide: `guide/timeouts`.
+    #[error(
+        "{target} has not {} after {limit:?} (io_timeout): invalidate the connection, and look at the server; guide: {}",
+        if *.sending { "taken the packet" } else { "answered" },
+        page::TIMEOUTS
+    )]
     #[non_exhaustive]
     TimedOut {
         /// The peer.
@@ -68,14 +83,21 @@ pub enum PacketError {
         sending: bool,
     },
     /// The connection cannot be used any more: an earlier call on it failed or was dropped half-way.
-    #[error("the connection to {target} broke in an earlier call: invalidate it and acquire another")]
+    ///
+    /// Guide: `guide/invalidating`.
+    #[error(
+        "the connection to {target} broke in an earlier call: invalidate it and acquire another; guide: {}",
+        page::INVALIDATING
+    )]
     #[non_exhaustive]
     Broken {
         /// The peer.
         target: String,
     },
     /// The operating system reported an error.
-    #[error("I/O with {target} failed: {source}; invalidate the connection")]
+    ///
+    /// Guide: `guide/invalidating`.
+    #[error("I/O with {target} failed: {source}; invalidate the connection; guide: {}", page::INVALIDATING)]
     #[non_exhaustive]
     Io {
         /// The peer.

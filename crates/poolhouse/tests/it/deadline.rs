@@ -64,6 +64,8 @@ async fn refused_connects_end_at_the_deadline_and_are_named() {
     let text = timeout.to_string();
     assert!(text.contains(&format!("; {} failed connects, the last ", mock.attempts().len())), "{text}");
     assert!(text.contains(" ago: mock says Fail; "), "{text}");
+    assert!(text.ends_with("; guide: troubleshooting/server-down"), "{text}");
+    assert_eq!(text.matches("; guide: ").count(), 1, "an error inside another names no page: {text}");
     let connect = AcquireError::Timeout(timeout);
     let mut source = connect.source();
     let mut chain = Vec::new();
@@ -125,6 +127,7 @@ async fn the_text_names_place_counts_and_the_longest_holder() {
     assert!(text.starts_with(start), "{text}");
     assert!(text.contains(&format!("acquired at {}:{line}:", file!())), "{text}");
     assert!(text.contains("; release connections sooner, raise max_connections"), "{text}");
+    assert!(text.ends_with("; guide: troubleshooting/pool-exhaustion"), "{text}");
 }
 
 /// acquire.diagnosis: a pool whose only connection hangs in its health check says so.

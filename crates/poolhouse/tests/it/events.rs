@@ -86,7 +86,12 @@ async fn what_fails_is_told() {
     let line = line!() + 1;
     assert!(pool.acquire().await.is_err());
     let events = take(&told);
-    assert!(events.contains(&"connect failed: mock says Fail false".to_string()), "{events:?}");
+    assert!(
+        events.contains(
+            &"connect failed: mock says Fail; guide: troubleshooting/server-down false".to_string()
+        ),
+        "{events:?}"
+    );
     assert!(events.contains(&format!("acquire failed at {line}: timedout")), "{events:?}");
     drop(held);
     mock.set_check(Step::Fail);

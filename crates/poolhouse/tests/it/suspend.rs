@@ -95,7 +95,12 @@ async fn a_timeout_says_that_the_pool_is_suspended() {
     assert!(matches!(pool.acquire().await, Err(AcquireError::Overloaded { .. })), "and shedding goes on");
     let Err(AcquireError::Timeout(timeout)) = waiter.await else { panic!("nobody resumes") };
     assert_eq!(timeout.phase, Phase::Suspended);
-    assert!(timeout.to_string().ends_with("call Pool::resume() when the server is back"), "{timeout}");
+    assert!(
+        timeout
+            .to_string()
+            .ends_with("call Pool::resume() when the server is back; guide: guide/maintenance"),
+        "{timeout}"
+    );
 }
 
 /// `close.complete`: a suspended pool closes like any other.
