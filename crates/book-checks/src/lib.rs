@@ -9,6 +9,7 @@
 pub mod book;
 mod config_options;
 pub mod defaults;
+pub mod diagrams;
 pub mod examples;
 pub mod generated;
 pub mod generators;
