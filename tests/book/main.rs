@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    defaults, errors, generated, guarantees, links, outputs, paths, plots, snippets, spelling, style,
-    summary, tidy,
+    defaults, diagrams, errors, generated, guarantees, links, outputs, paths, plots, snippets, spelling,
+    style, summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -59,6 +59,11 @@ fn generated_blocks_are_current() {
 #[test]
 fn plots_are_drawn_from_the_data() {
     assert_none(plots::check(&ROOT));
+}
+
+#[test]
+fn diagrams_are_drawn_from_their_sources() {
+    assert_none(diagrams::check(&ROOT));
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod book;
 mod config_options;
 mod crate_source;
 pub mod defaults;
+pub mod diagrams;
 mod error_texts;
 pub mod errors;
 pub mod examples;

@@ -88,7 +88,7 @@ pub(crate) fn card(
     Ok(format!("{}\n", svg.trim_end()))
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -1,8 +1,9 @@
-//! The tables and plots of the book, from what the benchmark measured.
+//! The tables, plots and diagrams of the book.
 //!
 //! The benchmark writes two files, [`BENCH`] and [`COUNTS`]. From them this crate makes text: Markdown for the
 //! generated blocks of the chapters ([`blocks`]), and SVG for the plots ([`plots`]). It writes nothing itself, and the
-//! same data always gives the same text, so that a test can compare.
+//! same data always gives the same text, so that a test can compare. The [`diagrams`] are drawn from sources that lie
+//! beside them in the book.
 //!
 //! The plots are drawn by plotters, with nothing of it but the backend for SVG. It is what criterion draws with, so it
 //! is kept; it needs no browser, no font and no C library; and its text is that of an SVG, which can be read aloud.
@@ -11,6 +12,7 @@ mod ahead;
 mod bars;
 mod canvas;
 mod data;
+pub mod diagrams;
 mod format;
 mod lines;
 mod metrics;

@@ -1,13 +1,13 @@
 //! `cargo guide generate`: rewrites what the book shows but nobody writes by hand.
 //!
-//! First the outputs of the examples, then the plots, then the generated blocks of the chapters, which may be made from
+//! First the outputs of the examples, then the plots and the diagrams, then the generated blocks of the chapters, which may be made from
 //! them. What the benchmark measured is read, never measured here.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use book_checks::{Book, Finding, Generators, examples, generated, plots};
+use book_checks::{Book, Finding, Generators, diagrams, examples, generated, plots};
 
 use crate::cli::GenerateArgs;
 use crate::progress::Task;
@@ -21,6 +21,7 @@ fn write(root: &Path) -> Result<ExitCode> {
     let mut changed = examples::write_expected(root)?;
     drop(task);
     changed.extend(plots::rewrite(root).context("a plot cannot be drawn")?);
+    changed.extend(diagrams::rewrite(root).context("a diagram cannot be drawn")?);
     let generators = Generators::all(root);
     changed.extend(generated::rewrite(&load(root)?, &generators).context("a chapter cannot be written")?);
     for file in &changed {
@@ -39,6 +40,7 @@ fn check(root: &Path) -> Result<ExitCode> {
     drop(task);
     let mut found = examples::check(root, &runs);
     found.extend(plots::check(root));
+    found.extend(diagrams::check(root));
     found.extend(generated::check(&load(root)?, &Generators::all(root)));
     found.sort();
     if found.is_empty() {
