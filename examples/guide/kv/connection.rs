@@ -123,6 +123,48 @@ fn word(text: &str) -> Result<&str, KvError> {
 }
 // ANCHOR_END: commands
 
+// ANCHOR: keys
+impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
+    /// Begins a list: many lines, then an end. The end is what is owed.
+    pub async fn keys(&mut self) -> Result<Keys<'_, S>, KvError> {
+        self.owed += 1;
+        let limit = self.io_timeout;
+        let sent = timeout(limit, self.lines.send("KEYS")).await;
+        sent.map_err(|_| KvError::TimedOut(limit))?.map_err(explain)?;
+        Ok(Keys(self))
+    }
+}
+
+/// A list that is being read. Dropped before its end, it leaves the end owed.
+pub struct Keys<'a, S>(&'a mut KvConnection<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Keys<'_, S> {
+    pub async fn next(&mut self) -> Result<Option<String>, KvError> {
+        let limit = self.0.io_timeout;
+        let line = timeout(limit, self.0.lines.next()).await.map_err(|_| KvError::TimedOut(limit))?;
+        let line = line.ok_or(KvError::Closed)?.map_err(explain)?;
+        if let Some(key) = line.strip_prefix('*') {
+            return Ok(Some(key.to_owned()));
+        }
+        if line != "+OK" {
+            return Err(KvError::Protocol("a list that ends otherwise than with OK"));
+        }
+        self.0.owed -= 1;
+        Ok(None)
+    }
+
+    /// Reads the rest, if it is no more than so many keys. Whether the end was reached.
+    pub async fn drain(mut self, at_most: usize) -> Result<bool, KvError> {
+        for _ in 0..=at_most {
+            if self.next().await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+// ANCHOR_END: keys
+
 // ANCHOR: handshake
 impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
     pub async fn log_in(&mut self, user: &str, secret: &str) -> Result<(), KvError> {

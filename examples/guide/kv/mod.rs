@@ -9,6 +9,7 @@
 //! | `PING` | `+PONG` |
 //! | `SET key value` | `+OK`, or `-READONLY` on a replica |
 //! | `GET key` | `+value`, or `-NOTFOUND` |
+//! | `KEYS` | `*key` for each key of the space, then `+OK` |
 //! | `USE space` | `+OK`: keys are those of this space from now on, in this session |
 //! | `RESET` | `+OK`: the session is as it was after `AUTH` |
 //! | `ROLE` | `+primary` or `+replica` |

@@ -201,6 +201,10 @@ impl State {
                 Some(value) => format!("+{value}"),
                 None => "-NOTFOUND".to_owned(),
             },
+            (["KEYS"], _) => {
+                let mine = data.values.keys().filter(|(space, _)| *space == session.space);
+                mine.map(|(_, key)| format!("*{key}\n")).chain(["+OK".to_owned()]).collect()
+            }
             (["USE", space], _) => {
                 session.space = (*space).to_owned();
                 "+OK".to_owned()
