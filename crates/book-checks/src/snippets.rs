@@ -1,8 +1,10 @@
 //! Every Rust block is run by somebody, and every block says what it is.
 //!
-//! The conventions: a block without includes is a doctest; a block of nothing but includes shows examples, which the
-//! examples test runs. `no_run`, `compile_fail` and `should_panic` need a reason in a comment above the block, such as
+//! The conventions: a block without includes is a doctest; a block of nothing but includes shows examples, or the files
+//! of a folder that is a module of examples, which the examples test runs. `no_run`, `compile_fail` and `should_panic` need a reason in a comment above the block, such as
 //! `<!-- no_run: needs a database -->`. There is no `ignore`.
+
+use std::path::Path;
 
 use snippets::{Block, Include, Part, Runner};
 
@@ -24,7 +26,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
     }
     for page in book.run_pages() {
         for block in page.blocks().iter().filter(|block| block.is_rust()) {
-            for message in running(&examples, page, block) {
+            for message in running(&book.root, &examples, page, block) {
                 found.push(Finding::new(&page.name, block.line, message));
             }
         }
@@ -66,7 +68,7 @@ fn form(block: &Block) -> Vec<String> {
     Vec::new()
 }
 
-fn running(examples: &[String], page: &Page, block: &Block) -> Vec<String> {
+fn running(root: &Path, examples: &[String], page: &Page, block: &Block) -> Vec<String> {
     let mut messages = Vec::new();
     if block.tags().any(|tag| tag.starts_with("ignore")) {
         messages
@@ -86,7 +88,7 @@ fn running(examples: &[String], page: &Page, block: &Block) -> Vec<String> {
         Runner::Examples(includes) => {
             for include in includes {
                 let file = resolve(page.folder(), &include.path).unwrap_or_default();
-                if !examples.contains(&file) {
+                if !examples.contains(&file) && !is_module(root, examples, &file) {
                     messages.push(format!(
                         "{} is no example, so that nobody runs it: include a file of examples/, or tag the block `text`",
                         include.path
@@ -96,6 +98,22 @@ fn running(examples: &[String], page: &Page, block: &Block) -> Vec<String> {
         }
     }
     messages
+}
+
+/// Whether the file stands in a folder that an example beside the folder has for a module: `examples/guide/kv/server.rs`
+/// if `examples/guide/x.rs` says `mod kv;`.
+fn is_module(root: &Path, examples: &[String], file: &str) -> bool {
+    let Some((group, module)) = file.rsplit_once('/').and_then(|(folder, _)| folder.rsplit_once('/')) else {
+        return false;
+    };
+    let beside = examples.iter().filter(|example| {
+        example.rsplit_once('/').is_some_and(|(folder, name)| folder == group && name != "main.rs")
+    });
+    let declaration = format!("mod {module};");
+    beside.into_iter().any(|example| {
+        let text = std::fs::read_to_string(root.join(example)).unwrap_or_default();
+        text.lines().any(|line| line == declaration)
+    })
 }
 
 fn target(book: &Book, page: &Page, include: &Include) -> Option<String> {
@@ -140,6 +158,19 @@ mod tests {
         ]);
         expect(check(&fixture.book), &[]);
         expect(not_run(&fixture.book), &[(A, 8, "needs a database")]);
+    }
+
+    #[test]
+    fn a_module_of_an_example_may_be_shown() {
+        let text = "# A\n\n```rust\n{{#rustdoc_include ../../examples/g/kv/a.rs}}\n```\n\n\
+                    ```rust\n{{#rustdoc_include ../../examples/g/other/a.rs}}\n```\n";
+        let fixture = Fixture::new(&[
+            (A, text),
+            ("examples/g/x.rs", "mod kv;\nfn main() {}\n"),
+            ("examples/g/kv/a.rs", ""),
+            ("examples/g/other/a.rs", ""),
+        ]);
+        expect(check(&fixture.book), &[(A, 7, "examples/g/other/a.rs is no example")]);
     }
 
     #[test]
