@@ -24,7 +24,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
     }
     for page in book.run_pages() {
         for block in page.blocks().iter().filter(|block| block.is_rust()) {
-            for message in running(&examples, page, block) {
+            for message in running(&examples, book, page, block) {
                 found.push(Finding::new(&page.name, block.line, message));
             }
         }
@@ -66,7 +66,7 @@ fn form(block: &Block) -> Vec<String> {
     Vec::new()
 }
 
-fn running(examples: &[String], page: &Page, block: &Block) -> Vec<String> {
+fn running(examples: &[String], book: &Book, page: &Page, block: &Block) -> Vec<String> {
     let mut messages = Vec::new();
     if block.tags().any(|tag| tag.starts_with("ignore")) {
         messages
@@ -86,7 +86,7 @@ fn running(examples: &[String], page: &Page, block: &Block) -> Vec<String> {
         Runner::Examples(includes) => {
             for include in includes {
                 let file = resolve(page.folder(), &include.path).unwrap_or_default();
-                if !examples.contains(&file) {
+                if !examples.contains(&file) && !is_module_of_one(examples, book, &file) {
                     messages.push(format!(
                         "{} is no example, so that nobody runs it: include a file of examples/, or tag the block `text`",
                         include.path
@@ -96,6 +96,19 @@ fn running(examples: &[String], page: &Page, block: &Block) -> Vec<String> {
         }
     }
     messages
+}
+
+/// Whether it is `examples/GROUP/NAME/mod.rs`, and an example of that group has a line `mod NAME;`.
+fn is_module_of_one(examples: &[String], book: &Book, file: &str) -> bool {
+    let Some((group, name)) = file.strip_suffix("/mod.rs").and_then(|folder| folder.rsplit_once('/')) else {
+        return false;
+    };
+    let declares = |example: &String| {
+        let text = std::fs::read_to_string(book.root.join(example)).unwrap_or_default();
+        text.lines().any(|line| line == format!("mod {name};"))
+    };
+    let is_of_group = |example: &&String| example.rsplit_once('/').is_some_and(|(folder, _)| folder == group);
+    examples.iter().filter(is_of_group).any(declares)
 }
 
 fn target(book: &Book, page: &Page, include: &Include) -> Option<String> {
@@ -140,6 +153,19 @@ mod tests {
         ]);
         expect(check(&fixture.book), &[]);
         expect(not_run(&fixture.book), &[(A, 8, "needs a database")]);
+    }
+
+    #[test]
+    fn a_module_of_an_example_is_run_with_it() {
+        let text = "# A\n\n```rust\n{{#include ../../examples/g/used/mod.rs}}\n```\n\n\
+                    ```rust\n{{#include ../../examples/g/unused/mod.rs}}\n```\n";
+        let fixture = Fixture::new(&[
+            (A, text),
+            ("examples/g/x.rs", "mod used;\nfn main() {}\n"),
+            ("examples/g/used/mod.rs", "pub fn f() {}\n"),
+            ("examples/g/unused/mod.rs", "pub fn f() {}\n"),
+        ]);
+        expect(check(&fixture.book), &[(A, 7, "is no example")]);
     }
 
     #[test]
