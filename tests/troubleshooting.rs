@@ -27,6 +27,22 @@ const fn claim(program: &'static str, label: &'static str, holds: fn(u64, u64) -
 /// A program may have several claims.
 const CLAIMS: &[Claim] = &[
     // A line each: program, count, what holds of it before and after.
+    claim("pool_exhaustion", "timed out", |before, after| before == 4 && after == 0),
+    claim("pool_exhaustion", "pending_requests after 500 ms", |before, after| before == 6 && after == 0),
+    claim("connection_churn", "connections_created", |before, after| before == 50 && after == 5),
+    claim("connection_churn", "connections_destroyed", |before, after| before == 50 && after == 0),
+    claim("stale_connections", "failed requests", |before, after| before == 3 && after == 0),
+    claim("server_down", "server down, blamed on the pool", |before, after| before == 3 && after == 0),
+    claim("server_down", "wrong password, waited for the whole deadline", |before, after| {
+        before == 3 && after == 0
+    }),
+    claim("slow_first_requests", "after the start, slow requests", |before, after| before == 4 && after == 0),
+    claim("slow_first_requests", "after a lull, slow requests", |before, after| before > 0 && after == 0),
+    claim("leaks", "timed out", |before, after| before == 3 && after == 0),
+    claim("leaks", "active_connections", |before, after| before == 3 && after == 0),
+    claim("leaks", "reported_leaks", |before, after| before == 3 && after == 0),
+    claim("deadlock_at_n", "pool of 4, 4 tasks, stuck for 5 s", |before, after| before == 4 && after == 0),
+    claim("deadlock_at_n", "pool of 4, 3 tasks, stuck for 5 s", |before, after| before == 0 && after == 0),
 ];
 
 fn programs() -> Vec<Example> {
