@@ -27,6 +27,9 @@ const fn claim(program: &'static str, label: &'static str, holds: fn(u64, u64) -
 /// A program may have several claims.
 const CLAIMS: &[Claim] = &[
     // A line each: program, count, what holds of it before and after.
+    claim("too_many_clients", "requests that failed", |before, after| before > 0 && after == 0),
+    claim("too_many_clients", "most connections at once", |before, after| before == 20 && after <= 18),
+    claim("too_many_clients", "refused by the server", |before, after| before > 0 && after == 0),
 ];
 
 fn programs() -> Vec<Example> {
