@@ -27,6 +27,8 @@ const fn claim(program: &'static str, label: &'static str, holds: fn(u64, u64) -
 /// A program may have several claims.
 const CLAIMS: &[Claim] = &[
     // A line each: program, count, what holds of it before and after.
+    claim("stampede", "most in one second", |before, after| before == 80 && after < 20),
+    claim("stampede", "most open at once", |before, after| before == 100 && after < before),
     claim("too_many_clients", "requests that failed", |before, after| before > 0 && after == 0),
     claim("too_many_clients", "most connections at once", |before, after| before == 20 && after <= 18),
     claim("too_many_clients", "refused by the server", |before, after| before > 0 && after == 0),
