@@ -27,6 +27,7 @@ const fn claim(program: &'static str, label: &'static str, holds: fn(u64, u64) -
 /// A program may have several claims.
 const CLAIMS: &[Claim] = &[
     // A line each: program, count, what holds of it before and after.
+    claim("crosstalk", "wrong answers", |before, after| before == 5 && after == 0),
     claim("stampede", "most in one second", |before, after| before == 80 && after < 20),
     claim("stampede", "most open at once", |before, after| before == 100 && after < before),
     claim("too_many_clients", "requests that failed", |before, after| before > 0 && after == 0),
