@@ -27,6 +27,9 @@ const fn claim(program: &'static str, label: &'static str, holds: fn(u64, u64) -
 /// A program may have several claims.
 const CLAIMS: &[Claim] = &[
     // A line each: program, count, what holds of it before and after.
+    claim("after_a_lull", "requests that failed", |before, after| before == 5 && after == 0),
+    claim("after_a_lull", "the slowest took", |before, after| before == 10 && after == 0),
+    claim("after_a_lull", "connections that only the server knows", |before, after| before == 5 && after == 0),
     claim("crosstalk", "wrong answers", |before, after| before == 5 && after == 0),
     claim("stampede", "most in one second", |before, after| before == 80 && after < 20),
     claim("stampede", "most open at once", |before, after| before == 100 && after < before),
