@@ -43,6 +43,15 @@ const CLAIMS: &[Claim] = &[
     claim("leaks", "reported_leaks", |before, after| before == 3 && after == 0),
     claim("deadlock_at_n", "pool of 4, 4 tasks, stuck for 5 s", |before, after| before == 4 && after == 0),
     claim("deadlock_at_n", "pool of 4, 3 tasks, stuck for 5 s", |before, after| before == 0 && after == 0),
+    claim("after_a_lull", "requests that failed", |before, after| before == 5 && after == 0),
+    claim("after_a_lull", "the slowest took", |before, after| before == 10 && after == 0),
+    claim("after_a_lull", "connections that only the server knows", |before, after| before == 5 && after == 0),
+    claim("crosstalk", "wrong answers", |before, after| before == 5 && after == 0),
+    claim("stampede", "most in one second", |before, after| before == 80 && after < 20),
+    claim("stampede", "most open at once", |before, after| before == 100 && after < before),
+    claim("too_many_clients", "requests that failed", |before, after| before > 0 && after == 0),
+    claim("too_many_clients", "most connections at once", |before, after| before == 20 && after <= 18),
+    claim("too_many_clients", "refused by the server", |before, after| before > 0 && after == 0),
 ];
 
 fn programs() -> Vec<Example> {

@@ -1,0 +1,167 @@
+//! A rolling deploy brings more pools than the server has room for.
+//!
+//! `cargo run --example too_many_clients` runs in virtual time against an echo server in memory, which allows 20
+//! connections.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use poolhouse::{AcquireError, Dial, PacketError, PacketManager, Pool, PoolConfig};
+use poolhouse_echo::{Connector, EchoServer, Faults};
+use tokio::io::DuplexStream;
+use tokio::task::JoinSet;
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+const SERVER_ALLOWS: u64 = 20;
+const REPLICAS: usize = 4;
+/// How many new replicas start before the old ones end.
+const SURGE: usize = 2;
+/// How many requests each replica has at once.
+const REQUESTS: usize = 5;
+
+#[derive(Clone)]
+struct ToTheServer(Connector);
+
+impl Dial for ToTheServer {
+    type Stream = DuplexStream;
+
+    async fn dial(&self) -> io::Result<DuplexStream> {
+        self.0.connect().await
+    }
+
+    fn target(&self) -> std::borrow::Cow<'_, str> {
+        "db:5555".into()
+    }
+}
+
+type ReplicaPool = Pool<PacketManager<ToTheServer>>;
+
+/// One process of the service.
+struct Replica {
+    pool: ReplicaPool,
+}
+
+impl Replica {
+    fn start(server: &EchoServer, config: &PoolConfig) -> Result<Self, AnyError> {
+        let manager = PacketManager::new(ToTheServer(server.connector()));
+        Ok(Self { pool: Pool::new(manager, config.clone())? })
+    }
+
+    /// Has `REQUESTS` at once, and returns how many failed and the text of the first failure.
+    async fn serve(&self) -> Result<(usize, Option<String>), AnyError> {
+        let mut tasks = JoinSet::new();
+        for number in 0..REQUESTS {
+            let pool = self.pool.clone();
+            tasks.spawn(async move { request(&pool, number).await });
+        }
+        let mut failed = (0, None);
+        while let Some(done) = tasks.join_next().await {
+            if let Err(error) = done? {
+                failed = (failed.0 + 1, failed.1.or(Some(error.to_string())));
+            }
+        }
+        Ok(failed)
+    }
+}
+
+async fn request(pool: &ReplicaPool, number: usize) -> Result<(), AnyError> {
+    let mut connection = match pool.acquire().await {
+        Ok(connection) => connection,
+        Err(error @ AcquireError::Timeout(_)) => return Err(error.into()),
+        Err(error) => return Err(format!("not the failure that this program shows: {error}").into()),
+    };
+    exchange(&mut connection, number).await?;
+    Ok(())
+}
+
+async fn exchange(
+    connection: &mut poolhouse::PacketConnection<DuplexStream>,
+    number: usize,
+) -> Result<(), PacketError> {
+    connection.send_packet(format!("request {number}")).await?;
+    connection.receive().await.map(drop)
+}
+
+/// Old replicas serve, new ones start beside them, the old ones end.
+async fn deploy(config: &PoolConfig) -> Result<(), AnyError> {
+    let faults = Faults { max_connections: Some(SERVER_ALLOWS), ..Faults::default() };
+    let server = EchoServer::builder().faults(faults).in_memory();
+
+    let mut old = Vec::new();
+    for _ in 0..REPLICAS {
+        let replica = Replica::start(&server, config)?;
+        let (failed, _) = replica.serve().await?;
+        if failed > 0 {
+            return Err("the old release fits, and failed".into());
+        }
+        old.push(replica);
+    }
+    println!("open before the deploy: {}", server.counts().open);
+
+    let mut new = Vec::new();
+    let (mut failed, mut log) = (0, None);
+    for _ in 0..SURGE {
+        let replica = Replica::start(&server, config)?;
+        let (failures, text) = replica.serve().await?;
+        failed += failures;
+        log = log.or(text);
+        new.push(replica);
+    }
+    let counts = server.counts();
+    println!("requests that failed: {failed} of {}", SURGE * REQUESTS);
+    println!("most connections at once: {}", counts.peak_open);
+    println!("refused by the server: {}", counts.refused);
+    if let Some(text) = log {
+        println!("log: {text}");
+    }
+
+    // ANCHOR: end
+    for replica in old {
+        let report = replica.pool.close_within(Duration::from_secs(10)).await;
+        if !report.is_complete() {
+            eprintln!("{report}");
+        }
+    }
+    // ANCHOR_END: end
+    let mut late = 0;
+    for replica in &new {
+        late += replica.serve().await?.0;
+    }
+    println!("failed once the old release has gone: {late} of {}", SURGE * REQUESTS);
+    Ok(())
+}
+
+async fn run() -> Result<(), AnyError> {
+    println!("== the symptom");
+    // ANCHOR: symptom
+    // 4 replicas x 5 fit into 20. During the deploy there are 6.
+    let config = PoolConfig {
+        max_connections: 5,
+        connection_timeout: Duration::from_secs(2),
+        connect_timeout: Duration::from_secs(1),
+        ..PoolConfig::default()
+    };
+    // ANCHOR_END: symptom
+    deploy(&config).await?;
+
+    println!("== after the cure");
+    // ANCHOR: cure
+    // 20 allowed, 2 kept for people and cron jobs, 4 + 2 replicas: 18 / 6 = 3.
+    let config = PoolConfig { max_connections: 3, ..config };
+    // ANCHOR_END: cure
+    deploy(&config).await
+}
+
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
