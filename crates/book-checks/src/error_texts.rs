@@ -42,6 +42,8 @@ pub(crate) static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
         .start_paused(true)
         .build()
         .expect("a runtime without sockets");
+    // The pools warn of what goes wrong here on purpose.
+    let _quiet = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new());
     let texts = runtime.block_on(async {
         let mut texts = timeouts().await;
         texts.extend(refusals().await);

@@ -125,16 +125,31 @@ pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators 
 }
 
 fn entry(root: &Path, sample: &Sample) -> Result<String, String> {
-    let mut text = String::new();
-    if let Some(variant) = variants(root).iter().find(|variant| variant.name == sample.variant()) {
-        text.push_str(&format!("{}\n\n", wrapped(&summary(&variant.doc))));
-    }
+    let mut text = said_of(root, sample).map_or_else(String::new, |said| format!("{}\n\n", wrapped(&said)));
     text.push_str(&format!("```text\n{}\n```\n", sample.text));
     let page = sample.page().ok_or_else(|| format!("{} names no page", sample.kind))?;
     let title = title(root, page)?;
     let (folder, file) = page.split_once('/').unwrap_or((".", page));
     let path = if FOLDER.ends_with(folder) { format!("{file}.md") } else { format!("../{page}.md") };
     Ok(text + &format!("\nThe page that it names: [{title}]({path}).\n"))
+}
+
+/// What the documentation says of the variant. A timeout is told by its phase; of several samples of one variant, the page
+/// itself says what each is.
+fn said_of(root: &Path, sample: &Sample) -> Option<String> {
+    let name = match sample.kind.strip_prefix("AcquireError::Timeout (") {
+        Some(phase) => phase.strip_suffix(')')?,
+        None => sample.kind,
+    };
+    let variants = crate_source::files(root);
+    let mut variants = variants.iter().flat_map(|file| file.enums()).flat_map(|item| {
+        let of_item =
+            item.variants.iter().map(|variant| (variant, format!("{}::{}", item.ident, variant.ident)));
+        of_item.collect::<Vec<_>>()
+    });
+    let (variant, _) = variants.find(|(_, full)| full == name || *full == format!("Phase::{name}"))?;
+    let said = summary(&doc(&variant.attrs));
+    Some(said.split(" The page of the guide is that").next().unwrap_or_default().to_owned())
 }
 
 /// The title of a page.
