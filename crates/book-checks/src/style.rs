@@ -24,7 +24,12 @@ pub fn check(book: &Book) -> Vec<Finding> {
         lines(page, &mut add);
         headings(page, &mut add);
         for run in prose::runs(page) {
-            for word in BELITTLING.find_iter(&run.words()) {
+            let words = run.words();
+            if let Some(place) = words.find('*') {
+                let line = page.line_at(run.source(place));
+                add(line, "an asterisk is shown as such here: close the emphasis, or use `\\*`".to_owned());
+            }
+            for word in BELITTLING.find_iter(&words) {
                 let line = page.line_at(run.source(word.start()));
                 add(line, format!("`{}` helps nobody who is stuck: leave it out", word.as_str()));
             }
@@ -130,5 +135,6 @@ mod tests {
             ],
         );
         expect(check(&Fixture::chapter("text\n").book), &[(A, 1, "no title")]);
+        expect(check(&Fixture::chapter("# A\n\n* *Do** it.\n").book), &[(A, 3, "an asterisk")]);
     }
 }
