@@ -10,6 +10,7 @@ pub mod book;
 mod config_options;
 pub mod defaults;
 pub mod examples;
+pub mod experiments;
 pub mod generated;
 pub mod generators;
 pub mod guarantees;

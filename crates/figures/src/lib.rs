@@ -1,6 +1,6 @@
-//! The tables and plots of the book, from what the benchmark measured.
+//! The tables and plots of the book, from what the benchmark and the experiments measured.
 //!
-//! The benchmark writes two files, [`BENCH`] and [`COUNTS`]. From them this crate makes text: Markdown for the
+//! The benchmark writes two files, [`BENCH`] and [`COUNTS`], and the experiments one each. From them this crate makes text: Markdown for the
 //! generated blocks of the chapters ([`blocks`]), and SVG for the plots ([`plots`]). It writes nothing itself, and the
 //! same data always gives the same text, so that a test can compare.
 //!
@@ -10,11 +10,14 @@
 mod ahead;
 mod bars;
 mod canvas;
+mod curves;
 mod data;
+mod experiments;
 mod format;
 mod lines;
 mod metrics;
 pub mod plots;
+mod strips;
 mod summaries;
 mod tables;
 mod waits;
@@ -62,5 +65,6 @@ pub fn blocks() -> Vec<(String, Block)> {
     for (name, make) in counts {
         blocks.push((name.to_owned(), Box::new(move |root| make(&Counts::read(root)?))));
     }
+    blocks.extend(experiments::blocks());
     blocks
 }
