@@ -45,7 +45,9 @@ const CLAIMS: &[Claim] = &[
     claim("deadlock_at_n", "pool of 4, 3 tasks, stuck for 5 s", |before, after| before == 0 && after == 0),
     claim("after_a_lull", "requests that failed", |before, after| before == 5 && after == 0),
     claim("after_a_lull", "the slowest took", |before, after| before == 10 && after == 0),
-    claim("after_a_lull", "connections that only the server knows", |before, after| before == 5 && after == 0),
+    claim("after_a_lull", "connections that only the server knows", |before, after| {
+        before == 5 && after == 0
+    }),
     claim("crosstalk", "wrong answers", |before, after| before == 5 && after == 0),
     claim("stampede", "most in one second", |before, after| before == 80 && after < 20),
     claim("stampede", "most open at once", |before, after| before == 100 && after < before),

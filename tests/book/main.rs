@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    defaults, diagrams, errors, generated, guarantees, links, outputs, paths, plots, snippets, spelling,
-    style, summary, tidy,
+    defaults, diagrams, errors, experiments, generated, guarantees, links, outputs, paths, plots, snippets,
+    spelling, style, summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -54,6 +54,11 @@ fn texts_that_are_no_output_say_what_they_are() {
 #[test]
 fn generated_blocks_are_current() {
     assert_none(generated::check(&BOOK, &Generators::all(&ROOT)));
+}
+
+#[test]
+fn experiments_give_the_same_data() {
+    assert_none(experiments::check(&ROOT));
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod diagrams;
 mod error_texts;
 pub mod errors;
 pub mod examples;
+pub mod experiments;
 pub mod generated;
 pub mod generators;
 pub mod guarantees;

@@ -9,7 +9,7 @@ use figures::plots;
 use crate::{Finding, tidy};
 
 /// A book that says nothing of performance has no plots, and needs no data.
-fn has_plots(root: &Path) -> bool {
+pub(crate) fn has_plots(root: &Path) -> bool {
     Path::new(plots::FOLDER).parent().is_some_and(|chapters| root.join(chapters).is_dir())
 }
 
@@ -32,7 +32,8 @@ fn compare(root: &Path, plots: &[(String, String)]) -> Vec<Finding> {
         };
         if !present.lines().eq(drawn.lines()) {
             let same = present.lines().zip(drawn.lines()).take_while(|(a, b)| a == b).count();
-            let message = format!("the plot differs from {}: run `cargo guide generate`", figures::BENCH);
+            let message =
+                "the plot differs from what its data in book/data draws: run `cargo guide generate`";
             found.push(Finding::new(file, same + 1, message));
         }
     }

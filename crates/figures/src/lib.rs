@@ -1,6 +1,6 @@
-//! The tables, plots and diagrams of the book.
+//! The tables, plots and diagrams of the book, from what the benchmark and the experiments measured.
 //!
-//! The benchmark writes two files, [`BENCH`] and [`COUNTS`]. From them this crate makes text: Markdown for the
+//! The benchmark writes two files, [`BENCH`] and [`COUNTS`], and the experiments one each. From them this crate makes text: Markdown for the
 //! generated blocks of the chapters ([`blocks`]), and SVG for the plots ([`plots`]). It writes nothing itself, and the
 //! same data always gives the same text, so that a test can compare. The [`diagrams`] are drawn from sources that lie
 //! beside them in the book.
@@ -11,12 +11,15 @@
 mod ahead;
 mod bars;
 mod canvas;
+mod curves;
 mod data;
 pub mod diagrams;
+mod experiments;
 mod format;
 mod lines;
 mod metrics;
 pub mod plots;
+mod strips;
 mod summaries;
 mod tables;
 mod waits;
@@ -64,5 +67,6 @@ pub fn blocks() -> Vec<(String, Block)> {
     for (name, make) in counts {
         blocks.push((name.to_owned(), Box::new(move |root| make(&Counts::read(root)?))));
     }
+    blocks.extend(experiments::blocks());
     blocks
 }

@@ -63,18 +63,34 @@ fn paint(area: &Area<'_>, (x_name, y_name): (&str, &str), lines: &[Line]) -> Pai
             area.draw(&Circle::new(point, 3, line.colour.filled()))?;
         }
     }
-    names(area, &x_axis, &y_axis, lines)
+    let mut ends = Vec::new();
+    for line in lines {
+        if let Some((x, y)) = line.points.last() {
+            let ink = if line.strong { line.colour } else { INK };
+            ends.push(End {
+                at: (x_axis.at(*x), y_axis.at(*y)),
+                name: &line.label,
+                colour: line.colour,
+                ink,
+            });
+        }
+    }
+    names(area, RIGHT, ends)
+}
+
+/// Where a line ends, its colour, and its name with the colour of that.
+pub(crate) struct End<'a> {
+    pub(crate) at: (i32, i32),
+    pub(crate) name: &'a str,
+    pub(crate) colour: RGBColor,
+    pub(crate) ink: RGBColor,
 }
 
 /// The names stand one below the other in the order of the ends. A thin line leads from each end to its name.
-fn names(area: &Area<'_>, x_axis: &Axis, y_axis: &Axis, lines: &[Line]) -> Painted {
+pub(crate) fn names(area: &Area<'_>, right: i32, mut ends: Vec<End<'_>>) -> Painted {
     const APART: i32 = 17;
-    let mut ends: Vec<((i32, i32), &Line)> = lines
-        .iter()
-        .filter_map(|line| line.points.last().map(|(x, y)| ((x_axis.at(*x), y_axis.at(*y)), line)))
-        .collect();
-    ends.sort_by_key(|((_, y), _)| *y);
-    let mut places: Vec<i32> = ends.iter().map(|((_, y), _)| *y).collect();
+    ends.sort_by_key(|end| end.at.1);
+    let mut places: Vec<i32> = ends.iter().map(|end| end.at.1).collect();
     // Names that are too close push each other apart, each by half. A few passes suffice for so few names.
     for _ in 0..200 {
         for index in 1..places.len() {
@@ -85,10 +101,9 @@ fn names(area: &Area<'_>, x_axis: &Axis, y_axis: &Axis, lines: &[Line]) -> Paint
             }
         }
     }
-    for (((x, y), line), place) in ends.iter().zip(places) {
-        area.draw(&PathElement::new([(x + 4, *y), (RIGHT + 10, place)], line.colour))?;
-        let colour = if line.strong { line.colour } else { INK };
-        write(area, &line.label, (RIGHT + 13, place + 5), (HPos::Left, VPos::Bottom), colour)?;
+    for (End { at: (x, y), name, colour, ink }, place) in ends.into_iter().zip(places) {
+        area.draw(&PathElement::new([(x + 4, y), (right + 10, place)], colour))?;
+        write(area, name, (right + 13, place + 5), (HPos::Left, VPos::Bottom), ink)?;
     }
     Ok(())
 }

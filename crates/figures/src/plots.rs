@@ -6,6 +6,7 @@ use crate::Result;
 use crate::bars::{Bars, Row, Scale};
 use crate::canvas::{colour, label};
 use crate::data::{Bench, Competitor, Outcome};
+use crate::experiments;
 use crate::format::{count, number, times};
 use crate::lines::{self, Line};
 use crate::waits;
@@ -32,7 +33,8 @@ pub fn all(root: &Path) -> Result<Vec<(String, String)>> {
         ("s10-connects", connects(&bench)?),
         ("s10-waits", spike(&bench)?),
     ];
-    Ok(plots.into_iter().map(|(name, svg)| (format!("{FOLDER}/{name}.svg"), svg)).collect())
+    let plots = plots.into_iter().chain(experiments::plots(root)?);
+    Ok(plots.map(|(name, svg)| (format!("{FOLDER}/{name}.svg"), svg)).collect())
 }
 
 /// A row for each competitor that has these metrics.
@@ -186,7 +188,9 @@ mod tests {
                 svg.contains("<title>") && svg.contains("<desc>") && svg.contains("role=\"img\""),
                 "{file}"
             );
-            assert!(svg.contains("poolhouse"), "{file}");
+            let of_an_experiment =
+                experiments::plots(folder.path()).unwrap().iter().any(|(_, plot)| *plot == svg);
+            assert!(svg.contains("poolhouse") != of_an_experiment, "{file}");
         }
     }
 

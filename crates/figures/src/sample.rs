@@ -1,6 +1,7 @@
 //! Data for tests: poolhouse, a peer and a floor, with every metric of every scenario.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -32,6 +33,14 @@ pub(crate) fn repository() -> TempDir {
     let file = folder.path().join(BENCH);
     fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
     fs::write(file, json().to_string()).expect("a file");
+    // The data of the experiments is small and the same everywhere: the real one serves.
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(experiments::FOLDER);
+    fs::create_dir_all(folder.path().join(experiments::FOLDER)).expect("a folder");
+    for file in fs::read_dir(data).expect("the data of the experiments") {
+        let file = file.expect("a file");
+        let copy = folder.path().join(experiments::FOLDER).join(file.file_name());
+        fs::copy(file.path(), copy).expect("a copy");
+    }
     folder
 }
 

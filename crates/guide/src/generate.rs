@@ -1,13 +1,14 @@
 //! `cargo guide generate`: rewrites what the book shows but nobody writes by hand.
 //!
-//! First the outputs of the examples, then the plots and the diagrams, then the generated blocks of the chapters, which may be made from
-//! them. What the benchmark measured is read, never measured here.
+//! First the outputs of the examples, then the data of the experiments, then the plots and the diagrams, then the
+//! generated blocks of the chapters, which may be made from them. What the benchmark measured is read, never measured
+//! here.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use book_checks::{Book, Finding, Generators, diagrams, examples, generated, plots};
+use book_checks::{Book, Finding, Generators, diagrams, examples, experiments, generated, plots};
 
 use crate::cli::GenerateArgs;
 use crate::progress::Task;
@@ -19,6 +20,9 @@ pub(crate) fn run(root: &Path, args: &GenerateArgs) -> Result<ExitCode> {
 fn write(root: &Path) -> Result<ExitCode> {
     let task = Task::start("Building and running the examples");
     let mut changed = examples::write_expected(root)?;
+    drop(task);
+    let task = Task::start("Running the experiments");
+    changed.extend(experiments::rewrite(root).context("the data of an experiment cannot be written")?);
     drop(task);
     changed.extend(plots::rewrite(root).context("a plot cannot be drawn")?);
     changed.extend(diagrams::rewrite(root).context("a diagram cannot be drawn")?);
@@ -39,6 +43,9 @@ fn check(root: &Path) -> Result<ExitCode> {
     let runs = examples::run_all(root)?;
     drop(task);
     let mut found = examples::check(root, &runs);
+    let task = Task::start("Running the experiments");
+    found.extend(experiments::check(root));
+    drop(task);
     found.extend(plots::check(root));
     found.extend(diagrams::check(root));
     found.extend(generated::check(&load(root)?, &Generators::all(root)));

@@ -1,0 +1,139 @@
+//! The pools of the outage, each as its documentation recommends, with the same deadline.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poolhouse::{Manager, PoolConfig};
+
+use super::{Connection, Server};
+
+pub(super) trait Contender: Clone + Send + Sync + Sized + 'static {
+    const NAME: &'static str;
+    type Guard: Send;
+
+    async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self;
+
+    fn acquire(&self) -> impl Future<Output = Result<Self::Guard, String>> + Send;
+}
+
+/// The manager of all three.
+pub(crate) struct Opener(Arc<Server>);
+
+#[derive(Clone)]
+pub(super) struct Poolhouse(poolhouse::Pool<Opener>);
+
+impl Manager for Opener {
+    type Connection = Connection;
+    type Error = io::Error;
+
+    async fn connect(&self) -> io::Result<Connection> {
+        self.0.connect().await
+    }
+
+    fn is_connected(&self, connection: &mut Connection) -> bool {
+        self.0.has_open(connection)
+    }
+
+    fn target(&self) -> std::borrow::Cow<'_, str> {
+        "db.example:5432".into()
+    }
+}
+
+impl Contender for Poolhouse {
+    const NAME: &'static str = "poolhouse";
+    type Guard = poolhouse::PooledConnection<Opener>;
+
+    async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self {
+        let config = PoolConfig {
+            max_connections: connections,
+            connection_timeout: deadline,
+            ..PoolConfig::default()
+        };
+        Self(poolhouse::Pool::new(Opener(server), config).expect("a possible configuration"))
+    }
+
+    async fn acquire(&self) -> Result<Self::Guard, String> {
+        self.0.acquire().await.map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Deadpool(deadpool::managed::Pool<Opener>);
+
+impl deadpool::managed::Manager for Opener {
+    type Type = Connection;
+    type Error = io::Error;
+
+    async fn create(&self) -> io::Result<Connection> {
+        self.0.connect().await
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        _: &deadpool::managed::Metrics,
+    ) -> deadpool::managed::RecycleResult<io::Error> {
+        if self.0.has_open(connection) {
+            Ok(())
+        } else {
+            Err(deadpool::managed::RecycleError::message("closed"))
+        }
+    }
+}
+
+impl Contender for Deadpool {
+    const NAME: &'static str = "deadpool";
+    type Guard = deadpool::managed::Object<Opener>;
+
+    async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self {
+        let pool = deadpool::managed::Pool::builder(Opener(server))
+            .max_size(connections)
+            .runtime(deadpool::Runtime::Tokio1)
+            .wait_timeout(Some(deadline))
+            .create_timeout(Some(deadline))
+            .recycle_timeout(Some(deadline))
+            .build();
+        Self(pool.expect("it has a runtime"))
+    }
+
+    async fn acquire(&self) -> Result<Self::Guard, String> {
+        self.0.get().await.map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Bb8(bb8::Pool<Opener>);
+
+impl bb8::ManageConnection for Opener {
+    type Connection = Connection;
+    type Error = io::Error;
+
+    async fn connect(&self) -> io::Result<Connection> {
+        self.0.connect().await
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> io::Result<()> {
+        if self.0.has_open(connection) { Ok(()) } else { Err(io::ErrorKind::ConnectionReset.into()) }
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        !self.0.has_open(connection)
+    }
+}
+
+impl Contender for Bb8 {
+    const NAME: &'static str = "bb8";
+    type Guard = bb8::PooledConnection<'static, Opener>;
+
+    async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self {
+        let size = u32::try_from(connections).expect("a small pool");
+        let pool =
+            bb8::Pool::builder().max_size(size).connection_timeout(deadline).build(Opener(server)).await;
+        Self(pool.expect("nothing is opened yet"))
+    }
+
+    async fn acquire(&self) -> Result<Self::Guard, String> {
+        self.0.get_owned().await.map_err(|error| error.to_string())
+    }
+}
