@@ -7,6 +7,7 @@
 mod contenders;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +28,10 @@ const WORK: Duration = Duration::from_millis(5);
 const PAUSE_MS: u64 = 100;
 const BEFORE: Duration = Duration::from_secs(5);
 const AWAY: Duration = Duration::from_secs(20);
-const AFTER: Duration = Duration::from_secs(10);
+const AFTER: Duration = Duration::from_secs(60);
+/// When Linux asks a silent server again, in seconds after the first SYN, and gives up at the last
+/// (`net.ipv4.tcp_syn_retries` is 6).
+const SYN_AGAIN: [u64; 7] = [1, 3, 7, 15, 31, 63, 127];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outage {
@@ -85,20 +89,30 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect(&self) -> std::io::Result<Connection> {
-        self.state().attempts.push(Instant::now());
+    async fn connect(&self) -> io::Result<Connection> {
+        let begun = Instant::now();
+        self.state().attempts.push(begun);
         sleep(CONNECT).await;
-        let connection = {
-            let state = self.state();
-            state.up.then_some(Connection { of: state.times_gone })
-        };
-        match connection {
-            Some(connection) => Ok(connection),
-            None if self.away == Away::Refused => {
-                Err(std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "Connection refused"))
+        let mut answer = self.answer();
+        if self.away == Away::Silent {
+            for again in SYN_AGAIN {
+                if answer.is_some() {
+                    break;
+                }
+                sleep_until(begun + Duration::from_secs(again)).await;
+                answer = self.answer();
             }
-            None => std::future::pending().await,
         }
+        answer.ok_or_else(|| match self.away {
+            Away::Refused => io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused"),
+            Away::Silent => io::Error::new(io::ErrorKind::TimedOut, "connection timed out"),
+        })
+    }
+
+    /// A connection, if the server is there.
+    fn answer(&self) -> Option<Connection> {
+        let state = self.state();
+        state.up.then_some(Connection { of: state.times_gone })
     }
 
     fn has_open(&self, connection: &Connection) -> bool {
@@ -249,7 +263,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn show() {
-        println!("{}", serde_json::to_string_pretty(&run()).unwrap());
+    fn poolhouse_spares_the_server_and_tells_its_callers_why() {
+        for away in [Away::Refused, Away::Silent] {
+            let [ours, deadpool, bb8] =
+                [through::<Poolhouse>(away), through::<Deadpool>(away), through::<Bb8>(away)];
+            assert!(ours.attempts < 20 && ours.attempts <= deadpool.attempts.min(bb8.attempts), "{ours:?}");
+            assert!(ours.failed_after_max_ms <= DEADLINE.as_millis() as u64, "{ours:?}");
+            assert!(ours.error.contains("connecting"), "{ours:?}");
+        }
     }
 }

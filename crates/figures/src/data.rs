@@ -162,7 +162,7 @@ impl Counts {
     }
 }
 
-fn read<T: DeserializeOwned>(root: &Path, file: &str, subcommand: &str) -> Result<T> {
+pub(crate) fn read<T: DeserializeOwned>(root: &Path, file: &str, subcommand: &str) -> Result<T> {
     let text = fs::read_to_string(root.join(file));
     text.map_err(|error| error.to_string())
         .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))

@@ -19,6 +19,7 @@ mod format;
 mod lines;
 mod metrics;
 pub mod plots;
+mod sizes;
 mod strips;
 mod summaries;
 mod tables;
@@ -68,5 +69,6 @@ pub fn blocks() -> Vec<(String, Block)> {
         blocks.push((name.to_owned(), Box::new(move |root| make(&Counts::read(root)?))));
     }
     blocks.extend(experiments::blocks());
+    blocks.extend(sizes::blocks());
     blocks
 }

@@ -33,6 +33,26 @@ pub(crate) fn repository() -> TempDir {
     let file = folder.path().join(BENCH);
     fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
     fs::write(file, json().to_string()).expect("a file");
+    let figure = json!({ "median": 1.0, "low": 1.0, "high": 1.0 });
+    let size = json!({
+        "connections": 1,
+        "requests_per_s": figure,
+        "service_p50_us": figure,
+        "service_p99_us": figure,
+        "latency_p50_us": figure,
+        "latency_p99_us": figure,
+    });
+    let sizes = json!({
+        "command": "run it",
+        "mode": "quick",
+        "date": "2026-01-01",
+        "machine": json()["machine"],
+        "setup": "All of it",
+        "rounds": 3,
+        "sizes": [size],
+        "fit": { "lambda": 1.0, "sigma": 0.0, "kappa": 0.0, "peak": null, "error": 0.0 },
+    });
+    fs::write(folder.path().join(crate::sizes::FILE), sizes.to_string()).expect("a file");
     // The data of the experiments is small and the same everywhere: the real one serves.
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(experiments::FOLDER);
     fs::create_dir_all(folder.path().join(experiments::FOLDER)).expect("a folder");

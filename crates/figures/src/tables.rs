@@ -82,7 +82,7 @@ fn crate_of(competitor: &Competitor) -> String {
     markup(competitor.label.split(',').next().unwrap_or_default())
 }
 
-fn machine(machine: &Machine, date: &str) -> String {
+pub(crate) fn machine(machine: &Machine, date: &str) -> String {
     let Machine { cpu, cores, os, rustc, memory_gib } = machine;
     format!("{cpu}, {cores} cores, {memory_gib} GiB, {os}, rustc {rustc}, {date}")
 }

@@ -4,6 +4,7 @@ mod fleets;
 mod idle_order;
 mod lifetime;
 mod littles_law;
+mod outage;
 mod overload;
 mod pool_sizes;
 mod queueing;
@@ -34,6 +35,9 @@ pub(crate) fn blocks() -> Vec<(String, Block)> {
         block("experiment-littles-law", ::experiments::littles_law::FILE, littles_law::table),
         block("experiment-queueing", ::experiments::queueing::FILE, queueing::table),
         block("experiment-shapes", ::experiments::queueing::FILE, queueing::shapes),
+        block("experiment-outage-refused", ::experiments::outage::FILE, outage::refused),
+        block("experiment-outage-silent", ::experiments::outage::FILE, outage::silent),
+        block("experiment-outage-texts", ::experiments::outage::FILE, outage::texts),
         block("experiment-overload", ::experiments::overload::FILE, overload::table),
         block("experiment-idle-order", ::experiments::idle_order::FILE, idle_order::table),
         block("experiment-idle-order-fixed", ::experiments::idle_order::FILE, idle_order::fixed),
@@ -46,10 +50,13 @@ pub(crate) fn blocks() -> Vec<(String, Block)> {
 /// The name of each plot, and its text.
 pub(crate) fn plots(root: &Path) -> Result<Vec<(&'static str, String)>> {
     let queueing = read(root, ::experiments::queueing::FILE)?;
+    let outage = read(root, ::experiments::outage::FILE)?;
     Ok(vec![
         ("littles-law", littles_law::plot(&read(root, ::experiments::littles_law::FILE)?)?),
         ("queueing-mean", queueing::mean(&queueing)?),
         ("queueing-p99", queueing::p99(&queueing)?),
+        ("outage-connects", outage::plot(&outage)?),
+        ("outage-recovery", outage::recovery(&outage)?),
         ("overload", overload::plot(&read(root, ::experiments::overload::FILE)?)?),
         ("idle-order", idle_order::plot(&read(root, ::experiments::idle_order::FILE)?)?),
         ("pool-sizes", pool_sizes::plot(&read(root, ::experiments::pool_sizes::FILE)?)?),
