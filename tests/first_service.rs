@@ -199,3 +199,25 @@ fn leaves_in_order(page: &str, project: &Project) {
 
 #[cfg(not(unix))]
 fn leaves_in_order(_: &str, _: &Project) {}
+
+/// An alarm on a metric that nobody exports never rings.
+#[test]
+fn the_alarms_of_the_guide_are_on_metrics_of_the_service() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let metrics = root.join("examples/tutorial/metrics/mod.rs");
+    let metrics = fs::read_to_string(metrics).expect("the module is there");
+    let name = "book/src/guide/monitoring.md";
+    let page = fs::read_to_string(root.join(name)).expect("the chapter is there");
+    let mut count = 0;
+    for (index, line) in page.lines().enumerate() {
+        for word in line.split(|c: char| !c.is_alphanumeric() && c != '_') {
+            let metric = word.trim_end_matches("_bucket").trim_end_matches("_sum");
+            if metric.starts_with("pool_") {
+                count += 1;
+                let exported = metrics.contains(&format!("\"{metric}\""));
+                assert!(exported, "{name}:{}: no metric `{metric}` in the service", index + 1);
+            }
+        }
+    }
+    assert!(count > 10, "{name}: where are the alarms?");
+}
