@@ -79,7 +79,7 @@ async fn show_nested(server: &EchoServer) -> Result<(), AnyError> {
         let (served, timed_out) = nested(tasks, &pool).await?;
         println!("{tasks} tasks, {connections} connections: all served: {}", served == tasks);
         if let Some(error) = timed_out {
-            println!("{error}");
+            println!("{}", error.to_string().replace("; ", ";\n  "));
         }
         pool.close().await;
     }

@@ -72,7 +72,7 @@ async fn wrong_way_round() -> Result<(), AnyError> {
         };
         let pool = Pool::new(PacketManager::new(never), config)?;
         if let Err(error) = pool.acquire().await {
-            println!("connect_timeout {connect_timeout:?}: {error}");
+            println!("connect_timeout {connect_timeout:?}:\n  {}", error.to_string().replace("; ", ";\n  "));
         }
     }
     Ok(())
