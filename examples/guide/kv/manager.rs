@@ -11,7 +11,7 @@ use poolhouse::{Dial, FailureKind, Manager};
 use super::connection::{KvConnection, KvError};
 
 // ANCHOR: credential
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Credential {
     pub user: String,
     pub secret: String,
@@ -43,7 +43,7 @@ impl<D: Dial> KvManager<D> {
         *self.credential.write().unwrap_or_else(PoisonError::into_inner) = credential;
     }
 
-    fn credential(&self) -> Credential {
+    pub fn credential(&self) -> Credential {
         self.credential.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
