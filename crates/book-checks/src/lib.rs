@@ -25,6 +25,7 @@ pub mod paths;
 pub mod plots;
 mod prose;
 mod rust_tests;
+pub mod search;
 pub mod snippets;
 pub mod spelling;
 pub mod style;

@@ -4,4 +4,5 @@
 mod cli;
 mod fixture;
 mod http;
+mod search;
 mod serve;
