@@ -29,10 +29,17 @@ const CLAIMS: &[Claim] = &[
     // A line each: program, count, what holds of it before and after.
     claim("after_a_lull", "requests that failed", |before, after| before == 5 && after == 0),
     claim("after_a_lull", "the slowest took", |before, after| before == 10 && after == 0),
-    claim("after_a_lull", "connections that only the server knows", |before, after| before == 5 && after == 0),
+    claim("after_a_lull", "connections that only the server knows", |before, after| {
+        before == 5 && after == 0
+    }),
     claim("crosstalk", "wrong answers", |before, after| before == 5 && after == 0),
     claim("stampede", "most in one second", |before, after| before == 80 && after < 20),
     claim("stampede", "most open at once", |before, after| before == 100 && after < before),
+    claim("timeouts_without_load", "timed out behind a report", |before, after| before > 0 && after == 0),
+    claim("timeouts_without_load", "timed out behind a leak", |before, after| before == 1 && after == 0),
+    claim("timeouts_without_load", "timed out before the connect was done", |before, after| {
+        before > 0 && after == 0
+    }),
     claim("too_many_clients", "requests that failed", |before, after| before > 0 && after == 0),
     claim("too_many_clients", "most connections at once", |before, after| before == 20 && after <= 18),
     claim("too_many_clients", "refused by the server", |before, after| before > 0 && after == 0),
