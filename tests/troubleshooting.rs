@@ -49,8 +49,16 @@ const CLAIMS: &[Claim] = &[
         before == 5 && after == 0
     }),
     claim("crosstalk", "wrong answers", |before, after| before == 5 && after == 0),
+    claim("descriptors_and_ports", "local ports used", |before, after| before > 190 && after == 1),
+    claim("descriptors_and_ports", "open at once", |before, after| before > 50 && after <= 10),
+    claim("hangs_in_tests", "tests that failed", |before, after| before == 4 && after == 0),
     claim("stampede", "most in one second", |before, after| before == 80 && after < 20),
     claim("stampede", "most open at once", |before, after| before == 100 && after < before),
+    claim("timeouts_without_load", "timed out behind a report", |before, after| before > 0 && after == 0),
+    claim("timeouts_without_load", "timed out behind a leak", |before, after| before == 1 && after == 0),
+    claim("timeouts_without_load", "timed out before the connect was done", |before, after| {
+        before > 0 && after == 0
+    }),
     claim("too_many_clients", "requests that failed", |before, after| before > 0 && after == 0),
     claim("too_many_clients", "most connections at once", |before, after| before == 20 && after <= 18),
     claim("too_many_clients", "refused by the server", |before, after| before > 0 && after == 0),
@@ -137,4 +145,55 @@ fn counts_are_read_below_their_heading() {
     assert_eq!(count(output, "== the symptom", "lost"), Some(1200));
     assert_eq!(count(output, "== after the cure", "lost"), Some(0));
     assert_eq!(count(output, "== after the cure", "found"), None);
+}
+
+/// What the page on descriptors says of a process that runs out of them.
+#[cfg(unix)]
+#[test]
+fn out_of_descriptors_is_said_and_a_pool_needs_few() {
+    use std::process::Command;
+
+    let built = examples::build(&ROOT).unwrap_or_else(|error| panic!("{error:#}"));
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\""])
+        .arg(&built["descriptors_and_ports"])
+        .output()
+        .expect("there is a shell");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let (symptom, cure) = printed.split_once("== after the cure").expect("two parts");
+    assert!(symptom.contains("log: cannot dial: Too many open files (os error 24)"), "{printed}");
+    assert!(cure.contains("failed: 0 of 100"), "{printed}");
+}
+
+/// What the page says of TIME_WAIT: who closes first keeps the port.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_closes_first_has_the_time_wait() -> std::io::Result<()> {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    /// The sockets in TIME_WAIT with this local port, and those with this remote one.
+    fn resting(port: u16) -> std::io::Result<(usize, usize)> {
+        let table = std::fs::read_to_string("/proc/self/net/tcp")?;
+        let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let resting: Vec<_> = rows.filter(|row| row.get(3) == Some(&"06")).collect();
+        let port = format!(":{port:04X}");
+        let ends_in = |column: usize| resting.iter().filter(|row| row[column].ends_with(&port)).count();
+        Ok((ends_in(1), ends_in(2)))
+    }
+
+    for client_first in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        for _ in 0..20 {
+            let mut client = TcpStream::connect(("127.0.0.1", port))?;
+            let (mut server, _) = listener.accept()?;
+            let (first, second) = if client_first { (client, &mut server) } else { (server, &mut client) };
+            drop(first);
+            assert_eq!(second.read(&mut [0])?, 0);
+        }
+        let expected = if client_first { (0, 20) } else { (20, 0) };
+        assert_eq!(resting(port)?, expected, "the client closes first: {client_first}");
+    }
+    Ok(())
 }
