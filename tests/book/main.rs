@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    defaults, errors, generated, guarantees, links, outputs, paths, plots, snippets, spelling, style,
+    api, defaults, errors, generated, guarantees, links, outputs, paths, plots, snippets, spelling, style,
     summary, tidy,
 };
 
@@ -79,6 +79,11 @@ fn guarantees_have_tests() {
 #[test]
 fn errors_name_their_page_and_have_an_entry() {
     assert_none(errors::check(&BOOK));
+}
+
+#[test]
+fn the_api_reference_is_complete() {
+    assert_none(api::check(&BOOK));
 }
 
 #[test]
