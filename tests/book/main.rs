@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    defaults, diagrams, errors, experiments, generated, guarantees, links, outputs, paths, plots, snippets,
-    spelling, style, summary, tidy,
+    api, defaults, diagrams, errors, experiments, generated, guarantees, links, outputs, paths, plots,
+    snippets, spelling, style, summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -89,6 +89,11 @@ fn guarantees_have_tests() {
 #[test]
 fn errors_name_their_page_and_have_an_entry() {
     assert_none(errors::check(&BOOK));
+}
+
+#[test]
+fn the_api_reference_is_complete() {
+    assert_none(api::check(&BOOK));
 }
 
 #[test]

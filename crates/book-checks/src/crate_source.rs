@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ExprLit, Item, ItemEnum, ItemStruct, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, Item, ItemEnum, Lit, Meta};
 
 use crate::tidy;
 
@@ -33,13 +33,6 @@ impl File {
     pub(crate) fn enums(&self) -> impl Iterator<Item = &ItemEnum> {
         self.syntax.items.iter().filter_map(|item| match item {
             Item::Enum(item) => Some(item),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn structs(&self) -> impl Iterator<Item = &ItemStruct> {
-        self.syntax.items.iter().filter_map(|item| match item {
-            Item::Struct(item) => Some(item),
             _ => None,
         })
     }
@@ -109,7 +102,6 @@ mod tests {
         assert_eq!(summary(&doc(&item.attrs)), "One `Two` and `Three`.");
         assert!(derives(&item.attrs, "Error") && !derives(&item.attrs, "Clone"));
         assert_eq!(line(&item.variants[0].ident), 8);
-        assert_eq!(files[0].structs().count(), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Book, config_options, errors, guarantees};
+use crate::{Book, api, config_options, errors, guarantees};
 
 /// Functions that return the lines of generated blocks, or why there are none.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Generators {
             .with("guarantee-tests", move || {
                 guarantees::table(&Book::load(&folder).expect("the chapters can be read"))
             });
-        let generators = errors::generators(root, generators);
+        let generators = api::generators(root, errors::generators(root, generators));
         figures::blocks().into_iter().fold(generators, |generators, (name, block)| {
             let root = root.to_owned();
             generators.with_fallible(&name, move || block(&root))

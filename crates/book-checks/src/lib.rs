@@ -6,6 +6,8 @@
 //!
 //! A finding names the file and the line, says what is wrong, and says what to do.
 
+pub mod api;
+mod api_model;
 pub mod book;
 mod config_options;
 mod crate_source;

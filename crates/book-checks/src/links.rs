@@ -1,7 +1,8 @@
 //! Every relative link and anchor resolves, as mdBook 0.5 resolves them.
 //!
 //! Addresses elsewhere are not fetched, but must be https. A link in a chapter stays within `book/src`, since nothing
-//! else is in the published book.
+//! else is in the published book. The one exception is the crate's documentation, which is published beside it, below
+//! `api/`: there the item and the anchor must be ones that rustdoc makes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -11,7 +12,7 @@ use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Parser, Tag, TagEnd};
 use regex::Regex;
 
 use crate::book::resolve;
-use crate::{Book, Finding, Kind, Page};
+use crate::{Book, Finding, Kind, Page, api};
 
 static HTML_ID: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"\b(?:id|name)\s*=\s*["']([^"']+)["']"#).expect("a valid pattern"));
@@ -62,6 +63,10 @@ fn judge(book: &Book, parsed: &BTreeMap<&str, Targets>, page: &Page, link: &str)
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
     let file = if path.is_empty() { Some(page.name.clone()) } else { resolve(page.folder(), path) };
     let Some(file) = file else { return Some(format!("{link} leaves the repository: mend the path")) };
+    // Beside the published book stands the crate's own documentation.
+    if let Some(path) = file.strip_prefix("book/src/api/") {
+        return api::judge_rustdoc_link(&book.root, path, anchor);
+    }
     if page.kind != Kind::Readme && !file.starts_with("book/src/") {
         return Some(format!(
             "{link} leaves the book: name the file as `{file}`, or link to it with https on the code host"

@@ -21,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::BuildArgs;
 use crate::progress::Task;
+use crate::rustdoc;
 
 /// `cargo guide build`
 pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {
@@ -33,7 +34,8 @@ pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {
     let task = Task::start("Building the book");
     let fresh = beside(&dest)?;
     render(root, &Rendering { dest: &fresh, live_reload: None, site_url: args.site_url.as_deref() })
-        .and_then(|_| replace(&dest, &fresh))
+        .and_then(|_| if rustdoc::is_there(root) { rustdoc::put_beside(root, &fresh) } else { Ok(()) })
+        .and_then(|()| replace(&dest, &fresh))
         .inspect_err(|_| {
             // Of no use to anybody, and the error that matters is on its way already.
             let _ = fs::remove_dir_all(&fresh);

@@ -13,6 +13,7 @@ mod generate;
 mod port;
 mod progress;
 mod report;
+mod rustdoc;
 mod serve;
 mod site;
 mod sources;

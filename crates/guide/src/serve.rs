@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -19,7 +19,7 @@ use crate::progress::Task;
 use crate::site::{self, Edition};
 use crate::sources::Sources;
 use crate::watch::Watcher;
-use crate::{echo, port};
+use crate::{echo, port, rustdoc};
 
 pub(crate) fn run(root: &Path, args: &ServeArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -51,8 +51,13 @@ async fn serve(root: &Path, args: &ServeArgs) -> Result<()> {
     let (publish, editions) = watch::channel(first);
     let echo = if args.no_echo { None } else { Some(echo::beside(args.echo_port).await?) };
     announce(args, got, echo.as_ref());
+    // The book can be read meanwhile, and without.
+    let _documenting = rustdoc::is_there(root).then(|| {
+        let mut cargo = tokio::process::Command::from(rustdoc::command(root));
+        cargo.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()
+    });
 
-    let server = axum::serve(listener, site::router(editions)).into_future();
+    let server = axum::serve(listener, site::router(editions, rustdoc::made_in(root))).into_future();
     let rebuild = async {
         loop {
             watcher.woken().await;

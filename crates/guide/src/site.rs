@@ -29,8 +29,13 @@ pub(crate) fn reload_path(edition: u64) -> String {
     format!("__reload/{edition}")
 }
 
-pub(crate) fn router(editions: watch::Receiver<Edition>) -> Router {
-    Router::new().route("/__reload/{edition}", get(reload)).fallback(page).with_state(editions)
+/// `api` is the folder of the crates' documentation.
+pub(crate) fn router(editions: watch::Receiver<Edition>, api: PathBuf) -> Router {
+    Router::new()
+        .route("/__reload/{edition}", get(reload))
+        .nest_service("/api", ServeDir::new(api))
+        .fallback(page)
+        .with_state(editions)
 }
 
 async fn page(State(editions): State<watch::Receiver<Edition>>, request: Request) -> Response {

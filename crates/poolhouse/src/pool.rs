@@ -202,8 +202,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping it gives up the place in the queue, and a connection that was just served goes to the
-    /// next.
+    /// Cancel safe: dropping it gives up the place in the queue, and a connection that it has been served meanwhile goes to
+    /// the next.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

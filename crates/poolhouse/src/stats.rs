@@ -38,10 +38,10 @@ pub struct PoolStats {
     pub idle_connections: usize,
     /// Acquires that wait.
     pub pending_requests: usize,
-    /// Connections handed out since the pool began, those included that went to an acquire which was dropped just then.
+    /// Connections handed out since the pool began, those included that went to an acquire which was dropped then.
     pub total_acquisitions: u64,
-    /// Connections that came back: by release, invalidate, detach or drop, because the acquire was dropped just as it
-    /// was served, or because the peer had closed it by then.
+    /// Connections that came back: by release, invalidate, detach or drop, because the acquire was dropped as it was
+    /// served, or because the peer had closed it by then.
     pub total_releases: u64,
     /// Acquires that ended in an error. A `try_acquire` that gives nothing is not one, nor is a failed `warm_up`.
     pub failed_acquisitions: u64,

@@ -91,13 +91,15 @@ impl Block {
     /// Whether the block is a program that a reader can paste into `main.rs`, and that skeptic can judge.
     ///
     /// Skeptic counts a compile error as the panic that `should_panic` asks for, does not know `compile_fail`, and
-    /// does not undo rustdoc's `##`.
+    /// does not undo rustdoc's `##`. What is taken from the documentation of a crate (`<!-- rustdoc: ITEM -->`) is a program
+    /// only for rustdoc's sake.
     pub fn is_program(&self) -> bool {
         const NOT_FOR_SKEPTIC: [&str; 3] = ["should_panic", "compile_fail", "ignore"];
         let mut lines = self.code.lines().map(str::trim_start);
         self.has_tag("rust")
             && !NOT_FOR_SKEPTIC.iter().any(|tag| self.has_tag(tag))
             && self.includes().is_empty()
+            && self.comment("rustdoc").is_none()
             && !lines.clone().any(|line| line.starts_with("##"))
             && lines.any(|line| {
                 let line = line.strip_prefix("# ").unwrap_or(line).trim_start();
@@ -199,6 +201,7 @@ mod tests {
         assert!(!block("let domain = 1;"));
         assert!(!block("// fn main() {}"));
         assert!(!block("fn main() {}\n## hidden"));
+        assert!(!only("<!-- rustdoc: a -->\n\n```rust\nfn main() {}\n```\n").is_program());
         assert!(!only("```rust,should_panic\nfn main() {}\n```\n").is_program());
     }
 
