@@ -159,6 +159,7 @@ impl State {
         }
     }
 
+    // ANCHOR: talk
     /// Until the client goes, is silent for too long, sends a line that is too long, or fails to log in.
     async fn talk(&self, stream: impl AsyncRead + AsyncWrite + Unpin, session: &mut Session) {
         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_LINE));
@@ -172,6 +173,7 @@ impl State {
             answer = self.answer(&line, session);
         }
     }
+    // ANCHOR_END: talk
 
     fn answer(&self, line: &str, session: &mut Session) -> String {
         let words: Vec<&str> = line.split(' ').collect();
