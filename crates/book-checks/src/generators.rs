@@ -23,7 +23,9 @@ impl Generators {
     pub fn all(root: &Path) -> Generators {
         let folder = root.to_owned();
         let generators = Generators::new()
-            .with("config-options", config_options::table)
+            .with_fallible("config-options", config_options::table)
+            .with_fallible("config-sections", config_options::sections)
+            .with_fallible("config-peers", config_options::peers)
             .with("guarantee-tests", move || {
                 guarantees::table(&Book::load(&folder).expect("the chapters can be read"))
             });

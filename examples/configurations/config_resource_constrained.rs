@@ -1,0 +1,74 @@
+//! A server, or a host, that has little room: few connections, and none for longer than it is needed.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use poolhouse::{ConfigError, Dial, PacketManager, Pool, PoolConfig};
+use poolhouse_echo::{EchoServer, Faults};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+// ANCHOR: config
+fn resource_constrained() -> PoolConfig {
+    PoolConfig {
+        min_connections: 1,
+        max_connections: 5,
+        idle_timeout: Duration::from_secs(30),
+        max_connecting: 1,
+        max_pending: Some(50),
+        ..PoolConfig::default()
+    }
+}
+// ANCHOR_END: config
+
+/// A pool on a server in memory, so that the clock can be virtual.
+fn pool(server: &EchoServer, config: PoolConfig) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
+    let connector = server.connector();
+    let dial = move || {
+        let connector = connector.clone();
+        async move { connector.connect().await }
+    };
+    Pool::new(PacketManager::new(dial), config)
+}
+
+async fn exchange<D: Dial>(pool: &Pool<PacketManager<D>>) -> Result<(), AnyError> {
+    let mut connection = pool.acquire().await?;
+    connection.send_packet("request").await?;
+    connection.receive().await?;
+    Ok(())
+}
+
+async fn run() -> Result<(), AnyError> {
+    let slow = Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
+    let server = EchoServer::builder().faults(slow).in_memory();
+    let pool = pool(&server, resource_constrained())?;
+
+    let mut callers = JoinSet::new();
+    for _ in 0..40 {
+        let pool = pool.clone();
+        callers.spawn(async move { exchange(&pool).await });
+    }
+    while let Some(joined) = callers.join_next().await {
+        joined??;
+    }
+    println!("requests served: {}", pool.stats().total_acquisitions);
+    println!("most that the server saw at once: {}", server.counts().peak_open);
+
+    sleep(Duration::from_secs(31)).await;
+    println!("open half a minute later: {}", pool.stats().total_connections);
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread", start_paused = true)]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
