@@ -39,11 +39,6 @@ fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// What `#[tokio::test(start_paused = true)]` makes.
-fn paused_runtime() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().start_paused(true).build()
-}
-
 fn one(server: SocketAddr) -> Result<PacketPool, AnyError> {
     let config = PoolConfig { max_connections: 1, detect_nested_acquires: true, ..PoolConfig::default() };
     Ok(PacketPool::new(server, config)?)
@@ -77,18 +72,18 @@ async fn passed_on(pool: &PacketPool) -> Result<(), AnyError> {
 // ANCHOR_END: passed_on
 
 // ANCHOR: real_socket
-/// Run with a paused clock.
 async fn real_socket(server: SocketAddr) -> Result<(), AnyError> {
     let pool = one(server)?;
     let mut connection = pool.acquire().await?;
+    tokio::time::pause();
     exchange(&mut connection).await?;
     Ok(())
 }
 // ANCHOR_END: real_socket
 
 // ANCHOR: in_memory
-/// Run with a paused clock, too.
 async fn in_memory() -> Result<(), AnyError> {
+    tokio::time::pause();
     let faults = Faults { latency: Some(Duration::from_millis(50)), ..Faults::default() };
     let server = EchoServer::builder().faults(faults).in_memory();
     let pool = Pool::new(PacketManager::new(InMemory(server.connector())), PoolConfig::default())?;
@@ -164,7 +159,7 @@ fn run() -> Result<(), AnyError> {
             ),
             (
                 "paused clock",
-                paused_runtime()?
+                runtime()?
                     .block_on(async { if cured { in_memory().await } else { real_socket(server).await } }),
             ),
             (
