@@ -22,7 +22,13 @@ pub struct Mask {
 }
 
 /// All masks, in the order in which they are looked for.
-pub const MASKS: [Mask; 5] = [
+pub const MASKS: [Mask; 6] = [
+    // Each system has its own words and its own number.
+    Mask {
+        name: "<os error>",
+        value: r"[A-Z][^;:()]* \(os error \d+\)",
+        found: Some(r"([A-Z][^;:()]* \(os error \d+\))"),
+    },
     Mask {
         name: "<addr>",
         value: r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[::1\]):\d{1,5}",
@@ -89,12 +95,32 @@ pub fn render(output: &str, expected: &str) -> String {
             next += position;
             rendered.push_str(templates[next]);
             next += 1;
+        } else if let Some(parts) = templates.get(next).and_then(|template| render_parts(line, template)) {
+            rendered.push_str(&parts);
+            next += 1;
         } else {
             rendered.push_str(&mask(line));
         }
         rendered.push('\n');
     }
     rendered
+}
+
+/// A line of which a part has changed, as our messages have parts: the other parts are written like the template's.
+/// `None` if no part is still the same.
+fn render_parts(line: &str, template: &str) -> Option<String> {
+    let mut same = false;
+    let parts: Vec<String> = line
+        .split("; ")
+        .map(|part| match template.split("; ").find(|template| fits(template, part)) {
+            Some(template) => {
+                same = true;
+                template.to_owned()
+            }
+            None => mask(part),
+        })
+        .collect();
+    same.then(|| parts.join("; "))
 }
 
 #[cfg(test)]
@@ -107,6 +133,7 @@ mod tests {
             mask("127.0.0.1:45123 on port 8080 took 1.25 ms, 3s and 12µs"),
             "<addr> on port <port> took <duration>, <duration> and <duration>"
         );
+        assert_eq!(mask("cannot dial: Connection refused (os error 111); x"), "cannot dial: <os error>; x");
         assert_eq!(mask("10 connections, 3 steps, 1,200/s"), "10 connections, 3 steps, <rate>");
     }
 
@@ -128,5 +155,9 @@ mod tests {
             "new <duration>\nwaited 30s, of <duration>\n"
         );
         assert_eq!(render("waited 31s, of 7ms\n", expected), "waited <duration>, of <duration>\n");
+        assert_eq!(
+            render("held 3 times; guide: 5s\n", "held <count> times; see 4s\n"),
+            "held <count> times; guide: <duration>\n"
+        );
     }
 }

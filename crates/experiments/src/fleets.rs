@@ -27,6 +27,7 @@ const DRAIN: Duration = secs(30);
 /// Requests in a second at each replica, and how long each holds.
 const RATE: f64 = 20.0;
 const HOLD: Duration = Duration::from_millis(100);
+const SETTLE: Duration = secs(30);
 const BEFORE: Duration = secs(10);
 const WATCHED: Duration = secs(150);
 const SAMPLE: Duration = Duration::from_secs(1);
@@ -207,6 +208,8 @@ async fn deploy(plan: Plan, seed: u64) -> Deploy {
     for replica in old {
         serving.push(replica.await.expect("it starts"));
     }
+    // What a pool opens on demand settles first.
+    sleep(SETTLE).await;
     let begin = Instant::now();
     let watch = async {
         let mut series = Vec::new();

@@ -127,6 +127,11 @@ impl Axis {
 
     /// Values worth a line of the grid, with the texts beside them.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
+        self.at_most(5)
+    }
+
+    /// The same, with so many of them at most if the scale is linear.
+    pub(crate) fn at_most(&self, count: usize) -> Vec<(f64, String)> {
         let range = self.scale.range();
         let ticks: Vec<f64> = if self.log {
             let inside = |tick: &f64| (range.start - 1e-9..=range.end + 1e-9).contains(&tick.log10());
@@ -134,7 +139,7 @@ impl Axis {
                 round_numbers().filter(inside).filter(|tick| tick.log10().fract().abs() < 1e-9).collect();
             if tens.len() > 2 { tens } else { round_numbers().filter(inside).collect() }
         } else {
-            self.scale.key_points(5)
+            self.scale.key_points(count)
         };
         ticks.into_iter().map(|tick| (tick, short(tick))).collect()
     }

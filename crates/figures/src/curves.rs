@@ -30,7 +30,7 @@ pub(crate) struct Curves<'a> {
 
 const HEIGHT: i32 = 330;
 const LEFT: i32 = 42;
-const RIGHT: i32 = WIDTH - 112;
+const RIGHT: i32 = WIDTH - 120;
 const TOP: i32 = 34;
 const BOTTOM: i32 = HEIGHT - 50;
 
@@ -43,7 +43,7 @@ impl Curves<'_> {
         let x_axis = Axis::linear(&[self.ends.0], (LEFT, RIGHT));
         let y_axis = Axis::linear(&[self.ends.1], (BOTTOM, TOP));
         write(area, self.y, (MARGIN, 9), (HPos::Left, VPos::Top), FAINT)?;
-        for (value, text) in x_axis.ticks() {
+        for (value, text) in x_axis.at_most(6) {
             let x = x_axis.at(value);
             area.draw(&PathElement::new([(x, TOP), (x, BOTTOM)], GRID))?;
             write(area, &text, (x, BOTTOM + 4), (HPos::Center, VPos::Top), FAINT)?;

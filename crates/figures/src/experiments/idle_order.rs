@@ -26,7 +26,7 @@ pub(super) fn table(data: &Data) -> String {
     ];
     let rows = find(data, "Lifo").zip(find(data, "Fifo")).map(|(lifo, fifo)| {
         vec![
-            count(lifo.rate),
+            lifo.rate.to_string(),
             time(lifo.idle_timeout),
             number(lifo.open),
             number(fifo.open),
@@ -66,7 +66,7 @@ pub(super) fn plot(data: &Data) -> Result<String> {
         let run = find(data, order)
             .find(|run| (run.idle_timeout - idle_timeout).abs() < 1e-9 && (run.rate - rate).abs() < 1e-9)
             .ok_or("the experiment on the order of idle connections lacks a run that the plot shows")?;
-        let label = format!("{}, {}/s", order.to_uppercase(), count(rate));
+        let label = format!("{}, {rate}/s", order.to_uppercase());
         let points: Vec<(f64, f64)> = run
             .series
             .iter()
