@@ -27,9 +27,11 @@ mod prose;
 mod rust_tests;
 pub mod snippets;
 pub mod spelling;
+mod statistics;
 pub mod style;
 pub mod summary;
 pub mod tidy;
+pub mod tracing_events;
 
 #[cfg(test)]
 mod fixture;
