@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     api, defaults, diagrams, errors, experiments, generated, guarantees, links, outputs, paths, plots,
-    snippets, spelling, style, summary, tidy,
+    snippets, spelling, style, summary, tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -94,6 +94,11 @@ fn errors_name_their_page_and_have_an_entry() {
 #[test]
 fn the_api_reference_is_complete() {
     assert_none(api::check(&BOOK));
+}
+
+#[test]
+fn log_records_are_those_of_the_table() {
+    assert_none(tracing_events::check(&BOOK));
 }
 
 #[test]

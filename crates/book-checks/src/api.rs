@@ -31,11 +31,13 @@ pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators 
         generators =
             generators.with_fallible(&format!("api-table {path}"), move || Ok(table(&entry(&root, path)?)));
     }
+    for path in ["PoolStats", "PacketOptions"] {
+        let root = root.to_owned();
+        generators =
+            generators.with_fallible(&format!("api-fields {path}"), move || Ok(fields(&entry(&root, path)?)));
+    }
     let root = root.to_owned();
-    let of = root.clone();
-    generators
-        .with_fallible("api-fields PoolStats", move || Ok(fields(&entry(&of, "PoolStats")?)))
-        .with("api-rest", move || rest(&entries(&root)))
+    generators.with("api-rest", move || rest(&entries(&root)))
 }
 
 fn entry(root: &Path, path: &str) -> Result<Entry, String> {

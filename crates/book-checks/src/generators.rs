@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Book, api, config_options, errors, guarantees};
+use crate::{Book, api, config_options, errors, guarantees, statistics, tracing_events};
 
 /// Functions that return the lines of generated blocks, or why there are none.
 #[derive(Default)]
@@ -29,6 +29,18 @@ impl Generators {
             .with("guarantee-tests", move || {
                 guarantees::table(&Book::load(&folder).expect("the chapters can be read"))
             });
+        let of_source: [(&str, fn(&Path) -> Result<String, String>); 6] = [
+            ("stats-fields", statistics::fields),
+            ("stats-watch", statistics::watch),
+            ("stats-prometheus", statistics::prometheus),
+            ("log-table", |root| Ok(tracing_events::table(root))),
+            ("events", tracing_events::events),
+            ("retire-reasons", tracing_events::reasons),
+        ];
+        let generators = of_source.into_iter().fold(generators, |generators, (name, block)| {
+            let root = root.to_owned();
+            generators.with_fallible(name, move || block(&root))
+        });
         let generators = api::generators(root, errors::generators(root, generators));
         figures::blocks().into_iter().fold(generators, |generators, (name, block)| {
             let root = root.to_owned();

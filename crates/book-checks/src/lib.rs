@@ -30,9 +30,11 @@ mod rust_tests;
 pub mod search;
 pub mod snippets;
 pub mod spelling;
+mod statistics;
 pub mod style;
 pub mod summary;
 pub mod tidy;
+pub mod tracing_events;
 
 #[cfg(test)]
 mod fixture;

@@ -5,10 +5,19 @@ use std::sync::LazyLock;
 use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
 use regex::Regex;
 
-use crate::{Book, Finding, Page, prose};
+use crate::{Book, Finding, Kind, Page, prose};
 
 /// Longer lines are hard to review. Addresses do not count, nor do tables and code.
 const LONGEST: usize = 120;
+
+/// How the last section of a chapter is called.
+const NEXT: &str = "## What to read next";
+
+/// Pages from which nobody reads on.
+const WITHOUT_A_NEXT: [&str; 2] = ["book/src/404.md", "book/src/appendices/changelog.md"];
+
+static LINK_TO_A_CHAPTER: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\]\((?:[^):#]*/)?[^):#/]+\.md(?:#[^)]*)?\)").expect("a valid pattern"));
 
 static BELITTLING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)\b(simply|just|easy|easily|obvious|obviously|of course|trivial|trivially)\b")
@@ -23,6 +32,9 @@ pub fn check(book: &Book) -> Vec<Finding> {
         let mut add = |line: usize, message: String| found.push(Finding::new(&page.name, line, message));
         lines(page, &mut add);
         headings(page, &mut add);
+        if page.kind == Kind::Chapter && !WITHOUT_A_NEXT.contains(&page.name.as_str()) {
+            next(page, &mut add);
+        }
         for run in prose::runs(page) {
             let words = run.words();
             if let Some(place) = words.find('*') {
@@ -54,6 +66,21 @@ fn lines(page: &Page, add: &mut impl FnMut(usize, String)) {
         if length > LONGEST && !exempt.iter().any(|lines| lines.contains(&number)) {
             add(number, format!("{length} characters: break the line before {LONGEST}"));
         }
+    }
+}
+
+/// From every chapter a reader gets to the next sensible thing.
+fn next(page: &Page, add: &mut impl FnMut(usize, String)) {
+    let end = page.text.lines().count();
+    let Some(start) = page.text.lines().position(|line| line == NEXT) else {
+        add(end, format!("no section `{NEXT}`: end with one, of two to four links"));
+        return;
+    };
+    let section: Vec<&str> = page.text.lines().skip(start + 1).collect();
+    if let Some(after) = section.iter().position(|line| line.starts_with("# ") || line.starts_with("## ")) {
+        add(start + after + 2, format!("a section after `{NEXT}`: that one comes last"));
+    } else if !section.iter().any(|line| LINK_TO_A_CHAPTER.is_match(line)) {
+        add(start + 1, "no link to another chapter: tell where to go on".to_owned());
     }
 }
 
@@ -114,15 +141,28 @@ mod tests {
     fn a_plain_page_passes() {
         let long = "x".repeat(130);
         let text = format!(
-            "# A\n\n## B\n\n### C\n\n## D\n\n[link](https://{long}.example) `just`\n\n```text\n{long}\n```\n\n| a |\n|---|\n| {long} |\n"
+            "# A\n\n## B\n\n### C\n\n## D\n\n[link](https://{long}.example) `just`\n\n```text\n{long}\n```\n\n| a |\n|---|\n| {long} |\n\n\
+             {NEXT}\n\n[B](b.md)\n"
         );
         expect(check(&Fixture::chapter(&text).book), &[]);
     }
 
     #[test]
+    fn a_chapter_ends_with_where_to_go_on() {
+        let end = |text: &str| check(&Fixture::chapter(&format!("# A\n\n{text}")).book);
+        expect(end("## What to read next\n\n- [B](../b/c.md#d), why.\n"), &[]);
+        expect(end("text\n"), &[(A, 3, "no section")]);
+        expect(end("## What to read next\n\n- [B](https://b.example/c.md)\n"), &[(A, 3, "no link")]);
+        expect(end("## What to read next\n\n[B](b.md)\n\n## More\n"), &[(A, 7, "comes last")]);
+    }
+
+    #[test]
     fn every_rule_can_be_broken() {
         let long = "x ".repeat(70);
-        let text = format!("# A\n\n### C\n\nSimply wait. \n\n# Again\n\n{}\n\n##\n", long.trim());
+        let text = format!(
+            "# A\n\n### C\n\nSimply wait. \n\n# Again\n\n{}\n\n##\n\n{NEXT}\n\n[B](b.md)\n",
+            long.trim()
+        );
         expect(
             check(&Fixture::chapter(&text).book),
             &[
@@ -134,7 +174,10 @@ mod tests {
                 (A, 11, "an empty heading"),
             ],
         );
-        expect(check(&Fixture::chapter("text\n").book), &[(A, 1, "no title")]);
-        expect(check(&Fixture::chapter("# A\n\n* *Do** it.\n").book), &[(A, 3, "an asterisk")]);
+        expect(check(&Fixture::chapter("text\n").book), &[(A, 1, "no section"), (A, 1, "no title")]);
+        expect(
+            check(&Fixture::chapter("# A\n\n* *Do** it.\n\n## What to read next\n\n[b](b.md)\n").book),
+            &[(A, 3, "an asterisk")],
+        );
     }
 }
