@@ -41,7 +41,7 @@ pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators 
 }
 
 fn entry(root: &Path, path: &str) -> Result<Entry, String> {
-    let found = entries(root).into_iter().find(|entry| entry.path == path);
+    let found = entries(root).iter().find(|entry| entry.path == path).cloned();
     found.ok_or_else(|| format!("crates/poolhouse exports no `{path}`: mend the name"))
 }
 
@@ -49,7 +49,7 @@ fn entry(root: &Path, path: &str) -> Result<Entry, String> {
 pub fn check(book: &Book) -> Vec<Finding> {
     let Some(chapter) = book.page(CHAPTER) else { return Vec::new() };
     let mut found = Vec::new();
-    for entry in entries(&book.root) {
+    for entry in entries(&book.root).iter() {
         if !chapter.text.contains(&format!("`{}", entry.path)) {
             found.push(Finding::new(
                 CHAPTER,

@@ -1,6 +1,9 @@
 //! The public items of the companion crate, in the order of `lib.rs`.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use quote::ToTokens as _;
 use syn::{
@@ -10,6 +13,7 @@ use syn::{
 use crate::crate_source::{self, File, doc, line};
 
 /// A public struct, enum, trait or type alias.
+#[derive(Clone)]
 pub(crate) struct Entry {
     /// `Pool`, or `blocking::Pool`.
     pub(crate) path: String,
@@ -21,6 +25,7 @@ pub(crate) struct Entry {
     pub(crate) parts: Vec<Part>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Method {
     pub(crate) name: String,
     pub(crate) signature: String,
@@ -31,6 +36,7 @@ pub(crate) struct Method {
     pub(crate) required: bool,
 }
 
+#[derive(Clone)]
 pub(crate) struct Part {
     pub(crate) name: String,
     /// The type of a field, or the names of the fields of a variant.
@@ -61,8 +67,21 @@ impl Method {
     }
 }
 
-/// Everything that the crate exports. Empty without a crate.
-pub(crate) fn entries(root: &Path) -> Vec<Entry> {
+thread_local! {
+    static MADE: RefCell<HashMap<PathBuf, Rc<Vec<Entry>>>> = RefCell::default();
+}
+
+/// Everything that the crate exports. Empty without a crate. Made once a thread.
+pub(crate) fn entries(root: &Path) -> Rc<Vec<Entry>> {
+    if let Some(entries) = MADE.with_borrow(|made| made.get(root).cloned()) {
+        return entries;
+    }
+    let entries = Rc::new(exports(root));
+    MADE.with_borrow_mut(|made| made.insert(root.to_owned(), Rc::clone(&entries)));
+    entries
+}
+
+fn exports(root: &Path) -> Vec<Entry> {
     let files = crate_source::files(root);
     let Some(lib) = files.iter().find(|file| file.name.ends_with("poolhouse/src/lib.rs")) else {
         return Vec::new();

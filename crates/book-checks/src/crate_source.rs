@@ -1,7 +1,10 @@
 //! The companion crate as its source says it: its items, with their documentation and their lines.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ExprLit, Item, ItemEnum, Lit, Meta};
@@ -16,8 +19,16 @@ pub(crate) struct File {
     pub(crate) syntax: syn::File,
 }
 
-/// Every file of the crate that parses, in the order of the names. Those that do not fail the build.
-pub(crate) fn files(root: &Path) -> Vec<File> {
+thread_local! {
+    // Many blocks and links ask for the same crate. Syntax trees do not go from thread to thread.
+    static READ: RefCell<HashMap<PathBuf, Rc<Vec<File>>>> = RefCell::default();
+}
+
+/// Every file of the crate that parses, in the order of the names. Those that do not fail the build. Read once a thread.
+pub(crate) fn files(root: &Path) -> Rc<Vec<File>> {
+    if let Some(files) = READ.with_borrow(|read| read.get(root).cloned()) {
+        return files;
+    }
     let mut names = Vec::new();
     tidy::walk(root, FOLDER, &mut names);
     names.retain(|name| name.ends_with(".rs"));
@@ -26,7 +37,9 @@ pub(crate) fn files(root: &Path) -> Vec<File> {
         let syntax = syn::parse_file(&fs::read_to_string(root.join(&name)).ok()?).ok()?;
         Some(File { name, syntax })
     };
-    names.into_iter().filter_map(read).collect()
+    let files = Rc::new(names.into_iter().filter_map(read).collect());
+    READ.with_borrow_mut(|read| read.insert(root.to_owned(), Rc::clone(&files)));
+    files
 }
 
 impl File {

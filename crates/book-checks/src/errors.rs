@@ -31,7 +31,7 @@ struct Variant {
 
 fn variants(root: &Path) -> Vec<Variant> {
     let mut found = Vec::new();
-    for file in crate_source::files(root) {
+    for file in crate_source::files(root).iter() {
         let errors = file.enums().filter(|item| derives(&item.attrs, "Error"));
         for (item, variant) in
             errors.flat_map(|item| item.variants.iter().map(move |variant| (item, variant)))
@@ -60,10 +60,10 @@ pub fn check(book: &Book) -> Vec<Finding> {
         for sample in samples {
             match sample.page() {
                 None => {
-                    add(format!("{}: its text names no page of the guide: `{}`", sample.kind, sample.text))
+                    add(format!("{}: its text names no page of the guide: `{}`", sample.kind, sample.text));
                 }
                 Some(page) if !exists(book, page) => {
-                    add(format!("{}: there is no page `{page}`", sample.kind))
+                    add(format!("{}: there is no page `{page}`", sample.kind));
                 }
                 // What stands for another error has the pages of that.
                 Some(page)
@@ -98,7 +98,7 @@ fn exists(book: &Book, page: &str) -> bool {
 /// Every page that the source names, in documentation or in a constant, is there.
 fn pages_in_source(book: &Book) -> Vec<Finding> {
     let mut found = Vec::new();
-    for file in crate_source::files(&book.root) {
+    for file in crate_source::files(&book.root).iter() {
         let text = std::fs::read_to_string(book.root.join(&file.name)).unwrap_or_default();
         for (index, line) in text.lines().enumerate() {
             let named = NAMED.find(line).map_or("", |named| named.as_str());
@@ -142,7 +142,7 @@ fn said_of(root: &Path, sample: &Sample) -> Option<String> {
         None => sample.kind,
     };
     let variants = crate_source::files(root);
-    let mut variants = variants.iter().flat_map(|file| file.enums()).flat_map(|item| {
+    let mut variants = variants.iter().flat_map(crate_source::File::enums).flat_map(|item| {
         let of_item =
             item.variants.iter().map(|variant| (variant, format!("{}::{}", item.ident, variant.ident)));
         of_item.collect::<Vec<_>>()

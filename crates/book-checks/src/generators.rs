@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::{Book, api, config_options, errors, guarantees, statistics, tracing_events};
 
+/// Makes a block from the source of the crate below this folder.
+type OfSource = fn(&Path) -> Result<String, String>;
+
 /// Functions that return the lines of generated blocks, or why there are none.
 #[derive(Default)]
 pub struct Generators(BTreeMap<String, Box<dyn Fn() -> Result<String, String>>>);
@@ -29,7 +32,7 @@ impl Generators {
             .with("guarantee-tests", move || {
                 guarantees::table(&Book::load(&folder).expect("the chapters can be read"))
             });
-        let of_source: [(&str, fn(&Path) -> Result<String, String>); 6] = [
+        let of_source: [(&str, OfSource); 6] = [
             ("stats-fields", statistics::fields),
             ("stats-watch", statistics::watch),
             ("stats-prometheus", statistics::prometheus),

@@ -50,7 +50,7 @@ pub(crate) fn prometheus(root: &Path) -> Result<String, String> {
 }
 
 fn stats(root: &Path) -> Result<Entry, String> {
-    let found = entries(root).into_iter().find(|entry| entry.path == "PoolStats");
+    let found = entries(root).iter().find(|entry| entry.path == "PoolStats").cloned();
     found.ok_or_else(|| "crates/poolhouse exports no `PoolStats`".to_owned())
 }
 

@@ -25,7 +25,8 @@ struct Record {
 
 /// The rows of the table in the crate's documentation, heads aside.
 fn rows(root: &Path) -> Vec<String> {
-    let lib = files(root).into_iter().find(|file| file.name == LIB);
+    let files = files(root);
+    let lib = files.iter().find(|file| file.name == LIB);
     let text = lib.map(|lib| doc(&lib.syntax.attrs)).unwrap_or_default();
     text.lines().filter(|line| line.starts_with("| `poolhouse::")).map(ToOwned::to_owned).collect()
 }
@@ -39,7 +40,7 @@ pub(crate) fn table(root: &Path) -> String {
 pub fn check(book: &Book) -> Vec<Finding> {
     let in_table: Vec<Record> = rows(&book.root).iter().filter_map(|row| of_row(row)).collect();
     let mut in_code = Vec::new();
-    for file in files(&book.root) {
+    for file in files(&book.root).iter() {
         let text = std::fs::read_to_string(book.root.join(&file.name)).unwrap_or_default();
         if let Ok(tokens) = text.parse::<TokenStream>() {
             records(&file.name, tokens, &mut in_code);

@@ -48,7 +48,8 @@
 //! | `poolhouse::retire` | debug | the pool closes a connection | `connection`, `reason` |
 //! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms`, `guide` |
 //! | `poolhouse::listener` | error | the listener panicked | `guide` |
-//! | `poolhouse::close` | debug | the pool begins to close, and has closed | `held` |
+//! | `poolhouse::close` | debug | the pool begins to close | `held` |
+//! | `poolhouse::close` | debug | the pool has closed | |
 //! | `poolhouse::close` | warn | `close_within` ran out of time | `held` |
 //!
 //! # Features
