@@ -17,6 +17,7 @@ use anyhow::{Context, Result, ensure};
 use mdbook_preprocessor::book::{Book, Chapter};
 
 use crate::cargo::Externs;
+use crate::included;
 
 /// Seen by mdBook, which writes to it, as a way through the folder `@externs`; seen by rustdoc, which reads from it,
 /// as an `@` and a way through the folder `externs`. Both end in `externs`.
@@ -31,7 +32,7 @@ const EXPLANATION: &str =
 const DRAFT: &str = "draft";
 
 /// Rewrites all chapters of `book`, whose source files are in `source`.
-pub(crate) fn rewrite(book: &mut Book, source: &Path, externs: &Externs) -> Result<()> {
+pub(crate) fn rewrite(book: &mut Book, source: &Path, skip_included: bool, externs: &Externs) -> Result<()> {
     let mut hasher = DefaultHasher::new();
     source.hash(&mut hasher);
     let copies = externs.target_dir.join("chapters").join(format!("{:016x}", hasher.finish()));
@@ -40,6 +41,9 @@ pub(crate) fn rewrite(book: &mut Book, source: &Path, externs: &Externs) -> Resu
     let mut result = Ok(());
     book.for_each_chapter_mut(|chapter| {
         if result.is_ok() {
+            if skip_included {
+                ignore_included(chapter, source);
+            }
             result = rewrite_chapter(chapter, source, &copies, externs, &mut kept);
         }
     });
@@ -73,6 +77,14 @@ fn rewrite_chapter(
     chapter.content = arguments(&markdown, externs)?;
     chapter.path = Some(Path::new(FOLDER).join(name));
     Ok(())
+}
+
+/// What cannot be read is left as it is, and fails later if it has to be read.
+fn ignore_included(chapter: &mut Chapter, source: &Path) {
+    let file = chapter.source_path.as_ref().map(|path| source.join(path));
+    if let Some(text) = file.and_then(|file| fs::read_to_string(file).ok()) {
+        chapter.content = included::ignore(&text, &chapter.content);
+    }
 }
 
 /// One argument a line, as rustdoc reads it: nothing is quoted, so a space needs no care, and a line break has no way.

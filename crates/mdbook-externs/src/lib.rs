@@ -16,7 +16,8 @@
 //!    `externs/../externs/CHAPTER.args`: the same file. mdBook removes the folder at the end.
 //!
 //! The Markdown file is the book's own source where the other preprocessors left it as it was, so that a failure
-//! names the file to edit. A chapter with expanded includes is tested from a copy below the target folder.
+//! names the file to edit. A chapter with expanded includes is tested from a copy below the target folder. A book that runs
+//! its examples as programs may ask that blocks which only show them are left out (module `included`).
 //!
 //! The third step leans on what mdBook 0.5 happens to do. The tests of this crate run the real thing, and an mdBook
 //! that does something else cannot pass by accident: an argument file is not Rust, and does not end in `.md`.
@@ -26,6 +27,7 @@
 
 mod cargo;
 mod chapters;
+mod included;
 mod settings;
 
 use std::path::Path;
@@ -61,7 +63,7 @@ pub fn run(root: &Path, context: &PreprocessorContext, mut book: Book) -> Result
     let settings = settings::Settings::from_config(&context.config)?;
     let externs = cargo::build(root, &settings)?;
     let source = root.join(&context.config.book.src);
-    chapters::rewrite(&mut book, &source, &externs)
+    chapters::rewrite(&mut book, &source, settings.skip_included, &externs)
         .context("could not prepare the chapters for `mdbook test`")?;
     Ok(book)
 }

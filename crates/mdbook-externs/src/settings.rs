@@ -25,6 +25,9 @@ pub(crate) struct Settings {
     pub(crate) manifest_path: Option<PathBuf>,
     /// Where to build; without it, `mdbook-externs` in cargo's target folder.
     pub(crate) target_dir: Option<PathBuf>,
+    /// Whether to leave out blocks that have nothing but includes.
+    #[serde(default)]
+    pub(crate) skip_included: bool,
 
     // mdBook's own keys.
     #[serde(default)]
@@ -67,11 +70,13 @@ mod tests {
     fn mdbooks_own_keys_are_accepted() {
         let settings = parse(
             "[preprocessor.externs]\ncommand = 'x'\nrenderers = ['test']\nbefore = ['x']\nafter = ['links']\n\
-             optional = true\npackage = 'p'\nfeatures = ['f']\nmanifest-path = 'm'\ntarget-dir = 't'",
+             optional = true\npackage = 'p'\nfeatures = ['f']\nmanifest-path = 'm'\ntarget-dir = 't'\n\
+             skip-included = true",
         )
         .unwrap();
         assert_eq!(settings.package.as_deref(), Some("p"));
         assert_eq!(settings.features, ["f"]);
+        assert!(settings.skip_included);
     }
 
     #[test]
