@@ -126,7 +126,7 @@ pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators 
 
 fn entry(root: &Path, sample: &Sample) -> Result<String, String> {
     let mut text = said_of(root, sample).map_or_else(String::new, |said| format!("{}\n\n", wrapped(&said)));
-    text.push_str(&format!("```text\n{}\n```\n", sample.text));
+    text.push_str(&format!("<div class=\"wrapped\">\n\n```text\n{}\n```\n\n</div>\n", sample.text));
     let page = sample.page().ok_or_else(|| format!("{} names no page", sample.kind))?;
     let title = title(root, page)?;
     let (folder, file) = page.split_once('/').unwrap_or((".", page));
@@ -219,12 +219,12 @@ mod tests {
         let sample = SAMPLES.iter().find(|sample| sample.kind == "AcquireError::Closed").unwrap();
         let entry = entry(&fixture.book.root, sample).unwrap();
         assert!(
-            entry.starts_with("It is `closed`.\n\n```text\nthe pool for db.example:5432 is closed"),
+            entry.starts_with("It is `closed`.\n\n<div class=\"wrapped\">\n\n```text\nthe pool for db.example:5432 is closed"),
             "{entry}"
         );
-        assert!(
-            entry.ends_with("```\n\nThe page that it names: [Shutting down](../guide/shutting-down.md).\n")
-        );
+        assert!(entry.ends_with(
+            "```\n\n</div>\n\nThe page that it names: [Shutting down](../guide/shutting-down.md).\n"
+        ));
     }
 
     #[test]

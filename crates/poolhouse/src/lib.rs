@@ -31,8 +31,8 @@
 //! # Logs
 //!
 //! The pool reports through [`tracing`]. It never records payload or credentials. Every record has the field
-//! `target_address`, which is [`Manager::target`]. A warning names a page of the guide: at the end of its `error`, or in a
-//! field `guide`.
+//! `target_address`, which is [`Manager::target`]. A warning names a page of the guide: at the end of its `error` or of its
+//! message, or in a field `guide`.
 //!
 //! | target | level | what | more fields |
 //! |---|---|---|---|
