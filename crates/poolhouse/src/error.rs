@@ -26,7 +26,7 @@ pub(crate) mod page {
     pub(crate) const INVALIDATING: &str = "guide/invalidating";
     pub(crate) const CONFIGURATION: &str = "reference/configuration";
     pub(crate) const PACKET_PROTOCOL: &str = "reference/packet-protocol";
-    #[cfg(feature = "blocking")]
+    #[allow(dead_code, reason = "only the facade for threads names it, which is a feature")]
     pub(crate) const DESCRIPTORS: &str = "troubleshooting/descriptors-and-ports";
 }
 
