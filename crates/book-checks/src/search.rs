@@ -1,7 +1,7 @@
 //! A reader who types the words of a symptom into the search box finds the page.
 //!
-//! Each troubleshooting page lists such words: `<!-- found by: pool exhausted; timed out waiting -->`. Each query,
-//! typed into the search box of the built book, must show the page among the first three results.
+//! Each troubleshooting page lists such words: `<!-- found by: pool exhausted; timed out waiting -->`. Any other page
+//! may. Each query, typed into the search box of the built book, must show the page among the first three results.
 //!
 //! The search box runs elasticlunr.js over the index that mdBook made. [`Index::search`] does what that does, step by
 //! step: cut the query into words, trim, drop stop words and stem them; look each up, and all words that it begins, in
@@ -28,15 +28,15 @@ const EXPANDED: f64 = 0.15;
 static FOUND_BY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?s)<!--\s*found by:(.*?)-->").expect("a valid pattern"));
 
-/// Checks every troubleshooting page against the index of the built book.
+/// Checks every page that lists queries against the index of the built book, and that troubleshooting pages do.
 pub fn check(book: &Book, index: &Index) -> Vec<Finding> {
     let pages = book.chapters().filter_map(|page| {
         let path = page.name.strip_prefix("book/src/")?.strip_suffix(".md")?;
-        let name = path.strip_prefix("troubleshooting/")?;
-        (name != "index").then(|| (page, format!("{path}.html")))
+        let is_symptom = path.strip_prefix("troubleshooting/").is_some_and(|name| name != "index");
+        Some((page, format!("{path}.html"), is_symptom))
     });
     let mut found = Vec::new();
-    for (page, url) in pages {
+    for (page, url, is_symptom) in pages {
         let queries: Vec<(usize, &str)> = FOUND_BY
             .captures_iter(&page.text)
             .filter_map(|comment| comment.get(1))
@@ -46,7 +46,7 @@ pub fn check(book: &Book, index: &Index) -> Vec<Finding> {
             })
             .filter(|(_, query)| !query.is_empty())
             .collect();
-        if queries.is_empty() {
+        if queries.is_empty() && is_symptom {
             let form = "`<!-- found by: words; other words -->`";
             found.push(Finding::new(&page.name, 1, format!("by which words is it found? Add {form}")));
         }
@@ -339,6 +339,7 @@ mod tests {
             (&mute, "# Mute\n"),
             ("book/src/troubleshooting/index.md", "# By symptom\n"),
             ("book/src/guide/sizing.md", "# Sizing\n"),
+            ("book/src/guide/other.md", "# Other\n\n<!-- found by: timed out; leaking -->\n"),
         ]);
         let index = index(&[
             ("troubleshooting/leaks.html#symptom", "Leaks", "who holds the connection"),
@@ -347,6 +348,8 @@ mod tests {
         expect(
             check(&fixture.book, &index),
             &[
+                ("book/src/guide/other.md", 3, "`leaking` finds troubleshooting/leaks.html#symptom"),
+                ("book/src/guide/other.md", 3, "`timed out` finds troubleshooting/waits.html"),
                 (&mute, 1, "by which words"),
                 (&waits, 3, "`elephants` finds nothing"),
                 (&waits, 3, "`holds` finds troubleshooting/leaks.html#symptom"),

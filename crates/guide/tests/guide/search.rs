@@ -9,7 +9,7 @@ use book_checks::{Book, assert_none};
 use crate::fixture::{guide, stderr};
 
 #[test]
-fn each_troubleshooting_page_is_found_by_its_symptom() {
+fn each_page_is_found_by_the_words_that_it_lists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = tempfile::tempdir().unwrap();
     let output =
