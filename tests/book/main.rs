@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    api, defaults, diagrams, errors, experiments, generated, guarantees, links, outputs, paths, plots,
+    api, defaults, diagrams, errors, experiments, generated, guarantees, links, names, outputs, paths, plots,
     snippets, spelling, style, summary, tidy,
 };
 
@@ -94,6 +94,11 @@ fn errors_name_their_page_and_have_an_entry() {
 #[test]
 fn the_api_reference_is_complete() {
     assert_none(api::check(&BOOK));
+}
+
+#[test]
+fn names_in_the_text_are_those_of_the_crate() {
+    assert_none(names::check(&BOOK));
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub mod generators;
 pub mod guarantees;
 pub mod links;
 pub mod masks;
+pub mod names;
 pub mod outputs;
 pub mod paths;
 pub mod plots;
