@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     api, defaults, diagrams, errors, experiments, generated, guarantees, links, names, outputs, paths, plots,
-    snippets, spelling, style, summary, tidy,
+    quotes, snippets, spelling, style, summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -99,6 +99,11 @@ fn the_api_reference_is_complete() {
 #[test]
 fn names_in_the_text_are_those_of_the_crate() {
     assert_none(names::check(&BOOK));
+}
+
+#[test]
+fn texts_of_ours_are_quoted_right() {
+    assert_none(quotes::check(&BOOK));
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub mod outputs;
 pub mod paths;
 pub mod plots;
 mod prose;
+pub mod quotes;
 mod rust_tests;
 pub mod search;
 pub mod snippets;
