@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    api, commands, defaults, diagrams, errors, experiments, generated, guarantees, links, names, outputs,
-    paths, plots, quotes, snippets, spelling, style, summary, tidy,
+    api, commands, data_blocks, defaults, diagrams, errors, experiments, generated, guarantees, links, names,
+    outputs, paths, plots, quotes, snippets, spelling, style, summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -109,6 +109,11 @@ fn texts_of_ours_are_quoted_right() {
 #[test]
 fn commands_in_the_text_are_understood() {
     assert_none(commands::check(&BOOK));
+}
+
+#[test]
+fn data_in_the_text_is_well_formed() {
+    assert_none(data_blocks::check(&BOOK));
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod book;
 pub mod commands;
 mod config_options;
 mod crate_source;
+pub mod data_blocks;
 pub mod defaults;
 pub mod diagrams;
 mod error_texts;
