@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    api, commands, data_blocks, defaults, diagrams, errors, experiments, generated, guarantees, links, names,
-    outputs, paths, plots, quotes, snippets, spelling, style, summary, tidy,
+    api, commands, data_blocks, defaults, diagrams, errors, experiments, generated, guarantees, identities,
+    links, metrics, names, outputs, paths, plots, quotes, snippets, spelling, style, summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -104,6 +104,16 @@ fn names_in_the_text_are_those_of_the_crate() {
 #[test]
 fn texts_of_ours_are_quoted_right() {
     assert_none(quotes::check(&BOOK));
+}
+
+#[test]
+fn equations_between_statistics_hold() {
+    assert_none(identities::check(&BOOK));
+}
+
+#[test]
+fn metrics_in_the_text_are_exported() {
+    assert_none(metrics::check(&BOOK));
 }
 
 #[test]
