@@ -8,8 +8,9 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    api, commands, data_blocks, defaults, diagrams, errors, experiments, generated, guarantees, identities,
-    links, metrics, names, outputs, paths, plots, quotes, snippets, spelling, style, summary, tidy,
+    api, commands, data_blocks, defaults, diagrams, endings, errors, experiments, generated, guarantees,
+    identities, images, links, metrics, names, outputs, paths, plots, quotes, snippets, spelling, style,
+    summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -124,6 +125,16 @@ fn commands_in_the_text_are_understood() {
 #[test]
 fn data_in_the_text_is_well_formed() {
     assert_none(data_blocks::check(&BOOK));
+}
+
+#[test]
+fn pictures_are_shown_and_described() {
+    assert_none(images::check(&BOOK));
+}
+
+#[test]
+fn chapters_say_where_to_read_on() {
+    assert_none(endings::check(&BOOK));
 }
 
 #[test]
