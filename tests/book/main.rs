@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     api, commands, data_blocks, defaults, diagrams, endings, errors, experiments, generated, guarantees,
-    identities, images, links, metrics, names, outputs, paths, plots, quotes, snippets, spelling, style,
-    summary, tidy,
+    identities, images, links, metrics, names, numbers, outputs, paths, plots, quotes, snippets, spelling,
+    style, summary, tidy,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -105,6 +105,11 @@ fn names_in_the_text_are_those_of_the_crate() {
 #[test]
 fn texts_of_ours_are_quoted_right() {
     assert_none(quotes::check(&BOOK));
+}
+
+#[test]
+fn counts_below_an_output_are_of_it() {
+    assert_none(numbers::check(&BOOK));
 }
 
 #[test]

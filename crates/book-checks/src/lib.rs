@@ -29,6 +29,7 @@ pub mod links;
 pub mod masks;
 pub mod metrics;
 pub mod names;
+pub mod numbers;
 pub mod outputs;
 pub mod paths;
 pub mod plots;
