@@ -8,8 +8,9 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    api, defaults, diagrams, errors, experiments, generated, guarantees, links, outputs, paths, plots,
-    snippets, spelling, style, summary, tidy, tracing_events,
+    api, commands, data_blocks, defaults, diagrams, errors, experiments, generated, guarantees, identities,
+    images, links, metrics, names, numbers, outputs, paths, plots, quotes, snippets, spelling, style,
+    summary, tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -99,6 +100,46 @@ fn the_api_reference_is_complete() {
 #[test]
 fn log_records_are_those_of_the_table() {
     assert_none(tracing_events::check(&BOOK));
+}
+
+#[test]
+fn names_in_the_text_are_those_of_the_crate() {
+    assert_none(names::check(&BOOK));
+}
+
+#[test]
+fn texts_of_ours_are_quoted_right() {
+    assert_none(quotes::check(&BOOK));
+}
+
+#[test]
+fn counts_below_an_output_are_of_it() {
+    assert_none(numbers::check(&BOOK));
+}
+
+#[test]
+fn equations_between_statistics_hold() {
+    assert_none(identities::check(&BOOK));
+}
+
+#[test]
+fn metrics_in_the_text_are_exported() {
+    assert_none(metrics::check(&BOOK));
+}
+
+#[test]
+fn commands_in_the_text_are_understood() {
+    assert_none(commands::check(&BOOK));
+}
+
+#[test]
+fn data_in_the_text_is_well_formed() {
+    assert_none(data_blocks::check(&BOOK));
+}
+
+#[test]
+fn pictures_are_shown_and_described() {
+    assert_none(images::check(&BOOK));
 }
 
 #[test]

@@ -157,8 +157,7 @@ fn rest(entries: &[Entry]) -> String {
 }
 
 /// Whether rustdoc has this page and this anchor; what to say if it has not.
-pub(crate) fn judge_rustdoc_link(root: &Path, path: &str, anchor: Option<&str>) -> Option<String> {
-    let entries = entries(root);
+pub(crate) fn judge_rustdoc_link(entries: &[Entry], path: &str, anchor: Option<&str>) -> Option<String> {
     if entries.is_empty() || path == "poolhouse/index.html" {
         return None;
     }

@@ -13,6 +13,13 @@ static FORM: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"`([a-z_]+)` \(default `([^`]+)`\)").expect("a valid pattern"));
 static DEFAULT: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)\bdefaults?\b").expect("a valid pattern"));
+/// A number in digits or in letters.
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"\d|\b(?:zero|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty|sixty|hundred|thousand|half)\b",
+    )
+    .expect("a valid pattern")
+});
 static SENTENCE_END: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[.!?;]\s").expect("a valid pattern"));
 
 /// `defaults` are pairs of an option's name and its default as the book writes it.
@@ -51,7 +58,7 @@ fn judge(sentence: &str, defaults: &[(String, String)]) -> Vec<String> {
         }
     }
     let rest = FORM.replace_all(sentence, "");
-    if DEFAULT.is_match(&rest) && rest.contains(|c: char| c.is_ascii_digit()) {
+    if DEFAULT.is_match(&rest) && NUMBER.is_match(&rest) {
         for (name, default) in defaults.iter().filter(|(name, _)| names(&rest, name)) {
             messages.push(format!(
                 "a default in prose has the form: `{name}` (default `{default}`); \
@@ -100,7 +107,7 @@ mod tests {
     #[test]
     fn wrong_values_and_other_forms_are_found() {
         let text = "# A\n\nThe limit is `max_connections` (default `20`).\n\n\
-                    By default, `max_connections` is 10.\n\nHere is `nothing` (default `1`).\n\n\
+                    By default, `max_connections` is ten.\n\nHere is `nothing` (default `1`).\n\n\
                     | `idle_timeout` | defaults to 5 min |\n|---|---|\n| `idle_timeout` defaults to 5 min | |\n";
         expect(
             check_with(text),

@@ -49,7 +49,9 @@ fn pattern(pattern: &str) -> Regex {
 }
 
 static STATED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\| `([a-z_]+\.[a-z_]+)` \|"));
-static LEANED_ON: LazyLock<Regex> = LazyLock::new(|| pattern(r"guarantee\s+`([a-z_]+\.[a-z_]+)`"));
+static LEANED_ON: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"guarantees?\s+`[a-z_]+\.[a-z_]+`(?:(?:,|,?\s+and|\s+or)\s+`[a-z_]+\.[a-z_]+`)*")
+});
 static IN_BACKTICKS: LazyLock<Regex> = LazyLock::new(|| pattern(r"`([a-z_]+)\.([a-z_]+)`"));
 static FIRST_IN_LIST: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^[\s,]*(?:and\s+)?`?([a-z_]+)\.([a-z_]+)\b`?"));
@@ -97,12 +99,14 @@ pub fn check(book: &Book) -> Vec<Finding> {
         }
     }
     for page in book.chapters() {
-        for captures in LEANED_ON.captures_iter(&page.text) {
-            let id = captures.get(1).expect("the pattern has one group");
-            if !known.stated.contains_key(id.as_str()) {
-                let message =
-                    format!("`{}` is not stated in {CHAPTER}: mend the id, or state it", id.as_str());
-                found.push(Finding::new(&page.name, page.line_at(id.start()), message));
+        for list in LEANED_ON.find_iter(&page.text) {
+            for found_id in IN_BACKTICKS.captures_iter(list.as_str()) {
+                let id = format!("{}.{}", &found_id[1], &found_id[2]);
+                if !known.stated.contains_key(&id) {
+                    let offset = list.start() + found_id.get(0).map_or(0, |whole| whole.start());
+                    let message = format!("`{id}` is not stated in {CHAPTER}: mend the id, or state it");
+                    found.push(Finding::new(&page.name, page.line_at(offset), message));
+                }
             }
         }
     }
@@ -338,9 +342,17 @@ mod tests {
     fn prose_may_not_lean_on_what_nobody_promises() {
         let files = [
             (TEST, "/// size.max\n#[test]\nfn a() {}\n"),
-            ("book/src/a.md", "# A\n\nIt holds (guarantee `size.max`).\n\nSo does\nguarantee `a.unknown`.\n"),
+            (
+                "book/src/a.md",
+                "# A\n\nIt holds (guarantee `size.max`).\n\nSo does\nguarantee `a.unknown`.\n\n\
+              They do (guarantees `size.max` and\n`b.unknown`).\n",
+            ),
         ];
-        expect(check(&fixture(&["size.max"], &files).book), &[("book/src/a.md", 6, "`a.unknown`")]);
+        let file = "book/src/a.md";
+        expect(
+            check(&fixture(&["size.max"], &files).book),
+            &[(file, 6, "`a.unknown`"), (file, 9, "`b.unknown`")],
+        );
     }
 
     #[test]

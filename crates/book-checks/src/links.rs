@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Parser, Tag, TagEnd};
 use regex::Regex;
 
+use crate::api_model::entries;
 use crate::book::resolve;
 use crate::{Book, Finding, Kind, Page, api};
 
@@ -18,6 +19,11 @@ static HTML_ID: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"\b(?:id|name)\s*=\s*["']([^"']+)["']"#).expect("a valid pattern"));
 static HTML_LINK: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"\b(?:href|src)\s*=\s*["']([^"']*)["']"#).expect("a valid pattern"));
+/// A host of at least two parts, and nothing that an address cannot hold.
+static HTTPS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^https://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?(?:[/?#][^\s<>`\\]*)?$")
+        .expect("a valid pattern")
+});
 static FOOTNOTE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\[\^([^\]\s]+)\]").expect("a valid pattern"));
 
@@ -48,14 +54,15 @@ struct Targets {
 }
 
 fn judge(book: &Book, parsed: &BTreeMap<&str, Targets>, page: &Page, link: &str) -> Option<String> {
-    if link.starts_with("mailto:")
-        || link.starts_with("https://")
-        || (page.kind == Kind::Summary && link.is_empty())
+    if link.starts_with("mailto:") || HTTPS.is_match(link) || (page.kind == Kind::Summary && link.is_empty())
     {
         return None;
     }
     if link.is_empty() {
         return Some("a link to nowhere: give it a target".to_owned());
+    }
+    if link.starts_with("https://") {
+        return Some(format!("{link} is no address that a browser could open: mend it"));
     }
     if link.contains("://") {
         return Some(format!("{link} is not https: use https"));
@@ -65,7 +72,7 @@ fn judge(book: &Book, parsed: &BTreeMap<&str, Targets>, page: &Page, link: &str)
     let Some(file) = file else { return Some(format!("{link} leaves the repository: mend the path")) };
     // Beside the published book stands the crate's own documentation.
     if let Some(path) = file.strip_prefix("book/src/api/") {
-        return api::judge_rustdoc_link(&book.root, path, anchor);
+        return api::judge_rustdoc_link(&entries(&book.root), path, anchor);
     }
     if page.kind != Kind::Readme && !file.starts_with("book/src/") {
         return Some(format!(
@@ -114,7 +121,12 @@ fn read(page: &Page) -> Targets {
             Event::Start(Tag::DefinitionListTitle) => heading = Some((None, String::new())),
             Event::End(TagEnd::Heading(_) | TagEnd::DefinitionListTitle) => {
                 if let Some((id, text)) = heading.take() {
-                    targets.ids.insert(id.unwrap_or_else(|| ids.of(&text)));
+                    let id = id.unwrap_or_else(|| ids.of(&text));
+                    if !targets.ids.insert(id.clone()) {
+                        let message =
+                            format!("a second anchor `{id}`: links find the first alone; rename it");
+                        targets.broken.push((range.start, message));
+                    }
                 }
             }
             Event::Start(Tag::Link { dest_url, link_type, .. }) if link_type != LinkType::Email => {
@@ -229,7 +241,8 @@ mod tests {
     #[test]
     fn every_kind_of_broken_link_is_found() {
         let a = "# A\n\n[1](#nowhere)\n[2](gone.md)\n[3](../../README.md)\n[4](http://x.example)\n![5](p.png)\n\
-                 [6][none]\nnote[^none]\n<img src=\"q.png\">\n[7](../../../etc)\n[8]()\n\n[^unused]: text\n";
+                 [6][none]\nnote[^none]\n<img src=\"q.png\">\n[7](../../../etc)\n[8]()\n\n[^unused]: text\n\n\
+                 [9](https://https://x.example)\n\n## One {#same}\n\n## Two {#same}\n";
         let fixture = Fixture::new(&[("book/src/a.md", a), ("README.md", "[x](docs/x.md)\n")]);
         expect(
             check(&fixture.book),
@@ -246,6 +259,8 @@ mod tests {
                 ("book/src/a.md", 11, "leaves the repository"),
                 ("book/src/a.md", 12, "to nowhere"),
                 ("book/src/a.md", 14, "nothing refers"),
+                ("book/src/a.md", 16, "no address"),
+                ("book/src/a.md", 20, "a second anchor `same`"),
             ],
         );
     }

@@ -1,17 +1,23 @@
 //! Every path of the repository, and every example, that the text names exists.
 //!
-//! Looked for in inline code and in `console` blocks. A word with a placeholder in it (`examples/NAME.rs`, `tests/*.rs`)
+//! Looked for in inline code and in `sh` and `console` blocks. A word that is said to stand in a file of tests
+//! (`` `a_test` in `tests/a.rs` ``) stands there. A word with a placeholder in it (`examples/NAME.rs`, `tests/*.rs`)
 //! is no path.
 
+use std::fs;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::{Book, Finding, examples, outputs, prose};
+use crate::{Book, Finding, Page, examples, outputs, prose};
 
 static PATH: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"(?:^|[\s"'`=(])((?:crates|examples|tests|book|\.github|\.ci|\.cargo)/[^\s"'`)\\,;:]*)"#)
         .expect("a valid pattern")
+});
+
+static IN_FILE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"`(\w+)` in\s+`((?:crates|examples|tests)/[^`]+\.rs)`").expect("a valid pattern")
 });
 
 pub fn check(book: &Book) -> Vec<Finding> {
@@ -19,6 +25,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
         examples::list(&book.root).unwrap_or_default().into_iter().map(|example| example.name).collect();
     let mut found = Vec::new();
     for page in book.texts() {
+        found.extend(claims(book, page));
         let mut look = |line: usize, text: &str| {
             for path in PATH.captures_iter(text) {
                 let path = path[1].trim_end_matches(['.', '/']);
@@ -41,9 +48,26 @@ pub fn check(book: &Book) -> Vec<Finding> {
                 look(page.line_at(run.source(range.start)), code);
             }
         }
-        for block in page.blocks().iter().filter(|block| block.language() == Some("console")) {
-            for (index, line) in block.code.lines().enumerate().filter(|(_, line)| !line.contains("{{#")) {
+        for block in page.blocks().iter().filter(|block| matches!(block.language(), Some("sh" | "console"))) {
+            // After `cd`, paths are those of the folder.
+            let commands = block.code.lines().enumerate().take_while(|(_, line)| !line.starts_with("cd "));
+            for (index, line) in commands.filter(|(_, line)| !line.contains("{{#")) {
                 look(block.line + 1 + index, line);
+            }
+        }
+    }
+    found
+}
+
+/// Words that the page says stand in a file.
+fn claims(book: &Book, page: &Page) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for run in prose::runs(page) {
+        for claim in IN_FILE.captures_iter(&run.text) {
+            let (name, file) = (&claim[1], &claim[2]);
+            let line = page.line_at(run.source(claim.get(0).map_or(0, |whole| whole.start())));
+            if fs::read_to_string(book.root.join(file)).is_ok_and(|text| !text.contains(name)) {
+                found.push(Finding::new(&page.name, line, format!("{file} has no `{name}`: mend the name")));
             }
         }
     }
@@ -72,6 +96,14 @@ mod tests {
                     `book/src/a.md:7`, `cargo run --example x`.\n\n```console\n$ cat examples/x.rs\n```\n";
         let fixture = Fixture::new(&[(A, text), ("examples/x.rs", ""), ("crates/y/lib.rs", "")]);
         expect(check(&fixture.book), &[]);
+    }
+
+    #[test]
+    fn a_word_that_is_not_in_its_file_is_found() {
+        let text =
+            "# A\n\n`one` in `tests/a.rs`\nand `two` in\n`tests/a.rs`.\n\n```sh\ncat tests/b.rs\n```\n";
+        let fixture = Fixture::new(&[(A, text), ("tests/a.rs", "fn one() {}")]);
+        expect(check(&fixture.book), &[(A, 4, "no `two`"), (A, 8, "`tests/b.rs`")]);
     }
 
     #[test]

@@ -1,0 +1,157 @@
+//! Blocks that no compiler reads are well formed: `toml` parses, and asks for the versions that are tested here; `yaml`
+//! has no tabs and pairs its brackets; `sh` pairs its quotes.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use toml::{Table, Value};
+
+use crate::{Book, Finding};
+
+pub fn check(book: &Book) -> Vec<Finding> {
+    let tested = tested(book);
+    let mut found = Vec::new();
+    for page in book.texts() {
+        for block in page.blocks() {
+            let code = &block.code;
+            let faults = match block.language() {
+                Some("toml") => toml(code, &tested),
+                Some("yaml" | "yml") => yaml(code),
+                Some("sh" | "console") if !quotes_pair(code) => {
+                    vec![(0, "a quote is not closed: a shell would wait for the rest".to_owned())]
+                }
+                Some("json") => serde_json::from_str::<serde_json::Value>(code)
+                    .err()
+                    .map(|error| (error.line().saturating_sub(1), format!("this is no JSON: {error}")))
+                    .into_iter()
+                    .collect(),
+                _ => Vec::new(),
+            };
+            for (line, message) in faults {
+                found.push(Finding::new(&page.name, block.line + 1 + line, message));
+            }
+        }
+    }
+    found
+}
+
+/// The versions in the manifest of the workspace.
+fn tested(book: &Book) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(book.root.join("Cargo.toml")).unwrap_or_default();
+    let manifest: Table = text.parse().unwrap_or_default();
+    let dependencies = manifest.get("workspace").and_then(|workspace| workspace.get("dependencies"));
+    let Some(Value::Table(dependencies)) = dependencies else { return BTreeMap::new() };
+    let version = |(name, value): (&String, &Value)| Some((name.clone(), version(value)?.to_owned()));
+    dependencies.iter().filter_map(version).collect()
+}
+
+fn version(dependency: &Value) -> Option<&str> {
+    dependency.as_str().or_else(|| dependency.get("version")?.as_str())
+}
+
+/// Faults with the line in the block, counted from 0.
+fn toml(code: &str, tested: &BTreeMap<String, String>) -> Vec<(usize, String)> {
+    let table: Table = match code.parse() {
+        Ok(table) => table,
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = code[..at].matches('\n').count();
+            return vec![(line, format!("this is no TOML: {}", error.message()))];
+        }
+    };
+    let mut faults = Vec::new();
+    for key in ["dependencies", "dev-dependencies"] {
+        let Some(Value::Table(dependencies)) = table.get(key) else { continue };
+        for (name, value) in dependencies {
+            let (Some(asked), Some(known)) = (version(value), tested.get(name)) else { continue };
+            if !starts_with(known.trim_start_matches('='), asked) {
+                let line = code.lines().position(|line| line.starts_with(name.as_str())).unwrap_or(0);
+                faults.push((
+                    line,
+                    format!("`{name}` is tested here in version {known}, not {asked}: mend it"),
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// Whether `asked` is the version or a shorter form of it.
+fn starts_with(version: &str, asked: &str) -> bool {
+    let mut parts = version.split('.');
+    asked.split('.').all(|part| parts.next().is_none_or(|known| known == part))
+}
+
+fn yaml(code: &str) -> Vec<(usize, String)> {
+    let mut faults = Vec::new();
+    for (index, line) in code.lines().enumerate() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        if indent.contains('\t') {
+            faults.push((index, "YAML is not indented with tabs: use spaces".to_owned()));
+        }
+    }
+    for (open, close) in [('(', ')'), ('[', ']'), ('{', '}')] {
+        if code.matches(open).count() != code.matches(close).count() {
+            faults.push((0, format!("`{open}` and `{close}` do not pair")));
+        }
+    }
+    faults
+}
+
+fn quotes_pair(code: &str) -> bool {
+    let mut open = None;
+    let mut escaped = false;
+    for line in code.lines() {
+        if open.is_none() && line.trim_start().starts_with('#') {
+            continue;
+        }
+        for c in line.chars() {
+            match (open, c) {
+                _ if escaped => escaped = false,
+                (Some('"') | None, '\\') => escaped = true,
+                (None, '"' | '\'') => open = Some(c),
+                (Some(quote), c) if c == quote => open = None,
+                _ => {}
+            }
+        }
+        escaped = false;
+    }
+    open.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Fixture, expect};
+
+    const A: &str = "book/src/a.md";
+    const MANIFEST: &str = "[workspace.dependencies]\naxum = { version = \"0.8.9\" }\ntokio = \"1.54\"\n";
+
+    fn check_with(text: &str) -> Vec<Finding> {
+        check(&Fixture::new(&[(A, text), ("Cargo.toml", MANIFEST)]).book)
+    }
+
+    #[test]
+    fn good_blocks_pass() {
+        let text = "# A\n\n```toml\n[dependencies]\naxum = \"0.8\"\ntokio = { version = \"1\" }\nother = \"7\"\n```\n\n\
+                    ```yaml\na: { b: [1] }\n```\n\n```sh\n# don't\necho 'a \"b' \"c\\\"\"\n```\n\n```json\n{}\n```\n";
+        expect(check_with(text), &[]);
+    }
+
+    #[test]
+    fn broken_blocks_and_other_versions_are_found() {
+        let text = "# A\n\n```toml\na = 1\nb = 2\"\n```\n\n```toml\n[dependencies]\naxum = \"0.9\"\n```\n\n\
+                    ```yaml\na:\n\tb: [1\n```\n\n```sh\necho 'a\n```\n\n```json\n{]\n```\n";
+        expect(
+            check_with(text),
+            &[
+                (A, 5, "no TOML"),
+                (A, 10, "version 0.8.9, not 0.9"),
+                (A, 14, "`[` and `]`"),
+                (A, 15, "tabs"),
+                (A, 19, "quote"),
+                (A, 23, "no JSON"),
+            ],
+        );
+    }
+}
