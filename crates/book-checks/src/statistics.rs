@@ -16,7 +16,6 @@ const FILE: &str = "crates/book-checks/data/statistics.toml";
 struct Noted {
     /// `gauge`, `counter` or `histogram`.
     kind: String,
-    prometheus: String,
     moves: String,
     alarm: String,
 }
@@ -40,11 +39,25 @@ pub(crate) fn watch(root: &Path) -> Result<String, String> {
     Ok(table)
 }
 
+/// What Prometheus calls a field: the field's own name, with the ending that Prometheus wants.
+fn metric(field: &str, kind: &str) -> String {
+    match kind {
+        "counter" => format!("pool_{}_total", field.trim_start_matches("total_")),
+        "histogram" => format!("pool_{}_seconds", field.trim_end_matches("_times")),
+        _ => format!("pool_{field}"),
+    }
+}
+
 /// The name of each field for Prometheus.
 pub(crate) fn prometheus(root: &Path) -> Result<String, String> {
     let mut table = String::from("| field | metric | type |\n|---|---|---|\n");
     for (part, noted) in noted(&stats(root)?)? {
-        table.push_str(&format!("| `{}` | `{}` | {} |\n", part.name, noted.prometheus, noted.kind));
+        table.push_str(&format!(
+            "| `{}` | `{}` | {} |\n",
+            part.name,
+            metric(&part.name, &noted.kind),
+            noted.kind
+        ));
     }
     Ok(table)
 }
@@ -66,9 +79,9 @@ fn noted(stats: &Entry) -> Result<Vec<(&crate::api_model::Part, Noted)>, String>
         let noted: Noted =
             entry.clone().try_into().map_err(|error| format!("{FILE}: {}: {error}", part.name))?;
         let suits = match noted.kind.as_str() {
-            "counter" => part.kind == "u64" && noted.prometheus.ends_with("_total"),
+            "counter" => part.kind == "u64",
             "gauge" => matches!(part.kind.as_str(), "usize" | "bool"),
-            "histogram" => part.kind == "Histogram" && noted.prometheus.ends_with("_seconds"),
+            "histogram" => part.kind == "Histogram",
             _ => false,
         };
         let name = &part.name;
@@ -85,6 +98,23 @@ fn noted(stats: &Entry) -> Result<Vec<(&crate::api_model::Part, Noted)>, String>
 mod tests {
     use super::*;
     use crate::fixture::Fixture;
+
+    /// One name for a number, wherever the book gives it one.
+    #[test]
+    fn the_service_of_the_tutorial_exports_by_these_names() {
+        let data: Table = DATA.parse().unwrap();
+        let names: Vec<String> =
+            data.iter().map(|(field, noted)| metric(field, noted["kind"].as_str().unwrap())).collect();
+        let service = include_str!("../../../examples/tutorial/metrics/mod.rs");
+        let exported: Vec<&str> = service
+            .split('"')
+            .filter(|text| text.starts_with("pool_") && !text.contains(['{', ' ']))
+            .collect();
+        assert!(exported.len() > 10, "{exported:?}");
+        for name in exported {
+            assert!(names.iter().any(|known| known == name), "{name} is not in {names:?}");
+        }
+    }
 
     #[test]
     fn a_field_without_an_entry_and_an_entry_without_a_field_are_found() {
