@@ -1,4 +1,4 @@
-// What the keyboard needs and mdBook does not give: a way past the sidebar, and one to open and close it.
+// What mdBook does not give: a way past the sidebar by keyboard, one to open and close it, and output in columns.
 (() => {
     const content = document.getElementById("mdbook-content");
     const skip = document.createElement("a");
@@ -23,4 +23,26 @@
             toggle.click();
         }
     });
+
+    // Output whose columns stand below each other must not wrap.
+    for (const code of document.querySelectorAll("pre > code.language-text")) {
+        if (/\S( {3,}| +\| +)\S/.test(code.textContent)) {
+            code.classList.add("in-columns");
+        }
+    }
+
+    // A phone shows a table of words that is too wide as cards, in which each cell says what it is.
+    for (const table of document.querySelectorAll(".content table")) {
+        const heads = Array.from(table.tHead?.rows[0]?.cells ?? []);
+        const wide = heads.length > 2 || table.parentElement.scrollWidth > table.parentElement.clientWidth;
+        if (!wide || heads.filter((head) => head.style.textAlign === "right").length > 1) {
+            continue;
+        }
+        table.classList.add("cards");
+        for (const row of table.tBodies[0].rows) {
+            Array.from(row.cells).slice(1).forEach((cell, index) => {
+                cell.dataset.name = heads[index + 1].textContent;
+            });
+        }
+    }
 })();
