@@ -45,4 +45,12 @@
             });
         }
     }
+
+    // A long name breaks where one of its words ends.
+    for (const code of document.querySelectorAll(".content :not(pre) > code")) {
+        if (code.textContent.length > 16 && code.childElementCount === 0 && !code.closest("td:first-child")) {
+            const words = code.textContent.split(/(?<=[_.:/])(?=\w)|(?<=[a-z])(?=[A-Z])/);
+            code.replaceChildren(...words.flatMap((word) => [word, document.createElement("wbr")]));
+        }
+    }
 })();

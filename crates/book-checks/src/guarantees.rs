@@ -136,7 +136,7 @@ pub(crate) fn table(book: &Book) -> String {
             list.push_str(&wrapped(&format!("  - `{file}`:"), &proofs));
         }
     }
-    format!("{table}\n{list}")
+    format!("{table}\n<details>\n<summary>Each test by its name</summary>\n\n{list}\n</details>\n")
 }
 
 /// A list item: its beginning, then the names with commas, on lines that are not too long.
@@ -298,7 +298,8 @@ mod tests {
 
     fn listed(stated: &[&str], files: &[(&str, &str)]) -> String {
         let table = table(&fixture(stated, files).book);
-        table.split_once("\n\n").unwrap().1.to_owned()
+        let (_, list) = table.split_once("</summary>\n\n").unwrap();
+        list.trim_end_matches("\n</details>\n").to_owned()
     }
 
     #[test]
@@ -389,8 +390,9 @@ mod tests {
         assert_eq!(
             table(&fixture.book),
             format!(
-                "| guarantee | tests |\n|---|---|\n| `size.min` | 0 |\n| `size.max` | 2 |\n\n- `size.min`\n- `size.max`\n  \
-                 - `{TEST}`: `{name}`,\n    `b{name}`\n"
+                "| guarantee | tests |\n|---|---|\n| `size.min` | 0 |\n| `size.max` | 2 |\n\n<details>\n\
+                 <summary>Each test by its name</summary>\n\n- `size.min`\n- `size.max`\n  - `{TEST}`: \
+                 `{name}`,\n    `b{name}`\n\n</details>\n"
             )
         );
     }
@@ -411,7 +413,7 @@ mod tests {
         std::fs::write(root.join(TEST), "/// size.max\n#[test]\nfn after() {}\n").unwrap();
         expect(
             generated::check(&book, &generators()),
-            &[(CHAPTER, 14, "`after``; run `cargo guide generate`")],
+            &[(CHAPTER, 17, "`after``; run `cargo guide generate`")],
         );
     }
 }

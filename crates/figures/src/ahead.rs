@@ -51,10 +51,12 @@ fn text(clear: &str, doubtful: &[String], command: &str) -> String {
         head(&header, 2) + clear
     };
     if !doubtful.is_empty() {
-        let list = doubtful.join("; ");
-        let doubt =
-            "A little ahead, but with the percentiles of the ratio on both sides of 1, so perhaps by noise:";
-        text += &format!("\n{}\n", wrap(&format!("{doubt} {list}.")));
+        text += "\n<details>\n<summary>A little ahead, perhaps by noise</summary>\n\n";
+        text += "The percentiles of the ratio are on both sides of 1:\n\n";
+        for item in doubtful {
+            text += &format!("- {item}\n");
+        }
+        text += "\n</details>\n";
     }
     format!("{text}\n{}", wrap(&format!("`{command}`")))
 }
@@ -82,6 +84,6 @@ mod tests {
         let s1 = &mut bench.scenarios[0].results[1];
         s1.to_poolhouse.insert("ns_per_op".to_owned(), Summary { median: 0.99, low: 0.9, high: 1.1 });
         let text = table(&bench).unwrap().replace('\n', " ");
-        assert!(text.contains("noise: S1, ns per operation: bb8 (0.99×, 0.90× to 1.10×)."), "{text}");
+        assert!(text.contains("- S1, ns per operation: bb8 (0.99×, 0.90× to 1.10×) "), "{text}");
     }
 }
