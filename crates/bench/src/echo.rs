@@ -1,14 +1,11 @@
 //! The echo of S5: the server, which is a process of its own, and one exchange as one would write it by hand. A packet is a
 //! length of four bytes, big-endian, and a payload.
 
-use std::env;
 use std::io;
-use std::io::{BufRead as _, BufReader};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,36 +16,6 @@ use crate::runtime;
 pub const PAYLOAD: [u8; 64] = [b'x'; 64];
 
 const HEADER: usize = 4;
-
-/// The server process. It ends when this is dropped.
-#[derive(Debug)]
-pub struct EchoProcess {
-    child: Child,
-    pub address: SocketAddr,
-}
-
-impl EchoProcess {
-    pub fn start() -> Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
-            .arg("echo")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the echo server")?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().context("the echo server has no output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().parse().with_context(|| format!("the echo server said {line:?}"))?;
-        Ok(Self { child, address })
-    }
-}
-
-impl Drop for EchoProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Prints its address and echoes until its input ends.
 pub fn serve() -> Result<()> {

@@ -10,5 +10,6 @@ pub mod machine;
 pub mod report;
 pub mod runtime;
 pub mod scenarios;
+pub mod server;
 pub mod sizes;
 pub mod stats;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use figures::diagrams;
 
-use crate::Finding;
+use crate::{Finding, kept};
 
 pub fn check(root: &Path) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -20,15 +20,9 @@ pub fn check(root: &Path) -> Vec<Finding> {
                 continue;
             }
         };
-        let Ok(present) = fs::read_to_string(root.join(&picture)) else {
-            found.push(Finding::new(picture, 1, "does not exist: run `cargo guide generate`"));
-            continue;
-        };
-        if !present.lines().eq(drawn.lines()) {
-            let same = present.lines().zip(drawn.lines()).take_while(|(a, b)| a == b).count();
-            let message = format!("the diagram differs from {source}: run `cargo guide generate`");
-            found.push(Finding::new(picture, same + 1, message));
-        }
+        found.extend(kept::drift(root, &picture, &drawn, |_| {
+            format!("the diagram differs from {source}: run `cargo guide generate`")
+        }));
     }
     for picture in diagrams::pictures(root) {
         if sources.iter().all(|source| diagrams::picture(source) != picture) {
@@ -54,12 +48,9 @@ pub fn rewrite(root: &Path) -> io::Result<Vec<String>> {
     for source in diagrams::sources(root) {
         let drawn = draw(root, &source).map_err(|finding| io::Error::other(finding.to_string()))?;
         let picture = diagrams::picture(&source);
-        let path = root.join(&picture);
-        if fs::read_to_string(&path).is_ok_and(|present| present.lines().eq(drawn.lines())) {
-            continue;
+        if kept::write(root, &picture, &drawn)? {
+            changed.push(picture);
         }
-        fs::write(&path, drawn)?;
-        changed.push(picture);
     }
     Ok(changed)
 }

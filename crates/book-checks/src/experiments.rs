@@ -1,10 +1,9 @@
 //! The data of the experiments is what they give now. They run in virtual time, so that can be asked of every machine.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::{Finding, plots, tidy};
+use crate::{Finding, kept, plots, tidy};
 
 pub fn check(root: &Path) -> Vec<Finding> {
     if !plots::has_plots(root) {
@@ -17,19 +16,10 @@ fn compare(root: &Path, runs: &[(&str, String)]) -> Vec<Finding> {
     let mut found = Vec::new();
     let path = |name: &str| format!("{}/{name}", experiments::FOLDER);
     for (name, given) in runs {
-        let file = path(name);
-        let Ok(present) = fs::read_to_string(root.join(&file)) else {
-            found.push(Finding::new(file, 1, "does not exist: run `cargo guide generate`"));
-            continue;
-        };
-        if !present.lines().eq(given.lines()) {
-            let same = present.lines().zip(given.lines()).take_while(|(a, b)| a == b).count();
+        found.extend(kept::drift(root, &path(name), given, |same| {
             let wanted = given.lines().nth(same).unwrap_or_default().trim();
-            let message = format!(
-                "the experiment gives `{wanted}` now: run `cargo guide generate`, and read its chapter"
-            );
-            found.push(Finding::new(file, same + 1, message));
-        }
+            format!("the experiment gives `{wanted}` now: run `cargo guide generate`, and read its chapter")
+        }));
     }
     let mut files = Vec::new();
     tidy::walk(root, experiments::FOLDER, &mut files);
@@ -51,13 +41,9 @@ pub fn rewrite(root: &Path) -> io::Result<Vec<String>> {
     }
     for (name, given) in experiments::run_all() {
         let file = format!("{}/{name}", experiments::FOLDER);
-        let path = root.join(&file);
-        if fs::read_to_string(&path).is_ok_and(|present| present.lines().eq(given.lines())) {
-            continue;
+        if kept::write(root, &file, &given)? {
+            changed.push(file);
         }
-        fs::create_dir_all(root.join(experiments::FOLDER))?;
-        fs::write(&path, given)?;
-        changed.push(file);
     }
     Ok(changed)
 }

@@ -24,6 +24,7 @@ pub mod generators;
 pub mod guarantees;
 pub mod identities;
 pub mod images;
+mod kept;
 pub mod links;
 pub mod masks;
 pub mod metrics;

@@ -11,9 +11,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use snippets::Block;
 
+use crate::outputs::FOLDER;
 use crate::{Book, Finding, Page, examples, outputs};
-
-const FOLDER: &str = "examples/output/";
 
 static DIGITS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d[\d,_]*").expect("a valid pattern"));
 static NO_PROSE: LazyLock<Regex> =

@@ -12,7 +12,7 @@ use snippets::Block;
 use crate::book::resolve;
 use crate::{Book, Finding, Page, generated};
 
-const FOLDER: &str = "examples/output/";
+pub(crate) const FOLDER: &str = "examples/output/";
 
 pub fn check(book: &Book) -> Vec<Finding> {
     let mut found = Vec::new();

@@ -1,12 +1,11 @@
 //! A plot is what the figures draw now, and every plot in the folder is one of theirs.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use figures::plots;
 
-use crate::{Finding, tidy};
+use crate::{Finding, kept, tidy};
 
 /// A book that says nothing of performance has no plots, and needs no data.
 pub(crate) fn has_plots(root: &Path) -> bool {
@@ -26,16 +25,9 @@ pub fn check(root: &Path) -> Vec<Finding> {
 fn compare(root: &Path, plots: &[(String, String)]) -> Vec<Finding> {
     let mut found = Vec::new();
     for (file, drawn) in plots {
-        let Ok(present) = fs::read_to_string(root.join(file)) else {
-            found.push(Finding::new(file, 1, "does not exist: run `cargo guide generate`"));
-            continue;
-        };
-        if !present.lines().eq(drawn.lines()) {
-            let same = present.lines().zip(drawn.lines()).take_while(|(a, b)| a == b).count();
-            let message =
-                "the plot differs from what its data in book/data draws: run `cargo guide generate`";
-            found.push(Finding::new(file, same + 1, message));
-        }
+        found.extend(kept::drift(root, file, drawn, |_| {
+            "the plot differs from what its data in book/data draws: run `cargo guide generate`".to_owned()
+        }));
     }
     let mut files = Vec::new();
     tidy::walk(root, plots::FOLDER, &mut files);
@@ -56,13 +48,9 @@ pub fn rewrite(root: &Path) -> io::Result<Vec<String>> {
         return Ok(changed);
     }
     for (file, drawn) in plots::all(root).map_err(io::Error::other)? {
-        let path = root.join(&file);
-        if fs::read_to_string(&path).is_ok_and(|present| present.lines().eq(drawn.lines())) {
-            continue;
+        if kept::write(root, &file, &drawn)? {
+            changed.push(file);
         }
-        fs::create_dir_all(root.join(plots::FOLDER))?;
-        fs::write(&path, drawn)?;
-        changed.push(file);
     }
     Ok(changed)
 }

@@ -31,12 +31,17 @@ pub(crate) const FAINT: RGBColor = RGBColor(0x55, 0x5b, 0x63);
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(crate) type Painted = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
+/// Three that are told apart by shade as well as by hue.
+pub(crate) const BLUE: RGBColor = RGBColor(0x0b, 0x5c, 0xab);
+pub(crate) const GREY: RGBColor = RGBColor(0x7b, 0x86, 0x93);
+pub(crate) const BROWN: RGBColor = RGBColor(0xb5, 0x82, 0x2f);
+
 /// Poolhouse, its peers, and what is no pool are told apart by shade as well as by hue.
 pub(crate) fn colour(competitor: &Competitor) -> RGBColor {
     match (competitor.kind, competitor.id.starts_with("poolhouse")) {
-        (_, true) => RGBColor(0x0b, 0x5c, 0xab),
-        (Kind::Pool, _) => RGBColor(0x7b, 0x86, 0x93),
-        _ => RGBColor(0xb5, 0x82, 0x2f),
+        (_, true) => BLUE,
+        (Kind::Pool, _) => GREY,
+        _ => BROWN,
     }
 }
 
@@ -163,4 +168,25 @@ pub(crate) fn grid(area: &Area<'_>, axis: &Axis, top: i32, bottom: i32, name: &s
         write(area, &text, (x, bottom + 4), (HPos::Center, VPos::Top), FAINT)?;
     }
     write(area, name, (MARGIN, bottom + 21), (HPos::Left, VPos::Top), FAINT)
+}
+
+/// The grid of a plot with two axes, the figures beside it, and the names of the axes.
+pub(crate) fn lattice(
+    area: &Area<'_>,
+    (x_axis, x_ticks, x_name): (&Axis, Vec<(f64, String)>, &str),
+    (y_axis, y_name): (&Axis, &str),
+) -> Painted {
+    let ((left, right), (bottom, top)) = (x_axis.pixels, y_axis.pixels);
+    write(area, y_name, (MARGIN, 9), (HPos::Left, VPos::Top), FAINT)?;
+    for (value, text) in x_ticks {
+        let x = x_axis.at(value);
+        area.draw(&PathElement::new([(x, top), (x, bottom)], GRID))?;
+        write(area, &text, (x, bottom + 4), (HPos::Center, VPos::Top), FAINT)?;
+    }
+    for (value, text) in y_axis.ticks() {
+        let y = y_axis.at(value);
+        area.draw(&PathElement::new([(left, y), (right, y)], GRID))?;
+        write(area, &text, (left - 5, y + 5), (HPos::Right, VPos::Bottom), FAINT)?;
+    }
+    write(area, x_name, (MARGIN, bottom + 24), (HPos::Left, VPos::Top), FAINT)
 }

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use crate::Result;
-use crate::canvas::{Area, Axis, FAINT, GRID, MARGIN, Painted, WIDTH, card, write};
+use crate::canvas::{Area, Axis, FAINT, Painted, WIDTH, card, lattice, write};
 use crate::lines::{self, End};
 
 pub(crate) struct Curve {
@@ -42,18 +42,7 @@ impl Curves<'_> {
     fn paint(&self, area: &Area<'_>) -> Painted {
         let x_axis = Axis::linear(&[self.ends.0], (LEFT, RIGHT));
         let y_axis = Axis::linear(&[self.ends.1], (BOTTOM, TOP));
-        write(area, self.y, (MARGIN, 9), (HPos::Left, VPos::Top), FAINT)?;
-        for (value, text) in x_axis.at_most(6) {
-            let x = x_axis.at(value);
-            area.draw(&PathElement::new([(x, TOP), (x, BOTTOM)], GRID))?;
-            write(area, &text, (x, BOTTOM + 4), (HPos::Center, VPos::Top), FAINT)?;
-        }
-        for (value, text) in y_axis.ticks() {
-            let y = y_axis.at(value);
-            area.draw(&PathElement::new([(LEFT, y), (RIGHT, y)], GRID))?;
-            write(area, &text, (LEFT - 5, y + 5), (HPos::Right, VPos::Bottom), FAINT)?;
-        }
-        write(area, self.x, (MARGIN, BOTTOM + 24), (HPos::Left, VPos::Top), FAINT)?;
+        lattice(area, (&x_axis, x_axis.at_most(6), self.x), (&y_axis, self.y))?;
         if let Some((height, name)) = self.limit {
             let y = y_axis.at(height);
             area.draw(&PathElement::new([(LEFT, y), (RIGHT, y)], FAINT.stroke_width(2)))?;

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use crate::Result;
-use crate::canvas::{Area, Axis, FAINT, GRID, INK, MARGIN, Painted, WIDTH, card, write};
+use crate::canvas::{Area, Axis, INK, Painted, WIDTH, card, lattice, write};
 use crate::format::{count, number};
 
 pub(crate) struct Line {
@@ -39,18 +39,7 @@ fn paint(area: &Area<'_>, (x_name, y_name): (&str, &str), lines: &[Line]) -> Pai
     let ys: Vec<f64> = all().map(|(_, y)| y).collect();
     let x_axis = Axis::log(&xs, f64::INFINITY, (LEFT, RIGHT));
     let y_axis = Axis::log(&ys, f64::INFINITY, (BOTTOM, TOP));
-    write(area, y_name, (MARGIN, 9), (HPos::Left, VPos::Top), FAINT)?;
-    for (value, text) in x_axis.ticks() {
-        let x = x_axis.at(value);
-        area.draw(&PathElement::new([(x, TOP), (x, BOTTOM)], GRID))?;
-        write(area, &text, (x, BOTTOM + 4), (HPos::Center, VPos::Top), FAINT)?;
-    }
-    for (value, text) in y_axis.ticks() {
-        let y = y_axis.at(value);
-        area.draw(&PathElement::new([(LEFT, y), (RIGHT, y)], GRID))?;
-        write(area, &text, (LEFT - 5, y + 5), (HPos::Right, VPos::Bottom), FAINT)?;
-    }
-    write(area, x_name, (MARGIN, BOTTOM + 24), (HPos::Left, VPos::Top), FAINT)?;
+    lattice(area, (&x_axis, x_axis.ticks(), x_name), (&y_axis, y_name))?;
     // Weak lines first, so that the strong ones lie on top.
     let mut order: Vec<&Line> = lines.iter().collect();
     order.sort_by_key(|line| line.strong);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use plotters::style::RGBColor;
 use serde::Deserialize;
 
+use crate::canvas::BLUE;
 use crate::curves::{Curve, Curves};
 use crate::data::{Machine, Summary, read};
 use crate::format::{count, number, wrap};
@@ -162,7 +162,7 @@ fn draw(report: &Report) -> Result<String> {
         y: "Thousand requests per second",
         ends: (largest, highest * 1.15),
         limit: None,
-        curves: vec![Curve { label: "the law".to_owned(), colour: RGBColor(0x0b, 0x5c, 0xab), points, dots: measured }],
+        curves: vec![Curve { label: "the law".to_owned(), colour: BLUE, points, dots: measured }],
     }
     .draw()
 }

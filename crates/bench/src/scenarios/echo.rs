@@ -13,9 +13,10 @@ use super::waits;
 use crate::competitor::{About, Acquire, Contender, Kind, Source, Visitor, filled};
 use crate::competitors::echo::{CONNECT_EACH, DEDICATED, SHARED, packet_pool, trusting};
 use crate::competitors::{self, full_pool};
-use crate::echo::{EchoProcess, Looking, PAYLOAD, Trusting, connect, exchange};
+use crate::echo::{Looking, PAYLOAD, Trusting, connect, exchange};
 use crate::harness::{Bench, Sample, Scenario};
 use crate::load::Crowd;
+use crate::server::Server;
 use crate::stats::percentile;
 
 const TASKS: usize = 64;
@@ -30,7 +31,7 @@ pub(super) fn scenario() -> Scenario {
          latency is of acquire and exchange together",
     );
     // Each lane keeps it, so it ends with the scenario.
-    let server = Arc::new(EchoProcess::start().expect("the echo server starts"));
+    let server = Arc::new(Server::start("echo").expect("the echo server starts"));
     let mut add = Add { scenario: &mut scenario, server };
     competitors::each(&mut add);
     add.lane(&packet_pool(), |bench, address| {
@@ -55,7 +56,7 @@ pub(super) fn scenario() -> Scenario {
 
 struct Add<'a> {
     scenario: &'a mut Scenario,
-    server: Arc<EchoProcess>,
+    server: Arc<Server>,
 }
 
 impl Add<'_> {

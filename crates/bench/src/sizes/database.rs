@@ -5,15 +5,13 @@
 //! walks through the shared memory, and gives the lock back. Who finds the lock taken looks again some times, and then
 //! lets others run: what PostgreSQL does with its spinlocks.
 
-use std::env;
 use std::hint::{black_box, spin_loop};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 /// What a thread has for itself: 1 MiB.
 const OWN_WORDS: usize = 1 << 18;
@@ -24,36 +22,6 @@ const SHARED_WORDS: usize = 1 << 14;
 const SHARED_STEPS: usize = 1_000;
 /// How often a thread looks at the lock before it lets others run.
 const LOOKS: usize = 100;
-
-/// The server process. It ends when this is dropped.
-#[derive(Debug)]
-pub(super) struct Database {
-    child: Child,
-    pub(super) address: SocketAddr,
-}
-
-impl Database {
-    pub(super) fn start() -> Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
-            .arg("database")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the database")?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().context("the database has no output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().parse().with_context(|| format!("the database said {line:?}"))?;
-        Ok(Self { child, address })
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Prints its address and serves until its input ends.
 pub fn serve() -> Result<()> {

@@ -20,8 +20,8 @@ use tokio::net::TcpStream;
 use crate::load::Crowd;
 use crate::machine::Machine;
 use crate::runtime;
+use crate::server::Server;
 use crate::stats::{Summary, percentile};
-use database::Database;
 use usl::Fit;
 
 pub use database::serve;
@@ -131,7 +131,7 @@ fn share(sorted: &[f64], share: f64) -> f64 {
 
 fn sample(two: &tokio::runtime::Runtime, connections: usize, window: Duration) -> Result<Sample> {
     // A server of its own: threads of the size before would still be ending.
-    let server = Database::start()?;
+    let server = Server::start("database")?;
     let config =
         PoolConfig { min_connections: connections, max_connections: connections, ..PoolConfig::default() };
     let pool = two.block_on(async {

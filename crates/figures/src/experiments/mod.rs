@@ -15,6 +15,7 @@ use std::path::Path;
 use plotters::style::RGBColor;
 use serde::de::DeserializeOwned;
 
+use crate::canvas::{BLUE, BROWN, GREY};
 use crate::format::wrap;
 use crate::tables::{head, row};
 use crate::{Block, Result};
@@ -23,12 +24,7 @@ use crate::{Block, Result};
 const COMMAND: &str = "cargo guide generate";
 
 /// Told apart by shade as well as by hue.
-const COLOURS: [RGBColor; 4] = [
-    RGBColor(0x0b, 0x5c, 0xab),
-    RGBColor(0xb5, 0x82, 0x2f),
-    RGBColor(0x2f, 0x6f, 0x3e),
-    RGBColor(0x7b, 0x86, 0x93),
-];
+const COLOURS: [RGBColor; 4] = [BLUE, BROWN, RGBColor(0x2f, 0x6f, 0x3e), GREY];
 
 pub(crate) fn blocks() -> Vec<(String, Block)> {
     vec![

@@ -1,10 +1,12 @@
 //! Three pools through an outage.
 
 use experiments::outage::{Outage, Run};
+use plotters::style::RGBColor;
 
-use super::{COLOURS, table as make};
+use super::table as make;
 use crate::Result;
 use crate::bars::{Bars, Row, Scale};
+use crate::canvas::{BLUE, GREY};
 use crate::format::count;
 
 /// The outage in which connects are refused, or that in which nobody answers them.
@@ -61,10 +63,18 @@ pub(super) fn texts(data: &Outage) -> String {
     )
 }
 
+fn label(run: &Run) -> String {
+    format!("{}, {}", run.pool, run.connects)
+}
+
+fn colour(run: &Run) -> RGBColor {
+    if run.pool == "poolhouse" { BLUE } else { GREY }
+}
+
 pub(super) fn plot(data: &Outage) -> Result<String> {
     let row = |run: &Run| Row {
-        label: format!("{}, {}", run.pool, run.connects),
-        colour: COLOURS[if run.pool == "poolhouse" { 0 } else { 3 }],
+        label: label(run),
+        colour: colour(run),
         values: vec![run.attempts as f64],
         text: count(run.attempts as f64),
     };
@@ -81,8 +91,8 @@ pub(super) fn plot(data: &Outage) -> Result<String> {
 
 pub(super) fn recovery(data: &Outage) -> Result<String> {
     let row = |run: &Run| Row {
-        label: format!("{}, {}", run.pool, run.connects),
-        colour: COLOURS[if run.pool == "poolhouse" { 0 } else { 3 }],
+        label: label(run),
+        colour: colour(run),
         values: vec![run.failed_after_p50_ms as f64, run.all_succeed_ms as f64],
         text: format!("{} / {} ms", count(run.failed_after_p50_ms as f64), count(run.all_succeed_ms as f64)),
     };
