@@ -36,6 +36,7 @@ published! {
     "../../poolhouse/src/config.rs" config
     "../../poolhouse/src/control.rs" control
     "../../poolhouse/src/core/mod.rs" core
+    "../../poolhouse/src/desk.rs" desk
     "../../poolhouse/src/driver.rs" driver
     "../../poolhouse/src/error.rs" error
     "../../poolhouse/src/events.rs" events

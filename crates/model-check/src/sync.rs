@@ -18,8 +18,8 @@ use std::task::{Context, Poll};
 use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
 use pin_project_lite::pin_project;
 
+use crate::desk::State;
 use crate::manager::Manager;
-use crate::shared::State;
 
 /// What must hold whenever nobody has the lock.
 pub(crate) trait Checked {
@@ -37,8 +37,33 @@ impl<M: Manager> Checked for State<M> {
 pub(crate) struct Mutex<T>(LoomMutex<T>);
 
 /// How long to wait before asking again is no matter of order.
-pub(crate) fn lock_soon<T: Checked>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock_soon<T: Checked>(mutex: &Mutex<T>, _pauses: impl FnOnce() -> u32) -> MutexGuard<'_, T> {
     mutex.lock()
+}
+
+/// Is freed with its last user: the next run has locks of its own.
+pub(crate) struct Kept<T>(Arc<T>);
+
+impl<T> Kept<T> {
+    pub(crate) fn new(make: impl FnOnce() -> T) -> Self {
+        Self(Arc::new(make()))
+    }
+
+    pub(crate) fn set_aside(self, _clear: impl FnOnce(&T)) {}
+}
+
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Kept<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 impl<T: Checked> Mutex<T> {

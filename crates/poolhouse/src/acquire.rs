@@ -11,11 +11,13 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::core::{Expired, Joined, Polled, Refusal, Tick, Ticket};
+use crate::desk::{Member, PoolEntry};
 use crate::error::{AcquireError, Holder, page};
 use crate::events::Event;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
-use crate::shared::{Arrival, PoolEntry, Shared};
+use crate::shared::{Arrival, Shared};
+use crate::sync::Handle;
 use crate::time::{Sleep, sleep};
 
 type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
@@ -154,10 +156,29 @@ impl<M: Manager> Acquire<'_, M> {
     fn join(&mut self, span: Option<Span>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let shared = self.shared;
         let site = shared.site(self.at);
-        let own_deadline = self.keeps_own_deadline();
+        let runtime = Handle::try_current().ok().map(|handle| handle.id());
         // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
-        let waker = cx.waker().clone();
-        let Arrival { joined, at_home, nested } = shared.take_or_join(site, (waker, own_deadline));
+        let mut waker = cx.waker().clone();
+        let mut state = shared.state();
+        if span.is_none() && !self.keeps_own_deadline() {
+            match state.join_plain(runtime, &site, waker) {
+                Ok((ticket, since)) => {
+                    shared.desk.note_line(&state.core);
+                    self.state = State::Waiting(Wait { ticket, since, more: Rare(None) });
+                    return Poll::Pending;
+                }
+                Err(unused) => waker = unused,
+            }
+        }
+        let own_deadline = self.keeps_own_deadline();
+        let arrival = shared.take_or_join(state, runtime, site, (waker, own_deadline));
+        self.arrive(arrival, span, cx)
+    }
+
+    #[inline(never)]
+    fn arrive(&mut self, arrival: Arrival<M>, span: Option<Span>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let (shared, own_deadline) = (self.shared, self.keeps_own_deadline());
+        let Arrival { joined, at_home, nested } = arrival;
         // Whoever has this moment joined with the current waker need not look.
         let look = match joined {
             Ok(Joined::Waiting(ticket, since)) => {
@@ -255,7 +276,7 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     /// What became of the wait; if nothing has, the waker in the queue is the current one.
-    fn look(&self, ticket: Ticket, cx: &Context<'_>) -> Polled<M::Connection, M::Error> {
+    fn look(&self, ticket: Ticket, cx: &Context<'_>) -> Polled<Member<M>, M::Error> {
         let shared = self.shared;
         let caller = shared.caller();
         let mut spare = None;

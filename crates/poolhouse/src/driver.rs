@@ -14,10 +14,11 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::core::{Checked, Failure, Home, Plan};
+use crate::desk::{Member, PoolEntry};
 use crate::error::{ConnectError, Holder, Inner, page};
 use crate::events::Event;
 use crate::manager::{FailureKind, Manager};
-use crate::shared::{PoolEntry, Shared};
+use crate::shared::Shared;
 use crate::sync::{AbortHandle, JoinSet, Notify};
 use crate::time::{now, sleep_until, within};
 
@@ -183,7 +184,8 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
                 let (connection, took) = shared.state().core.announce(key, now);
                 Event::Created { connection, took }
             });
-            let (connection, took) = shared.apply(|core, fx| core.connected(key, connection, now, fx));
+            let member = Member { connection, shared: Arc::clone(&shared) };
+            let (connection, took) = shared.apply(|core, fx| core.connected(key, member, now, fx));
             tracing::debug!(
                 target: "poolhouse::connect",
                 target_address = %shared.manager.target(),
@@ -232,7 +234,7 @@ async fn check<M: Manager>(mut this: Checking<M>) {
     let started = now();
     let limit = shared.config.check_timeout;
     let entry = this.entry.as_mut().expect("taken only on drop");
-    let result = within(limit, shared.manager.check(&mut entry.connection)).await;
+    let result = within(limit, shared.manager.check(&mut entry.connection.connection)).await;
     let connection = entry.id;
     let elapsed_ms = millis(now().saturating_duration_since(started));
     let target = shared.manager.target();

@@ -4,9 +4,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use crate::desk::PoolEntry;
 use crate::events::{Event, RetireReason};
 use crate::manager::Manager;
-use crate::shared::{PoolEntry, Shared};
+use crate::shared::Shared;
 
 /// A connection that you hold. It goes back to the pool when you drop it.
 ///
@@ -29,14 +30,13 @@ use crate::shared::{PoolEntry, Shared};
 /// # }
 /// ```
 pub struct PooledConnection<M: Manager> {
-    shared: Arc<Shared<M>>,
     /// `None` only once it has been given back.
     entry: Option<PoolEntry<M>>,
 }
 
 impl<M: Manager> PooledConnection<M> {
-    pub(crate) fn new(shared: &Arc<Shared<M>>, entry: PoolEntry<M>) -> Self {
-        Self { shared: Arc::clone(shared), entry: Some(entry) }
+    pub(crate) fn new(entry: PoolEntry<M>) -> Self {
+        Self { entry: Some(entry) }
     }
 
     /// Gives the connection back now. The same as dropping it, said aloud.
@@ -71,7 +71,7 @@ impl<M: Manager> PooledConnection<M> {
     /// ```
     pub fn invalidate(mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shared.retire(entry, RetireReason::Invalidated);
+            Shared::retire(entry, RetireReason::Invalidated);
         }
     }
 
@@ -94,13 +94,14 @@ impl<M: Manager> PooledConnection<M> {
     pub fn detach(mut self) -> M::Connection {
         let entry = self.entry.take().expect("a guard holds its connection until it is given back");
         let (id, opened_at) = (entry.id, entry.opened_at);
-        let (connection, held_for) = self.shared.apply(|core, fx| core.detach(*entry, self.shared.now(), fx));
-        self.shared.tell(|| Event::Released { connection: id, held_for });
-        self.shared.tell(|| {
-            let age = self.shared.now().since(opened_at);
+        let shared = Arc::clone(&entry.connection.shared);
+        let (member, held_for) = shared.apply(|core, fx| core.detach(*entry, shared.now(), fx));
+        shared.tell(|| Event::Released { connection: id, held_for });
+        shared.tell(|| {
+            let age = shared.now().since(opened_at);
             Event::Retired { connection: id, reason: RetireReason::Detached, age }
         });
-        connection
+        member.connection
     }
 
     /// The connection's number in this pool, from 1, as in logs and events.
@@ -125,14 +126,24 @@ impl<M: Manager> Deref for PooledConnection<M> {
 
     #[inline]
     fn deref(&self) -> &M::Connection {
-        &self.entry.as_ref().expect("a guard holds its connection until it is given back").connection
+        &self
+            .entry
+            .as_ref()
+            .expect("a guard holds its connection until it is given back")
+            .connection
+            .connection
     }
 }
 
 impl<M: Manager> DerefMut for PooledConnection<M> {
     #[inline]
     fn deref_mut(&mut self) -> &mut M::Connection {
-        &mut self.entry.as_mut().expect("a guard holds its connection until it is given back").connection
+        &mut self
+            .entry
+            .as_mut()
+            .expect("a guard holds its connection until it is given back")
+            .connection
+            .connection
     }
 }
 
@@ -140,7 +151,7 @@ impl<M: Manager> Drop for PooledConnection<M> {
     #[inline]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shared.give_back(entry);
+            Shared::give_back(entry);
         }
     }
 }

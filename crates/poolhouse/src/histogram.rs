@@ -33,17 +33,11 @@ const LIMIT: u8 = 32;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
-    counts: histogram::Histogram,
+    /// `None` until something is counted.
+    counts: Option<histogram::Histogram>,
     total: u64,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        let config = Config::new(GROUPING, LIMIT).expect("the parameters are in range");
-        Self { counts: histogram::Histogram::with_config(&config), total: 0 }
-    }
 }
 
 impl Histogram {
@@ -53,14 +47,32 @@ impl Histogram {
 
     pub(crate) fn record_micros(&mut self, micros: u64) {
         let longest = (1 << LIMIT) - 1;
-        self.counts.increment(micros.min(longest)).expect("within the limit");
+        self.add(micros.min(longest), 1);
+    }
+
+    fn add(&mut self, micros: u64, count: u64) {
+        self.counts().add(micros, count).expect("within the limit");
+        self.total += count;
+    }
+
+    fn counts(&mut self) -> &mut histogram::Histogram {
+        self.counts.get_or_insert_with(|| {
+            let config = Config::new(GROUPING, LIMIT).expect("the parameters are in range");
+            histogram::Histogram::with_config(&config)
+        })
+    }
+
+    /// One of a bucket that `bucket_of` says.
+    pub(crate) fn record_bucket(&mut self, bucket: u8) {
+        self.counts().as_mut_slice()[usize::from(bucket)] += 1;
         self.total += 1;
     }
 
     /// So many that took less than a microsecond.
     pub(crate) fn record_brief(&mut self, count: u64) {
-        self.counts.add(0, count).expect("within the limit");
-        self.total += count;
+        if count > 0 {
+            self.add(0, count);
+        }
     }
 
     /// How many durations have been counted.
@@ -79,7 +91,7 @@ impl Histogram {
     /// assert_eq!(poolhouse::Histogram::default().quantile(0.5), None);
     /// ```
     pub fn quantile(&self, share: f64) -> Option<Duration> {
-        let found = SampleQuantiles::quantile(&self.counts, share).ok()??;
+        let found = SampleQuantiles::quantile(self.counts.as_ref()?, share).ok()??;
         let bucket = found.entries().values().next()?;
         Some(Duration::from_micros(bucket.end()))
     }
@@ -95,11 +107,20 @@ impl Histogram {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
-        self.counts
-            .iter()
+        let counts = self.counts.iter().flat_map(histogram::Histogram::iter);
+        counts
             .filter(|bucket| bucket.count() > 0)
             .map(|bucket| (Duration::from_micros(bucket.end()), bucket.count()))
     }
+}
+
+/// The number of the bucket that counts a duration. They number fewer than 256.
+#[inline]
+pub(crate) fn bucket_of(micros: u64) -> u8 {
+    let micros = u32::try_from(micros).unwrap_or(u32::MAX);
+    // The highest bit and the `GROUPING` bits below it make the number.
+    let shift = (micros | 1 << GROUPING).ilog2() - u32::from(GROUPING);
+    ((shift << GROUPING) + (micros >> shift)) as u8
 }
 
 impl fmt::Debug for Histogram {
@@ -134,6 +155,20 @@ mod tests {
         }
         assert_eq!(times.buckets().map(|(_, count)| count).sum::<u64>(), 1000);
         assert!(times.buckets().is_sorted_by_key(|(up_to, _)| up_to));
+    }
+
+    /// The numbers are those of the buckets, in order.
+    #[test]
+    fn a_bucket_is_known_by_its_number() {
+        let powers = (0..40).map(|power| 1_u64 << power);
+        let near = powers.flat_map(|power| [power * 9 / 8 - 1, power * 9 / 8, power - 1, power]);
+        for micros in near.chain(0..10_000) {
+            let (mut by_number, mut by_value) = (Histogram::default(), Histogram::default());
+            by_number.record_bucket(bucket_of(micros));
+            by_value.record_micros(micros);
+            assert!(by_number == by_value, "{micros} us");
+        }
+        assert_eq!(bucket_of(u64::MAX), 239);
     }
 
     #[test]

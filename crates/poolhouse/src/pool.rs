@@ -13,7 +13,7 @@ use crate::acquire::Acquire;
 use crate::config::{ConfigError, PoolConfig};
 use crate::core::Core;
 use crate::error::{AcquireError, Holder};
-use crate::events::Listener;
+use crate::events::{Listener, Told};
 use crate::guard::PooledConnection;
 use crate::manager::{IntoManager, Manager};
 use crate::shared::Shared;
@@ -102,11 +102,7 @@ impl<M: Manager> Pool<M> {
         Self::build(manager.into_manager(), config, Some(Box::new(listener)))
     }
 
-    fn build(
-        manager: M,
-        config: PoolConfig,
-        listener: Option<Box<dyn Listener>>,
-    ) -> Result<Self, ConfigError> {
+    fn build(manager: M, config: PoolConfig, listener: Option<Box<dyn Told>>) -> Result<Self, ConfigError> {
         config.validate()?;
         let shared = Arc::new(Shared::new(manager, config, listener));
         Ok(Self { handle: Arc::new(PoolHandle { shared }) })

@@ -1,49 +1,27 @@
 //! What every handle of a pool shares, and how the core's decisions are carried out.
 
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::config::PoolConfig;
-use crate::core::{Caller, Core, Effects, Entry, Fate, Home, Joined, Refusal, Site, Tick, Ticket, Time};
+use crate::core::{Caller, Entry, Fate, Home, Joined, Refusal, Site, Tick, Ticket, Time};
+use crate::desk::{Desk, Member, PoolCore, PoolEffects, PoolEntry, State};
 use crate::driver;
 use crate::error::{AcquireError, ConnectFailed, Holder, page};
-use crate::events::{Event, Listener, RetireReason};
+use crate::events::{Event, RetireReason, Told};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
-use crate::sync::{Handle, Mutex, MutexGuard, Notify, RuntimeId, lock_soon};
+use crate::sync::{Handle, Kept, MutexGuard, Notify, RuntimeId};
 use crate::time::{now, sleep};
 
-pub(crate) type PoolCore<M> = Core<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
-pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, Waker>;
-pub(crate) type PoolEntry<M> = Box<Entry<<M as Manager>::Connection>>;
-
-/// What the lock guards.
-#[repr(C)]
-pub(crate) struct State<M: Manager> {
-    /// Empty whenever nobody has the lock.
-    fx: PoolEffects<M>,
-    pub(crate) core: PoolCore<M>,
-    /// The runtimes that run a background task of this pool.
-    pub(crate) homes: Vec<(RuntimeId, Home)>,
-}
-
-// In this order in memory, as in `Core`, and the lock in a line of the cache with what it guards, not with the counts of the
-// `Arc`.
-#[repr(C)]
 pub(crate) struct Shared<M: Manager> {
-    listener: Option<Box<dyn Listener>>,
+    pub(crate) desk: Kept<Desk<M>>,
+    listener: Option<Box<dyn Told>>,
     notes_callers: bool,
-    /// How many wait. A hint, for it may have changed by the time that it is read: either way it leads to
-    /// a call that looks again under the lock.
-    waiting: AtomicUsize,
-    state: OwnLine<Mutex<State<M>>>,
     pub(crate) manager: M,
     pub(crate) config: PoolConfig,
-    /// What [`Core::tick_at_hand`] says, for the listener.
-    at_hand: AtomicU64,
     /// What is [`Tick::START`] to the core.
     origin: Instant,
     /// Tells the background tasks to make a new plan.
@@ -54,27 +32,22 @@ pub(crate) struct Shared<M: Manager> {
 
 /// What becomes of somebody who joins the line.
 pub(crate) struct Arrival<M: Manager> {
-    pub(crate) joined: Result<Joined<M::Connection>, Refusal<M::Error>>,
+    pub(crate) joined: Result<Joined<Member<M>>, Refusal<M::Error>>,
     /// Whether this runtime has a background task of the pool.
     pub(crate) at_home: bool,
     /// What of the pool's connections the caller holds, if the pool notes that.
     pub(crate) nested: Vec<Holder>,
 }
 
-/// Begins a line of the cache.
-#[repr(align(64))]
-struct OwnLine<T>(T);
-
 impl<M: Manager> Shared<M> {
-    pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
-        let core = Core::new(config.clone(), fastrand::Rng::new());
+    pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Told>>) -> Self {
+        let desk = Kept::new(Desk::vacant);
+        desk.open(State::new(config.clone()));
         Self {
+            desk,
             manager,
             listener,
             notes_callers: config.detect_nested_acquires,
-            state: OwnLine(Mutex::new(State { core, fx: Effects::default(), homes: Vec::new() })),
-            waiting: AtomicUsize::new(0),
-            at_hand: AtomicU64::new(0),
             origin: now(),
             config,
             drive: Arc::default(),
@@ -85,7 +58,7 @@ impl<M: Manager> Shared<M> {
     /// The core, to look at. What changes it goes through [`Shared::apply`].
     #[inline]
     pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
-        lock_soon(&self.state.0)
+        self.desk.state()
     }
 
     /// Lets the core decide, unlocks, and carries out what it decided.
@@ -102,9 +75,9 @@ impl<M: Manager> Shared<M> {
     #[inline]
     fn unlock(&self, mut state: MutexGuard<'_, State<M>>) {
         state.core.settle();
-        self.waiting.store(state.core.waiting(), Relaxed);
+        self.desk.note_line(&state.core);
         if self.listener.is_some() {
-            self.at_hand.store(state.core.tick_at_hand(), Relaxed);
+            self.desk.note_tick(&state.core);
         }
         if !state.fx.is_empty() {
             self.unlock_and_carry_out(state);
@@ -124,27 +97,19 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Joins the line, or takes an idle connection after all.
-    #[inline]
-    pub(crate) fn take_or_join(&self, site: Site, (waker, own_deadline): (Waker, bool)) -> Arrival<M> {
-        let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        let mut state = self.state();
-        let at_home = state.homes.iter().any(|(id, _)| Some(*id) == runtime);
-        let nested = match site.caller {
-            Some(_) => state.core.nested(site.caller, || self.now()),
-            None => Vec::new(),
-        };
-        match state.core.join_plain(&site, waker, own_deadline) {
-            Ok((ticket, since)) => {
-                self.waiting.store(state.core.waiting(), Relaxed);
-                Arrival { joined: Ok(Joined::Waiting(ticket, since)), at_home, nested }
-            }
-            Err(waker) => {
-                let State { core, fx, .. } = &mut *state;
-                let joined = core.take_or_join(self.clock(), site, (waker, own_deadline), fx);
-                self.unlock(state);
-                Arrival { joined, at_home, nested }
-            }
-        }
+    pub(crate) fn take_or_join(
+        &self,
+        mut state: MutexGuard<'_, State<M>>,
+        runtime: Option<RuntimeId>,
+        site: Site,
+        (waker, own_deadline): (Waker, bool),
+    ) -> Arrival<M> {
+        let at_home = state.is_home(runtime);
+        let State { core, fx, .. } = &mut *state;
+        let nested = core.nested(site.caller, || self.now());
+        let joined = core.take_or_join(self.clock(), site, (waker, own_deadline), fx);
+        self.unlock(state);
+        Arrival { joined, at_home, nested }
     }
 
     /// What a waiter was served, if nothing has happened since that takes it away again.
@@ -155,10 +120,9 @@ impl<M: Manager> Shared<M> {
         self.state().core.pick_up(ticket, caller)
     }
 
-    /// Whether somebody waits, or did a moment ago.
     #[inline]
     pub(crate) fn somebody_waits(&self) -> bool {
-        self.waiting.load(Relaxed) > 0
+        self.desk.somebody_waits()
     }
 
     /// The time, for a call that is to have it in any case.
@@ -175,7 +139,7 @@ impl<M: Manager> Shared<M> {
 
     /// The time of the core's last reading where that will do, for what the listener is told.
     fn recently(&self) -> Tick {
-        Tick::at_hand(self.at_hand.load(Relaxed)).unwrap_or_else(|| self.now())
+        self.desk.tick_at_hand().unwrap_or_else(|| self.now())
     }
 
     fn tick(&self, at: Instant) -> Tick {
@@ -221,27 +185,48 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Tells the listener, if there is one. Its panics end here: they are none of the caller's business, and a second
-    /// panic in a drop would abort the program.
-    #[inline]
+    /// Tells the listener, if there is one.
     pub(crate) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
-        if let Some(listener) = &self.listener {
-            self.tell_listener(&**listener, event);
+        if let Some(listener) = &self.listener
+            && !listener.tell(&event())
+        {
+            self.report_panic();
         }
     }
 
-    // Not in the way of those who have none.
-    #[inline(never)]
-    fn tell_listener<'a>(&self, listener: &dyn Listener, event: impl FnOnce() -> Event<'a>) {
-        let event = event();
-        if catch_unwind(AssertUnwindSafe(|| listener.on_event(&event))).is_err() {
-            tracing::error!(
-                target: "poolhouse::listener",
-                target_address = %self.manager.target(),
-                guide = page::MONITORING,
-                "the listener panicked: see the panic's message on stderr"
-            );
+    #[inline]
+    fn tell_of_acquired(
+        &self,
+        connection: u64,
+        acquired_at: &'static Location<'static>,
+        since: Option<Tick>,
+    ) {
+        if let Some(listener) = &self.listener {
+            let waited = since.map_or(0, |since| self.recently().nanos_since(since));
+            if !listener.acquired(connection, waited, acquired_at) {
+                self.report_panic();
+            }
         }
+    }
+
+    /// Before anybody else can have it, so that the events of one connection come in order.
+    #[inline]
+    fn tell_of_release(&self, entry: &Entry<Member<M>>) {
+        if let Some(listener) = &self.listener
+            && !listener.released(entry.id, self.recently().nanos_since(entry.held_since))
+        {
+            self.report_panic();
+        }
+    }
+
+    #[cold]
+    fn report_panic(&self) {
+        tracing::error!(
+            target: "poolhouse::listener",
+            target_address = %self.manager.target(),
+            guide = page::MONITORING,
+            "the listener panicked: see the panic's message on stderr"
+        );
     }
 
     #[inline]
@@ -291,7 +276,7 @@ impl<M: Manager> Shared<M> {
 
     #[inline(never)]
     fn try_take_and_note(self: &Arc<Self>, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
-        self.try_take_at(self.site(at))
+        self.try_take_at(Site { at, caller: Some(Caller::current()) })
     }
 
     #[inline]
@@ -333,14 +318,14 @@ impl<M: Manager> Shared<M> {
 
     #[inline]
     fn is_alive(&self, entry: PoolEntry<M>) -> Result<PoolEntry<M>, PoolEntry<M>> {
-        let mut asking = Asking { shared: self, entry: Some(entry) };
-        let alive = asking.ask(|connection| self.manager.is_connected(connection));
+        let mut asking = Asking { entry: Some(entry) };
+        let alive = asking.ask(M::is_connected);
         let entry = asking.answered();
         if alive { Ok(entry) } else { Err(entry) }
     }
 
     #[inline(never)]
-    fn prove(&self, entry: &mut Entry<M::Connection>) {
+    fn prove(&self, entry: &mut Entry<Member<M>>) {
         self.apply(|core, fx| core.proven(entry, self.now(), fx));
     }
 
@@ -351,76 +336,61 @@ impl<M: Manager> Shared<M> {
         acquired_at: &'static Location<'static>,
         since: Option<Tick>,
     ) -> PooledConnection<M> {
-        if self.listener.is_some() {
-            self.tell_of_acquired(entry.id, acquired_at, since);
-        }
-        PooledConnection::new(self, entry)
-    }
-
-    #[inline(never)]
-    fn tell_of_acquired(
-        &self,
-        connection: u64,
-        acquired_at: &'static Location<'static>,
-        since: Option<Tick>,
-    ) {
-        let waited = since.map_or(Duration::ZERO, |since| self.recently().since(since));
-        self.tell(|| Event::Acquired { connection, waited, acquired_at });
+        self.tell_of_acquired(entry.id, acquired_at, since);
+        PooledConnection::new(entry)
     }
 
     /// A held connection comes back. Needs no runtime, and does not block.
     #[inline]
-    pub(crate) fn give_back(&self, entry: PoolEntry<M>) {
+    pub(crate) fn give_back(entry: PoolEntry<M>) {
         if std::thread::panicking() {
-            return self.retire(entry, RetireReason::Panicked);
+            return Self::retire(entry, RetireReason::Panicked);
         }
-        let mut asking = Asking { shared: self, entry: Some(entry) };
-        let reusable = asking.ask(|connection| self.manager.is_reusable(connection));
+        let mut asking = Asking { entry: Some(entry) };
+        let reusable = asking.ask(M::is_reusable);
         let entry = asking.answered();
         if !reusable {
-            return self.retire(entry, RetireReason::NotReusable);
+            return Self::retire(entry, RetireReason::NotReusable);
         }
-        if self.listener.is_some() {
-            self.tell_of_release(&entry);
+        let shared = &*entry.connection.shared;
+        shared.tell_of_release(&entry);
+        let desk = shared.desk.clone();
+        let mut state = desk.state();
+        if let Err(entry) = state.core.give_back_plain(entry) {
+            Self::pass_on(&desk, state, entry);
         }
-        let mut state = self.state();
-        let entry = match state.core.give_back_plain(entry) {
-            Ok(()) => return,
-            Err(entry) => entry,
-        };
+    }
+
+    #[inline(never)]
+    fn pass_on(desk: &Desk<M>, mut state: MutexGuard<'_, State<M>>, entry: PoolEntry<M>) {
         match state.core.pass_on_plain(entry) {
             Ok(waker) => {
-                self.waiting.store(state.core.waiting(), Relaxed);
+                desk.note_line(&state.core);
                 drop(state);
                 if let Some(waker) = waker {
                     waker.wake();
                 }
             }
-            Err(entry) => self.put_back(state, entry, Fate::Reuse),
+            Err(entry) => Self::put_back(state, entry, Fate::Reuse),
         }
     }
 
     /// A held connection comes back that is not to be used again.
     #[cold]
-    pub(crate) fn retire(&self, entry: PoolEntry<M>, reason: RetireReason) {
-        if self.listener.is_some() {
-            self.tell_of_release(&entry);
-        }
-        self.put_back(self.state(), entry, Fate::Retire(reason));
+    pub(crate) fn retire(entry: PoolEntry<M>, reason: RetireReason) {
+        let shared = &*entry.connection.shared;
+        shared.tell_of_release(&entry);
+        let desk = shared.desk.clone();
+        Self::put_back(desk.state(), entry, Fate::Retire(reason));
     }
 
     #[inline(never)]
-    fn put_back(&self, mut state: MutexGuard<'_, State<M>>, entry: PoolEntry<M>, fate: Fate) {
+    fn put_back(mut state: MutexGuard<'_, State<M>>, entry: PoolEntry<M>, fate: Fate) {
+        // The pool is to be there until the effects have been carried out.
+        let shared = Arc::clone(&entry.connection.shared);
         let State { core, fx, .. } = &mut *state;
-        core.give_back(entry, fate, self.clock(), fx);
-        self.unlock(state);
-    }
-
-    /// Before anybody else can have it, so that the events of one connection come in order.
-    #[inline(never)]
-    fn tell_of_release(&self, entry: &Entry<M::Connection>) {
-        let held_for = self.recently().since(entry.held_since);
-        self.tell(|| Event::Released { connection: entry.id, held_for });
+        core.give_back(entry, fate, shared.clock(), fx);
+        shared.unlock(state);
     }
 
     pub(crate) fn refused(&self, refusal: Refusal<M::Error>) -> AcquireError<M::Error> {
@@ -437,16 +407,24 @@ impl<M: Manager> Shared<M> {
     }
 }
 
+impl<M: Manager> Drop for Shared<M> {
+    fn drop(&mut self) {
+        self.desk.clone().set_aside(Desk::vacate);
+    }
+}
+
 /// A connection about which the manager is asked. If the manager panics, the connection is retired on the way up.
-struct Asking<'a, M: Manager> {
-    shared: &'a Shared<M>,
+struct Asking<M: Manager> {
     entry: Option<PoolEntry<M>>,
 }
 
-impl<M: Manager> Asking<'_, M> {
+impl<M: Manager> Asking<M> {
     #[inline]
-    fn ask(&mut self, question: impl FnOnce(&mut M::Connection) -> bool) -> bool {
-        self.entry.as_mut().is_some_and(|entry| question(&mut entry.connection))
+    fn ask(&mut self, question: impl FnOnce(&M, &mut M::Connection) -> bool) -> bool {
+        self.entry.as_mut().is_some_and(|entry| {
+            let Member { connection, shared } = &mut entry.connection;
+            question(&shared.manager, connection)
+        })
     }
 
     #[inline]
@@ -458,11 +436,11 @@ impl<M: Manager> Asking<'_, M> {
     }
 }
 
-impl<M: Manager> Drop for Asking<'_, M> {
+impl<M: Manager> Drop for Asking<M> {
     #[cold]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.shared.retire(entry, RetireReason::Panicked);
+            Shared::retire(entry, RetireReason::Panicked);
         }
     }
 }

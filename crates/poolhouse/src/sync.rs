@@ -7,6 +7,8 @@ use std::sync::{PoisonError, TryLockError};
 
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
+pub(crate) use crate::kept::Kept;
+
 pub(crate) use tokio::runtime::{Handle, Id as RuntimeId};
 pub(crate) use tokio::sync::Notify;
 pub(crate) use tokio::task::{AbortHandle, JoinSet};
@@ -15,14 +17,14 @@ pub(crate) use tokio::task::{AbortHandle, JoinSet};
 /// waits keeps away for about as long as the other takes for some calls, instead of asking the system for another
 /// thread: that costs more than the wait, and to ask again at once slows the other down.
 #[inline]
-pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    try_lock(mutex).unwrap_or_else(|| lock_later(mutex))
+pub(crate) fn lock_soon<T>(mutex: &Mutex<T>, pauses: impl FnOnce() -> u32) -> MutexGuard<'_, T> {
+    try_lock(mutex).unwrap_or_else(|| lock_later(mutex, pauses()))
 }
 
 #[cold]
-fn lock_later<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock_later<T>(mutex: &Mutex<T>, pauses: u32) -> MutexGuard<'_, T> {
     for _ in 0..8 {
-        for _ in 0..32 {
+        for _ in 0..pauses {
             std::hint::spin_loop();
         }
         if let Some(guard) = try_lock(mutex) {

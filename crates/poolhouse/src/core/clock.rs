@@ -105,6 +105,28 @@ impl Sub<Duration> for Tick {
     }
 }
 
+/// A span of time that ends when the background wakes.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Window {
+    from: u64,
+    length: u64,
+}
+
+impl Window {
+    /// The last of the time until `end`.
+    pub(super) fn before(end: Tick, span: Span) -> Self {
+        let from = end - span;
+        Self { from: from.0, length: end.nanos_since(from) }
+    }
+
+    /// One comparison, for both ends.
+    #[inline]
+    pub(super) fn contains(&self, now: Tick) -> bool {
+        now.0.wrapping_sub(self.from) < self.length
+    }
+}
+
 /// The time: known already, or how to find it out.
 pub(crate) trait Time: Copy {
     fn tick(self) -> Tick;
@@ -130,25 +152,19 @@ pub(super) const WINDOW: Duration = Duration::from_millis(if cfg!(poolhouse_coun
 const EXACT: Duration = Duration::from_micros(8);
 const LONGEST: u32 = 16 * BURST;
 
-/// Decides whether to read the clock.
+/// The last reading, for the calls that it serves. Small, for each call looks at it: what only a reading looks at is in
+/// [`Haste`].
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Clock {
     last: Tick,
     /// How many more calls the last reading serves.
     credit: u32,
-    /// When the window began, and how many calls have come in it.
-    began: Tick,
-    calls: u32,
-    /// How many calls a reading serves at present.
-    share: u32,
-    /// Whether the background comes by.
-    watched: bool,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { last: Tick::START, credit: 0, began: Tick::START, calls: 0, share: BURST, watched: false }
+        Self { last: Tick::START, credit: 0 }
     }
 }
 
@@ -163,10 +179,10 @@ impl Clock {
         Some(self.last)
     }
 
-    /// The same without using it: `spend` does.
+    /// The time of the last reading, and whether it serves this call: then `spend` has to follow.
     #[inline]
-    pub(super) fn peek(&self) -> Option<Tick> {
-        (self.credit > 0).then_some(self.last)
+    pub(super) fn peek(&self) -> (Tick, bool) {
+        (self.last, self.credit > 0)
     }
 
     #[inline]
@@ -178,12 +194,32 @@ impl Clock {
     pub(super) fn tick_at_hand(&self) -> u64 {
         if self.credit > 0 { self.last.0 } else { 0 }
     }
+}
 
+/// Decides how many calls a reading serves.
+#[derive(Debug)]
+pub(super) struct Haste {
+    /// When the window began, and how many calls have come in it.
+    began: Tick,
+    calls: u32,
+    /// How many calls a reading serves at present.
+    share: u32,
+    /// Whether the background comes by.
+    watched: bool,
+}
+
+impl Default for Haste {
+    fn default() -> Self {
+        Self { began: Tick::START, calls: 0, share: BURST, watched: false }
+    }
+}
+
+impl Haste {
     /// The clock has been read for a call. Says whether the background has to begin to come by.
-    pub(super) fn read(&mut self, now: Tick) -> bool {
-        let moved = now > self.last;
-        let lasted = now.since(self.last);
-        self.last = now;
+    pub(super) fn read(&mut self, clock: &mut Clock, now: Tick) -> bool {
+        let moved = now > clock.last;
+        let lasted = now.since(clock.last);
+        clock.last = now;
         if now.since(self.began) > WINDOW || now < self.began {
             (self.began, self.calls, self.share) = (now, 0, BURST);
         }
@@ -199,15 +235,16 @@ impl Clock {
                 _ => self.share,
             };
         }
-        (self.began, self.credit, self.calls) = (now, self.share - 1, BURST);
+        (self.began, self.calls, clock.credit) = (now, BURST, self.share - 1);
         !std::mem::replace(&mut self.watched, true)
     }
 
     /// The background has come by.
-    pub(super) fn visit(&mut self, now: Tick) {
-        self.last = self.last.max(now);
+    pub(super) fn visit(&mut self, clock: &mut Clock, now: Tick) {
+        clock.last = clock.last.max(now);
         if now.since(self.began) >= WINDOW {
-            (self.credit, self.calls, self.share, self.watched) = (0, 0, BURST, false);
+            clock.credit = 0;
+            (self.calls, self.share, self.watched) = (0, BURST, false);
         }
     }
 
@@ -221,12 +258,25 @@ impl Clock {
 mod tests {
     use super::*;
 
+    #[derive(Default)]
+    struct Both(Clock, Haste);
+
+    impl Both {
+        fn read(&mut self, now: Tick) -> bool {
+            self.1.read(&mut self.0, now)
+        }
+
+        fn visit(&mut self, now: Tick) {
+            self.1.visit(&mut self.0, now);
+        }
+    }
+
     /// Calls that are `apart` from each other; returns how often the clock was read for them.
-    fn play(clock: &mut Clock, now: &mut Tick, calls: u32, apart: Duration) -> u32 {
+    fn play(clock: &mut Both, now: &mut Tick, calls: u32, apart: Duration) -> u32 {
         let mut readings = 0;
         for _ in 0..calls {
             *now = *now + apart;
-            if clock.at_hand().is_none() {
+            if clock.0.at_hand().is_none() {
                 clock.read(*now);
                 readings += 1;
             }
@@ -237,7 +287,7 @@ mod tests {
     #[test]
     fn calls_in_haste_share_a_reading() {
         for (apart, calls, readings) in [(2000, 6400, 100), (50, 16_000, 100), (5, 102_400, 100)] {
-            let (mut clock, mut now) = (Clock::default(), Tick::START);
+            let (mut clock, mut now) = (Both::default(), Tick::START);
             let apart = Duration::from_nanos(apart);
             assert_eq!(play(&mut clock, &mut now, BURST, apart), BURST, "haste has to be shown first");
             play(&mut clock, &mut now, 10_000, apart);
@@ -249,10 +299,10 @@ mod tests {
     #[test]
     fn a_reading_is_never_much_older_than_it_should_be() {
         for apart in [5, 20, 50, 125, 1000, 10_000] {
-            let (mut clock, mut now) = (Clock::default(), Tick::START);
+            let (mut clock, mut now) = (Both::default(), Tick::START);
             for _ in 0..10_000 {
                 now = now + Duration::from_nanos(apart);
-                match clock.at_hand() {
+                match clock.0.at_hand() {
                     Some(told) => {
                         let most = (EXACT * 2).max(Duration::from_nanos(apart) * BURST);
                         assert!(now.since(told) <= most, "{apart}: {:?}", now.since(told));
@@ -265,14 +315,14 @@ mod tests {
 
     #[test]
     fn calls_at_leisure_have_their_own() {
-        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        let (mut clock, mut now) = (Both::default(), Tick::START);
         assert_eq!(play(&mut clock, &mut now, 1000, WINDOW / 50), 1000);
-        assert!(clock.visit_due().is_never());
+        assert!(clock.1.visit_due().is_never());
     }
 
     #[test]
     fn what_slows_down_has_its_own_again() {
-        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        let (mut clock, mut now) = (Both::default(), Tick::START);
         play(&mut clock, &mut now, 2 * BURST, Duration::from_nanos(50));
         let slow = play(&mut clock, &mut now, 100 * BURST, WINDOW / 32);
         assert!(slow > 98 * BURST, "{slow}");
@@ -280,24 +330,24 @@ mod tests {
 
     #[test]
     fn after_a_lull_no_call_is_told_an_old_time() {
-        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        let (mut clock, mut now) = (Both::default(), Tick::START);
         play(&mut clock, &mut now, BURST + 10, Duration::from_nanos(50));
-        let due = clock.visit_due();
+        let due = clock.1.visit_due();
         assert!(due > now && due <= now + WINDOW);
         clock.visit(now);
-        assert!(clock.at_hand().is_some(), "it goes on");
+        assert!(clock.0.at_hand().is_some(), "it goes on");
         clock.visit(due);
-        assert!(clock.at_hand().is_none());
-        assert!(clock.visit_due().is_never());
+        assert!(clock.0.at_hand().is_none());
+        assert!(clock.1.visit_due().is_never());
     }
 
     #[test]
     fn the_background_is_asked_once() {
-        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        let (mut clock, mut now) = (Both::default(), Tick::START);
         let mut asked = 0;
         for _ in 0..10_000 {
             now = now + Duration::from_nanos(50);
-            if clock.at_hand().is_none() {
+            if clock.0.at_hand().is_none() {
                 asked += u32::from(clock.read(now));
             }
         }
@@ -306,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_stands_still_is_read_each_time() {
-        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        let (mut clock, mut now) = (Both::default(), Tick::START);
         for _ in 0..10 {
             assert_eq!(play(&mut clock, &mut now, 1000, Duration::ZERO), 1000);
             now = now + WINDOW;
@@ -315,18 +365,18 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_stopped_in_a_burst_is_read_again() {
-        let (mut clock, mut now) = (Clock::default(), Tick::START);
+        let (mut clock, mut now) = (Both::default(), Tick::START);
         play(&mut clock, &mut now, BURST, Duration::from_nanos(50));
         assert!(play(&mut clock, &mut now, 2 * BURST, Duration::ZERO) > BURST);
     }
 
     #[test]
     fn a_clock_that_is_set_back_is_followed() {
-        let (mut clock, mut now) = (Clock::default(), Tick::START + Duration::from_secs(60));
+        let (mut clock, mut now) = (Both::default(), Tick::START + Duration::from_secs(60));
         play(&mut clock, &mut now, 10, WINDOW);
         let mut back = Tick::START;
         assert_eq!(play(&mut clock, &mut back, 10, WINDOW), 10);
-        assert_eq!(clock.last, back);
+        assert_eq!(clock.0.last, back);
     }
 
     #[test]

@@ -49,8 +49,8 @@ impl<C, E, W> Core<C, E, W> {
         let Some(Reply::Granted(key)) = self.waiters.note(ticket).map(Reply::read) else { return None };
         let record = &mut self.records[key as usize];
         let entry = record.served.take_if(|entry| entry.regime == self.regime)?;
-        self.waiters.leave(ticket);
-        record.caller = caller;
+        self.waiters.hand_in(ticket);
+        self.callers.set(key, caller);
         Some(entry)
     }
 
@@ -130,9 +130,9 @@ impl<C, E, W> Core<C, E, W> {
     fn collect(&mut self, ticket: Ticket, note: u32, caller: Option<Caller>) -> Polled<C, E> {
         self.waiters.leave(ticket);
         match Reply::read(note) {
-            Reply::Granted(record) => {
-                let record = &mut self.records[record as usize];
-                record.caller = caller;
+            Reply::Granted(key) => {
+                let record = &mut self.records[key as usize];
+                self.callers.set(key, caller);
                 Polled::Granted(record.served.take().expect("the note says that it is there"))
             }
             Reply::Refused(key) => {

@@ -20,6 +20,7 @@
 
 mod admin;
 mod backoff;
+mod callers;
 mod clock;
 mod effects;
 mod line;
@@ -40,7 +41,9 @@ use std::time::Duration;
 use slab::Slab;
 
 use self::backoff::Backoff;
-use self::clock::Clock;
+pub(crate) use self::callers::Caller;
+use self::callers::Callers;
+use self::clock::{Clock, Haste, Window};
 pub(crate) use self::clock::{Tick, Time};
 pub(crate) use self::effects::Effects;
 use self::queue::Queue;
@@ -55,28 +58,34 @@ use crate::events::RetireReason;
 // line of the cache that one has changed has to change hands; then what most calls look at; then the rest.
 #[repr(C)]
 pub(crate) struct Core<C, E, W> {
+    // With the lock, a line.
     clock: Clock,
+    waiters: Queue<Waiter<W>>,
+    // A line, which only changes when nobody waits.
+    /// Ordered by rest: the longest idle is in front.
+    idle: Vec<Box<Entry<C>>>,
+    /// The latest that an idle connection has come to rest.
+    last_rest: Tick,
     /// When the background wakes by itself; never while it has no reason to.
     next_wake: Tick,
     /// See `settle`.
-    calm_from: Tick,
-    calm_for: u64,
-    /// The latest that an idle connection has come to rest.
-    last_rest: Tick,
-    waiters: Queue<Waiter<W>>,
-    /// Ordered by rest: the longest idle is in front.
-    idle: Vec<Box<Entry<C>>>,
-    tally: Tally,
+    calm: Window,
+    /// Counts what can make a connection unwelcome: a close, a suspension, an epoch that ends, a runtime that goes, a new
+    /// maximum, a successor that is open. One that was welcome in the present regime still is.
+    regime: u64,
+    // What follows is seldom changed.
+    quiet: Window,
+    crowded: Window,
     /// One for each open connection.
     records: Slab<Record<C>>,
+    /// Who holds the connections, by the keys of their records.
+    callers: Callers,
     checking: usize,
     closing: usize,
     /// Whether `next_wake` is all there is to wake for, as a plan has found.
     planned: bool,
-    /// Counts what can make a connection unwelcome: a close, a suspension, an epoch that ends, a runtime that goes, a new
-    /// maximum, a successor that is open. One that was welcome in the present regime still is.
-    regime: u64,
     limits: Limits,
+    haste: Haste,
     attempts: Slab<Attempt>,
     /// Of the attempts, those that nobody wants any more, and those for successors.
     abandoned: usize,
@@ -111,16 +120,18 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn new(config: PoolConfig, rng: fastrand::Rng) -> Self {
         Self {
             clock: Clock::default(),
+            haste: Haste::default(),
             next_wake: Tick::NEVER,
-            calm_from: Tick::START,
-            calm_for: 0,
+            calm: Window::default(),
+            quiet: Window::default(),
+            crowded: Window::default(),
             regime: 0,
             last_rest: Tick::START,
             idle: Vec::new(),
-            tally: Tally::default(),
             limits: Limits::new(&config),
             waiters: Queue::new(),
             records: Slab::new(),
+            callers: Callers::new(config.detect_nested_acquires),
             checking: 0,
             closing: 0,
             planned: false,
@@ -153,7 +164,11 @@ impl<C, E, W> Core<C, E, W> {
 
     fn acquisitions(&self) -> u64 {
         // Each acquisition is one wait, if of no time.
-        self.tally.waits()
+        self.times.waits(self.tallies())
+    }
+
+    fn tallies(&self) -> impl Iterator<Item = &Tally> {
+        self.records.iter().map(|(_, record)| &record.tally)
     }
 
     fn held(&self) -> usize {
@@ -175,9 +190,8 @@ impl<C, E, W> Core<C, E, W> {
         self.config.max_connections.saturating_sub(self.open() + self.attempts.len() + self.closing)
     }
 
-    /// How many wait, to be read without the lock: whoever finds somebody there need not look for an idle connection.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiters.len()
+    pub(crate) fn somebody_waits(&self) -> bool {
+        !self.waiters.is_empty()
     }
 
     /// The last reading of the clock, if that serves the next call too; otherwise zero.
@@ -198,7 +212,7 @@ impl<C, E, W> Core<C, E, W> {
     fn read_clock(&mut self, now: Tick, fx: &mut Effects<C, W>) -> Tick {
         // Without a background nobody would come by to end the haste.
         if !self.homes.is_empty() {
-            fx.drive |= self.clock.read(now);
+            fx.drive |= self.haste.read(&mut self.clock, now);
         }
         now
     }
@@ -218,7 +232,6 @@ impl<C, E, W> Core<C, E, W> {
         let mut entry = self.take_fit(now, fx)?;
         entry.turn = self.waiters.next_turn();
         self.hold(&mut entry, now, site, fx);
-        self.tally.no_wait();
         Some(entry)
     }
 
@@ -268,8 +281,7 @@ impl<C, E, W> Core<C, E, W> {
     pub(crate) fn detach(&mut self, entry: Entry<C>, now: Tick, fx: &mut Effects<C, W>) -> (C, Duration) {
         let held_for = now.since(entry.held_since);
         self.let_go(&entry, now);
-        self.records.remove(entry.record as usize);
-        self.counts.destroyed += 1;
+        self.forget(&entry);
         fx.progress = true;
         self.ask_for_more(now, fx);
         (entry.connection, held_for)
@@ -278,7 +290,8 @@ impl<C, E, W> Core<C, E, W> {
     /// Ends a hold that was somebody's, and says whether the successor of the connection is open.
     #[inline]
     fn let_go(&mut self, entry: &Entry<C>, now: Tick) -> bool {
-        self.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
+        let record = &mut self.records[entry.record as usize];
+        record.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
         self.take_away(entry)
     }
 
@@ -287,13 +300,17 @@ impl<C, E, W> Core<C, E, W> {
     fn take_away(&mut self, entry: &Entry<C>) -> bool {
         let record = &mut self.records[entry.record as usize];
         record.hold = None;
+        self.callers.set(entry.record, None);
         record.replaced
     }
 
     #[inline]
     fn hold(&mut self, entry: &mut Entry<C>, now: Tick, site: Site, fx: &mut Effects<C, W>) {
         entry.held_since = now;
-        self.records[entry.record as usize].begin_hold(now, &site);
+        let record = &mut self.records[entry.record as usize];
+        record.begin_hold(now, site.at);
+        record.tally.no_wait();
+        self.callers.set(entry.record, site.caller);
         self.wake_by(now + self.limits.until_leak, fx);
     }
 
@@ -301,10 +318,14 @@ impl<C, E, W> Core<C, E, W> {
     /// for its replacement.
     #[inline(never)]
     fn retire(&mut self, entry: Box<Entry<C>>, reason: RetireReason, fx: &mut Effects<C, W>) {
-        self.records.remove(entry.record as usize);
+        self.forget(&entry);
         self.closing += 1;
-        self.counts.destroyed += 1;
         fx.retired.push((entry, reason));
+    }
+
+    fn forget(&mut self, entry: &Entry<C>) {
+        self.records.remove(entry.record as usize).tally.end(&mut self.times);
+        self.counts.destroyed += 1;
     }
 
     /// A retired connection is gone, and its share of the maximum is free.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tally::Tally;
 use super::types::AttemptState;
 use super::{Attempt, Checked, Core, Effects, Entry, Failure, Record, Refusal, Tick};
 use crate::events::RetireReason;
@@ -44,10 +45,10 @@ impl<C, E, W> Core<C, E, W> {
             connection: id,
             replace_at,
             hold: None,
-            caller: None,
             replaced: false,
             reported: false,
             served: None,
+            tally: Tally::default(),
         });
         let mut entry = Box::new(Entry {
             connection,
@@ -68,6 +69,7 @@ impl<C, E, W> Core<C, E, W> {
             record: u32::try_from(record).expect("fewer than 2^31 connections are open"),
             turn: self.waiters.next_turn(),
         });
+        self.callers.make_room(self.records.capacity());
         self.wake_by(replace_at, fx);
         // With one more there may be one too many, so that the idle time of the others counts.
         if self.open() > self.config.min_connections

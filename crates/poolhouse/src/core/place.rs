@@ -1,6 +1,6 @@
 //! Where a connection goes that nobody has: to the oldest waiter, among the idle, or out.
 
-use super::{Core, Effects, Entry, IdleOrder, Reply, RetireReason, Site, Tick};
+use super::{Core, Effects, Entry, IdleOrder, Reply, RetireReason, Tick};
 
 impl<C, E, W> Core<C, E, W> {
     /// Gives an open connection its next place. It is idle since when `idle_since` says, if it becomes idle.
@@ -61,12 +61,12 @@ impl<C, E, W> Core<C, E, W> {
         let (waiter, turn) = self.waiters.serve(note).expect("somebody waits");
         let (waker, waited) = (waiter.waker.take(), now.nanos_since(waiter.since));
         let at = waiter.at.expect("whoever is in line has said where");
-        self.tally.wait(waited, &mut self.times);
         (entry.held_since, entry.turn) = (now, turn);
         let record = &mut self.records[entry.record as usize];
-        record.begin_hold(now, &Site { at, caller: None });
+        record.begin_hold(now, at);
+        record.tally.wait(waited, &mut self.times);
         // Its task is named when it picks the connection up.
-        record.caller = None;
+        self.callers.set(entry.record, None);
         record.served = Some(entry);
         waker
     }

@@ -1,20 +1,25 @@
 //! The plain case, of which a busy pool has millions a second: a connection is taken that is fit, and comes back sound, and
-//! nothing else is the matter; or one comes back that somebody waits for, and its holder joins the line of a full pool.
+//! nothing else is the matter; or somebody joins the line of a full pool, and is served by who comes back.
 //!
 //! These functions do what `try_take`, `give_back` and `take_or_join` do, where those would have no effect to carry out but
 //! a wake-up, and no question to ask. Each first makes sure of that, and changes nothing if it is not so. What makes it
 //! cheap is that the rest has been settled before. While the regime is the same, a connection that was welcome is. Before
 //! the background wakes, no idle connection is too old. In haste the time is at hand. And [`Core::settle`], after each call
 //! that is not plain, says in which span of time it is calm.
+//!
+//! The questions are asked all together, not one after the other, so that the processor and the compiler have one branch
+//! to foresee.
 
-use super::{Core, Entry, Site, Tick, Ticket, Waiter};
+use std::panic::Location;
+
+use super::{Core, Entry, Site, Tick, Ticket, Waiter, Window};
 
 impl<C, E, W> Core<C, E, W> {
     /// An idle connection, if the case is plain.
     #[inline(always)]
     pub(crate) fn take_plain(&mut self, site: &Site) -> Option<Box<Entry<C>>> {
-        let now = self.clock.peek()?;
-        if !self.is_calm(now) {
+        let (now, at_hand) = self.clock.peek();
+        if !(at_hand & self.waiters.is_empty() & self.calm.contains(now)) {
             return None;
         }
         let mut entry = self.pop_next()?;
@@ -26,24 +31,26 @@ impl<C, E, W> Core<C, E, W> {
         self.clock.spend();
         entry.turn = self.waiters.next_turn();
         entry.held_since = now;
-        self.records[entry.record as usize].begin_hold(now, site);
-        self.tally.no_wait();
+        let record = &mut self.records[entry.record as usize];
+        record.begin_hold(now, site.at);
+        record.tally.no_wait();
+        self.callers.set(entry.record, site.caller);
         Some(entry)
     }
 
     /// Takes a reusable connection back. Returns it if the case is not plain.
     #[inline(always)]
     pub(crate) fn give_back_plain(&mut self, mut entry: Box<Entry<C>>) -> Result<(), Box<Entry<C>>> {
-        let Some(now) = self.clock.peek() else { return Err(entry) };
-        if !self.is_calm(now) || entry.regime != self.regime {
-            return Err(entry);
-        }
-        if entry.ages_at < self.next_wake || now < self.last_rest {
+        let (now, at_hand) = self.clock.peek();
+        let calm = at_hand & self.waiters.is_empty() & self.calm.contains(now) & (now >= self.last_rest);
+        if !(calm & (entry.regime == self.regime) & (entry.ages_at >= self.next_wake)) {
             return Err(entry);
         }
         self.clock.spend();
-        self.records[entry.record as usize].hold = None;
-        self.tally.hold(now.nanos_from(entry.held_since), &mut self.times);
+        let record = &mut self.records[entry.record as usize];
+        record.hold = None;
+        record.tally.hold(now.nanos_from(entry.held_since), &mut self.times);
+        self.callers.set(entry.record, None);
         (entry.idle_since, self.last_rest) = (now, now);
         self.idle.push(entry);
         Ok(())
@@ -51,68 +58,49 @@ impl<C, E, W> Core<C, E, W> {
 
     /// Takes a reusable connection back and serves the oldest waiter with it, who is to be woken. Returns it if the case is
     /// not plain.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass_on_plain(&mut self, mut entry: Box<Entry<C>>) -> Result<Option<W>, Box<Entry<C>>> {
-        let Some(now) = self.clock.peek() else { return Err(entry) };
-        if entry.regime != self.regime || entry.retire_at <= now || !self.is_quiet(now) {
-            return Err(entry);
-        }
-        if self.waiters.is_empty() {
+        let (now, at_hand) = self.clock.peek();
+        let quiet = at_hand & !self.waiters.is_empty() & self.quiet.contains(now);
+        if !(quiet & (entry.regime == self.regime) & (entry.retire_at > now)) {
             return Err(entry);
         }
         self.clock.spend();
-        self.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
+        let record = &mut self.records[entry.record as usize];
+        record.tally.hold(now.nanos_since(entry.held_since), &mut self.times);
         entry.idle_since = now;
-        let waker = self.grant(entry, now);
-        // Nobody waits any more: the other short cut is open again.
-        if self.waiters.is_empty() {
-            self.settle();
-        }
-        Ok(waker)
+        Ok(self.grant(entry, now))
     }
 
-    /// Joins the line behind others. Returns the waker if the case is not plain.
+    /// Joins the line of a full pool, for the common time. Returns the waker if the case is not plain.
     #[inline]
     pub(crate) fn join_plain(
         &mut self,
-        site: &Site,
+        at: &'static Location<'static>,
         waker: W,
-        own_deadline: bool,
     ) -> Result<(Ticket, Tick), W> {
-        let Some(now) = self.clock.peek() else { return Err(waker) };
-        let waiting = self.waiters.len();
-        let full = self.idle.is_empty() && self.room() == 0;
-        if waiting == 0 || !full || waiting >= self.limits.pending || !self.is_quiet(now) {
-            return Err(waker);
-        }
-        if now + self.limits.wait < self.next_wake && !own_deadline {
+        let (now, at_hand) = self.clock.peek();
+        let few = self.waiters.len() < self.limits.pending;
+        if !(at_hand & self.idle.is_empty() & self.crowded.contains(now) & few) {
             return Err(waker);
         }
         self.clock.spend();
-        let waiter = Waiter { waker: Some(waker), since: now, at: Some(site.at) };
-        Ok((self.waiters.join(waiter, own_deadline), now))
+        let waiter = Waiter { waker: Some(waker), since: now, at: Some(at) };
+        Ok((self.waiters.join(waiter, false), now))
     }
 
-    /// Whether a hold that begins now asks for nothing before the background wakes anyway.
-    #[inline]
-    fn is_quiet(&self, now: Tick) -> bool {
-        self.planned && now < self.next_wake && now + self.limits.until_leak >= self.next_wake
-    }
-
-    /// Whether nobody waits, and what is taken or becomes idle now asks for nothing before the background wakes anyway.
-    #[inline]
-    fn is_calm(&self, now: Tick) -> bool {
-        now.nanos_from(self.calm_from) < self.calm_for
-    }
-
-    /// Says when it is calm, after a call that may have changed that.
+    /// Says when the short cuts are open, after a call that may have changed that.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        if self.waiters.is_empty() && self.planned {
-            self.calm_from = self.next_wake - self.limits.calm;
-            self.calm_for = self.next_wake.nanos_since(self.calm_from);
-        } else {
-            self.calm_for = 0;
-        }
+        let (planned, limits) = (self.planned, &self.limits);
+        let window = |open: bool, span| {
+            if open && planned { Window::before(self.next_wake, span) } else { Window::default() }
+        };
+        // A hold that begins asks for nothing before the background wakes anyway.
+        self.quiet = window(true, limits.until_leak);
+        // Nor does what is taken or becomes idle.
+        self.calm = window(true, limits.calm);
+        // Nor does who joins, if nothing is idle.
+        self.crowded = window(self.room() == 0 && !self.closed, limits.join);
     }
 }

@@ -131,17 +131,17 @@ impl<C, E, W> Core<C, E, W> {
         self.report_leaks(now, &mut plan);
         self.wake_late(now, &mut plan, fx);
         (self.next_wake, self.planned) = (plan.wake_at.unwrap_or(Tick::NEVER), true);
-        self.clock.visit(now);
-        plan.wake_by(self.clock.visit_due());
+        self.haste.visit(&mut self.clock, now);
+        plan.wake_by(self.haste.visit_due());
         plan
     }
 
     /// The background comes by at a time that it set itself. When it has no more to do than to look after the clock, says
     /// when to come by next.
     pub(crate) fn visit(&mut self, now: Tick) -> Option<Option<Tick>> {
-        self.clock.visit(now);
+        self.haste.visit(&mut self.clock, now);
         let plain = !self.closed && now < self.next_wake;
-        plain.then(|| self.next_wake.min(self.clock.visit_due()).if_ever())
+        plain.then(|| self.next_wake.min(self.haste.visit_due()).if_ever())
     }
 
     /// Wakes those whose time is up. All have the same time to wait, so the line is ordered by deadline but for

@@ -33,8 +33,9 @@ const SERVED: u32 = u32::MAX - 1;
 /// In `before`: this place is free, and `after` is the next free one.
 const FREE: u32 = u32::MAX - 2;
 
+#[derive(Default)]
 struct Place<T> {
-    /// The default in a free place.
+    /// In a free place, nothing that is of use.
     waiter: T,
     turn: Turn,
     before: u32,
@@ -43,22 +44,22 @@ struct Place<T> {
 
 #[repr(C)]
 pub(super) struct Queue<T> {
-    len: usize,
     turns: u64,
+    len: u32,
     free: u32,
     head: u32,
     tail: u32,
-    places: Vec<Place<T>>,
+    places: Box<[Place<T>]>,
 }
 
 impl<T: Default> Queue<T> {
     pub(super) fn new() -> Self {
-        Self { places: Vec::new(), free: NONE, head: NONE, tail: NONE, len: 0, turns: 0 }
+        Self { places: Box::default(), free: NONE, head: NONE, tail: NONE, len: 0, turns: 0 }
     }
 
     /// How many are in line; those already served are not.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,8 +70,14 @@ impl<T: Default> Queue<T> {
     #[inline]
     pub(super) fn join(&mut self, waiter: T, own_deadline: bool) -> Ticket {
         let turn = self.next_turn().with_own_deadline(own_deadline);
-        let key = self.enter(waiter, turn);
-        self.link(key, self.tail);
+        let before = self.tail;
+        let key = self.enter(waiter, turn, before);
+        match before {
+            NONE => self.head = key,
+            before => self.place(before).after = key,
+        }
+        self.tail = key;
+        self.len += 1;
         Ticket(key)
     }
 
@@ -83,7 +90,7 @@ impl<T: Default> Queue<T> {
 
     /// Joins where `turn` says: at the head, behind those who came before.
     pub(super) fn join_in_turn(&mut self, waiter: T, turn: Turn) -> Ticket {
-        let key = self.enter(waiter, turn);
+        let key = self.enter(waiter, turn, NONE);
         self.link_in_turn(key);
         Ticket(key)
     }
@@ -96,13 +103,15 @@ impl<T: Default> Queue<T> {
     /// Takes the head out of the line, leaves a note in its place, and gives access to what waits there and its turn.
     #[inline]
     pub(super) fn serve(&mut self, note: u32) -> Option<(&mut T, Turn)> {
-        let head = self.head;
-        if head == NONE {
-            return None;
+        // What the next says of who is before it is not kept up: it is the head now.
+        let place = self.places.get_mut(self.head as usize)?;
+        let next = std::mem::replace(&mut place.after, note);
+        place.before = SERVED;
+        self.head = next;
+        if next == NONE {
+            self.tail = NONE;
         }
-        self.unlink(head);
-        let place = self.place(head);
-        (place.before, place.after) = (SERVED, note);
+        self.len -= 1;
         Some((&mut place.waiter, place.turn))
     }
 
@@ -114,15 +123,20 @@ impl<T: Default> Queue<T> {
     }
 
     /// Gives up the place, in line or served, and returns what was in it.
-    #[inline]
     pub(super) fn leave(&mut self, ticket: Ticket) -> T {
         if self.place(ticket.0).before != SERVED {
             self.unlink(ticket.0);
         }
+        self.hand_in(ticket);
+        std::mem::take(&mut self.place(ticket.0).waiter)
+    }
+
+    /// Gives up the place of somebody who has been served and of whom nothing is left in it.
+    #[inline]
+    pub(super) fn hand_in(&mut self, ticket: Ticket) {
         let free = std::mem::replace(&mut self.free, ticket.0);
         let place = self.place(ticket.0);
         (place.before, place.after) = (FREE, free);
-        std::mem::take(&mut place.waiter)
     }
 
     pub(super) fn get(&mut self, ticket: Ticket) -> (&mut T, Turn) {
@@ -159,21 +173,31 @@ impl<T: Default> Queue<T> {
     }
 
     #[inline]
-    fn enter(&mut self, waiter: T, turn: Turn) -> u32 {
+    fn enter(&mut self, waiter: T, turn: Turn, before: u32) -> u32 {
         if self.free == NONE {
-            if self.places.len() == self.places.capacity() {
-                self.places.reserve_exact((self.places.len() / 4).max(4));
-            }
-            let key = u32::try_from(self.places.len()).ok().filter(|key| *key < FREE);
-            self.places.push(Place { waiter, turn, before: NONE, after: NONE });
-            return key.expect("fewer than 2^32 - 3 acquires wait");
+            self.grow();
         }
         let key = self.free;
         let place = self.place(key);
         let free = place.after;
-        *place = Place { waiter, turn, before: NONE, after: NONE };
+        *place = Place { waiter, turn, before, after: NONE };
         self.free = free;
         key
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let old = self.places.len();
+        let new = old + (old / 4).max(4);
+        let end =
+            u32::try_from(new).ok().filter(|end| *end < FREE).expect("fewer than 2^32 - 3 acquires wait");
+        let mut places = std::mem::take(&mut self.places).into_vec();
+        places.reserve_exact(new - old);
+        for key in old as u32 + 1..=end {
+            let after = if key == end { NONE } else { key };
+            places.push(Place { before: FREE, after, ..Place::default() });
+        }
+        (self.places, self.free) = (places.into_boxed_slice(), old as u32);
     }
 
     /// No two have the same turn.
@@ -186,7 +210,6 @@ impl<T: Default> Queue<T> {
         self.link(key, before);
     }
 
-    #[inline]
     fn link(&mut self, key: u32, before: u32) {
         let after = match before {
             NONE => std::mem::replace(&mut self.head, key),
@@ -201,9 +224,7 @@ impl<T: Default> Queue<T> {
         self.len += 1;
     }
 
-    #[inline]
     fn unlink(&mut self, key: u32) {
-        // What the head says of who is before it is not kept up: to serve it, its neighbour need not be touched.
         let is_head = key == self.head;
         let place = self.place(key);
         let (before, after) = (if is_head { NONE } else { place.before }, place.after);
@@ -272,7 +293,7 @@ mod tests {
             assert_eq!(queue.note(ticket), Some(7));
             queue.leave(ticket);
         }
-        assert_eq!(queue.places.capacity(), 4);
+        assert_eq!(queue.places.len(), 4);
     }
 
     /// A line of a hundred thousand keeps 48 bytes for each, and a quarter in reserve at the most.
@@ -283,7 +304,7 @@ mod tests {
         for _ in 0..100_000 {
             queue.join(Waiter::default(), false);
         }
-        let bytes = queue.places.capacity() * size_of::<Place<Waiter>>();
+        let bytes = queue.places.len() * size_of::<Place<Waiter>>();
         assert!(bytes <= 100_000 * 60, "{} bytes each", bytes / 100_000);
         assert_eq!(size_of::<Place<Waiter>>(), 48);
     }

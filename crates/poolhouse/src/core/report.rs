@@ -41,7 +41,7 @@ impl<C, E, W> Core<C, E, W> {
 
     pub(crate) fn stats(&self) -> PoolStats {
         let (open, active, acquisitions) = (self.open(), self.held(), self.acquisitions());
-        let times = self.tally.complete(&self.times);
+        let times = self.times.complete(self.tallies());
         PoolStats {
             total_connections: open,
             active_connections: active,
@@ -67,10 +67,19 @@ impl<C, E, W> Core<C, E, W> {
         }
     }
 
-    /// What the task or thread of a waiter holds already. Only with `detect_nested_acquires`.
+    /// Whether a task or thread may hold a connection already. Only with `detect_nested_acquires`.
+    #[inline]
+    pub(crate) fn may_hold(&self, caller: Option<Caller>) -> bool {
+        caller.is_some_and(|caller| self.callers.contain(caller))
+    }
+
+    /// What it holds.
     pub(crate) fn nested(&self, caller: Option<Caller>, now: impl Time) -> Vec<Holder> {
-        let own = self.holding().filter(|(record, _)| caller.is_some() && record.caller == caller);
-        own.map(|(record, hold)| hold.holder(record.connection, now.tick())).collect()
+        if !self.may_hold(caller) {
+            return Vec::new();
+        }
+        let own = self.records.iter().filter(|(key, _)| self.callers.get(*key) == caller);
+        own.filter_map(|(_, record)| Some(record.hold?.holder(record.connection, now.tick()))).collect()
     }
 
     pub(super) fn diagnose_waiter(

@@ -1,25 +1,27 @@
 //! How long waits and holds took, on the way into their histograms.
 //!
 //! A histogram is spread over memory, and where several threads use a pool, each line of the cache that a call touches
-//! has to change hands. So most durations are noted here first, a handful in one line, and carried over together.
-//! Brief ones are not noted at all: they are those that are counted and not noted.
+//! has to change hands. So durations are noted first with the connection that they are of, which its holder has at hand,
+//! and carried over together when a line is full. A note is the number of the histogram's bucket. Brief ones are not noted
+//! at all: they are those that are counted and not noted.
 
 use std::time::Duration;
 
-use crate::histogram::Histogram;
+use crate::histogram::{Histogram, bucket_of};
 
 /// What is shorter than this goes into the first bucket of a histogram.
 const BRIEF_NANOS: u64 = 1000;
-const NOTES: usize = 11;
-/// In a note: a hold, not a wait.
-const HOLD: u32 = 1 << 31;
+const NOTES: usize = 23;
 
+/// Of one connection. One line of the cache.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     waits: u64,
     holds: u64,
-    noted: u32,
-    notes: [u32; NOTES],
+    waits_noted: u8,
+    holds_noted: u8,
+    wait_notes: [u8; NOTES],
+    hold_notes: [u8; NOTES],
 }
 
 /// How long things took, for the statistics.
@@ -28,71 +30,80 @@ pub(super) struct Times {
     pub(super) wait: Histogram,
     pub(super) hold: Histogram,
     pub(super) connect: Histogram,
+    /// How many waits and holds there were of connections that are gone.
+    waits: u64,
+    holds: u64,
 }
 
 impl Tally {
-    /// How many waits have been counted.
-    #[inline]
-    pub(super) fn waits(&self) -> u64 {
-        self.waits
-    }
-
     /// A wait of no time.
     #[inline]
     pub(super) fn no_wait(&mut self) {
         self.waits += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait(&mut self, nanos: u64, times: &mut Times) {
         self.waits += 1;
         if nanos >= BRIEF_NANOS {
-            self.note(nanos, 0, times);
+            self.note_wait(nanos, times);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hold(&mut self, nanos: u64, times: &mut Times) {
         self.holds += 1;
         if nanos >= BRIEF_NANOS {
-            self.note(nanos, HOLD, times);
-        }
-    }
-
-    #[inline]
-    fn note(&mut self, nanos: u64, kind: u32, times: &mut Times) {
-        // What ended before it began, because the clock was set back, took no time.
-        let nanos = if nanos > u64::MAX / 2 { 0 } else { nanos };
-        match u32::try_from(nanos / 1000) {
-            Ok(micros) if micros < HOLD => {
-                self.notes[self.noted as usize] = micros | kind;
-                self.noted += 1;
-                if self.noted as usize == NOTES {
-                    self.carry_over(times);
-                }
-            }
-            _ => times.of(kind).record_micros(nanos / 1000),
+            self.note_hold(nanos, times);
         }
     }
 
     #[inline(never)]
-    fn carry_over(&mut self, times: &mut Times) {
-        for note in &self.notes[..self.noted as usize] {
-            times.of(note & HOLD).record_micros(u64::from(note & !HOLD));
+    fn note_wait(&mut self, nanos: u64, times: &mut Times) {
+        self.wait_notes[usize::from(self.waits_noted) % NOTES] = note(nanos);
+        self.waits_noted += 1;
+        if usize::from(self.waits_noted) == NOTES {
+            self.carry_over(times);
         }
-        self.noted = 0;
     }
 
-    /// The histograms with everything in them.
-    pub(super) fn complete(&self, times: &Times) -> Times {
-        let mut times = times.clone();
-        let mut rest = Self { notes: self.notes, ..*self };
-        rest.carry_over(&mut times);
-        for (counted, histogram) in [(self.waits, &mut times.wait), (self.holds, &mut times.hold)] {
-            histogram.record_brief(counted - histogram.count());
+    #[inline(never)]
+    fn note_hold(&mut self, nanos: u64, times: &mut Times) {
+        self.hold_notes[usize::from(self.holds_noted) % NOTES] = note(nanos);
+        self.holds_noted += 1;
+        if usize::from(self.holds_noted) == NOTES {
+            self.carry_over(times);
         }
-        times
     }
+
+    /// The connection is gone; what it has counted stays.
+    pub(super) fn end(mut self, times: &mut Times) {
+        self.carry_over(times);
+        times.waits += self.waits;
+        times.holds += self.holds;
+    }
+
+    #[inline(never)]
+    fn carry_over(&mut self, times: &mut Times) {
+        self.add_notes(times);
+        (self.waits_noted, self.holds_noted) = (0, 0);
+    }
+
+    fn add_notes(&self, times: &mut Times) {
+        for note in &self.wait_notes[..usize::from(self.waits_noted)] {
+            times.wait.record_bucket(*note);
+        }
+        for note in &self.hold_notes[..usize::from(self.holds_noted)] {
+            times.hold.record_bucket(*note);
+        }
+    }
+}
+
+#[inline]
+fn note(nanos: u64) -> u8 {
+    // What ended before it began, because the clock was set back, took no time.
+    let nanos = if nanos > u64::MAX / 2 { 0 } else { nanos };
+    bucket_of(nanos / 1000)
 }
 
 impl Times {
@@ -100,8 +111,22 @@ impl Times {
         self.connect.record(took);
     }
 
-    fn of(&mut self, kind: u32) -> &mut Histogram {
-        if kind == HOLD { &mut self.hold } else { &mut self.wait }
+    /// How many waits have been counted.
+    pub(super) fn waits<'a>(&self, tallies: impl Iterator<Item = &'a Tally>) -> u64 {
+        self.waits + tallies.map(|tally| tally.waits).sum::<u64>()
+    }
+
+    /// The histograms with everything in them.
+    pub(super) fn complete<'a>(&self, tallies: impl Iterator<Item = &'a Tally>) -> Self {
+        let mut times = self.clone();
+        for tally in tallies {
+            tally.add_notes(&mut times);
+            times.waits += tally.waits;
+            times.holds += tally.holds;
+        }
+        times.wait.record_brief(times.waits - times.wait.count());
+        times.hold.record_brief(times.holds - times.hold.count());
+        times
     }
 }
 
@@ -109,33 +134,38 @@ impl Times {
 mod tests {
     use super::*;
 
-    /// What goes through the tally is counted as it would be without.
+    /// What goes through the tallies is counted as it would be without.
     #[test]
     fn nothing_is_lost_on_the_way() {
         let mut rng = fastrand::Rng::with_seed(3);
-        let (mut tally, mut times) = (Tally::default(), Times::default());
-        let (mut wait, mut hold) = (Histogram::default(), Histogram::default());
-        for _ in 0..1000 {
+        let (mut tallies, mut times) = ([Tally::default(), Tally::default()], Times::default());
+        let (mut wait, mut hold, mut waits) = (Histogram::default(), Histogram::default(), 0);
+        for _ in 0..2000 {
+            let tally = &mut tallies[usize::from(rng.bool())];
             let most = 1 << rng.u32(1..60);
             let nanos = rng.u64(0..most);
-            if rng.bool() {
+            if rng.u8(0..20) == 0 {
+                std::mem::take(tally).end(&mut times);
+            } else if rng.bool() {
                 tally.wait(nanos, &mut times);
                 wait.record(Duration::from_nanos(nanos));
+                waits += 1;
             } else {
                 tally.hold(nanos, &mut times);
                 hold.record(Duration::from_nanos(nanos));
             }
-            let complete = tally.complete(&times);
+            let complete = times.complete(tallies.iter());
             assert!(complete.wait == wait && complete.hold == hold, "after {nanos} ns");
+            assert_eq!(times.waits(tallies.iter()), waits);
         }
-        assert_eq!(tally.waits(), wait.count());
     }
 
     #[test]
     fn what_ended_before_it_began_took_no_time() {
         let (mut tally, mut times) = (Tally::default(), Times::default());
         tally.hold(0_u64.wrapping_sub(5_000_000), &mut times);
-        assert_eq!(tally.complete(&times).hold.quantile(1.0), Some(Duration::ZERO));
+        let complete = times.complete([tally].iter());
+        assert_eq!(complete.hold.quantile(1.0), Some(Duration::ZERO));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::thread::ThreadId;
 use std::time::Duration;
 
-use super::Ticket;
 use super::clock::{Span, Tick};
 use super::queue::Turn;
+use super::tally::Tally;
+use super::{Caller, Ticket};
 use crate::config::{IdleOrder, PoolConfig};
 use crate::error::{AcquireTimeout, ConnectError, Holder};
 use crate::events::RetireReason;
@@ -23,20 +23,6 @@ pub(crate) struct Site {
     pub(crate) at: &'static Location<'static>,
     /// Only with `detect_nested_acquires`.
     pub(crate) caller: Option<Caller>,
-}
-
-/// What waits as one: a task, or a thread outside of any task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Caller {
-    Task(tokio::task::Id),
-    Thread(ThreadId),
-}
-
-impl Caller {
-    #[inline(never)]
-    pub(crate) fn current() -> Self {
-        tokio::task::try_id().map_or_else(|| Self::Thread(std::thread::current().id()), Self::Task)
-    }
 }
 
 /// A connection and what the pool knows about it. Boxed once, when it opens, so that handing it on moves a pointer.
@@ -74,11 +60,10 @@ pub(crate) struct Entry<C> {
     pub(super) epoch: u64,
 }
 
-/// What the core keeps of a connection while somebody else has it. One line of the cache.
+/// What the core keeps of a connection while somebody else has it. Two lines of the cache.
+#[repr(C, align(64))]
 pub(super) struct Record<C> {
     pub(super) hold: Option<Hold>,
-    /// Who holds it, if the pool notes that.
-    pub(super) caller: Option<Caller>,
     /// The connection itself, until the waiter that it was served to picks it up.
     pub(super) served: Option<Box<Entry<C>>>,
     /// The connection's `id` and `replace_at`.
@@ -88,6 +73,7 @@ pub(super) struct Record<C> {
     pub(super) replaced: bool,
     /// The hold has been reported as a leak.
     pub(super) reported: bool,
+    pub(super) tally: Tally,
 }
 
 #[derive(Clone, Copy)]
@@ -104,11 +90,8 @@ impl Hold {
 
 impl<C> Record<C> {
     #[inline]
-    pub(super) fn begin_hold(&mut self, since: Tick, site: &Site) {
-        (self.hold, self.reported) = (Some(Hold { since, at: site.at }), false);
-        if site.caller.is_some() {
-            self.caller = site.caller;
-        }
+    pub(super) fn begin_hold(&mut self, since: Tick, at: &'static Location<'static>) {
+        (self.hold, self.reported) = (Some(Hold { since, at }), false);
     }
 }
 
@@ -292,6 +275,8 @@ pub(super) struct Limits {
     pub(super) until_leak: Span,
     /// The time until a connection, idle or held, wants something done in the background, its own age aside.
     pub(super) calm: Span,
+    /// The time until somebody who joins the line, or a hold that begins, wants something done in the background.
+    pub(super) join: Span,
     /// The time until one that is idle has to be checked before it is handed out.
     pub(super) trust: Span,
 }
@@ -307,6 +292,7 @@ impl Limits {
             idle,
             until_check,
             until_leak: optional(config.leak_threshold),
+            join: Span::from(config.connection_timeout).min(optional(config.leak_threshold)),
             calm: idle.min(until_check).min(optional(config.leak_threshold)),
             trust: optional(config.check_after_idle),
         }

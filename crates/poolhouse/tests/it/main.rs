@@ -12,6 +12,7 @@ mod common;
 mod connect;
 mod dead;
 mod deadline;
+mod ends;
 mod epoch;
 mod events;
 mod field;

@@ -91,8 +91,10 @@ impl Twin {
     }
 
     fn join(&mut self, id: u32, own: bool, now: Tick, fx: &mut Fx) -> String {
+        // Not for those with a deadline of their own.
         if self.short_cuts
-            && let Ok((ticket, since)) = self.core.join_plain(&here(), id, own)
+            && !own
+            && let Ok((ticket, since)) = self.core.join_plain(here().at, id)
         {
             self.taken += 1;
             self.tickets.push((ticket, id));
