@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
-use crate::core::{Expired, Joined, Polled, Refusal, Tick, Ticket};
+use crate::core::{Expired, Joined, PickedUp, Polled, Refusal, Tick, Ticket};
 use crate::desk::{Member, PoolEntry};
 use crate::error::{AcquireError, Holder, page};
 use crate::events::Event;
@@ -86,7 +86,7 @@ impl<M: Manager> Drop for Acquire<'_, M> {
     #[inline]
     fn drop(&mut self) {
         if let State::Waiting(wait) = &self.state {
-            self.cancel(wait.ticket);
+            self.shared.cancel(wait.ticket);
         }
     }
 }
@@ -115,11 +115,6 @@ impl<M: Manager> Acquire<'_, M> {
         limit: Option<Duration>,
     ) -> Acquire<'a, M> {
         Acquire { shared, at, limit, state: State::New }
-    }
-
-    #[inline(never)]
-    fn cancel(&self, ticket: Ticket) {
-        self.shared.apply(|core, fx| core.cancel(ticket, self.shared.clock(), fx));
     }
 
     #[inline]
@@ -214,16 +209,20 @@ impl<M: Manager> Acquire<'_, M> {
     #[inline(never)]
     fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let shared = self.shared;
-        if let State::Waiting(Wait { ticket, since, more: Rare(None) }) = self.state
-            && let Some(entry) = shared.pick_up(ticket)
-        {
-            self.state = State::Ended;
-            match shared.verify(entry) {
-                Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, Some(since)))),
-                Err(dead) => {
-                    if let Err(refusal) = self.rejoin(dead, since, Rare(None)) {
-                        return self.refused(refusal);
-                    }
+        let State::Waiting(Wait { ticket, since, more: Rare(None) }) = self.state else {
+            return self.resume_with_care(cx);
+        };
+        let entry = match shared.pick_up(ticket, cx.waker()) {
+            PickedUp::Entry(entry) => entry,
+            PickedUp::Nothing => return Poll::Pending,
+            PickedUp::Unclear => return self.resume_with_care(cx),
+        };
+        self.state = State::Ended;
+        match shared.verify(entry) {
+            Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, Some(since)))),
+            Err(dead) => {
+                if let Err(refusal) = self.rejoin(dead, since, Rare(None)) {
+                    return self.refused(refusal);
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::config::PoolConfig;
 use crate::core::{Core, Effects, Entry, Home, Site, Tick, Ticket};
 use crate::manager::Manager;
 use crate::shared::Shared;
-use crate::sync::{Mutex, MutexGuard, RuntimeId, lock_soon};
+use crate::sync::{Kept, Mutex, MutexGuard, RuntimeId, lock_soon};
 
 pub(crate) type PoolCore<M> = Core<Member<M>, <M as Manager>::Error, Waker>;
 pub(crate) type PoolEffects<M> = Effects<Member<M>, Waker>;
@@ -18,6 +18,14 @@ pub(crate) type PoolEntry<M> = Box<Entry<Member<M>>>;
 pub(crate) struct Member<M: Manager> {
     pub(crate) connection: M::Connection,
     pub(crate) shared: Arc<Shared<M>>,
+    /// That of the pool, one step nearer.
+    pub(crate) desk: Kept<Desk<M>>,
+}
+
+impl<M: Manager> Member<M> {
+    pub(crate) fn new(connection: M::Connection, shared: &Arc<Shared<M>>) -> Self {
+        Self { connection, shared: Arc::clone(shared), desk: shared.desk.clone() }
+    }
 }
 
 /// What the lock guards.
@@ -121,5 +129,17 @@ impl<M: Manager> Desk<M> {
     #[inline]
     pub(crate) fn tick_at_hand(&self) -> Option<Tick> {
         Tick::at_hand(self.at_hand.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PacketManager;
+
+    /// It is never freed.
+    #[test]
+    fn a_desk_is_small() {
+        assert!(size_of::<Desk<PacketManager>>() < 2048, "{}", size_of::<Desk<PacketManager>>());
     }
 }

@@ -184,7 +184,7 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
                 let (connection, took) = shared.state().core.announce(key, now);
                 Event::Created { connection, took }
             });
-            let member = Member { connection, shared: Arc::clone(&shared) };
+            let member = Member::new(connection, &shared);
             let (connection, took) = shared.apply(|core, fx| core.connected(key, member, now, fx));
             tracing::debug!(
                 target: "poolhouse::connect",

@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::config::PoolConfig;
-use crate::core::{Caller, Entry, Fate, Home, Joined, Refusal, Site, Tick, Ticket, Time};
+use crate::core::{Caller, Entry, Fate, Home, Joined, PickedUp, Refusal, Site, Tick, Ticket, Time};
 use crate::desk::{Desk, Member, PoolCore, PoolEffects, PoolEntry, State};
 use crate::driver;
 use crate::error::{AcquireError, ConnectFailed, Holder, page};
@@ -112,12 +112,27 @@ impl<M: Manager> Shared<M> {
         Arrival { joined, at_home, nested }
     }
 
-    /// What a waiter was served, if nothing has happened since that takes it away again.
+    /// What has become of a waiter, if that is plain.
     #[inline]
-    pub(crate) fn pick_up(&self, ticket: Ticket) -> Option<PoolEntry<M>> {
+    pub(crate) fn pick_up(&self, ticket: Ticket, waker: &Waker) -> PickedUp<Member<M>> {
         let caller = self.caller();
         // It changes nothing that `unlock` looks at.
-        self.state().core.pick_up(ticket, caller)
+        self.state().core.pick_up(ticket, caller, |noted| noted.will_wake(waker))
+    }
+
+    /// Gives up a wait.
+    #[inline(never)]
+    pub(crate) fn cancel(&self, ticket: Ticket) {
+        let mut state = self.state();
+        if let Some(waker) = state.core.cancel_plain(ticket) {
+            self.desk.note_line(&state.core);
+            drop(state);
+            drop(waker);
+        } else {
+            let State { core, fx, .. } = &mut *state;
+            core.cancel(ticket, self.clock(), fx);
+            self.unlock(state);
+        }
     }
 
     #[inline]
@@ -266,7 +281,7 @@ impl<M: Manager> Shared<M> {
 
     /// Takes an idle connection if that needs no wait.
     #[inline]
-    pub(crate) fn try_take(self: &Arc<Self>, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
+    pub(crate) fn try_take(&self, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
         if self.notes_callers {
             self.try_take_and_note(at)
         } else {
@@ -275,12 +290,12 @@ impl<M: Manager> Shared<M> {
     }
 
     #[inline(never)]
-    fn try_take_and_note(self: &Arc<Self>, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
+    fn try_take_and_note(&self, at: &'static Location<'static>) -> Option<PooledConnection<M>> {
         self.try_take_at(Site { at, caller: Some(Caller::current()) })
     }
 
     #[inline]
-    fn try_take_at(self: &Arc<Self>, site: Site) -> Option<PooledConnection<M>> {
+    fn try_take_at(&self, site: Site) -> Option<PooledConnection<M>> {
         loop {
             let mut state = self.state();
             let verified = match state.core.take_plain(&site) {
@@ -331,7 +346,7 @@ impl<M: Manager> Shared<M> {
 
     #[inline]
     pub(crate) fn hand_out(
-        self: &Arc<Self>,
+        &self,
         entry: PoolEntry<M>,
         acquired_at: &'static Location<'static>,
         since: Option<Tick>,
@@ -354,7 +369,7 @@ impl<M: Manager> Shared<M> {
         }
         let shared = &*entry.connection.shared;
         shared.tell_of_release(&entry);
-        let desk = shared.desk.clone();
+        let desk = entry.connection.desk.clone();
         let mut state = desk.state();
         if let Err(entry) = state.core.give_back_plain(entry) {
             Self::pass_on(&desk, state, entry);
@@ -380,7 +395,7 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn retire(entry: PoolEntry<M>, reason: RetireReason) {
         let shared = &*entry.connection.shared;
         shared.tell_of_release(&entry);
-        let desk = shared.desk.clone();
+        let desk = entry.connection.desk.clone();
         Self::put_back(desk.state(), entry, Fate::Retire(reason));
     }
 
@@ -422,7 +437,7 @@ impl<M: Manager> Asking<M> {
     #[inline]
     fn ask(&mut self, question: impl FnOnce(&M, &mut M::Connection) -> bool) -> bool {
         self.entry.as_mut().is_some_and(|entry| {
-            let Member { connection, shared } = &mut entry.connection;
+            let Member { connection, shared, .. } = &mut entry.connection;
             question(&shared.manager, connection)
         })
     }

@@ -43,17 +43,6 @@ impl<C, E, W> Core<C, E, W> {
         Err(refusal)
     }
 
-    /// The connection that a waiter was served, if there is one, and nothing has happened since that takes it away again.
-    #[inline]
-    pub(crate) fn pick_up(&mut self, ticket: Ticket, caller: Option<Caller>) -> Option<Box<Entry<C>>> {
-        let Some(Reply::Granted(key)) = self.waiters.note(ticket).map(Reply::read) else { return None };
-        let record = &mut self.records[key as usize];
-        let entry = record.served.take_if(|entry| entry.regime == self.regime)?;
-        self.waiters.hand_in(ticket);
-        self.callers.set(key, caller);
-        Some(entry)
-    }
-
     /// What became of a waiter. If nothing has, `refresh` may replace its waker. `caller` is who asks, if the pool notes that.
     pub(crate) fn poll(
         &mut self,

@@ -12,7 +12,7 @@
 
 use std::panic::Location;
 
-use super::{Core, Entry, Site, Tick, Ticket, Waiter, Window};
+use super::{Caller, Core, Entry, PickedUp, Reply, Site, Tick, Ticket, Waiter, Window};
 
 impl<C, E, W> Core<C, E, W> {
     /// An idle connection, if the case is plain.
@@ -87,6 +87,46 @@ impl<C, E, W> Core<C, E, W> {
         self.clock.spend();
         let waiter = Waiter { waker: Some(waker), since: now, at: Some(at) };
         Ok((self.waiters.join(waiter, false), now))
+    }
+
+    /// What has become of a waiter, if it is the connection that it was served, or nothing, and nothing else is the matter.
+    /// `same` says whether a waker is the current one.
+    #[inline]
+    pub(crate) fn pick_up(
+        &mut self,
+        ticket: Ticket,
+        caller: Option<Caller>,
+        same: impl FnOnce(&W) -> bool,
+    ) -> PickedUp<C> {
+        let (now, at_hand) = self.clock.peek();
+        let Some(note) = self.waiters.note(ticket) else {
+            let (waiter, turn) = self.waiters.get(ticket);
+            let deadline = waiter.since + self.limits.wait;
+            let in_time =
+                at_hand & (now < deadline) & (deadline >= self.next_wake) & !turn.keeps_own_deadline();
+            if !in_time || self.homes.is_empty() || !waiter.waker.as_ref().is_some_and(same) {
+                return PickedUp::Unclear;
+            }
+            self.clock.spend();
+            return PickedUp::Nothing;
+        };
+        let Reply::Granted(key) = Reply::read(note) else { return PickedUp::Unclear };
+        let record = &mut self.records[key as usize];
+        let Some(entry) = record.served.take_if(|entry| entry.regime == self.regime) else {
+            return PickedUp::Unclear;
+        };
+        self.waiters.hand_in(ticket);
+        self.callers.set(key, caller);
+        PickedUp::Entry(entry)
+    }
+
+    /// Gives up a wait in which nobody has been served. Returns the waker, or nothing if it is not so.
+    pub(crate) fn cancel_plain(&mut self, ticket: Ticket) -> Option<Option<W>> {
+        if self.waiters.note(ticket).is_some() {
+            return None;
+        }
+        self.counts.cancelled += 1;
+        Some(self.waiters.leave(ticket).waker)
     }
 
     /// Says when the short cuts are open, after a call that may have changed that.

@@ -188,6 +188,14 @@ pub(crate) enum Joined<C> {
     Waiting(Ticket, Tick),
 }
 
+/// What is in a waiter's place.
+pub(crate) enum PickedUp<C> {
+    Entry(Box<Entry<C>>),
+    /// Nothing yet, and who waits need do nothing about it.
+    Nothing,
+    Unclear,
+}
+
 /// What became of a wait.
 pub(crate) enum Polled<C, E> {
     Granted(Box<Entry<C>>),

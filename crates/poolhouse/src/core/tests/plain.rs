@@ -47,7 +47,12 @@ impl Twin {
             }
             Step::Cancel(index) if !self.tickets.is_empty() => {
                 let (ticket, id) = self.tickets.swap_remove(index % self.tickets.len());
-                self.core.cancel(ticket, now, &mut fx);
+                let plain = if self.short_cuts { self.core.cancel_plain(ticket) } else { None };
+                self.taken += u64::from(plain.is_some());
+                match plain {
+                    Some(waker) => fx.spent = waker,
+                    None => self.core.cancel(ticket, now, &mut fx),
+                }
                 format!("{id} gave up")
             }
             Step::Connected(number) if !self.connects.is_empty() => {
@@ -136,12 +141,23 @@ impl Twin {
     }
 
     fn pick_up(&mut self, ticket: Ticket, id: u32, now: Tick, fx: &mut Fx) -> String {
-        if self.short_cuts
-            && let Some(entry) = self.core.pick_up(ticket, None)
-        {
-            let said = format!("{id} picked up {}", entry.id);
-            self.held.push(entry);
-            return said;
+        let plain = if self.short_cuts {
+            self.core.pick_up(ticket, None, |waker| *waker == id)
+        } else {
+            PickedUp::Unclear
+        };
+        match plain {
+            PickedUp::Entry(entry) => {
+                let said = format!("{id} picked up {}", entry.id);
+                self.held.push(entry);
+                return said;
+            }
+            PickedUp::Nothing => {
+                self.taken += 1;
+                self.tickets.push((ticket, id));
+                return format!("{id} waits on");
+            }
+            PickedUp::Unclear => {}
         }
         match self.core.poll(ticket, now, None, |waker| *waker = Some(id), fx) {
             Polled::Granted(entry) => {
@@ -281,8 +297,30 @@ fn the_short_cut_opens_again_when_nobody_waits() {
     core.plan(now, home, &mut fx);
     haste(&mut core, now);
     assert_eq!(core.pass_on_plain(held).ok(), Some(Some(0)));
-    let held = core.pick_up(ticket, None).expect("served");
+    let PickedUp::Entry(held) = core.pick_up(ticket, None, |_| true) else { panic!("served") };
     assert!(core.give_back_plain(held).is_ok());
+}
+
+/// `acquire.deadline`: whoever asks again and has got nothing yet goes on waiting, but not beyond the deadline, not with an
+/// old waker, and not where the background would not wake.
+#[test]
+fn who_asks_again_is_looked_after() {
+    let waits = |spoil: &dyn Fn(&mut TestCore), later: Duration| {
+        let (mut core, home, now) = core(PoolConfig { connection_timeout: SECOND, ..config(1) });
+        let mut fx = Fx::default();
+        let _held = held_again(&mut core, home, now);
+        let ticket = join(&mut core, now, 0, &mut fx);
+        core.plan(now, home, &mut fx);
+        haste(&mut core, now + later);
+        spoil(&mut core);
+        let again = core.pick_up(ticket, None, |waker| *waker == 0);
+        matches!(again, PickedUp::Nothing)
+    };
+    assert!(waits(&|_| (), Duration::ZERO));
+    assert!(!waits(&|_| (), SECOND), "it is late");
+    assert!(!waits(&|core| core.waiters.walk(|waiter, _| waiter.waker.replace(1).is_none()), Duration::ZERO));
+    assert!(!waits(&|core| core.next_wake = Tick::NEVER, Duration::ZERO), "nobody wakes it");
+    assert!(!waits(&|core| core.homes.clear(), Duration::ZERO));
 }
 
 /// `acquire.fifo`, `size.max`, `stats.consistent`, `leak.report`, `lifetime.no_dip`: a short cut leads where the long way
@@ -319,4 +357,12 @@ fn a_short_cut_leads_where_the_long_way_leads() {
         taken += short.taken;
     }
     assert!(taken > 10_000, "only {taken} short cuts were taken");
+}
+
+/// With the eight bytes of the lock: what each call changes is in one line of the cache, and what it changes when nobody waits
+/// is in the next.
+#[test]
+fn what_every_call_changes_lies_together() {
+    assert_eq!(std::mem::offset_of!(TestCore, idle), 64 - 8);
+    assert_eq!(std::mem::offset_of!(TestCore, quiet), 128 - 8);
 }
