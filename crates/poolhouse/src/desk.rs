@@ -40,8 +40,16 @@ pub(crate) struct State<M: Manager> {
 
 impl<M: Manager> State<M> {
     pub(crate) fn new(config: PoolConfig) -> Self {
-        let core = Core::new(config, fastrand::Rng::new());
-        Self { core, fx: Effects::default(), homes: Vec::new() }
+        Self::with_rng(config, fastrand::Rng::new())
+    }
+
+    /// Of no pool. Draws no random number: those of a pool do not depend on how many there have been.
+    fn vacant() -> Self {
+        Self::with_rng(PoolConfig::default(), fastrand::Rng::with_seed(0))
+    }
+
+    fn with_rng(config: PoolConfig, rng: fastrand::Rng) -> Self {
+        Self { core: Core::new(config, rng), fx: Effects::default(), homes: Vec::new() }
     }
 
     /// Whether a runtime has a background task of the pool.
@@ -85,7 +93,7 @@ struct OwnLine<T>(T);
 impl<M: Manager> Desk<M> {
     /// Of no pool.
     pub(crate) fn vacant() -> Self {
-        let state = OwnLine(Mutex::new(State::new(PoolConfig::default())));
+        let state = OwnLine(Mutex::new(State::vacant()));
         Self { state, line: AtomicBool::new(false), at_hand: AtomicU64::new(0) }
     }
 
@@ -95,7 +103,7 @@ impl<M: Manager> Desk<M> {
 
     /// Drops what the pool has left. No thread can have a use for it.
     pub(crate) fn vacate(&self) {
-        let left = std::mem::replace(&mut *self.state(), State::new(PoolConfig::default()));
+        let left = std::mem::replace(&mut *self.state(), State::vacant());
         self.line.store(false, Relaxed);
         self.at_hand.store(0, Relaxed);
         drop(left);
