@@ -126,6 +126,8 @@ async fn deploy(config: &PoolConfig) -> Result<(), AnyError> {
         }
     }
     // ANCHOR_END: end
+    // No pause after failures is longer. Its length is drawn at random.
+    tokio::time::sleep(config.max_connect_backoff).await;
     let mut late = 0;
     for replica in &new {
         late += replica.serve().await?.0;

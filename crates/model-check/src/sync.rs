@@ -41,6 +41,11 @@ pub(crate) fn lock_soon<T: Checked>(mutex: &Mutex<T>, _pauses: impl FnOnce() -> 
     mutex.lock()
 }
 
+/// Where this is called, nobody else has the lock.
+pub(crate) fn try_lock<T: Checked>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    Some(mutex.lock())
+}
+
 /// Is freed with its last user: the next run has locks of its own.
 pub(crate) struct Kept<T>(Arc<T>);
 
@@ -49,7 +54,7 @@ impl<T> Kept<T> {
         Self(Arc::new(make()))
     }
 
-    pub(crate) fn set_aside(self, _clear: impl FnOnce(&T)) {}
+    pub(crate) fn set_aside(self, _clear: impl FnOnce(&T) -> bool) {}
 }
 
 impl<T> Clone for Kept<T> {

@@ -8,7 +8,7 @@ use crate::config::PoolConfig;
 use crate::core::{Core, Effects, Entry, Home, Site, Tick, Ticket};
 use crate::manager::Manager;
 use crate::shared::Shared;
-use crate::sync::{Kept, Mutex, MutexGuard, RuntimeId, lock_soon};
+use crate::sync::{Kept, Mutex, MutexGuard, RuntimeId, lock_soon, try_lock};
 
 pub(crate) type PoolCore<M> = Core<Member<M>, <M as Manager>::Error, Waker>;
 pub(crate) type PoolEffects<M> = Effects<Member<M>, Waker>;
@@ -82,7 +82,7 @@ pub(crate) struct Desk<M: Manager> {
     /// Whether somebody waits. A hint, for it may have changed by the time that it is read: either way it leads to
     /// a call that looks again under the lock.
     line: AtomicBool,
-    /// What [`Core::tick_at_hand`] says, for the listener.
+    /// What [`Core::tick_at_hand`] said at the last call that was not plain, for the listener.
     at_hand: AtomicU64,
 }
 
@@ -101,15 +101,20 @@ impl<M: Manager> Desk<M> {
         *self.state() = state;
     }
 
-    /// Drops what the pool has left. No thread can have a use for it.
-    pub(crate) fn vacate(&self) {
-        let left = std::mem::replace(&mut *self.state(), State::vacant());
+    /// Drops what the pool has left, for which no thread can have a use. `false` if it cannot be done: if a panic under the
+    /// lock has dropped the last that the pool was kept for, and the lock is not free yet.
+    pub(crate) fn vacate(&self) -> bool {
+        let Some(mut state) = try_lock(&self.state.0) else { return false };
+        let left = std::mem::replace(&mut *state, State::vacant());
+        drop(state);
         self.line.store(false, Relaxed);
         self.at_hand.store(0, Relaxed);
         drop(left);
+        true
     }
 
-    /// The core, to look at. What changes it goes through [`Shared::apply`].
+    /// What the lock guards. What changes the core by the short ways leaves it as it is; all else goes through
+    /// [`Shared::apply`], or unlocks as that does.
     #[inline]
     pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
         lock_soon(&self.state.0, || if self.somebody_waits() { 16 } else { 32 })
@@ -137,17 +142,5 @@ impl<M: Manager> Desk<M> {
     #[inline]
     pub(crate) fn tick_at_hand(&self) -> Option<Tick> {
         Tick::at_hand(self.at_hand.load(Relaxed))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::PacketManager;
-
-    /// It is never freed.
-    #[test]
-    fn a_desk_is_small() {
-        assert!(size_of::<Desk<PacketManager>>() < 2048, "{}", size_of::<Desk<PacketManager>>());
     }
 }

@@ -1,10 +1,11 @@
 //! Memory that is never freed, but used again.
 //!
-//! Whoever gives a connection back leaves it under the pool's lock, and with it what keeps the pool in memory. From that
-//! moment another thread may end the pool, while this one has still to unlock. A count of its own for that moment would
-//! be safe too, but costs as much as the lock: two atomic read-modify-writes for each connection that is handed out.
-//! So the lock lies in memory that stays. When a pool ends, its lock is set aside for the next pool of the same type: there
-//! are never more than there have been pools at once.
+//! Whoever gives a connection back leaves it under the pool's lock, and with it what keeps the pool in memory. As soon as
+//! the lock is free another thread may end the pool, while this one is not quite out of its unlock: it may have a sleeper
+//! to wake. A count of its own for that moment would be safe too, but costs as much as the lock: two atomic
+//! read-modify-writes for each connection that is handed out. So the lock lies in memory that stays. When a pool ends, its
+//! lock is set aside for the next pool of the same type. Of one type there are never more than there have been pools at
+//! once.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -22,10 +23,12 @@ impl<T: Send + Sync> Kept<T> {
         Self(with_spare(Vec::pop).unwrap_or_else(|| Box::leak(Box::new(make()))))
     }
 
-    /// For somebody else to use, after `clear`. Nobody may use it as what it was from here on, but to unlock it.
-    pub(crate) fn set_aside(self, clear: impl FnOnce(&T)) {
-        clear(self.0);
-        with_spare(|spare| spare.push(self.0));
+    /// For somebody else to use, if `clear` has made it ready for that; otherwise nobody will. Nobody may use it as what it
+    /// was from here on, but to unlock it.
+    pub(crate) fn set_aside(self, clear: impl FnOnce(&T) -> bool) {
+        if clear(self.0) {
+            with_spare(|spare| spare.push(self.0));
+        }
     }
 }
 
@@ -56,6 +59,12 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+    /// What is kept for a pool that has ended.
+    #[test]
+    fn a_lock_is_small() {
+        assert!(size_of::<crate::desk::Desk<crate::PacketManager>>() < 2048);
+    }
+
     /// A type of its own, so that no other test has set one aside.
     #[derive(Default)]
     struct Counter {
@@ -68,11 +77,17 @@ mod tests {
         first.count.store(1, Relaxed);
         second.count.store(2, Relaxed);
         let place = std::ptr::from_ref::<Counter>(&first);
-        first.set_aside(|counter| counter.count.store(0, Relaxed));
+        first.set_aside(|counter| {
+            counter.count.store(0, Relaxed);
+            true
+        });
         let third = Kept::new(|| unreachable!("there is one"));
         assert_eq!(std::ptr::from_ref::<Counter>(&third), place);
         assert_eq!(third.count.load(Relaxed), 0);
         let fourth = Kept::new(Counter::default);
         assert_eq!((second.count.load(Relaxed), fourth.count.load(Relaxed)), (2, 0));
+        third.set_aside(|_| false);
+        let fifth = Kept::new(Counter::default);
+        assert_ne!(std::ptr::from_ref::<Counter>(&fifth), place, "it was not ready");
     }
 }

@@ -49,7 +49,7 @@ struct PoolHandle<M: Manager> {
 
 impl<M: Manager> Drop for PoolHandle<M> {
     fn drop(&mut self) {
-        self.shared.apply(Core::close);
+        self.shared.apply(Core::end);
     }
 }
 

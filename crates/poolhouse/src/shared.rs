@@ -55,7 +55,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// The core, to look at. What changes it goes through [`Shared::apply`].
+    /// See [`Desk::state`].
     #[inline]
     pub(crate) fn state(&self) -> MutexGuard<'_, State<M>> {
         self.desk.state()
@@ -400,9 +400,10 @@ impl<M: Manager> Shared<M> {
     }
 
     #[inline(never)]
-    fn put_back(mut state: MutexGuard<'_, State<M>>, entry: PoolEntry<M>, fate: Fate) {
-        // The pool is to be there until the effects have been carried out.
+    fn put_back(state: MutexGuard<'_, State<M>>, entry: PoolEntry<M>, fate: Fate) {
+        // The pool is to be there until the effects have been carried out, and until a panic has unlocked.
         let shared = Arc::clone(&entry.connection.shared);
+        let mut state = state;
         let State { core, fx, .. } = &mut *state;
         core.give_back(entry, fate, shared.clock(), fx);
         shared.unlock(state);

@@ -36,7 +36,7 @@ fn lock_later<T>(mutex: &Mutex<T>, pauses: u32) -> MutexGuard<'_, T> {
 
 /// Nothing that may panic by design runs under the lock, and every call leaves the counts right: poison says nothing.
 #[inline]
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

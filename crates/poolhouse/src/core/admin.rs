@@ -53,6 +53,17 @@ impl<C, E, W> Core<C, E, W> {
         fx.progress = true;
     }
 
+    /// The last handle has gone, and with it everybody who waited. What has been served to acquires that were forgotten
+    /// instead of dropped nobody will pick up.
+    pub(crate) fn end(&mut self, fx: &mut Effects<C, W>) {
+        self.close(fx);
+        let served = self.records.iter_mut().filter_map(|(_, record)| record.served.take());
+        for entry in served.collect::<Vec<_>>() {
+            self.take_away(&entry);
+            self.retire(entry, RetireReason::PoolClosed, fx);
+        }
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }

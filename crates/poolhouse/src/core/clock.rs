@@ -190,7 +190,7 @@ impl Clock {
         self.credit -= 1;
     }
 
-    /// The same, as a number for others to look at; zero for none.
+    /// The time of the last reading, as a number for others to look at; zero if it serves no further call.
     pub(super) fn tick_at_hand(&self) -> u64 {
         if self.credit > 0 { self.last.0 } else { 0 }
     }

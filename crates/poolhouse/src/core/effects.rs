@@ -1,5 +1,5 @@
-//! What a call of the core leaves to do. It lies beside the lock, and each call looks at it, so it is small: what is seldom
-//! there takes up one word until it is.
+//! What a call of the core leaves to do. Each call that is not plain looks at it, so it is small: what is seldom there takes
+//! up one word until it is.
 
 use super::{Entry, RetireReason};
 

@@ -61,7 +61,7 @@ pub(crate) struct Core<C, E, W> {
     // With the lock, a line.
     clock: Clock,
     waiters: Queue<Waiter<W>>,
-    // A line, which only changes when nobody waits.
+    // A line, which plain calls change only when nobody waits.
     /// Ordered by rest: the longest idle is in front.
     idle: Vec<Box<Entry<C>>>,
     /// The latest that an idle connection has come to rest.
@@ -73,7 +73,7 @@ pub(crate) struct Core<C, E, W> {
     /// Counts what can make a connection unwelcome: a close, a suspension, an epoch that ends, a runtime that goes, a new
     /// maximum, a successor that is open. One that was welcome in the present regime still is.
     regime: u64,
-    // What follows is seldom changed.
+    // What follows plain calls do not change, but for what belongs to a connection.
     quiet: Window,
     crowded: Window,
     /// One for each open connection.

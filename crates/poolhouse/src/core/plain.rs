@@ -1,8 +1,9 @@
 //! The plain case, of which a busy pool has millions a second: a connection is taken that is fit, and comes back sound, and
 //! nothing else is the matter; or somebody joins the line of a full pool, and is served by who comes back.
 //!
-//! These functions do what `try_take`, `give_back` and `take_or_join` do, where those would have no effect to carry out but
-//! a wake-up, and no question to ask. Each first makes sure of that, and changes nothing if it is not so. What makes it
+//! These functions do what `try_take`, `give_back`, `take_or_join`, `poll` and `cancel` do, where those would have no effect
+//! to carry out but a wake-up, and no question to ask. Each first makes sure of that, and leaves all as it is if it is not
+//! so. What makes it
 //! cheap is that the rest has been settled before. While the regime is the same, a connection that was welcome is. Before
 //! the background wakes, no idle connection is too old. In haste the time is at hand. And [`Core::settle`], after each call
 //! that is not plain, says in which span of time it is calm.
@@ -141,6 +142,6 @@ impl<C, E, W> Core<C, E, W> {
         // Nor does what is taken or becomes idle.
         self.calm = window(true, limits.calm);
         // Nor does who joins, if nothing is idle.
-        self.crowded = window(self.room() == 0 && !self.closed, limits.join);
+        self.crowded = window(self.room() == 0 && !self.closed, limits.wait);
     }
 }

@@ -8,7 +8,7 @@
 //! A hundred thousand may wait, so a place is small: a link that is not needed out of line holds the note, and the vector
 //! grows by a quarter, not to twice its size.
 
-/// A place in the queue. Handed in once, by `leave`.
+/// A place in the queue. Handed in once, by `leave` or `hand_in`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(u32);
 

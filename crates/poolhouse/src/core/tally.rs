@@ -2,7 +2,7 @@
 //!
 //! A histogram is spread over memory, and where several threads use a pool, each line of the cache that a call touches
 //! has to change hands. So durations are noted first with the connection that they are of, which its holder has at hand,
-//! and carried over together when a line is full. A note is the number of the histogram's bucket. Brief ones are not noted
+//! and carried over together when there is no more room. A note is the number of the histogram's bucket. Brief ones are not noted
 //! at all: they are those that are counted and not noted.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::histogram::{Histogram, bucket_of};
 const BRIEF_NANOS: u64 = 1000;
 const NOTES: usize = 23;
 
-/// Of one connection. One line of the cache.
+/// Of one connection. As large as a line of the cache.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     waits: u64,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn it_fits_one_line_of_the_cache() {
+    fn it_is_as_large_as_a_line_of_the_cache() {
         assert_eq!(size_of::<Tally>(), 64);
     }
 }

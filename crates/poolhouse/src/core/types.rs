@@ -26,7 +26,7 @@ pub(crate) struct Site {
 }
 
 /// A connection and what the pool knows about it. Boxed once, when it opens, so that handing it on moves a pointer.
-// What each hand-out touches is in front, in one line of the cache.
+// What each hand-out touches is in front, close together.
 #[repr(C)]
 pub(crate) struct Entry<C> {
     /// The key of its record.
@@ -283,8 +283,6 @@ pub(super) struct Limits {
     pub(super) until_leak: Span,
     /// The time until a connection, idle or held, wants something done in the background, its own age aside.
     pub(super) calm: Span,
-    /// The time until somebody who joins the line, or a hold that begins, wants something done in the background.
-    pub(super) join: Span,
     /// The time until one that is idle has to be checked before it is handed out.
     pub(super) trust: Span,
 }
@@ -300,7 +298,6 @@ impl Limits {
             idle,
             until_check,
             until_leak: optional(config.leak_threshold),
-            join: Span::from(config.connection_timeout).min(optional(config.leak_threshold)),
             calm: idle.min(until_check).min(optional(config.leak_threshold)),
             trust: optional(config.check_after_idle),
         }

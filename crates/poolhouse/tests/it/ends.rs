@@ -9,7 +9,7 @@ use std::thread;
 use poolhouse::{Event, Manager, Pool};
 use tokio::runtime::Builder;
 
-use crate::common::{Mock, config, in_time, pool, settle};
+use crate::common::{Mock, config, in_time, poll_once, pool, settle};
 
 /// Connections that count themselves, and with the manager and the listener how many parts of the pool are left.
 #[derive(Clone, Default)]
@@ -80,6 +80,23 @@ async fn nor_of_a_pool_that_ends_early() {
     let waiter = tokio::spawn(async move { pool.acquire().await.map(|connection| connection.id()) });
     tokio::task::yield_now().await;
     waiter.abort();
+    settle().await;
+    assert_eq!(parts.left(), (0, 1));
+}
+
+/// close.complete: an acquire that was forgotten instead of dropped keeps nothing open, though it had been served.
+#[tokio::test(start_paused = true)]
+async fn nor_of_one_whose_acquire_was_forgotten() {
+    let parts = Parts::default();
+    let pool = pool_of(&parts, 1);
+    let held = pool.acquire().await.unwrap();
+    {
+        let mut acquire = Box::pin(pool.acquire());
+        assert!(poll_once(acquire.as_mut()).await.is_pending());
+        drop(held);
+        std::mem::forget(acquire);
+    }
+    drop(pool);
     settle().await;
     assert_eq!(parts.left(), (0, 1));
 }

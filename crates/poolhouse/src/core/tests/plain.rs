@@ -79,6 +79,14 @@ impl Twin {
                 self.core.resize(max, now, &mut fx);
                 "resized".into()
             }
+            Step::Suspend => {
+                self.core.suspend(&mut fx);
+                "suspended".into()
+            }
+            Step::Resume => {
+                self.core.resume(now, &mut fx);
+                "resumed".into()
+            }
             Step::InvalidateAll => {
                 self.core.invalidate_all(now, &mut fx);
                 "invalidated".into()
@@ -197,6 +205,8 @@ enum Step {
     Plan,
     Resize(usize),
     InvalidateAll,
+    Suspend,
+    Resume,
 }
 
 fn step(rng: &mut fastrand::Rng, count: u32) -> Step {
@@ -212,6 +222,8 @@ fn step(rng: &mut fastrand::Rng, count: u32) -> Step {
         95..98 => Step::Plan,
         98 => Step::Resize(rng.usize(2..8)),
         _ if index < 20 => Step::InvalidateAll,
+        _ if index < 30 => Step::Suspend,
+        _ if index < 70 => Step::Resume,
         _ => Step::Plan,
     }
 }
