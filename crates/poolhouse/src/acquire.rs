@@ -154,8 +154,9 @@ impl<M: Manager> Acquire<'_, M> {
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
         // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
         let mut waker = cx.waker().clone();
+        let own_deadline = self.keeps_own_deadline();
         let mut state = shared.state();
-        if span.is_none() && !self.keeps_own_deadline() {
+        if span.is_none() && !own_deadline {
             match state.join_plain(runtime, &site, waker) {
                 Ok((ticket, since)) => {
                     shared.desk.note_line(&state.core);
@@ -165,7 +166,6 @@ impl<M: Manager> Acquire<'_, M> {
                 Err(unused) => waker = unused,
             }
         }
-        let own_deadline = self.keeps_own_deadline();
         let arrival = shared.take_or_join(state, runtime, site, (waker, own_deadline));
         self.arrive(arrival, span, cx)
     }

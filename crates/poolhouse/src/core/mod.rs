@@ -230,8 +230,8 @@ impl<C, E, W> Core<C, E, W> {
         }
         let now = self.time(now, fx);
         let mut entry = self.take_fit(now, fx)?;
-        entry.turn = self.waiters.next_turn();
-        self.hold(&mut entry, now, site, fx);
+        self.hold(&mut entry, now, &site);
+        self.wake_by(now + self.limits.until_leak, fx);
         Some(entry)
     }
 
@@ -304,14 +304,15 @@ impl<C, E, W> Core<C, E, W> {
         record.replaced
     }
 
-    #[inline]
-    fn hold(&mut self, entry: &mut Entry<C>, now: Tick, site: Site, fx: &mut Effects<C, W>) {
+    /// Begins a hold for which nobody had to wait.
+    #[inline(always)]
+    fn hold(&mut self, entry: &mut Entry<C>, now: Tick, site: &Site) {
+        entry.turn = self.waiters.next_turn();
         entry.held_since = now;
         let record = &mut self.records[entry.record as usize];
         record.begin_hold(now, site.at);
         record.tally.no_wait();
         self.callers.set(entry.record, site.caller);
-        self.wake_by(now + self.limits.until_leak, fx);
     }
 
     /// Sends a connection that is in none of the open places on its way out. It still takes up room, so `closed` asks
@@ -324,7 +325,7 @@ impl<C, E, W> Core<C, E, W> {
     }
 
     fn forget(&mut self, entry: &Entry<C>) {
-        self.records.remove(entry.record as usize).tally.end(&mut self.times);
+        self.records.remove(entry.record as usize).tally.add_to(&mut self.times);
         self.counts.destroyed += 1;
     }
 

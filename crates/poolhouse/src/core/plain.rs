@@ -30,12 +30,7 @@ impl<C, E, W> Core<C, E, W> {
             return None;
         }
         self.clock.spend();
-        entry.turn = self.waiters.next_turn();
-        entry.held_since = now;
-        let record = &mut self.records[entry.record as usize];
-        record.begin_hold(now, site.at);
-        record.tally.no_wait();
-        self.callers.set(entry.record, site.caller);
+        self.hold(&mut entry, now, site);
         Some(entry)
     }
 

@@ -225,6 +225,7 @@ impl<T: Default> Queue<T> {
     }
 
     fn unlink(&mut self, key: u32) {
+        // `serve` leaves in the head who was before it.
         let is_head = key == self.head;
         let place = self.place(key);
         let (before, after) = (if is_head { NONE } else { place.before }, place.after);

@@ -18,10 +18,15 @@ const NOTES: usize = 23;
 pub(super) struct Tally {
     waits: u64,
     holds: u64,
-    waits_noted: u8,
-    holds_noted: u8,
-    wait_notes: [u8; NOTES],
-    hold_notes: [u8; NOTES],
+    wait_notes: Notes,
+    hold_notes: Notes,
+}
+
+/// The numbers of buckets.
+#[derive(Debug, Default)]
+struct Notes {
+    len: u8,
+    buckets: [u8; NOTES],
 }
 
 /// How long things took, for the statistics.
@@ -46,7 +51,7 @@ impl Tally {
     pub(super) fn wait(&mut self, nanos: u64, times: &mut Times) {
         self.waits += 1;
         if nanos >= BRIEF_NANOS {
-            self.note_wait(nanos, times);
+            self.wait_notes.note(nanos, &mut times.wait);
         }
     }
 
@@ -54,56 +59,37 @@ impl Tally {
     pub(super) fn hold(&mut self, nanos: u64, times: &mut Times) {
         self.holds += 1;
         if nanos >= BRIEF_NANOS {
-            self.note_hold(nanos, times);
+            self.hold_notes.note(nanos, &mut times.hold);
         }
     }
 
-    #[inline(never)]
-    fn note_wait(&mut self, nanos: u64, times: &mut Times) {
-        self.wait_notes[usize::from(self.waits_noted) % NOTES] = note(nanos);
-        self.waits_noted += 1;
-        if usize::from(self.waits_noted) == NOTES {
-            self.carry_over(times);
-        }
-    }
-
-    #[inline(never)]
-    fn note_hold(&mut self, nanos: u64, times: &mut Times) {
-        self.hold_notes[usize::from(self.holds_noted) % NOTES] = note(nanos);
-        self.holds_noted += 1;
-        if usize::from(self.holds_noted) == NOTES {
-            self.carry_over(times);
-        }
-    }
-
-    /// The connection is gone; what it has counted stays.
-    pub(super) fn end(mut self, times: &mut Times) {
-        self.carry_over(times);
+    /// Adds what it has counted: for the statistics, and for good when the connection is gone.
+    pub(super) fn add_to(&self, times: &mut Times) {
+        self.wait_notes.add_to(&mut times.wait);
+        self.hold_notes.add_to(&mut times.hold);
         times.waits += self.waits;
         times.holds += self.holds;
     }
-
-    #[inline(never)]
-    fn carry_over(&mut self, times: &mut Times) {
-        self.add_notes(times);
-        (self.waits_noted, self.holds_noted) = (0, 0);
-    }
-
-    fn add_notes(&self, times: &mut Times) {
-        for note in &self.wait_notes[..usize::from(self.waits_noted)] {
-            times.wait.record_bucket(*note);
-        }
-        for note in &self.hold_notes[..usize::from(self.holds_noted)] {
-            times.hold.record_bucket(*note);
-        }
-    }
 }
 
-#[inline]
-fn note(nanos: u64) -> u8 {
-    // What ended before it began, because the clock was set back, took no time.
-    let nanos = if nanos > u64::MAX / 2 { 0 } else { nanos };
-    bucket_of(nanos / 1000)
+impl Notes {
+    #[inline(never)]
+    fn note(&mut self, nanos: u64, times: &mut Histogram) {
+        // What ended before it began, because the clock was set back, took no time.
+        let nanos = if nanos > u64::MAX / 2 { 0 } else { nanos };
+        self.buckets[usize::from(self.len) % NOTES] = bucket_of(nanos / 1000);
+        self.len += 1;
+        if usize::from(self.len) == NOTES {
+            self.add_to(times);
+            self.len = 0;
+        }
+    }
+
+    fn add_to(&self, times: &mut Histogram) {
+        for bucket in &self.buckets[..usize::from(self.len)] {
+            times.record_bucket(*bucket);
+        }
+    }
 }
 
 impl Times {
@@ -119,11 +105,7 @@ impl Times {
     /// The histograms with everything in them.
     pub(super) fn complete<'a>(&self, tallies: impl Iterator<Item = &'a Tally>) -> Self {
         let mut times = self.clone();
-        for tally in tallies {
-            tally.add_notes(&mut times);
-            times.waits += tally.waits;
-            times.holds += tally.holds;
-        }
+        tallies.for_each(|tally| tally.add_to(&mut times));
         times.wait.record_brief(times.waits - times.wait.count());
         times.hold.record_brief(times.holds - times.hold.count());
         times
@@ -145,7 +127,7 @@ mod tests {
             let most = 1 << rng.u32(1..60);
             let nanos = rng.u64(0..most);
             if rng.u8(0..20) == 0 {
-                std::mem::take(tally).end(&mut times);
+                std::mem::take(tally).add_to(&mut times);
             } else if rng.bool() {
                 tally.wait(nanos, &mut times);
                 wait.record(Duration::from_nanos(nanos));
