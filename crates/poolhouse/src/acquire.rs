@@ -4,23 +4,22 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use tokio::task::coop::poll_proceed;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
-use crate::core::{Expired, Joined, PickedUp, Polled, Refusal, Tick, Ticket};
-use crate::desk::{Member, PoolEntry};
 use crate::error::{AcquireError, Holder, page};
 use crate::events::Event;
-use crate::guard::PooledConnection;
+use crate::inner::PoolInner;
 use crate::manager::Manager;
-use crate::shared::{Arrival, Shared};
+use crate::policy::{self, Enqueued, Polled, Refusal, Tick, Wait};
+use crate::pooled_connection::PooledConnection;
+use crate::state::PoolEntry;
 use crate::sync::Handle;
-use crate::time::{Sleep, sleep};
 
-type Reply<M> = Result<PoolEntry<M>, Refusal<<M as Manager>::Error>>;
 type Acquired<M> = Result<PooledConnection<M>, AcquireError<<M as Manager>::Error>>;
 
 /// The future that [`Pool::acquire`](crate::Pool::acquire) and [`acquire_within`](crate::Pool::acquire_within)
@@ -35,58 +34,30 @@ type Acquired<M> = Result<PooledConnection<M>, AcquireError<<M as Manager>::Erro
 ///     pool.acquire()
 /// }
 /// ```
-// What only some need is boxed: a task keeps the future in itself, and as many tasks as there are callers may wait.
+// A task keeps this future in itself, and as many tasks as there are callers may wait: it stays small.
 #[must_use = "an acquire does nothing until it is awaited"]
 pub struct Acquire<'a, M: Manager> {
-    shared: &'a Arc<Shared<M>>,
+    inner: &'a Arc<PoolInner<M>>,
     at: &'static Location<'static>,
-    /// `None` for that of the pool.
-    limit: Option<Duration>,
+    /// `None` for `connection_timeout`.
+    own_limit: Option<policy::Span>,
     state: State,
 }
 
 enum State {
     New,
-    Waiting(Wait),
+    Waiting {
+        wait: Wait,
+        /// If somebody listens to spans of this level. Boxed to keep the future small.
+        span: Option<Box<Span>>,
+    },
     Ended,
 }
 
-struct Wait {
-    ticket: Ticket,
-    since: Tick,
-    more: Rare<More>,
-}
-
-/// What is seldom there, and so is dropped out of line: its drop is in every poll of every caller.
-struct Rare<T>(Option<Box<T>>);
-
-impl<T> Drop for Rare<T> {
-    #[inline]
-    fn drop(&mut self) {
-        #[cold]
-        #[inline(never)]
-        fn drop_it<T>(it: Box<T>) {
-            drop(it);
-        }
-        if let Some(it) = self.0.take() {
-            drop_it(it);
-        }
-    }
-}
-
-/// What only some waits have.
-struct More {
-    /// If somebody listens to spans of this level.
-    span: Span,
-    /// If the limit is not that of the pool, for which the background wakes.
-    deadline: Option<Pin<Box<Sleep>>>,
-}
-
 impl<M: Manager> Drop for Acquire<'_, M> {
-    #[inline]
     fn drop(&mut self) {
-        if let State::Waiting(wait) = &self.state {
-            self.shared.cancel(wait.ticket);
+        if let State::Waiting { wait, .. } = self.state {
+            self.inner.apply(|policy, fx| policy.cancel(wait, self.inner.now(), fx));
         }
     }
 }
@@ -97,92 +68,74 @@ impl<M: Manager> Future for Acquire<'_, M> {
     /// # Panics
     ///
     /// When it has to wait outside of a tokio runtime, or after it has ended.
-    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &self.state {
+        // A loop of acquires that never wait gives way to the other tasks of its thread.
+        let budget = ready!(poll_proceed(cx));
+        let polled = match &self.state {
             State::New => self.begin(cx),
-            State::Waiting(_) => self.resume(cx),
+            State::Waiting { span, .. } => {
+                let _entered = span.as_ref().map(|span| span.as_ref().clone().entered());
+                self.poll_waiting(cx)
+            }
             State::Ended => panic!("polled after it ended: await an acquire once"),
+        };
+        if polled.is_ready() {
+            budget.made_progress();
         }
+        polled
     }
 }
 
 impl<M: Manager> Acquire<'_, M> {
-    #[inline]
     pub(crate) fn new<'a>(
-        shared: &'a Arc<Shared<M>>,
+        inner: &'a Arc<PoolInner<M>>,
         at: &'static Location<'static>,
         limit: Option<Duration>,
     ) -> Acquire<'a, M> {
-        Acquire { shared, at, limit, state: State::New }
+        Acquire { inner, at, own_limit: limit.map(policy::Span::from), state: State::New }
     }
 
-    #[inline]
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         self.state = State::Ended;
         // The macro asks this too, and does more before it.
-        if LevelFilter::current() >= LevelFilter::DEBUG {
-            return self.begin_in_span(cx);
+        if LevelFilter::current() < LevelFilter::DEBUG {
+            return self.take_or_join(None, cx);
         }
-        match self.take() {
-            Some(connection) => Poll::Ready(Ok(connection)),
-            None => self.join(None, cx),
-        }
-    }
-
-    #[cold]
-    fn begin_in_span(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let target = self.shared.manager.target();
-        let span = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target);
+        let mut span = Span::none();
+        self.inner.log(|target| {
+            span = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target);
+        });
         let _entered = span.clone().entered();
-        match self.take() {
+        self.take_or_join((!span.is_disabled()).then(|| Box::new(span)), cx)
+    }
+
+    fn take_or_join(&mut self, span: Option<Box<Span>>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        match try_acquire(self.inner, self.at) {
             Some(connection) => Poll::Ready(Ok(connection)),
-            None => self.join((!span.is_disabled()).then_some(span), cx),
+            None => self.join(span, cx),
         }
     }
 
-    #[inline]
-    fn take(&self) -> Option<PooledConnection<M>> {
-        // Where somebody waits already, a look would be for nothing.
-        if self.shared.somebody_waits() { None } else { self.shared.try_take(self.at) }
-    }
-
-    #[inline(never)]
-    fn join(&mut self, span: Option<Span>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let shared = self.shared;
-        let site = shared.site(self.at);
+    fn join(&mut self, span: Option<Box<Span>>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
         let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        // Wakers are cloned and dropped outside of the lock, for either may run foreign code.
-        let mut waker = cx.waker().clone();
-        let own_deadline = self.keeps_own_deadline();
-        let mut state = shared.state();
-        if span.is_none() && !own_deadline {
-            match state.join_plain(runtime, &site, waker) {
-                Ok((ticket, since)) => {
-                    shared.desk.note_line(&state.core);
-                    self.state = State::Waiting(Wait { ticket, since, more: Rare(None) });
-                    return Poll::Pending;
-                }
-                Err(unused) => waker = unused,
-            }
-        }
-        let arrival = shared.take_or_join(state, runtime, site, (waker, own_deadline));
-        self.arrive(arrival, span, cx)
-    }
-
-    #[inline(never)]
-    fn arrive(&mut self, arrival: Arrival<M>, span: Option<Span>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let (shared, own_deadline) = (self.shared, self.keeps_own_deadline());
-        let Arrival { joined, at_home, nested } = arrival;
-        // Whoever has this moment joined with the current waker need not look.
-        let look = match joined {
-            Ok(Joined::Waiting(ticket, since)) => {
-                self.state = State::Waiting(Wait { ticket, since, more: Rare(None) });
+        // Wakers are cloned and dropped outside of the lock: either may run foreign code.
+        let waker = cx.waker().clone();
+        let since = inner.now();
+        let ((enqueued, at_home, nested), fx) = inner.state.decide(|state, fx| {
+            let nested = state.policy.nested(site.caller, since);
+            let enqueued = state.policy.take_or_join(since, site, (waker, own_limit), fx);
+            (enqueued, state.is_home(runtime), nested)
+        });
+        inner.carry_out(fx);
+        let rejoined = match enqueued {
+            Ok(Enqueued::Waiting(ticket)) => {
+                self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
                 false
             }
-            Ok(Joined::Taken(entry, since)) => match shared.verify(entry) {
-                Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, None))),
-                Err(dead) => match self.rejoin(dead, since, Rare(None)) {
+            Ok(Enqueued::Taken(entry)) => match inner.look_over(entry, since) {
+                Ok(entry) => return Poll::Ready(Ok(self.hand_out(entry, None))),
+                Err(dead) => match self.rejoin(dead, since, span) {
                     Ok(()) => true,
                     Err(refusal) => return self.refused(refusal),
                 },
@@ -190,83 +143,37 @@ impl<M: Manager> Acquire<'_, M> {
             Err(refusal) => return self.refused(refusal),
         };
         // After the place in the queue, so that a closed pool answers outside of a runtime too.
-        if !at_home {
-            shared.ensure_driver();
+        if !at_home && inner.ensure_background().is_err() {
+            return self.runtime_ended();
         }
-        if !nested.is_empty() {
-            warn_of_nesting(shared, &nested);
-        }
-        if span.is_some() || own_deadline {
-            let limit = self.limit.filter(|limit| *limit != Duration::MAX);
-            let deadline = limit.map(|limit| Box::pin(sleep(limit)));
-            if let State::Waiting(wait) = &mut self.state {
-                wait.more = Rare(Some(Box::new(More { span: span.unwrap_or_else(Span::none), deadline })));
-            }
-        }
-        if look || self.is_late(cx) { self.go_on(cx) } else { Poll::Pending }
+        warn_of_nesting(inner, &nested);
+        // Its waker is in the queue, unless it has come back there: then something may be idle already.
+        if rejoined { self.poll_waiting(cx) } else { Poll::Pending }
     }
 
-    #[inline(never)]
-    fn resume(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let shared = self.shared;
-        let State::Waiting(Wait { ticket, since, more: Rare(None) }) = self.state else {
-            return self.resume_with_care(cx);
-        };
-        let entry = match shared.pick_up(ticket, cx.waker()) {
-            PickedUp::Entry(entry) => entry,
-            PickedUp::Nothing => return Poll::Pending,
-            PickedUp::Unclear => return self.resume_with_care(cx),
-        };
-        self.state = State::Ended;
-        match shared.verify(entry) {
-            Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, Some(since)))),
-            Err(dead) => {
-                if let Err(refusal) = self.rejoin(dead, since, Rare(None)) {
-                    return self.refused(refusal);
-                }
-            }
-        }
-        self.resume_with_care(cx)
-    }
-
-    #[inline(never)]
-    fn resume_with_care(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let State::Waiting(Wait { more: Rare(Some(more)), .. }) = &self.state else { return self.go_on(cx) };
-        let _entered = more.span.clone().entered();
-        self.go_on(cx)
-    }
-
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let shared = self.shared;
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let inner = self.inner;
         loop {
-            let State::Waiting(Wait { ticket, since, .. }) = self.state else { return Poll::Pending };
-            let reply = match self.look(ticket, cx) {
-                Polled::Granted(entry) => Ok(entry),
-                Polled::Refused(refusal) => Err(refusal),
-                polled => {
-                    if matches!(polled, Polled::Waiting { homeless: true }) {
-                        // The runtime of the background task ended while this one waited.
-                        shared.ensure_driver();
-                        shared.drive.notify_waiters();
-                    }
-                    if !matches!(polled, Polled::Late) && !self.is_late(cx) {
-                        return Poll::Pending;
-                    }
-                    match self.expire(ticket) {
-                        Ok(reply) => reply,
-                        Err(error) => return Poll::Ready(Err(error)),
-                    }
+            let State::Waiting { wait, .. } = self.state else { return Poll::Pending };
+            let polled = self.ask(wait, cx);
+            if let Polled::Waiting = polled {
+                return self.go_on_waiting();
+            }
+            // The ticket has been handed in.
+            let State::Waiting { span, .. } = std::mem::replace(&mut self.state, State::Ended) else { continue };
+            let entry = match polled {
+                Polled::Granted(entry) => entry,
+                Polled::Refused(refusal) => return self.refused(refusal),
+                Polled::TimedOut(mut diagnosis) => {
+                    diagnosis.target = inner.target().into_owned();
+                    return self.failed(AcquireError::Timeout(diagnosis));
                 }
+                Polled::Waiting => continue,
             };
-            let State::Waiting(wait) = std::mem::replace(&mut self.state, State::Ended) else { continue };
-            let entry = match reply {
-                Ok(entry) => entry,
-                Err(refusal) => return self.refused(refusal),
-            };
-            match shared.verify(entry) {
-                Ok(entry) => return Poll::Ready(Ok(shared.hand_out(entry, self.at, Some(since)))),
+            match inner.look_over(entry, inner.now()) {
+                Ok(entry) => return Poll::Ready(Ok(self.hand_out(entry, Some(wait.since)))),
                 Err(dead) => {
-                    if let Err(refusal) = self.rejoin(dead, since, wait.more) {
+                    if let Err(refusal) = self.rejoin(dead, wait.since, span) {
                         return self.refused(refusal);
                     }
                 }
@@ -275,9 +182,8 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     /// What became of the wait; if nothing has, the waker in the queue is the current one.
-    fn look(&self, ticket: Ticket, cx: &Context<'_>) -> Polled<Member<M>, M::Error> {
-        let shared = self.shared;
-        let caller = shared.caller();
+    fn ask(&self, wait: Wait, cx: &Context<'_>) -> Polled<M::Connection, M::Error> {
+        let (inner, caller) = (self.inner, self.inner.caller());
         let mut spare = None;
         loop {
             let mut current = true;
@@ -289,83 +195,113 @@ impl<M: Manager> Acquire<'_, M> {
                     }
                 }
             };
-            let polled = shared.apply(|core, fx| core.poll(ticket, shared.clock(), caller, refresh, fx));
-            if current || !matches!(polled, Polled::Waiting { .. }) {
+            let now = inner.now();
+            let polled = inner.apply_for_acquire(|policy, fx| policy.poll(wait, now, caller, refresh, fx));
+            if current || !matches!(polled, Polled::Waiting) {
                 return polled;
             }
             spare = Some(cx.waker().clone());
         }
     }
 
-    /// Whether its own deadline has passed, if it has one.
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let State::Waiting(Wait { more: Rare(Some(more)), .. }) = &mut self.state else { return false };
-        more.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
-    }
-
-    /// Time is up. A reply that came just in time still counts.
-    #[cold]
-    fn expire(&mut self, ticket: Ticket) -> Result<Reply<M>, AcquireError<M::Error>> {
-        let shared = self.shared;
-        let caller = shared.caller();
-        match shared.apply(|core, fx| core.expire(ticket, shared.now(), caller, fx)) {
-            Ok(entry) => Ok(Ok(entry)),
-            Err(Expired::Refused(refusal)) => Ok(Err(refusal)),
-            Err(Expired::TimedOut(mut diagnosis)) => {
-                self.state = State::Ended;
-                diagnosis.target = shared.manager.target().into_owned();
-                Err(failed(shared, AcquireError::Timeout(diagnosis), self.at))
-            }
+    /// The future may have moved to a runtime without a background task, or the task's runtime may have ended.
+    fn go_on_waiting(&mut self) -> Poll<Acquired<M>> {
+        let inner = self.inner;
+        let runtime = Handle::try_current().ok().map(|handle| handle.id());
+        if !inner.is_looked_after(runtime) && inner.ensure_background().is_err() {
+            return self.runtime_ended();
         }
+        Poll::Pending
     }
 
-    /// Goes back to its turn in the queue, because the connection is dead. Then it has to look: there may be another
-    /// connection already.
-    #[cold]
-    fn rejoin(&mut self, dead: PoolEntry<M>, since: Tick, more: Rare<More>) -> Result<(), Refusal<M::Error>> {
-        let shared = self.shared;
-        let site = (shared.site(self.at), self.keeps_own_deadline());
-        let ticket = shared.apply(|core, fx| core.rejoin(dead, (since, shared.now()), site, fx))?;
-        self.state = State::Waiting(Wait { ticket, since, more });
+    /// Goes back to its turn in the queue, because the connection is dead.
+    fn rejoin(
+        &mut self,
+        dead: PoolEntry<M>,
+        since: Tick,
+        span: Option<Box<Span>>,
+    ) -> Result<(), Refusal<M::Error>> {
+        let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
+        let now = inner.now();
+        let ticket = inner
+            .apply_for_acquire(|policy, fx| policy.rejoin(dead, (since, own_limit), now, site, fx))?;
+        self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
         Ok(())
     }
 
-    fn keeps_own_deadline(&self) -> bool {
-        self.limit.is_some()
+    fn hand_out(&self, entry: PoolEntry<M>, since: Option<Tick>) -> PooledConnection<M> {
+        hand_out(self.inner, entry, self.at, since)
     }
 
-    #[cold]
     fn refused(&self, refusal: Refusal<M::Error>) -> Poll<Acquired<M>> {
-        Poll::Ready(Err(failed(self.shared, self.shared.refused(refusal), self.at)))
+        self.failed(self.inner.refused(refusal))
+    }
+
+    fn runtime_ended(&mut self) -> Poll<Acquired<M>> {
+        let inner = self.inner;
+        if let State::Waiting { wait, .. } = std::mem::replace(&mut self.state, State::Ended) {
+            inner.apply(|policy, fx| policy.fail(wait, inner.now(), fx));
+        }
+        self.failed(inner.runtime_ended())
+    }
+
+    fn failed(&self, error: AcquireError<M::Error>) -> Poll<Acquired<M>> {
+        // The span has the address too, but is off where only warnings are on.
+        self.inner.log(|target| {
+            if error.is_timeout() {
+                tracing::warn!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire timed out");
+            } else {
+                tracing::debug!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire failed");
+            }
+        });
+        self.inner.tell(|| Event::AcquireFailed { error: &error, acquired_at: self.at });
+        Poll::Ready(Err(error))
     }
 }
 
-#[cold]
-fn warn_of_nesting<M: Manager>(shared: &Shared<M>, nested: &[Holder]) {
-    for holder in nested {
-        tracing::warn!(
-            target: "poolhouse::acquire",
-            target_address = %shared.manager.target(),
-            connection = holder.connection,
-            acquired_at = %holder.acquired_at,
-            guide = page::DEADLOCK_AT_N,
-            "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
-        );
+/// Takes an idle connection if that needs no wait.
+pub(crate) fn try_acquire<M: Manager>(
+    inner: &Arc<PoolInner<M>>,
+    at: &'static Location<'static>,
+) -> Option<PooledConnection<M>> {
+    let site = inner.site(at);
+    loop {
+        let now = inner.now();
+        let entry = inner.apply(|policy, fx| policy.try_take(now, site, fx))?;
+        match inner.look_over(entry, now) {
+            Ok(entry) => return Some(hand_out(inner, entry, at, None)),
+            Err(dead) => inner.apply_for_acquire(|policy, fx| policy.found_dead(dead, now, fx)),
+        }
     }
 }
 
-fn failed<M: Manager>(
-    shared: &Shared<M>,
-    error: AcquireError<M::Error>,
+fn hand_out<M: Manager>(
+    inner: &Arc<PoolInner<M>>,
+    entry: PoolEntry<M>,
     acquired_at: &'static Location<'static>,
-) -> AcquireError<M::Error> {
-    // The span has the address too, but is off where only warnings are on.
-    let target = shared.manager.target();
-    if error.is_timeout() {
-        tracing::warn!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire timed out");
-    } else {
-        tracing::debug!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire failed");
+    since: Option<Tick>,
+) -> PooledConnection<M> {
+    let connection = entry.id;
+    // The guard comes first: it owns the connection whatever the listener does.
+    let guard = PooledConnection::new(Arc::clone(inner), entry);
+    inner.tell(|| {
+        let waited = since.map_or(Duration::ZERO, |since| inner.now().since(since));
+        Event::Acquired { connection, waited, acquired_at }
+    });
+    guard
+}
+
+fn warn_of_nesting<M: Manager>(inner: &PoolInner<M>, nested: &[Holder]) {
+    for holder in nested {
+        inner.log(|target| {
+            tracing::warn!(
+                target: "poolhouse::acquire",
+                target_address = %target,
+                connection = holder.connection,
+                acquired_at = %holder.acquired_at,
+                guide = page::DEADLOCK_AT_N,
+                "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
+            );
+        });
     }
-    shared.tell(|| Event::AcquireFailed { error: &error, acquired_at });
-    error
 }

@@ -197,7 +197,7 @@ impl<M: Manager> Pool<M> {
         limit: Option<Duration>,
         at: &'static Location<'static>,
     ) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
-        let inner = self.runtime.block_on(async { Acquire::new(self.pool.shared(), at, limit).await })?;
+        let inner = self.runtime.block_on(async { Acquire::new(self.pool.inner(), at, limit).await })?;
         Ok(self.wrap(inner))
     }
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::error::Holder;
@@ -51,34 +51,6 @@ pub trait Listener: Send + Sync + 'static {
 impl<F: Fn(&Event<'_>) + Send + Sync + 'static> Listener for F {
     fn on_event(&self, event: &Event<'_>) {
         self(event);
-    }
-}
-
-/// A listener as the pool tells it. Its panics end here: they are none of the caller's business, and a second panic in a
-/// drop would abort the program. `false` says that there was one.
-///
-/// The events of every use are made where the compiler knows who gets them: of what the listener does not look at nothing
-/// is left.
-pub(crate) trait Told: Send + Sync {
-    fn tell(&self, event: &Event<'_>) -> bool;
-    fn acquired(&self, connection: u64, waited_nanos: u64, acquired_at: &'static Location<'static>) -> bool;
-    fn released(&self, connection: u64, held_nanos: u64) -> bool;
-}
-
-impl<L: Listener> Told for L {
-    #[inline]
-    fn tell(&self, event: &Event<'_>) -> bool {
-        catch_unwind(AssertUnwindSafe(|| self.on_event(event))).is_ok()
-    }
-
-    fn acquired(&self, connection: u64, waited_nanos: u64, acquired_at: &'static Location<'static>) -> bool {
-        let waited = Duration::from_nanos(waited_nanos);
-        self.tell(&Event::Acquired { connection, waited, acquired_at })
-    }
-
-    fn released(&self, connection: u64, held_nanos: u64) -> bool {
-        let held_for = Duration::from_nanos(held_nanos);
-        self.tell(&Event::Released { connection, held_for })
     }
 }
 

@@ -15,10 +15,6 @@ const LIMIT: u8 = 32;
 /// Durations are counted in whole microseconds, in buckets that are at most an eighth of their value wide. What took more
 /// than 71 minutes counts as 71 minutes.
 ///
-/// While a pool gets more than 64 calls a millisecond, it does not read the clock for each of them: what is timed then is
-/// exact to about 16 µs, or to the time of 64 calls if that is longer, and of less than a millisecond in any case. In a
-/// runtime that has stopped running right after such a burst, up to 1,023 calls from elsewhere may be timed too early.
-///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -62,19 +58,6 @@ impl Histogram {
         })
     }
 
-    /// One of a bucket that `bucket_of` says.
-    pub(crate) fn record_bucket(&mut self, bucket: u8) {
-        self.counts().as_mut_slice()[usize::from(bucket)] += 1;
-        self.total += 1;
-    }
-
-    /// So many that took less than a microsecond.
-    pub(crate) fn record_brief(&mut self, count: u64) {
-        if count > 0 {
-            self.add(0, count);
-        }
-    }
-
     /// How many durations have been counted.
     ///
     /// ```
@@ -112,15 +95,6 @@ impl Histogram {
             .filter(|bucket| bucket.count() > 0)
             .map(|bucket| (Duration::from_micros(bucket.end()), bucket.count()))
     }
-}
-
-/// The number of the bucket that counts a duration. They number fewer than 256.
-#[inline]
-pub(crate) fn bucket_of(micros: u64) -> u8 {
-    let micros = u32::try_from(micros).unwrap_or(u32::MAX);
-    // The highest bit and the `GROUPING` bits below it make the number.
-    let shift = (micros | 1 << GROUPING).ilog2() - u32::from(GROUPING);
-    ((shift << GROUPING) + (micros >> shift)) as u8
 }
 
 impl fmt::Debug for Histogram {

@@ -47,6 +47,7 @@
 //! | `poolhouse::check` | warn | the manager panicked while it checked | `connection`, `guide` |
 //! | `poolhouse::retire` | debug | the pool closes a connection | `connection`, `reason` |
 //! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms`, `guide` |
+//! | `poolhouse::panic` | error | code of yours panicked outside of any call: a waker, a drop | `guide` |
 //! | `poolhouse::listener` | error | the listener panicked | `guide` |
 //! | `poolhouse::close` | debug | the pool begins to close | `held` |
 //! | `poolhouse::close` | debug | the pool has closed | |
@@ -61,32 +62,32 @@
 #![cfg_attr(not(feature = "blocking"), allow(rustdoc::broken_intra_doc_links))]
 
 mod acquire;
+mod admin;
+mod background;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod call_out;
 mod config;
-mod control;
-mod core;
-mod desk;
-mod driver;
 mod error;
 mod events;
-mod guard;
 mod histogram;
-mod kept;
+mod inner;
 mod manager;
 mod packet;
+mod policy;
 mod pool;
-mod shared;
+mod pooled_connection;
+mod state;
 mod stats;
 mod sync;
 mod time;
 
 pub use crate::acquire::Acquire;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
-pub use crate::control::CloseReport;
+pub use crate::admin::CloseReport;
 pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
 pub use crate::events::{Event, Listener, RetireReason};
-pub use crate::guard::PooledConnection;
+pub use crate::pooled_connection::PooledConnection;
 pub use crate::histogram::Histogram;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::packet::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions};

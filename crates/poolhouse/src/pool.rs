@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::acquire::Acquire;
+use crate::acquire::{Acquire, try_acquire};
 use crate::config::{ConfigError, PoolConfig};
-use crate::core::Core;
 use crate::error::{AcquireError, Holder};
-use crate::events::{Listener, Told};
-use crate::guard::PooledConnection;
+use crate::events::Listener;
+use crate::inner::PoolInner;
 use crate::manager::{IntoManager, Manager};
-use crate::shared::Shared;
+use crate::policy::Refusal;
+use crate::pooled_connection::PooledConnection;
 use crate::stats::PoolStats;
 
 /// A pool of connections. Cloning it is cheap and gives another handle to the same pool.
@@ -44,12 +44,13 @@ pub struct Pool<M: Manager> {
 
 /// Closes the pool with its last handle. Guards and background work share only what is inside.
 struct PoolHandle<M: Manager> {
-    shared: Arc<Shared<M>>,
+    inner: Arc<PoolInner<M>>,
 }
 
 impl<M: Manager> Drop for PoolHandle<M> {
     fn drop(&mut self) {
-        self.shared.apply(Core::end);
+        let inner = &self.inner;
+        inner.apply(|policy, fx| policy.close(inner.now(), fx));
     }
 }
 
@@ -102,14 +103,14 @@ impl<M: Manager> Pool<M> {
         Self::build(manager.into_manager(), config, Some(Box::new(listener)))
     }
 
-    fn build(manager: M, config: PoolConfig, listener: Option<Box<dyn Told>>) -> Result<Self, ConfigError> {
+    fn build(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Result<Self, ConfigError> {
         config.validate()?;
-        let shared = Arc::new(Shared::new(manager, config, listener));
-        Ok(Self { handle: Arc::new(PoolHandle { shared }) })
+        let inner = Arc::new(PoolInner::new(manager, config, listener));
+        Ok(Self { handle: Arc::new(PoolHandle { inner }) })
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
-        &self.handle.shared
+    pub(crate) fn inner(&self) -> &Arc<PoolInner<M>> {
+        &self.handle.inner
     }
 
     /// Opens `min_connections` now, and so reports a wrong address or a server that is down at start-up.
@@ -144,37 +145,41 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub async fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
-        let shared = self.shared();
-        shared.ensure_driver();
-        let failures = shared.state().core.failed_connects();
-        shared.drive.notify_waiters();
+        let inner = self.inner();
+        if inner.ensure_background().is_err() {
+            return Err(inner.runtime_ended());
+        }
+        let failures = inner.state.read(|state| state.policy.failed_connects());
+        inner.plan_wanted.notify_waiters();
         let opened = async {
             loop {
-                let mut progress = pin!(shared.progress.notified());
+                let mut progress = pin!(inner.progress.notified());
                 progress.as_mut().enable();
-                {
-                    let core = &shared.state().core;
-                    if core.is_closed() {
-                        return Err(crate::core::Refusal::Closed);
+                let outcome = inner.state.read(|state| {
+                    let policy = &state.policy;
+                    if policy.is_closed() {
+                        Some(Err(Refusal::Closed))
+                    } else if policy.minimum_missing() == 0 {
+                        Some(Ok(()))
+                    } else if policy.failed_connects() > failures {
+                        policy.last_failure().map(Err)
+                    } else {
+                        None
                     }
-                    if core.minimum_missing() == 0 {
-                        return Ok(());
-                    }
-                    if core.failed_connects() > failures
-                        && let Some(failure) = core.last_failure()
-                    {
-                        return Err(failure);
-                    }
+                });
+                match outcome {
+                    Some(outcome) => return outcome,
+                    None => progress.await,
                 }
-                progress.await;
             }
         };
-        match timeout(shared.config.connection_timeout, opened).await {
-            Ok(opened) => opened.map_err(|refusal| shared.refused(refusal)),
+        let limit = inner.config.connection_timeout;
+        match timeout(limit, opened).await {
+            Ok(opened) => opened.map_err(|refusal| inner.refused(refusal)),
             Err(_) => {
-                let limit = shared.config.connection_timeout;
-                let mut timeout = shared.state().core.diagnose(limit, shared.now());
-                timeout.target = shared.manager.target().into_owned();
+                let now = inner.now();
+                let mut timeout = inner.state.read(|state| state.policy.diagnose(limit, now));
+                timeout.target = inner.target().into_owned();
                 Err(AcquireError::Timeout(timeout.into()))
             }
         }
@@ -213,9 +218,8 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     #[track_caller]
-    #[inline]
     pub fn acquire(&self) -> Acquire<'_, M> {
-        Acquire::new(self.shared(), Location::caller(), None)
+        Acquire::new(self.inner(), Location::caller(), None)
     }
 
     /// Like [`acquire`](Pool::acquire), with a deadline of its own: for a caller who has less time left than
@@ -242,7 +246,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     #[track_caller]
     pub fn acquire_within(&self, limit: Duration) -> Acquire<'_, M> {
-        Acquire::new(self.shared(), Location::caller(), Some(limit))
+        Acquire::new(self.inner(), Location::caller(), Some(limit))
     }
 
     /// Takes an idle connection if there is one and nobody waits for it. No wait, no I/O, no runtime needed.
@@ -265,7 +269,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<M>> {
-        self.shared().try_take(Location::caller())
+        try_acquire(self.inner(), Location::caller())
     }
 
     /// Acquires in a task of its own and calls you back with the result. For code that cannot be `async`.
@@ -296,7 +300,7 @@ impl<M: Manager> Pool<M> {
     {
         let (pool, at) = (self.clone(), Location::caller());
         tokio::spawn(async move {
-            callback(Acquire::new(pool.shared(), at, None).await);
+            callback(Acquire::new(pool.inner(), at, None).await);
         })
     }
 
@@ -308,7 +312,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn stats(&self) -> PoolStats {
-        self.shared().state().core.stats()
+        self.inner().state.read(|state| state.policy.stats())
     }
 
     /// Who holds a connection now, the longest first. It names the source line of each acquire.
@@ -321,7 +325,8 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn holders(&self) -> Vec<Holder> {
-        self.shared().state().core.holders(self.shared().now())
+        let now = self.inner().now();
+        self.inner().state.read(|state| state.policy.holders(now))
     }
 
     /// The options that the pool was made with. A later [`resize`](Pool::resize) shows in
@@ -333,7 +338,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn config(&self) -> &PoolConfig {
-        &self.shared().config
+        &self.inner().config
     }
 
     /// The manager that the pool was made with: to change what later connects use.
@@ -346,14 +351,14 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn manager(&self) -> &M {
-        &self.shared().manager
+        &self.inner().manager
     }
 }
 
 impl<M: Manager> fmt::Debug for Pool<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("target", &self.shared().manager.target())
+            .field("target", &self.inner().target())
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }

@@ -1,13 +1,14 @@
-//! A connection in somebody's hands.
+//! A connection that somebody holds.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::desk::PoolEntry;
 use crate::events::{Event, RetireReason};
+use crate::inner::PoolInner;
 use crate::manager::Manager;
-use crate::shared::Shared;
+use crate::policy::Disposition;
+use crate::state::PoolEntry;
 
 /// A connection that you hold. It goes back to the pool when you drop it.
 ///
@@ -30,13 +31,14 @@ use crate::shared::Shared;
 /// # }
 /// ```
 pub struct PooledConnection<M: Manager> {
+    inner: Arc<PoolInner<M>>,
     /// `None` only once it has been given back.
     entry: Option<PoolEntry<M>>,
 }
 
 impl<M: Manager> PooledConnection<M> {
-    pub(crate) fn new(entry: PoolEntry<M>) -> Self {
-        Self { entry: Some(entry) }
+    pub(crate) fn new(inner: Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
+        Self { inner, entry: Some(entry) }
     }
 
     /// Gives the connection back now. The same as dropping it, said aloud.
@@ -71,7 +73,7 @@ impl<M: Manager> PooledConnection<M> {
     /// ```
     pub fn invalidate(mut self) {
         if let Some(entry) = self.entry.take() {
-            Shared::retire(entry, RetireReason::Invalidated);
+            self.inner.take_back(entry, Disposition::Retire(RetireReason::Invalidated));
         }
     }
 
@@ -94,14 +96,15 @@ impl<M: Manager> PooledConnection<M> {
     pub fn detach(mut self) -> M::Connection {
         let entry = self.entry.take().expect("a guard holds its connection until it is given back");
         let (id, opened_at) = (entry.id, entry.opened_at);
-        let shared = Arc::clone(&entry.connection.shared);
-        let (member, held_for) = shared.apply(|core, fx| core.detach(*entry, shared.now(), fx));
-        shared.tell(|| Event::Released { connection: id, held_for });
-        shared.tell(|| {
-            let age = shared.now().since(opened_at);
+        let inner = &self.inner;
+        let now = inner.now();
+        let (connection, held_for) = inner.apply(|policy, fx| policy.detach(*entry, now, fx));
+        inner.tell(|| Event::Released { connection: id, held_for });
+        inner.tell(|| {
+            let age = now.since(opened_at);
             Event::Retired { connection: id, reason: RetireReason::Detached, age }
         });
-        member.connection
+        connection
     }
 
     /// The connection's number in this pool, from 1, as in logs and events.
@@ -124,34 +127,29 @@ impl<M: Manager> PooledConnection<M> {
 impl<M: Manager> Deref for PooledConnection<M> {
     type Target = M::Connection;
 
-    #[inline]
     fn deref(&self) -> &M::Connection {
         &self
             .entry
             .as_ref()
             .expect("a guard holds its connection until it is given back")
             .connection
-            .connection
     }
 }
 
 impl<M: Manager> DerefMut for PooledConnection<M> {
-    #[inline]
     fn deref_mut(&mut self) -> &mut M::Connection {
         &mut self
             .entry
             .as_mut()
             .expect("a guard holds its connection until it is given back")
             .connection
-            .connection
     }
 }
 
 impl<M: Manager> Drop for PooledConnection<M> {
-    #[inline]
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            Shared::give_back(entry);
+            self.inner.give_back(entry);
         }
     }
 }

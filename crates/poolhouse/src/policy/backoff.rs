@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::clock::Tick;
+use super::Tick;
 
 /// Instead of a pause that never ends.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);

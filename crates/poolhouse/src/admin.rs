@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::config::{ConfigError, PoolConfig};
-use crate::core::Core;
 use crate::error::{Holder, page};
 use crate::manager::Manager;
 use crate::pool::Pool;
@@ -29,7 +28,8 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub fn resize(&self, max_connections: usize) -> Result<(), ConfigError> {
         PoolConfig { max_connections, ..self.config().clone() }.validate()?;
-        self.shared().apply(|core, fx| core.resize(max_connections, self.shared().now(), fx));
+        let now = self.inner().now();
+        self.inner().apply(|policy, fx| policy.resize(max_connections, now, fx));
         Ok(())
     }
 
@@ -83,7 +83,8 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub fn invalidate_all(&self) {
-        self.shared().apply(|core, fx| core.invalidate_all(self.shared().now(), fx));
+        let now = self.inner().now();
+        self.inner().apply(|policy, fx| policy.invalidate_all(now, fx));
     }
 
     /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones
@@ -111,7 +112,8 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub fn suspend(&self) {
-        self.shared().apply(Core::suspend);
+        let now = self.inner().now();
+        self.inner().apply(|policy, fx| policy.suspend(now, fx));
     }
 
     /// Ends [`suspend`](Pool::suspend). Those who wait are served in the order in which they came.
@@ -125,7 +127,8 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn resume(&self) {
-        self.shared().apply(|core, fx| core.resume(self.shared().now(), fx));
+        let now = self.inner().now();
+        self.inner().apply(|policy, fx| policy.resume(now, fx));
     }
 
     /// Whether the pool is suspended.
@@ -136,7 +139,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn is_suspended(&self) -> bool {
-        self.shared().state().core.is_suspended()
+        self.inner().state.read(|state| state.policy.is_suspended())
     }
 
     /// Waits until the pool has no connection: none held, none idle, none opening. After
@@ -160,11 +163,11 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub async fn drained(&self) {
-        let shared = self.shared();
+        let inner = self.inner();
         loop {
-            let mut progress = pin!(shared.progress.notified());
+            let mut progress = pin!(inner.progress.notified());
             progress.as_mut().enable();
-            if shared.state().core.is_drained() {
+            if inner.state.read(|state| state.policy.is_drained()) {
                 break;
             }
             progress.await;
@@ -179,7 +182,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.shared().state().core.is_closed()
+        self.inner().state.read(|state| state.policy.is_closed())
     }
 
     /// Closes the pool: wakes everybody who waits with [`Closed`](crate::AcquireError::Closed), closes what is idle, and waits
@@ -189,7 +192,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Cancel safety
     ///
-    /// The pool is closed from the first poll on, also when the wait is dropped. Calling it again waits again.
+    /// The call itself closes the pool; what it returns only waits. Dropping the wait, or never polling it, leaves the pool
+    /// closed. Calling it again waits again.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -202,17 +206,30 @@ impl<M: Manager> Pool<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn close(&self) {
-        let shared = self.shared();
-        shared.apply(Core::close);
-        tracing::debug!(
-            target: "poolhouse::close",
-            target_address = %shared.manager.target(),
-            held = shared.state().core.stats().active_connections,
-            "closing the pool"
-        );
-        self.drained().await;
-        tracing::debug!(target: "poolhouse::close", target_address = %shared.manager.target(), "the pool is closed");
+    pub fn close(&self) -> impl Future<Output = ()> + Send {
+        let inner = self.inner();
+        let now = inner.now();
+        if inner.apply(|policy, fx| policy.close(now, fx)) {
+            let held = self.stats().active_connections;
+            inner.log(|target| {
+                tracing::debug!(
+                    target: "poolhouse::close",
+                    target_address = %target,
+                    held,
+                    "closing the pool"
+                );
+            });
+        }
+        async move {
+            self.drained().await;
+            inner.log(|target| {
+                tracing::debug!(
+                    target: "poolhouse::close",
+                    target_address = %target,
+                    "the pool is closed"
+                );
+            });
+        }
     }
 
     /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`. What is
@@ -240,18 +257,24 @@ impl<M: Manager> Pool<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn close_within(&self, limit: Duration) -> CloseReport {
-        let in_time = timeout(limit, self.close()).await.is_ok();
-        let report = CloseReport { still_held: if in_time { Vec::new() } else { self.holders() }, in_time };
-        if !in_time {
-            tracing::warn!(
-                target: "poolhouse::close",
-                target_address = %self.shared().manager.target(),
-                held = report.still_held.len(),
-                "not closed in time: {report}"
-            );
+    pub fn close_within(&self, limit: Duration) -> impl Future<Output = CloseReport> + Send {
+        let closed = self.close();
+        async move {
+            let in_time = timeout(limit, closed).await.is_ok();
+            let still_held = if in_time { Vec::new() } else { self.holders() };
+            let report = CloseReport { still_held, in_time };
+            if !in_time {
+                self.inner().log(|target| {
+                    tracing::warn!(
+                        target: "poolhouse::close",
+                        target_address = %target,
+                        held = report.still_held.len(),
+                        "not closed in time: {report}"
+                    );
+                });
+            }
+            report
         }
-        report
     }
 }
 

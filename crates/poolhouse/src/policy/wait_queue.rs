@@ -1,23 +1,23 @@
-//! The line of those who wait: first in, first out, and anybody may leave from the middle.
+//! The wait queue: first in, first out, and anybody may leave from the middle.
 //!
-//! A doubly linked list threaded through a vector: joining, serving the head and leaving cost the same at any length, and
-//! a place is reused, so a long-lived queue stops allocating. Whoever has been served keeps the place, out of line,
-//! until the ticket is handed in; a note in it says what was served. Each has a turn, its number in the order of arrival:
-//! whoever was served something that turned out to be no good goes back to where the turn says.
+//! A doubly linked list threaded through a vector. Joining, serving the head and leaving take the same time at any
+//! length, and places are reused, so a queue of steady length does not allocate. A waiter that has been answered keeps
+//! its place, outside of the list, until its ticket is handed in; the place holds the answer. Each arrival has a turn,
+//! its number in the order of arrival: a waiter whose answer is taken back goes to where its turn says.
 //!
-//! A hundred thousand may wait, so a place is small: a link that is not needed out of line holds the note, and the vector
-//! grows by a quarter, not to twice its size.
+//! A hundred thousand may wait, so a place is small: the link that is not needed outside of the list holds the answer,
+//! and the vector grows by a quarter, not to twice its size. When a crowd has gone, its memory goes too.
 
-/// A place in the queue. Handed in once, by `leave` or `hand_in`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A place in the queue. Handed in once, to `leave`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u32);
 
-/// The number of an arrival, and whether the arrival keeps a deadline of its own.
+/// The number of an arrival, and whether the arrival has a deadline of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Turn(u64);
 
 impl Turn {
-    pub(super) fn keeps_own_deadline(self) -> bool {
+    pub(super) fn has_own_deadline(self) -> bool {
         self.0 & 1 == 1
     }
 
@@ -26,38 +26,44 @@ impl Turn {
     }
 }
 
-/// In `before` or `after`: nobody is there.
+/// In `before` or `after`: there is no such place.
 const NONE: u32 = u32::MAX;
-/// In `before`: this place is out of line, and `after` is the note.
-const SERVED: u32 = u32::MAX - 1;
+/// In `before`: this place is outside of the list, and `after` is the answer.
+const ANSWERED: u32 = u32::MAX - 1;
 /// In `before`: this place is free, and `after` is the next free one.
 const FREE: u32 = u32::MAX - 2;
 
+/// Up to this many places are kept when nobody needs them.
+const KEPT: usize = 1024;
+
 #[derive(Default)]
 struct Place<T> {
-    /// In a free place, nothing that is of use.
+    /// In a free place, nothing of use.
     waiter: T,
     turn: Turn,
     before: u32,
     after: u32,
 }
 
-#[repr(C)]
-pub(super) struct Queue<T> {
+pub(super) struct WaitQueue<T> {
     turns: u64,
     len: u32,
+    /// How many of those have no deadline of their own.
+    common: u32,
+    /// How many places are taken, by waiters in the list or outside of it.
+    taken: u32,
     free: u32,
     head: u32,
     tail: u32,
     places: Box<[Place<T>]>,
 }
 
-impl<T: Default> Queue<T> {
+impl<T: Default> WaitQueue<T> {
     pub(super) fn new() -> Self {
-        Self { places: Box::default(), free: NONE, head: NONE, tail: NONE, len: 0, turns: 0 }
+        Self { places: Box::default(), free: NONE, head: NONE, tail: NONE, len: 0, common: 0, taken: 0, turns: 0 }
     }
 
-    /// How many are in line; those already served are not.
+    /// How many wait. Those that have been answered do not.
     pub(super) fn len(&self) -> usize {
         self.len as usize
     }
@@ -66,8 +72,12 @@ impl<T: Default> Queue<T> {
         self.len == 0
     }
 
-    /// Joins at the end of the line.
-    #[inline]
+    /// Whether somebody waits for the common time.
+    pub(super) fn any_common(&self) -> bool {
+        self.common > 0
+    }
+
+    /// Joins at the end.
     pub(super) fn join(&mut self, waiter: T, own_deadline: bool) -> Ticket {
         let turn = self.next_turn().with_own_deadline(own_deadline);
         let before = self.tail;
@@ -78,65 +88,64 @@ impl<T: Default> Queue<T> {
         }
         self.tail = key;
         self.len += 1;
+        self.common += u32::from(!own_deadline);
         Ticket(key)
     }
 
-    /// The number of somebody who is served without having to wait.
-    #[inline]
+    /// The turn of an acquire that need not wait.
     pub(super) fn next_turn(&mut self) -> Turn {
         self.turns += 2;
         Turn(self.turns)
     }
 
-    /// Joins where `turn` says: at the head, behind those who came before.
+    /// Joins where `turn` says, among those that arrived before and after.
     pub(super) fn join_in_turn(&mut self, waiter: T, turn: Turn) -> Ticket {
         let key = self.enter(waiter, turn, NONE);
         self.link_in_turn(key);
         Ticket(key)
     }
 
-    /// Goes back into the line after having been served.
+    /// Takes an answer back: the waiter goes to its turn.
     pub(super) fn rejoin(&mut self, ticket: Ticket) {
         self.link_in_turn(ticket.0);
     }
 
-    /// Takes the head out of the line, leaves a note in its place, and gives access to what waits there and its turn.
-    #[inline]
-    pub(super) fn serve(&mut self, note: u32) -> Option<(&mut T, Turn)> {
-        // What the next says of who is before it is not kept up: it is the head now.
-        let place = self.places.get_mut(self.head as usize)?;
-        let next = std::mem::replace(&mut place.after, note);
-        place.before = SERVED;
-        self.head = next;
-        if next == NONE {
-            self.tail = NONE;
-        }
-        self.len -= 1;
-        Some((&mut place.waiter, place.turn))
+    pub(super) fn head(&self) -> Option<Ticket> {
+        (self.head != NONE).then_some(Ticket(self.head))
     }
 
-    /// The note, for who has been served.
-    #[inline]
-    pub(super) fn note(&self, ticket: Ticket) -> Option<u32> {
+    pub(super) fn tail(&self) -> Option<Ticket> {
+        (self.tail != NONE).then_some(Ticket(self.tail))
+    }
+
+    /// Takes a waiter out of the list and leaves the answer in its place.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: u32) -> (&mut T, Turn) {
+        self.unlink(ticket.0);
+        let place = self.place(ticket.0);
+        (place.before, place.after) = (ANSWERED, answer);
+        (&mut place.waiter, place.turn)
+    }
+
+    /// What a waiter has been answered, if it has.
+    pub(super) fn answered(&self, ticket: Ticket) -> Option<u32> {
         let place = &self.places[ticket.0 as usize];
-        (place.before == SERVED).then_some(place.after)
+        (place.before == ANSWERED).then_some(place.after)
     }
 
-    /// Gives up the place, in line or served, and returns what was in it.
+    /// Gives up the place, answered or not, and returns what was in it.
     pub(super) fn leave(&mut self, ticket: Ticket) -> T {
-        if self.place(ticket.0).before != SERVED {
+        if self.place(ticket.0).before != ANSWERED {
             self.unlink(ticket.0);
         }
-        self.hand_in(ticket);
-        std::mem::take(&mut self.place(ticket.0).waiter)
-    }
-
-    /// Gives up the place of somebody who has been served and of whom nothing is left in it.
-    #[inline]
-    pub(super) fn hand_in(&mut self, ticket: Ticket) {
         let free = std::mem::replace(&mut self.free, ticket.0);
         let place = self.place(ticket.0);
         (place.before, place.after) = (FREE, free);
+        let waiter = std::mem::take(&mut place.waiter);
+        self.taken -= 1;
+        if self.taken == 0 && self.places.len() > KEPT {
+            (self.places, self.free) = (Box::default(), NONE);
+        }
+        waiter
     }
 
     pub(super) fn get(&mut self, ticket: Ticket) -> (&mut T, Turn) {
@@ -144,35 +153,33 @@ impl<T: Default> Queue<T> {
         (&mut place.waiter, place.turn)
     }
 
-    /// One more than the number of those ahead. It walks the line: for diagnoses, not for the hot path.
-    pub(super) fn position(&mut self, ticket: Ticket) -> usize {
+    /// One more than the number of those ahead. It walks the queue.
+    pub(super) fn position(&self, ticket: Ticket) -> usize {
         let mut position = 1;
         let mut key = self.head;
         while key != ticket.0 && key != NONE {
             position += 1;
-            key = self.place(key).after;
+            key = self.places[key as usize].after;
         }
         position
     }
 
-    /// Everybody in line, from the head, for as long as `each` says `true`.
-    pub(super) fn walk(&mut self, mut each: impl FnMut(&mut T, Turn) -> bool) {
+    /// Everybody who waits, from the head, for as long as `each` says `true`.
+    pub(super) fn walk(&mut self, mut each: impl FnMut(Ticket, &mut T, Turn) -> bool) {
         let mut key = self.head;
         while key != NONE {
             let place = self.place(key);
-            if !each(&mut place.waiter, place.turn) {
+            if !each(Ticket(key), &mut place.waiter, place.turn) {
                 break;
             }
             key = place.after;
         }
     }
 
-    #[inline]
     fn place(&mut self, key: u32) -> &mut Place<T> {
         &mut self.places[key as usize]
     }
 
-    #[inline]
     fn enter(&mut self, waiter: T, turn: Turn, before: u32) -> u32 {
         if self.free == NONE {
             self.grow();
@@ -182,10 +189,10 @@ impl<T: Default> Queue<T> {
         let free = place.after;
         *place = Place { waiter, turn, before, after: NONE };
         self.free = free;
+        self.taken += 1;
         key
     }
 
-    #[cold]
     fn grow(&mut self) {
         let old = self.places.len();
         let new = old + (old / 4).max(4);
@@ -221,24 +228,25 @@ impl<T: Default> Queue<T> {
         }
         let place = self.place(key);
         (place.before, place.after) = (before, after);
+        let common = !place.turn.has_own_deadline();
         self.len += 1;
+        self.common += u32::from(common);
     }
 
     fn unlink(&mut self, key: u32) {
-        // `serve` leaves in the head who was before it.
-        let is_head = key == self.head;
         let place = self.place(key);
-        let (before, after) = (if is_head { NONE } else { place.before }, place.after);
+        let (before, after) = (place.before, place.after);
+        let common = !place.turn.has_own_deadline();
         match before {
             NONE => self.head = after,
             before => self.place(before).after = after,
         }
         match after {
             NONE => self.tail = before,
-            after if before != NONE => self.place(after).before = before,
-            _ => {}
+            after => self.place(after).before = before,
         }
         self.len -= 1;
+        self.common -= u32::from(common);
     }
 }
 
@@ -252,7 +260,7 @@ mod tests {
     fn it_behaves_like_a_plain_queue() {
         for seed in 0..50 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let mut queue = Queue::new();
+            let mut queue = WaitQueue::new();
             let mut model: VecDeque<(Ticket, u32)> = VecDeque::new();
             let mut served: Vec<(Ticket, u32)> = Vec::new();
             for step in 0..500 {
@@ -263,9 +271,12 @@ mod tests {
                         assert_eq!(queue.leave(ticket), value, "seed {seed}");
                     }
                     _ => {
-                        let head = queue.serve(step).map(|(value, _)| *value);
-                        assert_eq!(head, model.front().map(|(_, value)| *value), "seed {seed}");
-                        served.extend(model.pop_front());
+                        let head = queue.head();
+                        assert_eq!(head, model.front().map(|(ticket, _)| *ticket), "seed {seed}");
+                        if let (Some(ticket), Some(first)) = (head, model.pop_front()) {
+                            assert_eq!(*queue.answer(ticket, step).0, first.1, "seed {seed}");
+                            served.push(first);
+                        }
                     }
                 }
                 assert_eq!(queue.len(), model.len(), "seed {seed}");
@@ -273,7 +284,7 @@ mod tests {
                     assert_eq!(queue.position(ticket), model.len(), "seed {seed}");
                 }
                 let mut seen = Vec::new();
-                queue.walk(|value, _| {
+                queue.walk(|_, value, _| {
                     seen.push(*value);
                     true
                 });
@@ -287,21 +298,31 @@ mod tests {
 
     #[test]
     fn places_are_reused() {
-        let mut queue = Queue::new();
+        let mut queue = WaitQueue::new();
         for _ in 0..1000 {
             let ticket = queue.join((), false);
-            queue.serve(7);
-            assert_eq!(queue.note(ticket), Some(7));
+            queue.answer(ticket, 7);
+            assert_eq!(queue.answered(ticket), Some(7));
             queue.leave(ticket);
         }
         assert_eq!(queue.places.len(), 4);
     }
 
+    #[test]
+    fn the_memory_of_a_crowd_goes_with_it() {
+        let mut queue = WaitQueue::new();
+        let crowd: Vec<_> = (0..100_000).map(|_| queue.join((), false)).collect();
+        crowd.into_iter().for_each(|ticket| queue.leave(ticket));
+        assert_eq!(queue.places.len(), 0);
+        let ticket = queue.join((), false);
+        assert_eq!((queue.position(ticket), queue.len()), (1, 1));
+    }
+
     /// A line of a hundred thousand keeps 48 bytes for each, and a quarter in reserve at the most.
     #[test]
     fn a_long_line_is_small() {
-        type Waiter = super::super::Waiter<std::task::Waker>;
-        let mut queue = Queue::<Waiter>::new();
+        type Waiter = super::super::waiting::Waiter<std::task::Waker>;
+        let mut queue = WaitQueue::<Waiter>::new();
         for _ in 0..100_000 {
             queue.join(Waiter::default(), false);
         }

@@ -1,0 +1,334 @@
+//! The background task: carries out the policy's plans.
+//!
+//! A pool has one such task in each runtime that waits for its connections. It begins with the first acquire that finds
+//! nothing idle, and ends with the pool's last handle, with `close`, or with its runtime. All of them ask the same policy
+//! for work, so a runtime that nobody drives for a while holds up only what it has begun itself.
+//!
+//! The task waits in one place. It begins to listen before it plans, and every round plans, so a notification is seen
+//! whether it comes before the plan, between the plan and the wait, or during the wait.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::time::Instant;
+
+use tokio::task::coop::consume_budget;
+
+use crate::call_out::{call_out, call_out_within};
+use crate::error::{ConnectError, Holder, Inner, page};
+use crate::events::Event;
+use crate::inner::{PoolInner, millis};
+use crate::manager::{FailureKind, Manager};
+use crate::policy::{Checked, Failure, Home, Plan};
+use crate::state::PoolEntry;
+use crate::sync::{AbortHandle, JoinSet, Notify};
+use crate::time::sleep_until;
+
+/// Reports the end of the task, also when the runtime drops it before its first poll.
+pub(crate) struct Guard<M: Manager> {
+    inner: Weak<PoolInner<M>>,
+    plan_wanted: Arc<Notify>,
+    home: Home,
+}
+
+impl<M: Manager> Guard<M> {
+    pub(crate) fn new(inner: &Arc<PoolInner<M>>, home: Home) -> Self {
+        Self { inner: Arc::downgrade(inner), plan_wanted: Arc::clone(&inner.plan_wanted), home }
+    }
+}
+
+impl<M: Manager> Drop for Guard<M> {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.background_ended(self.home);
+        }
+    }
+}
+
+/// The connects and checks that the task has begun.
+#[derive(Default)]
+struct InFlight {
+    tasks: JoinSet<()>,
+    /// By the key of the attempt. A key may be used again once its attempt has ended.
+    connects: HashMap<usize, AbortHandle>,
+    /// By the number of the connection.
+    checks: HashMap<u64, AbortHandle>,
+}
+
+impl InFlight {
+    fn forget_ended(&mut self) {
+        self.connects.retain(|_, task| !task.is_finished());
+        self.checks.retain(|_, task| !task.is_finished());
+    }
+}
+
+pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
+    // Dropped before the guard: what is under way ends first.
+    let mut in_flight = InFlight::default();
+    loop {
+        // A runtime that is about to end drops what this task spawns at once, and so calls for the next round. It can
+        // drop this task too only if the task yields.
+        consume_budget().await;
+        let mut plan_wanted = pin!(guard.plan_wanted.notified());
+        // From here on a notification is kept.
+        plan_wanted.as_mut().enable();
+        let Some(wake_at) = carry_out_plan(&guard, &mut in_flight) else { break };
+        let mut time = pin!(sleep_or_never(wake_at));
+        poll_fn(|cx| {
+            // All three lead to a new plan. Ended tasks come first, so that they are let go of.
+            let ended = matches!(pin!(in_flight.tasks.join_next()).poll(cx), Poll::Ready(Some(_)));
+            if ended || plan_wanted.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            time.as_mut().poll(cx)
+        })
+        .await;
+    }
+    in_flight.tasks.shutdown().await;
+}
+
+/// Begins what the plan says. `None` once the pool is closed or gone; the inner value is when to plan again.
+fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Option<Option<Instant>> {
+    let inner = guard.inner.upgrade()?;
+    let now = inner.now();
+    let ((closed, plan, to_close), fx) = inner.state.decide(|state, fx| {
+        let plan = state.policy.plan(now, guard.home, fx);
+        (state.policy.is_closed(), plan, std::mem::take(&mut state.to_close))
+    });
+    let Plan { connects, abandoned, cut_checks, checks, leaks, wake_at } = plan;
+    // What the plan has begun has an owner before any of the user's code runs.
+    let connects: Vec<_> = connects.into_iter().map(|key| Connecting::new(&inner, key)).collect();
+    let checks: Vec<_> = checks.into_iter().map(|entry| Checking::new(&inner, entry)).collect();
+    inner.carry_out(fx);
+    inner.close_connections(to_close);
+    if closed {
+        return None;
+    }
+    for key in abandoned {
+        if let Some(task) = in_flight.connects.remove(&key) {
+            task.abort();
+        }
+    }
+    for connection in cut_checks {
+        if let Some(task) = in_flight.checks.remove(&connection) {
+            task.abort();
+        }
+    }
+    in_flight.forget_ended();
+    for (key, attempt) in connects {
+        in_flight.connects.insert(key, in_flight.tasks.spawn(connect(attempt)));
+    }
+    for (connection, checking) in checks {
+        in_flight.checks.insert(connection, in_flight.tasks.spawn(check(checking)));
+    }
+    for holder in leaks {
+        report_leak(&inner, holder);
+    }
+    Some(wake_at.and_then(|at| inner.instant(at)))
+}
+
+async fn sleep_or_never(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn report_leak<M: Manager>(inner: &PoolInner<M>, holder: Holder) {
+    inner.log(|target| {
+        tracing::warn!(
+            target: "poolhouse::leak",
+            target_address = %target,
+            connection = holder.connection,
+            acquired_at = %holder.acquired_at,
+            held_ms = millis(holder.held_for),
+            guide = page::LEAKS,
+            "a connection is held longer than leak_threshold"
+        );
+    });
+    inner.tell(|| Event::Leaked { holder });
+}
+
+/// The share of the maximum that an attempt to connect takes up, given back whatever becomes of it.
+struct Connecting<M: Manager> {
+    inner: Arc<PoolInner<M>>,
+    /// `None` once the attempt has ended.
+    key: Option<usize>,
+}
+
+impl<M: Manager> Connecting<M> {
+    fn new(inner: &Arc<PoolInner<M>>, key: usize) -> (usize, Self) {
+        (key, Self { inner: Arc::clone(inner), key: Some(key) })
+    }
+
+    fn failed(&mut self, error: ConnectError<M::Error>, kind: FailureKind) {
+        let Some(key) = self.key.take() else { return };
+        let permanent = kind == FailureKind::Permanent;
+        let error = Arc::new(error);
+        let failure = Failure { error: Arc::clone(&error), kind };
+        let took = self.inner.apply(|policy, fx| policy.connect_failed(key, failure, self.inner.now(), fx));
+        self.inner.log(|target| {
+            tracing::warn!(
+                target: "poolhouse::connect",
+                target_address = %target,
+                elapsed_ms = millis(took),
+                permanent,
+                %error,
+                "cannot connect"
+            );
+        });
+        self.inner.tell(|| Event::ConnectFailed { error: &*error, took, permanent });
+        // The error may be the last of its kind, and is the user's.
+        drop(call_out(|| drop(error)));
+    }
+
+    fn connected(&mut self, connection: M::Connection) {
+        let Some(key) = self.key.take() else { return };
+        let inner = &self.inner;
+        let opened_at = inner.now();
+        if inner.listens() {
+            // Told before anybody can have it, so that the events of one connection come in order.
+            let ((connection, took), fx) =
+                inner.state.decide(|state, _| state.policy.announce(key, opened_at));
+            inner.carry_out(fx);
+            inner.tell(|| Event::Created { connection, took });
+        }
+        let now = inner.now();
+        let (connection, took) =
+            inner.apply(|policy, fx| policy.connected(key, connection, (opened_at, now), fx));
+        inner.log(|target| {
+            tracing::debug!(
+                target: "poolhouse::connect",
+                target_address = %target,
+                connection,
+                elapsed_ms = millis(took),
+                "connected"
+            );
+        });
+    }
+}
+
+impl<M: Manager> Drop for Connecting<M> {
+    fn drop(&mut self) {
+        // Dropped half-way: the attempt was abandoned, the pool closed, or the runtime ended.
+        if let Some(key) = self.key.take() {
+            self.inner.apply(|policy, fx| policy.connect_lost(key, self.inner.now(), fx));
+        }
+    }
+}
+
+async fn connect<M: Manager>(mut this: Connecting<M>) {
+    let inner = Arc::clone(&this.inner);
+    let limit = inner.config.connect_timeout;
+    match call_out_within(limit, || inner.manager.connect()).await {
+        Ok(Some(Ok(connection))) => this.connected(connection),
+        Ok(Some(Err(error))) => {
+            let kind = call_out(|| inner.manager.classify(&error)).unwrap_or(FailureKind::Transient);
+            this.failed(ConnectError::Failed(error), kind);
+        }
+        Ok(None) => this.failed(ConnectError::TimedOut(limit), FailureKind::Transient),
+        Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),
+    }
+}
+
+/// A connection under a health check. It is retired unless the check passes, whatever ends the check.
+struct Checking<M: Manager> {
+    inner: Arc<PoolInner<M>>,
+    entry: Option<PoolEntry<M>>,
+    outcome: Checked,
+}
+
+impl<M: Manager> Checking<M> {
+    fn new(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> (u64, Self) {
+        (entry.id, Self { inner: Arc::clone(inner), entry: Some(entry), outcome: Checked::Cut })
+    }
+}
+
+impl<M: Manager> Drop for Checking<M> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.inner.apply(|policy, fx| policy.checked(entry, self.outcome, self.inner.now(), fx));
+        }
+    }
+}
+
+async fn check<M: Manager>(mut this: Checking<M>) {
+    let inner = Arc::clone(&this.inner);
+    let began = inner.now();
+    let limit = inner.config.check_timeout;
+    let Some(entry) = this.entry.as_mut() else { return };
+    let connection = entry.id;
+    // Costs no round trip, and finds what a manager without a check of its own would never notice.
+    entry.looked(began);
+    if let Ok(false) = call_out(|| inner.manager.is_connected(&mut entry.connection)) {
+        this.outcome = Checked::PeerClosed;
+        return;
+    }
+    let result = call_out_within(limit, || inner.manager.check(&mut entry.connection)).await;
+    let elapsed_ms = millis(inner.now().since(began));
+    let error = match result {
+        Ok(Some(Ok(()))) => {
+            this.outcome = Checked::Passed;
+            inner.log(|target| {
+                tracing::trace!(
+                    target: "poolhouse::check",
+                    target_address = %target,
+                    connection,
+                    elapsed_ms,
+                    "healthy"
+                );
+            });
+            return;
+        }
+        Ok(Some(Err(error))) => {
+            log_unhealthy(&inner, connection, elapsed_ms, &Inner(&error));
+            Some(error)
+        }
+        Ok(None) => {
+            let silence = format_args!("no answer after {limit:?} (check_timeout)");
+            log_unhealthy(&inner, connection, elapsed_ms, &silence);
+            None
+        }
+        Err(_) => {
+            inner.log(|target| {
+                tracing::warn!(
+                    target: "poolhouse::check",
+                    target_address = %target,
+                    connection,
+                    guide = page::PANICS,
+                    "the manager panicked while it checked: see the panic's message on stderr"
+                );
+            });
+            None
+        }
+    };
+    this.outcome = Checked::Failed;
+    inner.tell(|| Event::CheckFailed {
+        connection,
+        error: error.as_ref().map(|error| error as &(dyn Error + 'static)),
+    });
+    drop(call_out(|| drop(error)));
+}
+
+fn log_unhealthy<M: Manager>(
+    inner: &PoolInner<M>,
+    connection: u64,
+    elapsed_ms: u64,
+    error: &dyn fmt::Display,
+) {
+    inner.log(|target| {
+        tracing::warn!(
+            target: "poolhouse::check",
+            target_address = %target,
+            connection,
+            elapsed_ms,
+            %error,
+            guide = page::STALE_CONNECTIONS,
+            "unhealthy"
+        );
+    });
+}

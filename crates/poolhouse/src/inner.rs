@@ -1,0 +1,336 @@
+//! What every handle of a pool shares: the policy's decisions are made and carried out here.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::background;
+use crate::call_out::call_out;
+use crate::config::PoolConfig;
+use crate::error::{AcquireError, ConnectFailed, page};
+use crate::events::{Event, Listener, RetireReason};
+use crate::manager::Manager;
+use crate::policy::{Caller, Disposition, FailedConnect, Home, Refusal, Site, Tick};
+use crate::state::{PoolEffects, PoolEntry, PoolPolicy, StateLock};
+use crate::sync::{Handle, Notify, RuntimeId};
+use crate::time::{now, sleep};
+
+pub(crate) struct PoolInner<M: Manager> {
+    pub(crate) state: StateLock<M>,
+    listener: Option<Box<dyn Listener>>,
+    pub(crate) manager: M,
+    pub(crate) config: PoolConfig,
+    /// The instant that is [`Tick::START`] to the policy.
+    origin: Instant,
+    /// Tells the background tasks to make a new plan.
+    pub(crate) plan_wanted: Arc<Notify>,
+    /// Tells `warm_up`, `drained` and `close` to look again.
+    pub(crate) progress: Notify,
+}
+
+/// No background task can begin in a runtime that has ended or is about to.
+pub(crate) struct RuntimeEnded;
+
+impl<M: Manager> PoolInner<M> {
+    pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
+        Self {
+            state: StateLock::new(config.clone()),
+            listener,
+            manager,
+            config,
+            origin: now(),
+            plan_wanted: Arc::default(),
+            progress: Notify::new(),
+        }
+    }
+
+    /// Lets the policy decide, unlocks, and carries out what it decided. Cannot panic once the decision is made.
+    pub(crate) fn apply<T>(&self, decide: impl FnOnce(&mut PoolPolicy<M>, &mut PoolEffects<M>) -> T) -> T {
+        let (value, fx) = self.state.decide(|state, fx| decide(&mut state.policy, fx));
+        self.carry_out(fx);
+        value
+    }
+
+    /// The same for an acquire, which must not wait for the drop of a connection: a background task closes what is
+    /// retired, if there is one.
+    pub(crate) fn apply_for_acquire<T>(
+        &self,
+        decide: impl FnOnce(&mut PoolPolicy<M>, &mut PoolEffects<M>) -> T,
+    ) -> T {
+        let (value, fx) = self.state.decide(|state, fx| {
+            let value = decide(&mut state.policy, fx);
+            if !fx.retired.is_empty() && !state.homes.is_empty() {
+                state.to_close.append(&mut fx.retired);
+                fx.plan = true;
+            }
+            value
+        });
+        self.carry_out(fx);
+        value
+    }
+
+    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) {
+        if fx.is_empty() {
+            return;
+        }
+        let PoolEffects::<M> { wake, spent_waker, spent_errors, retired, failed_connect, plan, progress } = fx;
+        for waker in wake {
+            self.shield("a waker", || waker.wake());
+        }
+        self.shield("a waker", || drop(spent_waker));
+        for error in spent_errors {
+            self.shield("a connect error", || drop(error));
+        }
+        if plan {
+            self.shield("a waker", || self.plan_wanted.notify_waiters());
+        }
+        if progress {
+            self.shield("a waker", || self.progress.notify_waiters());
+        }
+        if let Some(failed) = failed_connect {
+            self.report_failed_connect(&failed);
+        }
+        self.close_connections(retired);
+    }
+
+    /// Closes retired connections. They take up room until the last of them is gone.
+    pub(crate) fn close_connections(&self, retired: Vec<(PoolEntry<M>, RetireReason)>) {
+        let count = retired.len();
+        if count == 0 {
+            return;
+        }
+        for (entry, reason) in retired {
+            let connection = entry.id;
+            self.log(|target| {
+                tracing::debug!(
+                    target: "poolhouse::retire",
+                    target_address = %target,
+                    connection,
+                    reason = reason.as_str(),
+                    "closing a connection"
+                );
+            });
+            self.tell(|| Event::Retired { connection, reason, age: self.now().since(entry.opened_at) });
+            self.shield("a connection that was closed", || drop(entry));
+        }
+        self.apply(|policy, fx| policy.closed(count, self.now(), fx));
+    }
+
+    /// Runs the user's code whose panic is nobody's business who is here now. It is logged, and ends here.
+    fn shield(&self, what: &str, code: impl FnOnce()) {
+        if call_out(code).is_err() {
+            self.log(|target| {
+                tracing::error!(
+                    target: "poolhouse::panic",
+                    target_address = %target,
+                    guide = page::PANICS,
+                    "{what} panicked: see the panic's message on stderr"
+                );
+            });
+        }
+    }
+
+    /// Writes to the log. A subscriber is the user's code too.
+    pub(crate) fn log(&self, write: impl FnOnce(Target<'_, M>)) {
+        drop(call_out(|| write(Target(&self.manager))));
+    }
+
+    /// Where the pool's connections go, as the manager says.
+    pub(crate) fn target(&self) -> Cow<'_, str> {
+        target_of(&self.manager)
+    }
+
+    /// Tells the listener, if there is one.
+    pub(crate) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+        let Some(listener) = &self.listener else { return };
+        let event = event();
+        if call_out(|| listener.on_event(&event)).is_err() {
+            self.log(|target| {
+                tracing::error!(
+                    target: "poolhouse::listener",
+                    target_address = %target,
+                    guide = page::MONITORING,
+                    "the listener panicked: see the panic's message on stderr"
+                );
+            });
+        }
+    }
+
+    pub(crate) fn listens(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    fn report_failed_connect(&self, failed: &FailedConnect<M::Error>) {
+        let FailedConnect { error, took } = failed;
+        self.log(|target| {
+            tracing::warn!(
+                target: "poolhouse::connect",
+                target_address = %target,
+                elapsed_ms = millis(*took),
+                permanent = false,
+                %error,
+                "cannot connect"
+            );
+        });
+        self.tell(|| Event::ConnectFailed { error: &**error, took: *took, permanent: false });
+    }
+
+    /// A reading of the clock. No reading outlives the call that took it (`time.fresh`).
+    pub(crate) fn now(&self) -> Tick {
+        let at = now();
+        match at.checked_duration_since(self.origin) {
+            Some(after) => Tick::START + after,
+            None => Tick::START - self.origin.saturating_duration_since(at),
+        }
+    }
+
+    /// `None` when that is later than an `Instant` can be.
+    pub(crate) fn instant(&self, at: Tick) -> Option<Instant> {
+        self.origin.checked_add(at.since(Tick::START))
+    }
+
+    /// The current task, if nested-acquire detection is on.
+    pub(crate) fn caller(&self) -> Option<Caller> {
+        self.config.detect_nested_acquires.then(Caller::current)
+    }
+
+    pub(crate) fn site(&self, at: &'static Location<'static>) -> Site {
+        Site { at, caller: self.caller() }
+    }
+
+    /// Sees to it that this runtime runs a background task.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    pub(crate) fn ensure_background(self: &Arc<Self>) -> Result<(), RuntimeEnded> {
+        let handle = Handle::current();
+        // A runtime without a timer has to fail here, where the caller sees it.
+        let _timer = sleep(Duration::ZERO);
+        let (new_home, fx) = self.state.decide(|state, _| {
+            if state.is_home(Some(handle.id())) {
+                return None;
+            }
+            let home = state.policy.home_opened();
+            state.homes.push((handle.id(), home));
+            Some(home)
+        });
+        self.carry_out(fx);
+        let Some(home) = new_home else { return Ok(()) };
+        handle.spawn(background::run(background::Guard::new(self, home)));
+        // A runtime that has ended drops the task at once.
+        let begun = self.state.read(|state| state.homes.iter().any(|(_, other)| *other == home));
+        if begun || self.state.read(|state| state.policy.is_closed()) { Ok(()) } else { Err(RuntimeEnded) }
+    }
+
+    /// A background task has ended, with its runtime or because the pool closed.
+    pub(crate) fn background_ended(&self, home: Home) {
+        let now = self.now();
+        let ((), fx) = self.state.decide(|state, fx| {
+            state.homes.retain(|(_, other)| *other != home);
+            state.policy.home_lost(home, now, fx);
+            if state.homes.is_empty() {
+                fx.retired.append(&mut state.to_close);
+            }
+        });
+        self.carry_out(fx);
+    }
+
+    /// Whether a waiter that is polled in `runtime` can rely on a background task. Outside of any runtime that is
+    /// whichever there is.
+    pub(crate) fn is_looked_after(&self, runtime: Option<RuntimeId>) -> bool {
+        self.state.read(|state| match runtime {
+            Some(_) => state.is_home(runtime),
+            None => !state.homes.is_empty(),
+        })
+    }
+
+    /// Looks whether the peer has closed a connection that is about to be handed out, unless somebody has just looked. An
+    /// error holds a dead one.
+    ///
+    /// # Panics
+    ///
+    /// If the manager does. The connection is retired first.
+    pub(crate) fn look_over(&self, mut entry: PoolEntry<M>, now: Tick) -> Result<PoolEntry<M>, PoolEntry<M>> {
+        if !entry.needs_look(now) {
+            return Ok(entry);
+        }
+        entry.looked(now);
+        match call_out(|| self.manager.is_connected(&mut entry.connection)) {
+            Ok(true) => {
+                if entry.is_fresh() {
+                    self.apply(|policy, fx| policy.proven(&mut entry, self.now(), fx));
+                }
+                Ok(entry)
+            }
+            Ok(false) => Err(entry),
+            Err(panic) => {
+                self.apply(|policy, fx| policy.discard(entry, RetireReason::Panicked, self.now(), fx));
+                panic.resume()
+            }
+        }
+    }
+
+    /// A held connection comes back. Needs no runtime, and does not block.
+    pub(crate) fn give_back(&self, mut entry: PoolEntry<M>) {
+        if std::thread::panicking() {
+            return self.take_back(entry, Disposition::Retire(RetireReason::Panicked));
+        }
+        let reusable = call_out(|| self.manager.is_reusable(&mut entry.connection));
+        let disposition = match &reusable {
+            Ok(true) => Disposition::Reuse,
+            Ok(false) => Disposition::Retire(RetireReason::NotReusable),
+            Err(_) => Disposition::Retire(RetireReason::Panicked),
+        };
+        self.take_back(entry, disposition);
+        if let Err(panic) = reusable {
+            panic.resume();
+        }
+    }
+
+    pub(crate) fn take_back(&self, entry: PoolEntry<M>, disposition: Disposition) {
+        // Before anybody else can have it, so that the events of one connection come in order.
+        if self.listens() {
+            let held_for = self.now().since(entry.held_since);
+            self.tell(|| Event::Released { connection: entry.id, held_for });
+        }
+        let now = self.now();
+        self.apply(|policy, fx| policy.give_back(entry, disposition, now, fx));
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal<M::Error>) -> AcquireError<M::Error> {
+        let target = self.target().into_owned();
+        match refusal {
+            Refusal::Closed => AcquireError::Closed { target },
+            Refusal::Overloaded { waiting, max_pending } => {
+                AcquireError::Overloaded { target, waiting, max_pending }
+            }
+            Refusal::Connect { error, attempts } => {
+                AcquireError::Connect(ConnectFailed { target, attempts, error })
+            }
+        }
+    }
+
+    pub(crate) fn runtime_ended(&self) -> AcquireError<M::Error> {
+        AcquireError::RuntimeEnded { target: self.target().into_owned() }
+    }
+}
+
+/// The address for a record of the log: the manager is asked only if somebody reads it.
+pub(crate) struct Target<'a, M>(&'a M);
+
+impl<M: Manager> fmt::Display for Target<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&target_of(self.0))
+    }
+}
+
+fn target_of<M: Manager>(manager: &M) -> Cow<'_, str> {
+    call_out(|| manager.target()).unwrap_or(Cow::Borrowed("(unknown: Manager::target panicked)"))
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,359 @@
+//! Attempts to connect: how many may be under way, and what the pool concludes from how they end.
+//!
+//! A connect that succeeds proves little: a server at its own limit accepts and closes at once. So the pause after
+//! failures ends only when somebody has looked at the new connection and found it alive, or when it has become idle. If
+//! it is found dead instead, its connect has failed after all. An outcome that is older than the latest one changes
+//! nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::backoff::Backoff;
+use super::deadlines::Deadline;
+use super::entry::Birth;
+use super::eviction::{Home, Origin};
+use super::waiting::Refusal;
+use super::{Effects, Entry, FailedConnect, Policy, Tick};
+use crate::config::PoolConfig;
+use crate::error::ConnectError;
+use crate::events::RetireReason;
+use crate::manager::FailureKind;
+
+pub(super) struct Attempt {
+    pub(super) started: Tick,
+    pub(super) origin: Origin,
+    /// The number of its connection, once the connect has succeeded.
+    connection: Option<u64>,
+    /// The connection whose lifetime ends soon, if this is for its successor.
+    replaces: Option<u64>,
+    state: AttemptState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AttemptState {
+    Wanted,
+    /// Nobody wants it any more. Its background task does not know yet.
+    Abandoned,
+    /// Its background task has been told to drop it.
+    Dropping,
+}
+
+/// The latest failure to connect, if no connect has succeeded since.
+pub(super) struct LastFailure<E> {
+    pub(super) error: Arc<ConnectError<E>>,
+    pub(super) at: Tick,
+    /// Failures since the last connect that succeeded.
+    pub(super) in_a_row: u64,
+}
+
+/// How an attempt to connect failed.
+pub(crate) struct Failure<E> {
+    pub(crate) error: Arc<ConnectError<E>>,
+    pub(crate) kind: FailureKind,
+}
+
+/// How long a connect takes: an exponentially weighted moving average, so that one slow connect says little.
+#[derive(Default)]
+struct ConnectTimeEwma(Option<Duration>);
+
+impl ConnectTimeEwma {
+    fn record(&mut self, took: Duration) {
+        self.0 = Some(self.0.map_or(took, |mean| mean - mean / 8 + took / 8));
+    }
+}
+
+pub(super) struct Connects<E> {
+    attempts: Slab<Attempt>,
+    /// Of the attempts, those that nobody wants any more, and those for successors.
+    abandoned: usize,
+    replacing: usize,
+    backoff: Backoff,
+    pauses: (Duration, Duration),
+    max_connecting: usize,
+    connect_time: ConnectTimeEwma,
+    last_failure: Option<LastFailure<E>>,
+    /// When the youngest connection was opened that proved to work.
+    last_success: Option<Tick>,
+    last_connection: u64,
+}
+
+impl<E> Connects<E> {
+    pub(super) fn new(config: &PoolConfig) -> Self {
+        Self {
+            attempts: Slab::new(),
+            abandoned: 0,
+            replacing: 0,
+            backoff: Backoff::default(),
+            pauses: (config.connect_backoff, config.max_connect_backoff),
+            max_connecting: config.max_connecting,
+            connect_time: ConnectTimeEwma::default(),
+            last_failure: None,
+            last_success: None,
+            last_connection: 0,
+        }
+    }
+
+    /// Attempts that take up room, wanted or not.
+    pub(super) fn under_way(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// Attempts that are still wanted.
+    pub(super) fn coming(&self) -> usize {
+        self.attempts.len() - self.abandoned
+    }
+
+    /// Of these, the ones that do not stand in for a connection that is open.
+    pub(super) fn additions(&self) -> usize {
+        self.coming().saturating_sub(self.replacing)
+    }
+
+    pub(super) fn is_replacing(&self, connection: u64) -> bool {
+        self.attempts.iter().any(|(_, attempt)| attempt.replaces == Some(connection))
+    }
+
+    /// How many attempts may begin, if the maximum has room for so many connections.
+    pub(super) fn slots(&self, room: usize) -> usize {
+        // One probe is enough to learn whether a server that refused is back.
+        let at_once = if self.backoff.failing() { 1 } else { self.max_connecting };
+        room.min(at_once.saturating_sub(self.attempts.len()))
+    }
+
+    /// When the pause after failures ends, while it lasts.
+    pub(super) fn pause(&self, now: Tick) -> Option<Tick> {
+        self.backoff.pause(now)
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.backoff.failing()
+    }
+
+    pub(super) fn last_failure(&self) -> Option<&LastFailure<E>> {
+        self.last_failure.as_ref()
+    }
+
+    /// How long a health check may take before a connect begins beside it: by then a new connection would have been
+    /// there.
+    pub(super) fn patience(&self) -> Duration {
+        self.connect_time.0.unwrap_or_default().max(Duration::from_millis(1))
+    }
+
+    /// An attempt begins. Returns its key.
+    pub(super) fn begin(&mut self, origin: Origin, replaces: Option<u64>, now: Tick) -> usize {
+        self.replacing += usize::from(replaces.is_some());
+        self.attempts.insert(Attempt {
+            started: now,
+            origin,
+            connection: None,
+            replaces,
+            state: AttemptState::Wanted,
+        })
+    }
+
+    fn end(&mut self, key: usize) -> Attempt {
+        let attempt = self.attempts.remove(key);
+        if attempt.state != AttemptState::Wanted {
+            self.abandoned -= 1;
+        } else if attempt.replaces.is_some() {
+            self.replacing -= 1;
+        }
+        attempt
+    }
+
+    fn next_connection(&mut self) -> u64 {
+        self.last_connection += 1;
+        self.last_connection
+    }
+
+    /// Gives up the youngest attempts, `count` of them at most. Each keeps its share of the maximum until its background
+    /// task has dropped it. Returns whether there were any.
+    pub(super) fn abandon(&mut self, count: usize) -> bool {
+        let wanted = self.attempts.iter().filter(|(_, attempt)| attempt.state == AttemptState::Wanted);
+        let mut keys: Vec<_> = wanted.map(|(key, attempt)| (attempt.started, key)).collect();
+        keys.sort_unstable();
+        for (_, key) in keys.iter().rev().take(count) {
+            let attempt = &mut self.attempts[*key];
+            attempt.state = AttemptState::Abandoned;
+            self.abandoned += 1;
+            self.replacing -= usize::from(attempt.replaces.is_some());
+        }
+        count > 0 && !keys.is_empty()
+    }
+
+    /// The attempts that a background task has to drop. It is told once.
+    pub(super) fn to_drop(&mut self, home: Home) -> Vec<usize> {
+        let of_home = self.attempts.iter_mut().filter(|(_, attempt)| attempt.origin.home == home);
+        let abandoned = of_home.filter(|(_, attempt)| attempt.state == AttemptState::Abandoned);
+        abandoned
+            .map(|(key, attempt)| {
+                attempt.state = AttemptState::Dropping;
+                key
+            })
+            .collect()
+    }
+
+    /// Ends the pause after failures. Returns the last error, to be dropped outside of the lock.
+    pub(super) fn forget_failures(&mut self) -> Option<Arc<ConnectError<E>>> {
+        self.backoff.succeeded();
+        self.last_failure.take().map(|last| last.error)
+    }
+
+    /// Notes a failure and draws the pause before the next attempt. Returns the error before it, to be dropped outside of
+    /// the lock.
+    fn on_failed(
+        &mut self,
+        error: Arc<ConnectError<E>>,
+        (started, now): (Tick, Tick),
+        rng: &mut fastrand::Rng,
+    ) -> Option<Arc<ConnectError<E>>> {
+        self.backoff.failed(started, now, self.pauses, rng);
+        let in_a_row = self.last_failure.as_ref().map_or(0, |last| last.in_a_row) + 1;
+        self.last_failure.replace(LastFailure { error, at: now, in_a_row }).map(|last| last.error)
+    }
+}
+
+impl<C, E, W> Policy<C, E, W> {
+    /// A connect has succeeded, and `connected` follows. Gives the connection its number, so that the listener can be
+    /// told before anybody has it, and says how long the connect took.
+    pub(crate) fn announce(&mut self, attempt: usize, now: Tick) -> (u64, Duration) {
+        let connection = self.connects.next_connection();
+        let attempt = &mut self.connects.attempts[attempt];
+        attempt.connection = Some(connection);
+        (connection, now.since(attempt.started))
+    }
+
+    /// A connect succeeded at `opened_at`. Returns the connection's number, and how long the connect took.
+    pub(crate) fn connected(
+        &mut self,
+        attempt: usize,
+        connection: C,
+        (opened_at, now): (Tick, Tick),
+        fx: &mut Effects<C, E, W>,
+    ) -> (u64, Duration) {
+        let attempt = self.attempt_ended(attempt, fx);
+        let took = opened_at.since(attempt.started);
+        self.counts.created += 1;
+        self.timings.on_connected(took);
+        self.connects.connect_time.record(took);
+        let early = self.config.lifetime_jitter * self.rng.f64();
+        let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));
+        let lead = self.config.connect_timeout.min(lifetime / 10);
+        let (origin, connect_began_at) = (attempt.origin, attempt.started);
+        let birth = Birth { origin, connect_began_at, opened_at, lifetime, lead };
+        let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
+        let record = self.holders.on_opened(id, &birth);
+        let mut entry = Box::new(Entry::new(connection, id, record, &birth));
+        entry.turn = self.waiting.next_turn();
+        self.wake_by(Deadline::Successor, birth.replace_at(), fx);
+        // With one more there may be one above the minimum, so the idle time of the others counts.
+        if let Some(longest) = self.idle.longest_idle_since() {
+            self.wake_by(Deadline::Idle, self.idles_out_at(longest), fx);
+        }
+        if let Some(idle_since) = attempt.replaces.and_then(|old| self.replace(old, fx)) {
+            entry.idle_since = idle_since;
+        }
+        self.place(entry, now, fx);
+        // Room that the pause after failures or `max_connecting` kept closed may be open now.
+        self.request_plan_if_work(now, fx);
+        (id, took)
+    }
+
+    /// The successor of `old` is here. An idle one goes, and hands on how long it has idled, so that replacing a
+    /// connection does not keep it from idling out. One that is held or under a health check goes when it comes back.
+    fn replace(&mut self, old: u64, fx: &mut Effects<C, E, W>) -> Option<Tick> {
+        if let Some(entry) = self.idle.take(old) {
+            let idle_since = entry.idle_since;
+            self.retire(entry, RetireReason::Lifetime, fx);
+            return Some(idle_since);
+        }
+        self.holders.on_successor(old);
+        None
+    }
+
+    /// A connect has failed. A permanent failure is the answer to everybody who waits, unless a connection is open or
+    /// about to be: that one serves them. What began before `invalidate_all` says nothing about now. Returns how long the
+    /// connect took.
+    pub(crate) fn connect_failed(
+        &mut self,
+        attempt: usize,
+        failure: Failure<E>,
+        now: Tick,
+        fx: &mut Effects<C, E, W>,
+    ) -> Duration {
+        let attempt = self.attempt_ended(attempt, fx);
+        self.counts.failed_connects += 1;
+        if self.eviction.is_current(attempt.origin) {
+            let kind = failure.kind;
+            self.note_failure(failure.error, attempt.started, now, fx);
+            if kind == FailureKind::Permanent && self.open() + self.connects.coming() == 0 {
+                let Self { connects, waiting, .. } = self;
+                if let Some(last) = connects.last_failure() {
+                    let refusal =
+                        || Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row };
+                    waiting.refuse_all(refusal, &mut fx.wake);
+                }
+            }
+        } else {
+            fx.spent_errors.push(failure.error);
+        }
+        self.request_plan_if_work(now, fx);
+        now.since(attempt.started)
+    }
+
+    /// A connect went away without an outcome: it was abandoned, the pool closed, or the runtime ended.
+    pub(crate) fn connect_lost(&mut self, attempt: usize, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.attempt_ended(attempt, fx);
+        self.request_plan_if_work(now, fx);
+    }
+
+    fn attempt_ended(&mut self, attempt: usize, fx: &mut Effects<C, E, W>) -> Attempt {
+        fx.progress = true;
+        self.connects.end(attempt)
+    }
+
+    /// A new connection has passed the look before its first use: its connect has succeeded indeed.
+    pub(crate) fn proven(&mut self, entry: &mut Entry<C>, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.note_success(entry, fx);
+        self.request_plan_if_work(now, fx);
+    }
+
+    /// Ends the pause after failures, unless a failure came later.
+    pub(super) fn note_success(&mut self, entry: &mut Entry<C>, fx: &mut Effects<C, E, W>) {
+        if !std::mem::take(&mut entry.fresh) {
+            return;
+        }
+        let latest = self.connects.last_failure().is_none_or(|last| last.at <= entry.opened_at);
+        if latest && self.eviction.is_current(entry.origin) {
+            fx.spent_errors.extend(self.connects.forget_failures());
+        }
+        let last_success = &mut self.connects.last_success;
+        *last_success = (*last_success).max(Some(entry.opened_at));
+    }
+
+    fn note_failure(
+        &mut self,
+        error: Arc<ConnectError<E>>,
+        started: Tick,
+        now: Tick,
+        fx: &mut Effects<C, E, W>,
+    ) {
+        fx.spent_errors.extend(self.connects.on_failed(error, (started, now), &mut self.rng));
+    }
+
+    /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that nobody has used
+    /// yet counts as a failed attempt, unless a younger one has proved to work: a server that accepts and closes is to
+    /// be asked less often, not more.
+    pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
+        let latest = self.connects.last_success.is_none_or(|last| last <= entry.opened_at);
+        if entry.fresh && latest && self.eviction.is_current(entry.origin) {
+            let error = Arc::new(ConnectError::ClosedAtOnce);
+            let took = entry.opened_at.since(entry.connect_began_at);
+            fx.failed_connect = Some(FailedConnect { error: Arc::clone(&error), took });
+            self.counts.failed_connects += 1;
+            self.note_failure(error, entry.connect_began_at, now, fx);
+        }
+        self.discard(entry, RetireReason::PeerClosed, now, fx);
+    }
+}

@@ -1,0 +1,120 @@
+//! What the policy tells about itself: statistics, holders, and the diagnosis of a timeout.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::waiting::{Refusal, Wait};
+use super::{Caller, Policy, Tick};
+use crate::error::{AcquireTimeout, Holder, Phase};
+use crate::stats::PoolStats;
+
+/// How many holders a diagnosis names.
+const NAMED_HOLDERS: usize = 3;
+
+impl<C, E, W> Policy<C, E, W> {
+    /// Who holds a connection now, the longest first.
+    pub(crate) fn holders(&self, now: Tick) -> Vec<Holder> {
+        self.holders.longest_first(now)
+    }
+
+    /// What a task or thread holds already. Only with `detect_nested_acquires`.
+    pub(crate) fn nested(&self, caller: Option<Caller>, now: Tick) -> Vec<Holder> {
+        self.holders.held_by(caller, now)
+    }
+
+    /// How many connections `warm_up` still lacks.
+    pub(crate) fn minimum_missing(&self) -> usize {
+        self.config.min_connections.min(self.config.max_connections).saturating_sub(self.open())
+    }
+
+    /// The latest failure to connect, if no connect has succeeded since.
+    pub(crate) fn last_failure(&self) -> Option<Refusal<E>> {
+        let last = self.connects.last_failure()?;
+        Some(Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row })
+    }
+
+    pub(crate) fn failed_connects(&self) -> u64 {
+        self.counts.failed_connects
+    }
+
+    pub(crate) fn stats(&self) -> PoolStats {
+        let (open, active, acquisitions) = (self.open(), self.held(), self.timings.acquisitions());
+        PoolStats {
+            total_connections: open,
+            active_connections: active,
+            idle_connections: open - active,
+            pending_requests: self.waiting.len(),
+            total_acquisitions: acquisitions,
+            total_releases: acquisitions - active as u64,
+            failed_acquisitions: self.counts.failed,
+            connections_created: self.counts.created,
+            connections_destroyed: self.counts.destroyed,
+            max_connections: self.config.max_connections,
+            connecting: self.connects.under_way(),
+            checking: self.checks.under_way(),
+            failed_connects: self.counts.failed_connects,
+            failed_checks: self.counts.failed_checks,
+            timed_out_acquisitions: self.counts.timed_out,
+            cancelled_acquisitions: self.counts.cancelled,
+            reported_leaks: self.counts.reported_leaks,
+            suspended: self.is_suspended(),
+            wait_times: self.timings.waits(),
+            hold_times: self.timings.holds(),
+            connect_times: self.timings.connects(),
+        }
+    }
+
+    /// Of a waiter that has run out of time, and had this place in the queue.
+    pub(super) fn diagnose_waiter(
+        &self,
+        wait: Wait,
+        position: usize,
+        caller: Option<Caller>,
+        now: Tick,
+    ) -> Box<AcquireTimeout<E>> {
+        let waited = now.since(wait.since);
+        // This one has left the queue already, and so may have those behind it.
+        let waiting = (self.waiting.len() + 1).max(position);
+        let nested = self.nested(caller, now);
+        AcquireTimeout { position, waiting, nested, ..self.diagnose(waited, now) }.into()
+    }
+
+    /// What a waiter at the end of the queue would be told.
+    pub(crate) fn diagnose(&self, waited: Duration, now: Tick) -> AcquireTimeout<E> {
+        let last = self.connects.last_failure();
+        let mut longest_holders = self.holders(now);
+        longest_holders.truncate(NAMED_HOLDERS);
+        AcquireTimeout {
+            target: String::new(),
+            phase: self.phase(),
+            waited,
+            position: self.waiting.len() + 1,
+            waiting: self.waiting.len() + 1,
+            active: self.held(),
+            idle: self.open() - self.held(),
+            connecting: self.connects.under_way(),
+            max_connections: self.config.max_connections,
+            failed_connects: last.map_or(0, |last| last.in_a_row),
+            last_connect_error: last.map(|last| Arc::clone(&last.error)),
+            last_connect_error_age: last.map(|last| now.since(last.at)),
+            longest_holders,
+            nested: Vec::new(),
+        }
+    }
+
+    /// What a waiter waits for now.
+    fn phase(&self) -> Phase {
+        let (coming, wanted_checks) = (self.connects.coming(), self.checks.wanted());
+        if self.is_suspended() {
+            Phase::Suspended
+        } else if wanted_checks > 0 && wanted_checks >= coming {
+            Phase::Checking
+        } else if coming > 0 || (self.connects.is_failing() && self.room() > 0) {
+            Phase::Connecting
+        } else if self.checks.under_way() > 0 {
+            Phase::Checking
+        } else {
+            Phase::Queueing
+        }
+    }
+}

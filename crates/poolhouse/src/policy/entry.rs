@@ -1,0 +1,104 @@
+//! A connection, and what the pool knows about it.
+
+use std::time::Duration;
+
+use super::eviction::Origin;
+use super::wait_queue::Turn;
+use super::{Span, Tick};
+
+/// A connection that was looked at less than this ago is handed out without another look: a look is a system call, and
+/// a busy connection changes hands many times in a millisecond.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Boxed once, when the connection opens, so that handing it on moves a pointer.
+pub(crate) struct Entry<C> {
+    pub(crate) connection: C,
+    /// Counts connections from 1, for logs.
+    pub(crate) id: u64,
+    /// The key of its record in `Holders`.
+    pub(super) record: u32,
+    /// Whether nobody has found it to work since its connect: it is neither used nor looked at yet.
+    pub(super) fresh: bool,
+    pub(super) origin: Origin,
+    /// When its connect began, and when it ended.
+    pub(super) connect_began_at: Tick,
+    pub(crate) opened_at: Tick,
+    /// When its successor is to be opened, a little before `retire_at`.
+    pub(super) replace_at: Tick,
+    pub(super) retire_at: Tick,
+    pub(super) idle_since: Tick,
+    /// When it was last handed out.
+    pub(crate) held_since: Tick,
+    /// When it was opened, or last passed a health check.
+    pub(super) checked_at: Tick,
+    /// When `Manager::is_connected` was last asked.
+    looked_at: Option<Tick>,
+    /// The place in the order of arrival of the acquire that it was handed to.
+    pub(super) turn: Turn,
+}
+
+/// When a connection came to be.
+pub(super) struct Birth {
+    pub(super) origin: Origin,
+    pub(super) connect_began_at: Tick,
+    pub(super) opened_at: Tick,
+    pub(super) lifetime: Duration,
+    /// How long before its end of life a successor is opened.
+    pub(super) lead: Duration,
+}
+
+impl Birth {
+    pub(super) fn replace_at(&self) -> Tick {
+        self.opened_at + (self.lifetime - self.lead)
+    }
+
+    pub(super) fn retire_at(&self) -> Tick {
+        self.opened_at + self.lifetime
+    }
+}
+
+impl<C> Entry<C> {
+    pub(super) fn new(connection: C, id: u64, record: u32, birth: &Birth) -> Self {
+        Self {
+            connection,
+            id,
+            record,
+            fresh: true,
+            origin: birth.origin,
+            connect_began_at: birth.connect_began_at,
+            opened_at: birth.opened_at,
+            replace_at: birth.replace_at(),
+            retire_at: birth.retire_at(),
+            idle_since: birth.opened_at,
+            held_since: birth.opened_at,
+            checked_at: birth.opened_at,
+            looked_at: None,
+            turn: Turn::default(),
+        }
+    }
+
+    /// Whether it has to be asked for a sign of life, without a round trip, before it is handed out.
+    pub(crate) fn needs_look(&self, now: Tick) -> bool {
+        self.fresh || self.looked_at.is_none_or(|at| at + LOOK_INTERVAL <= now || now < at)
+    }
+
+    /// It is looked at now: the reading of the clock comes before the look.
+    pub(crate) fn looked(&mut self, now: Tick) {
+        self.looked_at = Some(now);
+    }
+
+    /// Whether the look that has just been taken is the first proof that its connect has worked.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// When it last proved to work: opened, given back as reusable, or checked.
+    pub(super) fn proven_at(&self) -> Tick {
+        self.checked_at.max(self.idle_since)
+    }
+
+    /// Whether it has gone unproven for that long.
+    pub(super) fn is_stale(&self, trust: Span, now: Tick) -> bool {
+        self.proven_at() + trust <= now
+    }
+}

@@ -1,0 +1,162 @@
+//! Which connections may stay: the one place that says why a connection retires.
+
+use super::{Entry, Policy, Tick};
+use crate::events::RetireReason;
+
+/// The background task, and so the runtime, that opened a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Home(u64);
+
+/// Where and when a connection came to be. `invalidate_all`, a suspension and the end of a runtime each end the
+/// eligibility of what came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) home: Home,
+    epoch: u64,
+    suspension: u64,
+}
+
+/// What the pool's owner has said about all of its connections.
+#[derive(Debug, Default)]
+pub(super) struct Eviction {
+    closed: bool,
+    suspended: bool,
+    /// How often `invalidate_all` has been called.
+    epoch: u64,
+    /// How often a suspension has begun.
+    suspensions: u64,
+    homes: Vec<Home>,
+    last_home: u64,
+}
+
+impl Eviction {
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// Whether connections may be opened, checked and handed out.
+    pub(super) fn is_in_service(&self) -> bool {
+        !self.closed && !self.suspended
+    }
+
+    /// Returns whether the pool was open.
+    pub(super) fn close(&mut self) -> bool {
+        !std::mem::replace(&mut self.closed, true)
+    }
+
+    pub(super) fn suspend(&mut self) {
+        self.suspensions += u64::from(!self.suspended);
+        self.suspended = true;
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.suspended = false;
+    }
+
+    pub(super) fn begin_epoch(&mut self) {
+        self.epoch += 1;
+    }
+
+    pub(super) fn add_home(&mut self) -> Home {
+        self.last_home += 1;
+        let home = Home(self.last_home);
+        self.homes.push(home);
+        home
+    }
+
+    pub(super) fn remove_home(&mut self, home: Home) {
+        self.homes.retain(|other| *other != home);
+    }
+
+    /// The origin of a connect that begins now.
+    pub(super) fn origin(&self, home: Home) -> Origin {
+        Origin { home, epoch: self.epoch, suspension: self.suspensions }
+    }
+
+    /// Whether a connect began after the latest `invalidate_all`: what failed before says nothing about now.
+    pub(super) fn is_current(&self, origin: Origin) -> bool {
+        origin.epoch == self.epoch
+    }
+
+    /// Why a connection of this origin is no longer eligible, whatever its age. If several reasons apply, the first
+    /// of this order is given.
+    pub(super) fn no_longer_eligible(&self, origin: Origin) -> Option<RetireReason> {
+        if self.closed {
+            Some(RetireReason::PoolClosed)
+        } else if self.suspended || origin.suspension != self.suspensions {
+            Some(RetireReason::Suspended)
+        } else if origin.epoch != self.epoch {
+            Some(RetireReason::InvalidatedAll)
+        } else if !self.homes.contains(&origin.home) {
+            Some(RetireReason::RuntimeGone)
+        } else {
+            None
+        }
+    }
+}
+
+impl<C, E, W> Policy<C, E, W> {
+    /// Why a connection that nobody holds has to go, if so. Every decision to retire one asks here.
+    pub(super) fn retire_reason(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {
+        if let Some(reason) = self.eviction.no_longer_eligible(entry.origin) {
+            Some(reason)
+        } else if self.open() > self.config.max_connections {
+            Some(RetireReason::Shrunk)
+        } else if entry.retire_at <= now || self.holders.has_successor(entry.record) {
+            Some(RetireReason::Lifetime)
+        } else if self.idles_out_at(entry.idle_since) <= now {
+            Some(RetireReason::Idle)
+        } else {
+            None
+        }
+    }
+
+    /// When a connection that is idle since then has been idle for too long. Never, while the minimum needs it.
+    pub(super) fn idles_out_at(&self, idle_since: Tick) -> Tick {
+        if self.open() > self.config.min_connections { idle_since + self.limits.idle } else { Tick::NEVER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn eviction() -> (Eviction, Origin) {
+        let mut eviction = Eviction::default();
+        let home = eviction.add_home();
+        let origin = eviction.origin(home);
+        (eviction, origin)
+    }
+
+    /// `epoch.invalidate_all`, `suspend.nothing_moves`: the order of the reasons does not depend on who asks.
+    #[test]
+    fn the_reason_is_the_same_wherever_the_connection_is() {
+        let (mut eviction, origin) = eviction();
+        assert_eq!(eviction.no_longer_eligible(origin), None);
+        eviction.begin_epoch();
+        assert_eq!(eviction.no_longer_eligible(origin), Some(RetireReason::InvalidatedAll));
+        eviction.suspend();
+        assert_eq!(eviction.no_longer_eligible(origin), Some(RetireReason::Suspended));
+        assert!(eviction.close());
+        assert!(!eviction.close());
+        assert_eq!(eviction.no_longer_eligible(origin), Some(RetireReason::PoolClosed));
+    }
+
+    /// `suspend.nothing_moves`: what was opened before a suspension is not eligible after it.
+    #[test]
+    fn a_suspension_ends_what_came_before_it() {
+        let (mut eviction, before) = eviction();
+        eviction.suspend();
+        eviction.suspend();
+        eviction.resume();
+        assert_eq!(eviction.no_longer_eligible(before), Some(RetireReason::Suspended));
+        let after = eviction.origin(before.home);
+        assert_eq!(eviction.no_longer_eligible(after), None);
+        eviction.remove_home(before.home);
+        assert_eq!(eviction.no_longer_eligible(after), Some(RetireReason::RuntimeGone));
+    }
+}

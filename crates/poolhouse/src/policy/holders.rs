@@ -1,0 +1,295 @@
+//! A record for each open connection: where the connection is, and who holds it since when.
+
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU64;
+use std::panic::Location;
+use std::thread::{self, ThreadId};
+
+use slab::Slab;
+
+use super::entry::Birth;
+use super::wait_queue::Ticket;
+use super::{Entry, Tick};
+use crate::error::Holder;
+
+/// The current task, or a thread outside of any task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Caller(NonZeroU64);
+
+impl Caller {
+    pub(crate) fn current() -> Self {
+        match tokio::task::try_id() {
+            Some(id) => Self::number(&id, 1),
+            None => Self::thread(),
+        }
+    }
+
+    fn thread() -> Self {
+        thread_local! {
+            // Cached: the handle of the current thread is reference-counted.
+            static ID: ThreadId = thread::current().id();
+        }
+        Self::number(&ID.try_with(|id| *id).unwrap_or_else(|_| thread::current().id()), 0)
+    }
+
+    /// Both kinds have numbers of their own, which they show only to a hasher.
+    fn number(id: &impl Hash, kind: u64) -> Self {
+        let mut number = Number(0);
+        id.hash(&mut number);
+        Self(NonZeroU64::new(number.0 << 1 | kind).unwrap_or(NonZeroU64::MAX))
+    }
+}
+
+struct Number(u64);
+
+impl Hasher for Number {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}
+
+/// The source line that acquires, and the current task if nested-acquire detection is on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site {
+    pub(crate) at: &'static Location<'static>,
+    pub(crate) caller: Option<Caller>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    since: Tick,
+    site: Site,
+    /// The hold has been reported as a leak.
+    reported: bool,
+}
+
+impl Hold {
+    fn new(since: Tick, site: Site) -> Self {
+        Self { since, site, reported: false }
+    }
+}
+
+/// Where an open connection is.
+enum Place<C> {
+    /// Idle or under a health check.
+    Unused {
+        idle_since: Tick,
+    },
+    /// Decided for a waiter, which has not picked it up yet.
+    Served {
+        entry: Box<Entry<C>>,
+        ticket: Ticket,
+        hold: Hold,
+    },
+    Held(Hold),
+}
+
+struct Record<C> {
+    connection: u64,
+    replace_at: Tick,
+    retire_at: Tick,
+    /// Its successor is open, so it retires as soon as nobody holds it.
+    has_successor: bool,
+    place: Place<C>,
+}
+
+impl<C> Record<C> {
+    fn hold(&self) -> Option<&Hold> {
+        match &self.place {
+            Place::Unused { .. } => None,
+            Place::Served { hold, .. } | Place::Held(hold) => Some(hold),
+        }
+    }
+
+    fn holder(&self, now: Tick) -> Option<Holder> {
+        let hold = self.hold()?;
+        Some(Holder::new(self.connection, hold.site.at, now.since(hold.since)))
+    }
+}
+
+/// What decides whether a connection needs a successor.
+pub(super) struct Ageing {
+    pub(super) connection: u64,
+    pub(super) replace_at: Tick,
+    pub(super) retire_at: Tick,
+    /// `None` while it is held.
+    pub(super) idle_since: Option<Tick>,
+    pub(super) has_successor: bool,
+}
+
+pub(super) struct Holders<C> {
+    records: Slab<Record<C>>,
+}
+
+impl<C> Holders<C> {
+    pub(super) fn new() -> Self {
+        Self { records: Slab::new() }
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn on_opened(&mut self, connection: u64, birth: &Birth) -> u32 {
+        let key = self.records.insert(Record {
+            connection,
+            replace_at: birth.replace_at(),
+            retire_at: birth.retire_at(),
+            has_successor: false,
+            place: Place::Unused { idle_since: birth.opened_at },
+        });
+        u32::try_from(key).expect("fewer than 2^32 connections are open")
+    }
+
+    /// The connection leaves the pool.
+    pub(super) fn on_gone(&mut self, record: u32) {
+        self.records.remove(record as usize);
+    }
+
+    pub(super) fn on_acquired(&mut self, record: u32, now: Tick, site: Site) {
+        self.records[record as usize].place = Place::Held(Hold::new(now, site));
+    }
+
+    /// The entry waits in the record until the waiter picks it up.
+    pub(super) fn on_served(
+        &mut self,
+        entry: Box<Entry<C>>,
+        ticket: Ticket,
+        now: Tick,
+        at: &'static Location<'static>,
+    ) {
+        // The caller is known when the waiter picks it up.
+        let hold = Hold::new(now, Site { at, caller: None });
+        let record = &mut self.records[entry.record as usize];
+        record.place = Place::Served { entry, ticket, hold };
+    }
+
+    pub(super) fn on_unused(&mut self, record: u32, idle_since: Tick) {
+        self.records[record as usize].place = Place::Unused { idle_since };
+    }
+
+    /// What was decided for a waiter, for as long as it has not picked it up.
+    pub(super) fn served(&self, record: u32) -> Option<&Entry<C>> {
+        match &self.records[record as usize].place {
+            Place::Served { entry, .. } => Some(entry),
+            Place::Unused { .. } | Place::Held(_) => None,
+        }
+    }
+
+    /// The waiter picks up what was decided for it.
+    pub(super) fn pick_up(&mut self, record: u32, caller: Option<Caller>) -> Option<Box<Entry<C>>> {
+        let place = &mut self.records[record as usize].place;
+        let Place::Served { hold, .. } = place else { return None };
+        hold.site.caller = caller;
+        let held = Place::Held(*hold);
+        match std::mem::replace(place, held) {
+            Place::Served { entry, .. } => Some(entry),
+            Place::Unused { .. } | Place::Held(_) => None,
+        }
+    }
+
+    /// Takes back what was decided for waiters and `which` says is no longer for them. The records say that nobody
+    /// uses the connections.
+    pub(super) fn take_back(&mut self, which: impl Fn(&Entry<C>) -> bool) -> Vec<(Box<Entry<C>>, Ticket)> {
+        let mut taken = Vec::new();
+        for (_, record) in &mut self.records {
+            if matches!(&record.place, Place::Served { entry, .. } if which(entry)) {
+                let unused = Place::Unused { idle_since: Tick::START };
+                if let Place::Served { entry, ticket, .. } = std::mem::replace(&mut record.place, unused) {
+                    taken.push((entry, ticket));
+                }
+            }
+        }
+        taken
+    }
+
+    pub(super) fn has_successor(&self, record: u32) -> bool {
+        self.records[record as usize].has_successor
+    }
+
+    /// The successor of a connection is open. Returns whether there is such a connection.
+    pub(super) fn on_successor(&mut self, connection: u64) -> bool {
+        let mut records = self.records.iter_mut().map(|(_, record)| record);
+        let record = records.find(|record| record.connection == connection);
+        record.map(|record| record.has_successor = true).is_some()
+    }
+
+    pub(super) fn ageing(&self) -> impl Iterator<Item = Ageing> {
+        self.records.iter().map(|(_, record)| Ageing {
+            connection: record.connection,
+            replace_at: record.replace_at,
+            retire_at: record.retire_at,
+            idle_since: match record.place {
+                Place::Unused { idle_since } => Some(idle_since),
+                Place::Served { .. } | Place::Held(_) => None,
+            },
+            has_successor: record.has_successor,
+        })
+    }
+
+    /// The holds that have just become too long, each once, and when the next one does.
+    pub(super) fn leaks(&mut self, is_leak: impl Fn(Tick) -> bool, now: Tick) -> (Vec<Holder>, Option<Tick>) {
+        let (mut leaks, mut oldest) = (Vec::new(), None);
+        for (_, record) in &mut self.records {
+            let hold = match &mut record.place {
+                Place::Served { hold, .. } | Place::Held(hold) if !hold.reported => hold,
+                _ => continue,
+            };
+            if is_leak(hold.since) {
+                hold.reported = true;
+                leaks.extend(record.holder(now));
+            } else {
+                oldest = oldest.into_iter().chain([hold.since]).min();
+            }
+        }
+        (leaks, oldest)
+    }
+
+    /// Who holds a connection now, the longest first.
+    pub(super) fn longest_first(&self, now: Tick) -> Vec<Holder> {
+        let mut holders: Vec<_> = self.records.iter().filter_map(|(_, record)| record.holder(now)).collect();
+        holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
+        holders
+    }
+
+    /// What a task or thread holds already.
+    pub(super) fn held_by(&self, caller: Option<Caller>, now: Tick) -> Vec<Holder> {
+        let Some(caller) = caller else { return Vec::new() };
+        let records = self.records.iter().map(|(_, record)| record);
+        let own = records.filter(|record| record.hold().and_then(|hold| hold.site.caller) == Some(caller));
+        own.filter_map(|record| record.holder(now)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_itself_and_no_other() {
+        let here = Caller::current();
+        assert_eq!(Caller::current(), here);
+        assert_ne!(thread::spawn(Caller::current).join().unwrap(), here);
+    }
+
+    #[tokio::test]
+    async fn so_is_a_task() {
+        let thread = thread::spawn(Caller::current).join().unwrap();
+        let task =
+            || tokio::spawn(async { (Caller::current(), tokio::task::yield_now().await, Caller::current()) });
+        let (first, second) = (task().await.unwrap(), task().await.unwrap());
+        assert_eq!(first.0, first.2);
+        assert!(first.0 != second.0 && first.0 != thread && second.0 != thread);
+    }
+}

@@ -1,0 +1,87 @@
+//! The connections that nobody uses, ordered by how long they have been idle.
+
+use std::collections::VecDeque;
+
+use super::{Entry, Tick};
+use crate::config::IdleOrder;
+
+pub(super) struct IdleSet<C> {
+    order: IdleOrder,
+    /// The longest idle is in front.
+    entries: VecDeque<Box<Entry<C>>>,
+}
+
+impl<C> IdleSet<C> {
+    pub(super) fn new(order: IdleOrder) -> Self {
+        Self { order, entries: VecDeque::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// A connection that comes from a health check goes back to where it was.
+    pub(super) fn insert(&mut self, entry: Box<Entry<C>>) {
+        let since = entry.idle_since;
+        let behind = self.entries.iter().rposition(|other| other.idle_since <= since);
+        match behind.map_or(0, |index| index + 1) {
+            end if end == self.entries.len() => self.entries.push_back(entry),
+            place => self.entries.insert(place, entry),
+        }
+    }
+
+    /// The place of the next connection, in the order of `idle_order`, that is fit.
+    pub(super) fn find_first(&self, fit: impl Fn(&Entry<C>) -> bool) -> Option<usize> {
+        match self.order {
+            IdleOrder::Lifo => self.entries.iter().rposition(|entry| fit(entry)),
+            IdleOrder::Fifo => self.entries.iter().position(|entry| fit(entry)),
+        }
+    }
+
+    /// The place of the connection that has been idle longest of those that `which` says.
+    pub(super) fn find_longest_idle(&self, which: impl Fn(&Entry<C>) -> bool) -> Option<usize> {
+        self.entries.iter().position(|entry| which(entry))
+    }
+
+    pub(super) fn take_at(&mut self, place: usize) -> Option<Box<Entry<C>>> {
+        self.entries.remove(place)
+    }
+
+    /// Of those that are due, the connection that has gone longest without a proof that it works.
+    pub(super) fn take_longest_unproven(&mut self, due: impl Fn(&Entry<C>) -> bool) -> Option<Box<Entry<C>>> {
+        let unproven = self.entries.iter().enumerate().filter(|(_, entry)| due(entry));
+        let (index, _) = unproven.min_by_key(|(_, entry)| entry.proven_at())?;
+        self.entries.remove(index)
+    }
+
+    pub(super) fn take(&mut self, connection: u64) -> Option<Box<Entry<C>>> {
+        let index = self.entries.iter().position(|entry| entry.id == connection)?;
+        self.entries.remove(index)
+    }
+
+    pub(super) fn take_longest_idle(&mut self) -> Option<Box<Entry<C>>> {
+        self.entries.pop_front()
+    }
+
+    pub(super) fn take_all(&mut self, which: impl Fn(&Entry<C>) -> bool) -> Vec<Box<Entry<C>>> {
+        if !self.iter().any(&which) {
+            return Vec::new();
+        }
+        let (taken, kept) = self.entries.drain(..).partition::<Vec<_>, _>(|entry| which(entry));
+        self.entries = kept.into();
+        taken
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<C>> {
+        self.entries.iter().map(|entry| &**entry)
+    }
+
+    /// Since when the connection that has been idle longest is idle.
+    pub(super) fn longest_idle_since(&self) -> Option<Tick> {
+        self.entries.front().map(|entry| entry.idle_since)
+    }
+}

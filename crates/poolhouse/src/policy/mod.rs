@@ -1,0 +1,172 @@
+//! What the pool decides. Plain synchronous code: it takes the time as an argument, and knows no runtime and no socket.
+//!
+//! A connection is in exactly one of four places: among the idle, with a holder, under a health check, or on its way
+//! out. The first three are *open*; together with the attempts to connect and those on the way out they never exceed
+//! the maximum (`size.max`). Whoever takes a connection out of a place puts it into the next in the same call, so no
+//! count is ever wrong between two calls.
+//!
+//! Acquiring: if nobody waits and an idle connection is fit, it is handed out. Otherwise the acquire joins the queue.
+//! Releasing: a connection that comes back, or a new one, goes straight to the head of the queue, whichever is first
+//! (`acquire.race`); only when nobody waits does it become idle. So while somebody waits nothing fit is idle, and a
+//! newcomer has nothing to overtake with (`acquire.fifo`). Not fit are those that have to pass a health check first: the
+//! plan checks as many as there are waiters, and what passes is placed like one that comes back.
+//!
+//! A waiter that has been served finds its connection in the record of the connection. Until it picks it up the
+//! connection counts as held; if the waiter goes away instead, the connection is given back like any other
+//! (`cancel.no_loss`). If it is no longer eligible in the meantime, or turns out dead, the waiter goes back to its turn in
+//! the queue.
+//!
+//! Nothing here wakes, closes, spawns or runs the user's code. Each call fills an [`Effects`], and the caller carries it
+//! out after it has unlocked (`foreign.unlocked`). A closing connection keeps its share of the maximum until `closed` says
+//! that it is gone.
+//!
+//! Each file has one job. The first group are machines with state of their own, which nothing else can reach:
+//!
+//! | file | what it decides or keeps |
+//! |---|---|
+//! | `waiting.rs` | who waits, who is answered what, whose time is up |
+//! | `wait_queue.rs` | the queue itself |
+//! | `idle.rs` | which connections are idle, in what order |
+//! | `eviction.rs` | why a connection retires: the one `retire_reason()` |
+//! | `holders.rs` | where each open connection is, and who holds it |
+//! | `connects.rs` | attempts to connect, and what follows from how they end |
+//! | `backoff.rs` | the pause after failed connects |
+//! | `health_checks.rs` | which connections are checked, when, and for whom |
+//! | `deadlines.rs` | when the background has to act: one enum, one `next_wake()` |
+//! | `timings.rs` | how long waits, holds and connects took |
+//!
+//! The second group are decisions that touch several of these:
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | `release.rs` | handing out, taking back, and a connection's next place |
+//! | `schedule.rs` | the plan of the background |
+//! | `admin.rs` | resize, invalidate, suspend, close |
+//! | `diagnosis.rs` | statistics, holders, and why a wait timed out |
+//!
+//! The rest are words: `entry.rs` is a connection and what the pool knows about it, `effects.rs` what a decision leaves to
+//! do, `tick.rs` an instant.
+
+mod admin;
+mod backoff;
+mod connects;
+mod deadlines;
+mod diagnosis;
+mod effects;
+mod entry;
+mod eviction;
+mod health_checks;
+mod holders;
+mod idle;
+mod release;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod timings;
+mod wait_queue;
+mod waiting;
+
+pub(crate) use self::connects::Failure;
+use self::connects::Connects;
+use self::deadlines::Deadlines;
+pub(crate) use self::effects::{Effects, FailedConnect};
+pub(crate) use self::entry::Entry;
+pub(crate) use self::eviction::Home;
+use self::eviction::Eviction;
+pub(crate) use self::health_checks::Checked;
+use self::health_checks::HealthChecks;
+use self::holders::Holders;
+pub(crate) use self::holders::{Caller, Site};
+use self::idle::IdleSet;
+pub(crate) use self::release::Disposition;
+pub(crate) use self::schedule::Plan;
+pub(crate) use self::tick::{Span, Tick};
+use self::timings::Timings;
+#[cfg(test)]
+use self::wait_queue::Ticket;
+use self::waiting::Waiting;
+pub(crate) use self::waiting::{Enqueued, Polled, Refusal, Wait};
+use crate::config::PoolConfig;
+
+/// A connection type, an error type, and whatever wakes a waiter.
+pub(crate) struct Policy<C, E, W> {
+    config: PoolConfig,
+    limits: Limits,
+    waiting: Waiting<E, W>,
+    idle: IdleSet<C>,
+    eviction: Eviction,
+    holders: Holders<C>,
+    connects: Connects<E>,
+    checks: HealthChecks,
+    deadlines: Deadlines,
+    timings: Timings,
+    counts: Counts,
+    /// How many connections are on their way out.
+    closing: usize,
+    /// How many acquisitions there had been at the last plan.
+    planned_at: u64,
+    rng: fastrand::Rng,
+}
+
+/// The limits of the configuration that are asked for again and again.
+struct Limits {
+    idle: Span,
+    check_interval: Span,
+    leak: Span,
+    /// How long after its last proof a connection is handed out without a check.
+    trust: Span,
+}
+
+impl Limits {
+    fn new(config: &PoolConfig) -> Self {
+        Self {
+            idle: config.idle_timeout.into(),
+            check_interval: config.health_check_interval.into(),
+            leak: Span::of_optional(config.leak_threshold),
+            trust: Span::of_optional(config.check_after_idle),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    failed: u64,
+    timed_out: u64,
+    cancelled: u64,
+    created: u64,
+    destroyed: u64,
+    failed_connects: u64,
+    failed_checks: u64,
+    reported_leaks: u64,
+}
+
+impl<C, E, W> Policy<C, E, W> {
+    pub(crate) fn new(config: PoolConfig, rng: fastrand::Rng) -> Self {
+        Self {
+            limits: Limits::new(&config),
+            waiting: Waiting::new(config.connection_timeout, config.max_pending),
+            idle: IdleSet::new(config.queue),
+            eviction: Eviction::default(),
+            holders: Holders::new(),
+            connects: Connects::new(&config),
+            checks: HealthChecks::default(),
+            deadlines: Deadlines::default(),
+            timings: Timings::default(),
+            counts: Counts::default(),
+            closing: 0,
+            planned_at: 0,
+            rng,
+            config,
+        }
+    }
+
+    /// How many connections are idle, held, or under a health check.
+    fn open(&self) -> usize {
+        self.holders.open()
+    }
+
+    fn held(&self) -> usize {
+        self.open() - self.idle.len() - self.checks.under_way()
+    }
+}

@@ -1,0 +1,139 @@
+//! Handing out, taking back, and where a connection goes that nobody has: to the oldest waiter, among the idle, or out.
+
+use std::time::Duration;
+
+use super::deadlines::Deadline;
+use super::{Effects, Entry, Policy, Site, Tick};
+use crate::events::RetireReason;
+
+/// What the holder says of a connection that it gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    Reuse,
+    Retire(RetireReason),
+}
+
+impl<C, E, W> Policy<C, E, W> {
+    /// An idle connection, if nobody waits for one. `None` says nothing about why.
+    pub(crate) fn try_take(
+        &mut self,
+        now: Tick,
+        site: Site,
+        fx: &mut Effects<C, E, W>,
+    ) -> Option<Box<Entry<C>>> {
+        if self.somebody_waits() || self.idle.is_empty() {
+            return None;
+        }
+        let Some(mut entry) = self.take_fit(now) else {
+            // What is unfit is the background's to close or to check: an acquire does not wait for that.
+            fx.plan = true;
+            return None;
+        };
+        entry.turn = self.waiting.next_turn();
+        entry.held_since = now;
+        self.holders.on_acquired(entry.record, now, site);
+        self.timings.on_acquired(Duration::ZERO);
+        self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
+        Some(entry)
+    }
+
+    /// The next idle connection that may be handed out as it is.
+    pub(super) fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
+        let fit = |entry: &Entry<C>| self.retire_reason(entry, now).is_none() && !self.wants_check(entry, now);
+        let place = self.idle.find_first(fit)?;
+        self.idle.take_at(place)
+    }
+
+    /// A held connection comes back, to be used again or not.
+    pub(crate) fn give_back(
+        &mut self,
+        mut entry: Box<Entry<C>>,
+        disposition: Disposition,
+        now: Tick,
+        fx: &mut Effects<C, E, W>,
+    ) {
+        self.timings.on_returned(now.since(entry.held_since));
+        self.holders.on_unused(entry.record, now);
+        match disposition {
+            Disposition::Reuse => {
+                entry.idle_since = now;
+                self.place(entry, now, fx);
+            }
+            Disposition::Retire(reason) => self.retire(entry, reason, fx),
+        }
+    }
+
+    /// A connection that was handed out goes before anybody has used it.
+    pub(crate) fn discard(
+        &mut self,
+        entry: Box<Entry<C>>,
+        reason: RetireReason,
+        now: Tick,
+        fx: &mut Effects<C, E, W>,
+    ) {
+        self.retire(entry, reason, fx);
+        self.request_plan_if_work(now, fx);
+    }
+
+    /// A held connection leaves the pool alive. Its share of the maximum is free at once.
+    pub(crate) fn detach(&mut self, entry: Entry<C>, now: Tick, fx: &mut Effects<C, E, W>) -> (C, Duration) {
+        let held_for = now.since(entry.held_since);
+        self.timings.on_returned(held_for);
+        self.forget(&entry);
+        fx.progress = true;
+        self.request_plan_if_work(now, fx);
+        (entry.connection, held_for)
+    }
+
+    /// Gives an open connection its next place.
+    pub(super) fn place(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
+        if let Some(reason) = self.retire_reason(&entry, now) {
+            self.retire(entry, reason, fx);
+        } else if self.somebody_waits() {
+            self.serve(entry, now, fx);
+        } else {
+            self.shelve(entry, now, fx);
+        }
+    }
+
+    /// Decides a connection for the oldest waiter, and has the waiter woken.
+    fn serve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
+        let head = self.waiting.serve_head(entry.record);
+        self.timings.on_acquired(now.since(head.since));
+        (entry.held_since, entry.turn) = (now, head.turn);
+        self.holders.on_served(entry, head.ticket, now, head.at);
+        fx.wake.extend(head.waker);
+        self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
+    }
+
+    /// Puts a connection among the idle.
+    pub(super) fn shelve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
+        let fresh = entry.fresh;
+        self.note_success(&mut entry, fx);
+        self.enter_idle_deadlines(&entry, now, fx);
+        self.holders.on_unused(entry.record, entry.idle_since);
+        self.idle.insert(entry);
+        if fresh {
+            self.request_plan_if_work(now, fx);
+        }
+    }
+
+    /// Sends a connection on its way out. It still takes up room, so `closed` asks for its replacement.
+    pub(super) fn retire(&mut self, entry: Box<Entry<C>>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
+        self.forget(&entry);
+        self.closing += 1;
+        fx.retired.push((entry, reason));
+    }
+
+    fn forget(&mut self, entry: &Entry<C>) {
+        self.holders.on_gone(entry.record);
+        self.counts.destroyed += 1;
+    }
+
+    /// Retired connections are gone, and their share of the maximum is free.
+    pub(crate) fn closed(&mut self, count: usize, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.closing -= count;
+        fx.progress = true;
+        self.request_plan_if_work(now, fx);
+    }
+}

@@ -1,0 +1,232 @@
+//! What the background is to do: the plan, and who asks for a new one.
+//!
+//! Connects are asked for: one for each waiter that has no attempt under way for it, as many as `min_connections` lacks,
+//! and one for each connection in use whose lifetime is about to end, so that its successor is there before it goes. All
+//! within the room there is, `max_connecting`, and the pause after failures.
+//!
+//! With `check_after_idle` a waiter first gets a check of an idle connection. If the check takes longer than a connect
+//! usually does, the waiter gets a connect as well, and whichever ends first serves it: a dead peer that says nothing
+//! costs about one connect, not `health_check_timeout`.
+
+use super::deadlines::Deadline;
+use super::eviction::Home;
+use super::{Effects, Entry, Policy, Tick};
+use crate::error::Holder;
+use crate::events::RetireReason;
+
+/// What the background has to begin and to end, and when to ask again.
+pub(crate) struct Plan<C> {
+    /// The keys of the attempts to begin.
+    pub(crate) connects: Vec<usize>,
+    /// The keys of the attempts to drop.
+    pub(crate) abandoned: Vec<usize>,
+    pub(crate) checks: Vec<Box<Entry<C>>>,
+    /// The connections whose checks are to be dropped.
+    pub(crate) cut_checks: Vec<u64>,
+    /// Holds to report as leaks.
+    pub(crate) leaks: Vec<Holder>,
+    /// `None` for never.
+    pub(crate) wake_at: Option<Tick>,
+}
+
+impl<C> Default for Plan<C> {
+    fn default() -> Self {
+        Self {
+            connects: Vec::new(),
+            abandoned: Vec::new(),
+            checks: Vec::new(),
+            cut_checks: Vec::new(),
+            leaks: Vec::new(),
+            wake_at: None,
+        }
+    }
+}
+
+impl<C, E, W> Policy<C, E, W> {
+    pub(super) fn wake_by(&mut self, which: Deadline, at: Tick, fx: &mut Effects<C, E, W>) {
+        fx.plan |= self.deadlines.bring_forward(which, at);
+    }
+
+    /// When the background has something to do with an idle connection. What is due at this very instant may be in or
+    /// out: the plan that asks leaves it out either way.
+    fn idle_deadlines(&self, entry: &Entry<C>, now: Tick) -> [(Deadline, Tick); 4] {
+        let replace_at = if entry.replace_at <= now { Tick::NEVER } else { entry.replace_at };
+        [
+            (Deadline::Successor, replace_at),
+            (Deadline::Lifetime, entry.retire_at),
+            (Deadline::Idle, self.idles_out_at(entry.idle_since)),
+            self.check_due(entry),
+        ]
+    }
+
+    pub(super) fn enter_idle_deadlines(&mut self, entry: &Entry<C>, now: Tick, fx: &mut Effects<C, E, W>) {
+        for (which, at) in self.idle_deadlines(entry, now) {
+            self.wake_by(which, at, fx);
+        }
+    }
+
+    /// Asks for a plan if there are connects or checks to begin.
+    pub(super) fn request_plan_if_work(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        fx.plan |= self.checks_wanted() > 0;
+        if self.slots() > 0 && (self.connects_wanted(now) > 0 || self.successors_wanted(now)) {
+            match self.connects.pause(now) {
+                Some(end) => self.wake_by(Deadline::Backoff, end, fx),
+                None => fx.plan = true,
+            }
+        }
+    }
+
+    /// How many more connections the maximum leaves room for.
+    pub(super) fn room(&self) -> usize {
+        self.config.max_connections.saturating_sub(self.open() + self.connects.under_way() + self.closing)
+    }
+
+    fn slots(&self) -> usize {
+        self.connects.slots(self.room())
+    }
+
+    /// How many connects to begin, the pause after failures aside.
+    fn connects_wanted(&self, now: Tick) -> usize {
+        if !self.eviction.is_in_service() {
+            return 0;
+        }
+        let served_soon = self.connects.coming() + self.young_checks(now);
+        let for_waiters = self.waiting.len().saturating_sub(served_soon);
+        let for_minimum =
+            self.config.min_connections.saturating_sub(self.open() + self.connects.additions());
+        for_waiters.max(for_minimum).min(self.slots())
+    }
+
+    /// Whether there is room for a successor whose time has come: it may have waited for that.
+    fn successors_wanted(&self, now: Tick) -> bool {
+        self.eviction.is_in_service() && !self.needing_successors(now).is_empty()
+    }
+
+    /// A background task begins, in a runtime of its own.
+    pub(crate) fn home_opened(&mut self) -> Home {
+        self.eviction.add_home()
+    }
+
+    /// A background task has ended. Its runtime is gone, and with it the I/O of every connection opened there. All who
+    /// wait are woken, for one of them may have to start the next task.
+    pub(crate) fn home_lost(&mut self, home: Home, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.eviction.remove_home(home);
+        self.deadlines.clear();
+        for entry in self.idle.take_all(|entry| entry.origin.home == home) {
+            self.retire(entry, RetireReason::RuntimeGone, fx);
+        }
+        self.take_back_ineligible(now, fx);
+        self.waiting.wake_all(&mut fx.wake);
+        fx.plan = true;
+    }
+
+    /// Retires what has come of age, and says what the background in `home` has to begin, what to drop, and when to come
+    /// back. The connects and checks in the plan are under way from here on.
+    pub(crate) fn plan(&mut self, now: Tick, home: Home, fx: &mut Effects<C, E, W>) -> Plan<C> {
+        let mut plan = Plan::default();
+        if self.is_closed() {
+            return plan;
+        }
+        plan.abandoned = self.connects.to_drop(home);
+        plan.cut_checks = self.checks.to_cut(home);
+        self.deadlines.clear();
+        self.waiting.expire_due(now, &mut fx.wake);
+        self.retire_overdue(now, fx);
+        self.begin_wanted_checks(home, now, &mut plan);
+        self.begin_due_checks(home, now, &mut plan);
+        self.begin_connects(now, home, &mut plan);
+        self.report_leaks(now, &mut plan);
+        self.enter_deadlines(now);
+        plan.wake_at = self.deadlines.next_wake().if_ever();
+        plan
+    }
+
+    fn retire_overdue(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        // One at a time: each that goes may be the last that the idle limit applies to.
+        while let Some(place) = self.idle.find_longest_idle(|entry| self.retire_reason(entry, now).is_some())
+            && let Some(entry) = self.idle.take_at(place)
+            && let Some(reason) = self.retire_reason(&entry, now)
+        {
+            self.retire(entry, reason, fx);
+        }
+    }
+
+    fn begin_connects(&mut self, now: Tick, home: Home, plan: &mut Plan<C>) {
+        let wanted = self.connects_wanted(now);
+        let mut ageing = if self.eviction.is_suspended() { Vec::new() } else { self.needing_successors(now) };
+        ageing.truncate(self.slots() - wanted);
+        if wanted + ageing.len() == 0 {
+            return;
+        }
+        if let Some(end) = self.connects.pause(now) {
+            self.deadlines.bring_forward(Deadline::Backoff, end);
+            return;
+        }
+        let origin = self.eviction.origin(home);
+        for replaces in ageing.into_iter().map(Some).chain(std::iter::repeat_n(None, wanted)) {
+            plan.connects.push(self.connects.begin(origin, replaces, now));
+        }
+    }
+
+    /// The connections whose successors are to be opened now: those in use, which are held or came back within
+    /// the time that a successor is opened ahead, and of the rest as many as the minimum needs. One that would idle out
+    /// before its lifetime ends has none. Without this a pool that nobody uses would open successors for ever.
+    fn needing_successors(&self, now: Tick) -> Vec<u64> {
+        let lead = self.config.connect_timeout.min(self.config.max_lifetime / 10);
+        let open_without = self.holders.ageing().filter(|record| !record.has_successor).count();
+        let mut surplus = open_without.saturating_sub(self.config.min_connections);
+        let mut wanted = Vec::new();
+        for record in self.holders.ageing() {
+            if record.replace_at > now || record.has_successor {
+                continue;
+            }
+            let in_use = record.idle_since.is_none_or(|since| {
+                let idle_until = (since + self.limits.idle).if_ever();
+                let idles_out = idle_until.is_some_and(|at| at <= record.retire_at);
+                now.since(since) <= lead && !idles_out
+            });
+            if !in_use && surplus > 0 {
+                surplus -= 1;
+            } else if !self.connects.is_replacing(record.connection) {
+                wanted.push(record.connection);
+            }
+        }
+        wanted
+    }
+
+    /// Each hold that has become too long, once.
+    fn report_leaks(&mut self, now: Tick, plan: &mut Plan<C>) {
+        if self.config.leak_threshold.is_none() {
+            return;
+        }
+        let threshold = self.limits.leak;
+        let (leaks, oldest) = self.holders.leaks(|since| since + threshold <= now, now);
+        self.counts.reported_leaks += leaks.len() as u64;
+        plan.leaks = leaks;
+        if let Some(since) = oldest {
+            self.deadlines.bring_forward(Deadline::Leak, since + threshold);
+        }
+        // While connections are being used the background looks at least once in `leak_threshold`, so that a hold that
+        // begins need not wake it.
+        if self.timings.acquisitions() > self.planned_at {
+            self.planned_at = self.timings.acquisitions();
+            self.deadlines.bring_forward(Deadline::Leak, now + threshold);
+        }
+    }
+
+    /// What is due after this plan.
+    fn enter_deadlines(&mut self, now: Tick) {
+        let patience = self.connects.patience();
+        let out_of_patience = self.checks.wanted_since().map(|began| (Deadline::Patience, began + patience));
+        let in_use = self.holders.ageing().filter(|record| !record.has_successor);
+        let to_replace = in_use.map(|record| (Deadline::Successor, record.replace_at));
+        let idle = self.idle.iter().flat_map(|entry| self.idle_deadlines(entry, now));
+        // What is due and has no room now comes up again when there is room. It must not hide what comes later.
+        let all = out_of_patience.chain(to_replace).chain(idle);
+        for (which, at) in all.filter(|(_, at)| *at > now).collect::<Vec<_>>() {
+            self.deadlines.bring_forward(which, at);
+        }
+        let first_wait = self.waiting.first_deadline();
+        self.deadlines.bring_forward(Deadline::Wait, first_wait);
+    }
+}
