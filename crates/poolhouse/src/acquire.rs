@@ -160,7 +160,9 @@ impl<M: Manager> Acquire<'_, M> {
                 return self.go_on_waiting();
             }
             // The ticket has been handed in.
-            let State::Waiting { span, .. } = std::mem::replace(&mut self.state, State::Ended) else { continue };
+            let State::Waiting { span, .. } = std::mem::replace(&mut self.state, State::Ended) else {
+                continue;
+            };
             let entry = match polled {
                 Polled::Granted(entry) => entry,
                 Polled::Refused(refusal) => return self.refused(refusal),
@@ -223,8 +225,8 @@ impl<M: Manager> Acquire<'_, M> {
     ) -> Result<(), Refusal<M::Error>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
         let now = inner.now();
-        let ticket = inner
-            .apply_for_acquire(|policy, fx| policy.rejoin(dead, (since, own_limit), now, site, fx))?;
+        let ticket =
+            inner.apply_for_acquire(|policy, fx| policy.rejoin(dead, (since, own_limit), now, site, fx))?;
         self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
         Ok(())
     }

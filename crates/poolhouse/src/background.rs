@@ -262,16 +262,15 @@ async fn check<M: Manager>(mut this: Checking<M>) {
     let limit = inner.config.check_timeout;
     let Some(entry) = this.entry.as_mut() else { return };
     let connection = entry.id;
-    // Costs no round trip, and finds what a manager without a check of its own would never notice.
-    entry.looked(began);
-    if let Ok(false) = call_out(|| inner.manager.is_connected(&mut entry.connection)) {
-        this.outcome = Checked::PeerClosed;
-        return;
-    }
     let result = call_out_within(limit, || inner.manager.check(&mut entry.connection)).await;
     let elapsed_ms = millis(inner.now().since(began));
     let error = match result {
         Ok(Some(Ok(()))) => {
+            // A manager without a check of its own would never notice what costs no round trip to see.
+            if let Ok(false) = call_out(|| inner.manager.is_connected(&mut entry.connection)) {
+                this.outcome = Checked::PeerClosed;
+                return;
+            }
             this.outcome = Checked::Passed;
             inner.log(|target| {
                 tracing::trace!(

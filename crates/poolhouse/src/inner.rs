@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::background;
-use crate::call_out::call_out;
+use crate::call_out::{Panic, call_out};
 use crate::config::PoolConfig;
 use crate::error::{AcquireError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
@@ -71,35 +71,46 @@ impl<M: Manager> PoolInner<M> {
         value
     }
 
-    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) {
+    /// Returns the first panic of a connection that was closed, which has been logged.
+    fn carry_out_all(&self, fx: PoolEffects<M>) -> Option<Panic> {
         if fx.is_empty() {
-            return;
+            return None;
         }
-        let PoolEffects::<M> { wake, spent_waker, spent_errors, retired, failed_connect, plan, progress } = fx;
+        let PoolEffects::<M> { wake, spent_waker, spent_errors, retired, failed_connect, plan, progress } =
+            fx;
         for waker in wake {
-            self.shield("a waker", || waker.wake());
+            drop(self.shield("a waker", || waker.wake()));
         }
-        self.shield("a waker", || drop(spent_waker));
+        drop(self.shield("a waker", || drop(spent_waker)));
         for error in spent_errors {
-            self.shield("a connect error", || drop(error));
+            drop(self.shield("a connect error", || drop(error)));
         }
         if plan {
-            self.shield("a waker", || self.plan_wanted.notify_waiters());
+            drop(self.shield("a waker", || self.plan_wanted.notify_waiters()));
         }
         if progress {
-            self.shield("a waker", || self.progress.notify_waiters());
+            drop(self.shield("a waker", || self.progress.notify_waiters()));
         }
         if let Some(failed) = failed_connect {
             self.report_failed_connect(&failed);
         }
-        self.close_connections(retired);
+        self.close_all(retired)
+    }
+
+    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) {
+        drop(self.carry_out_all(fx));
+    }
+
+    pub(crate) fn close_connections(&self, retired: Vec<(PoolEntry<M>, RetireReason)>) {
+        drop(self.close_all(retired));
     }
 
     /// Closes retired connections. They take up room until the last of them is gone.
-    pub(crate) fn close_connections(&self, retired: Vec<(PoolEntry<M>, RetireReason)>) {
+    fn close_all(&self, retired: Vec<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
+        let mut first_panic = None;
         let count = retired.len();
         if count == 0 {
-            return;
+            return None;
         }
         for (entry, reason) in retired {
             let connection = entry.id;
@@ -113,14 +124,17 @@ impl<M: Manager> PoolInner<M> {
                 );
             });
             self.tell(|| Event::Retired { connection, reason, age: self.now().since(entry.opened_at) });
-            self.shield("a connection that was closed", || drop(entry));
+            let panic = self.shield("a connection that was closed", || drop(entry));
+            first_panic = first_panic.or(panic);
         }
         self.apply(|policy, fx| policy.closed(count, self.now(), fx));
+        first_panic
     }
 
-    /// Runs the user's code whose panic is nobody's business who is here now. It is logged, and ends here.
-    fn shield(&self, what: &str, code: impl FnOnce()) {
-        if call_out(code).is_err() {
+    /// Runs the user's code. A panic is logged.
+    fn shield(&self, what: &str, code: impl FnOnce()) -> Option<Panic> {
+        let panic = call_out(code).err();
+        if panic.is_some() {
             self.log(|target| {
                 tracing::error!(
                     target: "poolhouse::panic",
@@ -130,6 +144,7 @@ impl<M: Manager> PoolInner<M> {
                 );
             });
         }
+        panic
     }
 
     /// Writes to the log. A subscriber is the user's code too.
@@ -297,7 +312,13 @@ impl<M: Manager> PoolInner<M> {
             self.tell(|| Event::Released { connection: entry.id, held_for });
         }
         let now = self.now();
-        self.apply(|policy, fx| policy.give_back(entry, disposition, now, fx));
+        let ((), fx) = self.state.decide(|state, fx| state.policy.give_back(entry, disposition, now, fx));
+        // A connection that panics as its own holder closes it is the holder's to know of.
+        if let Some(panic) = self.carry_out_all(fx)
+            && !std::thread::panicking()
+        {
+            panic.resume();
+        }
     }
 
     pub(crate) fn refused(&self, refusal: Refusal<M::Error>) -> AcquireError<M::Error> {

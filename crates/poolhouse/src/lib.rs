@@ -83,17 +83,17 @@ mod sync;
 mod time;
 
 pub use crate::acquire::Acquire;
-pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
 pub use crate::admin::CloseReport;
+pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
 pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
 pub use crate::events::{Event, Listener, RetireReason};
-pub use crate::pooled_connection::PooledConnection;
 pub use crate::histogram::Histogram;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::packet::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions};
 #[cfg(feature = "net")]
 pub use crate::packet::{PacketPool, TcpDialer};
 pub use crate::pool::Pool;
+pub use crate::pooled_connection::PooledConnection;
 pub use crate::stats::PoolStats;
 
 /// The crate's README, so that its snippet is a doctest too.

@@ -103,7 +103,11 @@ impl<M: Manager> Pool<M> {
         Self::build(manager.into_manager(), config, Some(Box::new(listener)))
     }
 
-    fn build(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Result<Self, ConfigError> {
+    fn build(
+        manager: M,
+        config: PoolConfig,
+        listener: Option<Box<dyn Listener>>,
+    ) -> Result<Self, ConfigError> {
         config.validate()?;
         let inner = Arc::new(PoolInner::new(manager, config, listener));
         Ok(Self { handle: Arc::new(PoolHandle { inner }) })

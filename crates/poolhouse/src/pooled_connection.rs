@@ -128,21 +128,13 @@ impl<M: Manager> Deref for PooledConnection<M> {
     type Target = M::Connection;
 
     fn deref(&self) -> &M::Connection {
-        &self
-            .entry
-            .as_ref()
-            .expect("a guard holds its connection until it is given back")
-            .connection
+        &self.entry.as_ref().expect("a guard holds its connection until it is given back").connection
     }
 }
 
 impl<M: Manager> DerefMut for PooledConnection<M> {
     fn deref_mut(&mut self) -> &mut M::Connection {
-        &mut self
-            .entry
-            .as_mut()
-            .expect("a guard holds its connection until it is given back")
-            .connection
+        &mut self.entry.as_mut().expect("a guard holds its connection until it is given back").connection
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the pool's owner asks of the policy: resize, invalidate, suspend, close.
 
-use super::{Effects, Policy, Tick};
 use super::waiting::Refusal;
+use super::{Effects, Policy, Tick};
 use crate::events::RetireReason;
 
 impl<C, E, W> Policy<C, E, W> {

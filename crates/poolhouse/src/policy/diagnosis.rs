@@ -73,8 +73,8 @@ impl<C, E, W> Policy<C, E, W> {
         now: Tick,
     ) -> Box<AcquireTimeout<E>> {
         let waited = now.since(wait.since);
-        // This one has left the queue already, and so may have those behind it.
-        let waiting = (self.waiting.len() + 1).max(position);
+        // This one has left the queue already, and so may have others of the same deadline.
+        let waiting = (self.waiting.len_with_timed_out() + 1).max(position);
         let nested = self.nested(caller, now);
         AcquireTimeout { position, waiting, nested, ..self.diagnose(waited, now) }.into()
     }

@@ -119,7 +119,10 @@ impl<C, E, W> Policy<C, E, W> {
 
     pub(super) fn begin_wanted_checks(&mut self, home: Home, now: Tick, plan: &mut Plan<C>) {
         for _ in 0..self.checks_wanted() {
-            let Some(entry) = self.idle.find_first(|_| true).and_then(|place| self.idle.take_at(place)) else { break };
+            let Some(entry) = self.idle.find_first(|_| true).and_then(|place| self.idle.take_at(place))
+            else {
+                break;
+            };
             self.begin_check(entry, home, now, true, plan);
         }
     }

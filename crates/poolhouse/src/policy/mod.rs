@@ -67,13 +67,13 @@ mod timings;
 mod wait_queue;
 mod waiting;
 
-pub(crate) use self::connects::Failure;
 use self::connects::Connects;
+pub(crate) use self::connects::Failure;
 use self::deadlines::Deadlines;
 pub(crate) use self::effects::{Effects, FailedConnect};
 pub(crate) use self::entry::Entry;
-pub(crate) use self::eviction::Home;
 use self::eviction::Eviction;
+pub(crate) use self::eviction::Home;
 pub(crate) use self::health_checks::Checked;
 use self::health_checks::HealthChecks;
 use self::holders::Holders;

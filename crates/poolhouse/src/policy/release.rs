@@ -25,8 +25,8 @@ impl<C, E, W> Policy<C, E, W> {
             return None;
         }
         let Some(mut entry) = self.take_fit(now) else {
-            // What is unfit is the background's to close or to check: an acquire does not wait for that.
-            fx.plan = true;
+            // What is overdue is the background's to close: an acquire does not wait for that.
+            fx.plan |= self.idle.iter().any(|entry| self.retire_reason(entry, now).is_some());
             return None;
         };
         entry.turn = self.waiting.next_turn();
@@ -39,7 +39,8 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// The next idle connection that may be handed out as it is.
     pub(super) fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
-        let fit = |entry: &Entry<C>| self.retire_reason(entry, now).is_none() && !self.wants_check(entry, now);
+        let fit =
+            |entry: &Entry<C>| self.retire_reason(entry, now).is_none() && !self.wants_check(entry, now);
         let place = self.idle.find_first(fit)?;
         self.idle.take_at(place)
     }

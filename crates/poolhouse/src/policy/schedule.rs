@@ -92,8 +92,7 @@ impl<C, E, W> Policy<C, E, W> {
         }
         let served_soon = self.connects.coming() + self.young_checks(now);
         let for_waiters = self.waiting.len().saturating_sub(served_soon);
-        let for_minimum =
-            self.config.min_connections.saturating_sub(self.open() + self.connects.additions());
+        let for_minimum = self.config.min_connections.saturating_sub(self.open() + self.connects.additions());
         for_waiters.max(for_minimum).min(self.slots())
     }
 

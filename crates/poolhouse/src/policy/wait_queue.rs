@@ -60,7 +60,16 @@ pub(super) struct WaitQueue<T> {
 
 impl<T: Default> WaitQueue<T> {
     pub(super) fn new() -> Self {
-        Self { places: Box::default(), free: NONE, head: NONE, tail: NONE, len: 0, common: 0, taken: 0, turns: 0 }
+        Self {
+            places: Box::default(),
+            free: NONE,
+            head: NONE,
+            tail: NONE,
+            len: 0,
+            common: 0,
+            taken: 0,
+            turns: 0,
+        }
     }
 
     /// How many wait. Those that have been answered do not.

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::deadlines::Deadline;
 use super::wait_queue::{Ticket, Turn, WaitQueue};
 use super::{Caller, Disposition, Effects, Entry, Policy, Site, Span, Tick};
-use super::deadlines::Deadline;
 use crate::error::{AcquireTimeout, ConnectError};
 use crate::events::RetireReason;
+
+/// A waiter that is woken comes for its connection within microseconds. Only one whose process or runtime stood still
+/// takes longer than this.
+const PICK_UP: Duration = Duration::from_millis(100);
 
 /// Why an acquire gets no connection, other than time.
 #[derive(Debug)]
@@ -100,6 +104,8 @@ pub(super) struct Waiting<E, W> {
     refusals: Slab<Refusal<E>>,
     /// Everybody with a deadline of its own who may still wait.
     own_deadlines: BTreeSet<(Tick, Ticket)>,
+    /// How many have run out of time and do not know yet.
+    timed_out: usize,
     common_limit: Span,
     max_pending: Option<usize>,
 }
@@ -119,6 +125,7 @@ impl<E, W> Waiting<E, W> {
             queue: WaitQueue::new(),
             refusals: Slab::new(),
             own_deadlines: BTreeSet::new(),
+            timed_out: 0,
             common_limit: common_limit.into(),
             max_pending,
         }
@@ -136,6 +143,11 @@ impl<E, W> Waiting<E, W> {
         self.queue.next_turn()
     }
 
+    /// How many wait or have just run out of time.
+    pub(super) fn len_with_timed_out(&self) -> usize {
+        self.queue.len() + self.timed_out
+    }
+
     pub(super) fn position(&self, ticket: Ticket) -> usize {
         self.queue.position(ticket)
     }
@@ -150,7 +162,12 @@ impl<E, W> Waiting<E, W> {
         since + own_limit.unwrap_or(self.common_limit)
     }
 
-    fn join(&mut self, waker: W, (since, own_limit): (Tick, Option<Span>), at: &'static Location<'static>) -> Ticket {
+    fn join(
+        &mut self,
+        waker: W,
+        (since, own_limit): (Tick, Option<Span>),
+        at: &'static Location<'static>,
+    ) -> Ticket {
         let waiter = Waiter { waker: Some(waker), since, at: Some(at) };
         let ticket = self.queue.join(waiter, own_limit.is_some());
         self.keep_own_deadline(Wait { ticket, since, own_limit });
@@ -158,7 +175,12 @@ impl<E, W> Waiting<E, W> {
     }
 
     /// Joins again, behind those that arrived earlier. The waiter asks before it sleeps.
-    fn join_in_turn(&mut self, turn: Turn, (since, own_limit): (Tick, Option<Span>), at: &'static Location<'static>) -> Ticket {
+    fn join_in_turn(
+        &mut self,
+        turn: Turn,
+        (since, own_limit): (Tick, Option<Span>),
+        at: &'static Location<'static>,
+    ) -> Ticket {
         let waiter = Waiter { waker: None, since, at: Some(at) };
         let ticket = self.queue.join_in_turn(waiter, turn.with_own_deadline(own_limit.is_some()));
         self.keep_own_deadline(Wait { ticket, since, own_limit });
@@ -217,7 +239,11 @@ impl<E, W> Waiting<E, W> {
         }
         let refusal = match self.answered(wait.ticket) {
             Some(Answer::Refused(key)) => self.refusals.try_remove(key as usize),
-            _ => None,
+            Some(Answer::TimedOut(_)) => {
+                self.timed_out -= 1;
+                None
+            }
+            Some(Answer::Granted(_)) | None => None,
         };
         (self.queue.leave(wait.ticket).waker, refusal)
     }
@@ -267,6 +293,7 @@ impl<E, W> Waiting<E, W> {
     }
 
     fn time_out(&mut self, ticket: Ticket, position: u32) -> Option<W> {
+        self.timed_out += 1;
         self.queue.answer(ticket, Answer::TimedOut(position).pack()).0.waker.take()
     }
 
@@ -371,7 +398,8 @@ impl<C, E, W> Policy<C, E, W> {
     fn look_again_at_served(&mut self, ticket: Ticket, now: Tick, fx: &mut Effects<C, E, W>) {
         let Some(Answer::Granted(record)) = self.waiting.answered(ticket) else { return };
         let Some(entry) = self.holders.served(record) else { return };
-        let (expired, stale) = (entry.retire_at <= now, self.wants_check(entry, now));
+        let stale_at = entry.held_since + self.limits.trust.max(PICK_UP.into());
+        let (expired, stale) = (entry.retire_at <= now, stale_at <= now);
         if !expired && !stale {
             return;
         }
@@ -465,7 +493,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {
-        for answer in [Answer::Granted(0), Answer::Refused(7), Answer::TimedOut(1), Answer::Granted(Answer::NUMBER)] {
+        for answer in
+            [Answer::Granted(0), Answer::Refused(7), Answer::TimedOut(1), Answer::Granted(Answer::NUMBER)]
+        {
             assert_eq!(Answer::unpack(answer.pack()), answer);
         }
     }

@@ -19,6 +19,7 @@ async fn dead_idle_connections_are_passed_over() {
     let mock = Mock::ok();
     let pool = filled(&mock, 4, config(4)).await;
     mock.kill([2, 3, 4]);
+    tokio::time::advance(ms(1)).await;
     let mut acquire = pin!(pool.acquire());
     let std::task::Poll::Ready(Ok(connection)) = poll_once(acquire.as_mut()).await else {
         panic!("one is alive")
@@ -36,6 +37,7 @@ async fn when_all_are_dead_a_new_one_is_opened() {
     let mock = Mock::ok();
     let pool = filled(&mock, 3, config(3)).await;
     mock.kill(1..=3);
+    tokio::time::advance(ms(1)).await;
     assert!(pool.try_acquire().is_none());
     assert_eq!(pool.stats().total_connections, 0);
     let connection = pool.acquire().await.unwrap();
@@ -58,6 +60,7 @@ async fn a_waiter_whose_connection_died_keeps_its_turn() {
     mock.set_connect(Step::Slow(ms(10)));
     drop(held);
     mock.kill([1, 2]);
+    tokio::time::advance(ms(1)).await;
     // The second of the two who were served looks first.
     for index in [1, 0, 2, 3] {
         assert!(poll_once(waiters[index].as_mut()).await.is_pending(), "{index}");
@@ -85,6 +88,7 @@ async fn a_dead_connection_at_the_deadline_is_a_timeout() {
     mock.set_connect(Step::Never);
     drop(held);
     mock.kill([1]);
+    tokio::time::advance(ms(1)).await;
     let error = waiter.await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
     assert_eq!(pool.stats().pending_requests, 0);
@@ -96,6 +100,7 @@ async fn a_dead_connection_at_the_deadline_is_a_timeout() {
 async fn a_server_that_accepts_and_closes_is_not_hammered() {
     let mock = Mock::ok();
     mock.kill(1..1000);
+    tokio::time::advance(ms(1)).await;
     let pool = pool(&mock, PoolConfig { connection_timeout: Duration::from_secs(10), ..config(4) });
     let error = pool.acquire().await.unwrap_err();
     let AcquireError::Timeout(timeout) = error else { panic!("{error}") };
@@ -124,6 +129,7 @@ async fn a_panic_in_is_connected_loses_nothing() {
     let pool = poolhouse::Pool::new(Panics(false.into()), config(1)).unwrap();
     drop(pool.acquire().await.unwrap());
     pool.manager().0.store(true, std::sync::atomic::Ordering::SeqCst);
+    tokio::time::advance(ms(1)).await;
     let caught = tokio::spawn({
         let pool = pool.clone();
         async move { pool.acquire().await.map(drop) }
@@ -178,7 +184,8 @@ async fn a_socket_that_ended_is_known_at_once() {
             }
             End::UnaskedByte => assert_eq!(theirs.try_write(b"?").unwrap(), 1),
         }
-        // No await since: over loopback it has arrived, and the reactor has not run.
+        // It has arrived over loopback, and the reactor has not run. The pool looks again a millisecond after its last look.
+        std::thread::sleep(ms(1));
         assert!(server.pool.try_acquire().is_none(), "{end:?}");
         assert_eq!(server.pool.stats().connections_destroyed, 1, "{end:?}");
     }
@@ -231,6 +238,7 @@ async fn a_stream_in_memory_that_ended_is_known() {
     drop(pool.acquire().await.unwrap());
     server.disconnect_all();
     settle().await;
+    tokio::time::advance(ms(1)).await;
     assert!(pool.try_acquire().is_none());
     assert_eq!(pool.stats().total_connections, 0);
 }

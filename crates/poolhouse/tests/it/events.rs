@@ -137,6 +137,7 @@ async fn every_reason_is_told() {
     drop(a);
     last(RetireReason::Shrunk);
     mock.kill([b.id]);
+    tokio::time::advance(ms(1)).await;
     drop(b);
     assert!(pool.try_acquire().is_none());
     last(RetireReason::PeerClosed);

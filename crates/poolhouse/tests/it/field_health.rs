@@ -101,6 +101,7 @@ async fn a_connection_that_the_server_closed_is_not_handed_out() {
     for id in 1..=4 {
         mock.kill([id]);
     }
+    tokio::time::advance(ms(1)).await;
     assert!(pool.try_acquire().is_none(), "all four are dead");
     let begin = Instant::now();
     let held = pool.acquire().await.unwrap();
@@ -117,6 +118,7 @@ async fn a_connection_that_the_server_closed_is_not_handed_out() {
     let dead = all[0].id;
     drop(all.remove(0));
     mock.kill([dead]);
+    tokio::time::advance(ms(1)).await;
     assert_ne!(waiter.await.unwrap().id, dead);
 }
 

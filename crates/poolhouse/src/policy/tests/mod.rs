@@ -4,7 +4,6 @@ mod background;
 mod cases;
 mod edges;
 mod judgement;
-mod plain;
 mod random;
 
 use std::panic::Location;
