@@ -9,6 +9,7 @@
 mod common;
 mod fairness;
 mod foreign;
+mod hostile;
 mod look;
 mod scale;
 mod small;
