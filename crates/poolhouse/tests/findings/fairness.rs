@@ -7,7 +7,9 @@ use poolhouse::{AcquireError, Pool, PoolConfig, RetireReason};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::common::{Mock, Step, assert_hands_out_exactly, config, filled, ms, poll_once, pool, secs, settle};
+use crate::common::{
+    Mock, Step, assert_hands_out_exactly, config, filled, ms, poll_once, pool, secs, settle,
+};
 use crate::support::{Events, bounded, granted, in_child, one_thread};
 
 /// acquire.fifo, as tokio's own resources do it: a loop that acquires and gives back lets other futures of its task have
@@ -277,7 +279,7 @@ async fn after_a_close_that_was_dropped_a_served_acquire_gets_closed() {
         let _ = poll_once(close.as_mut()).await;
     }
     let polled = timeout(secs(1), waiter.as_mut()).await.expect("it ends");
-    assert!(polled.as_ref().is_err_and(|error| error.is_closed()), "{polled:?}");
+    assert!(polled.as_ref().is_err_and(AcquireError::is_closed), "{polled:?}");
     settle().await;
     assert_eq!(events.reason(1), Some(RetireReason::PoolClosed));
 }
@@ -290,7 +292,7 @@ async fn a_close_that_is_never_polled_closes() {
     let _ = pool.close();
     assert!(pool.is_closed());
     let polled = timeout(secs(1), waiter.as_mut()).await.expect("it ends");
-    assert!(polled.as_ref().is_err_and(|error| error.is_closed()), "{polled:?}");
+    assert!(polled.as_ref().is_err_and(AcquireError::is_closed), "{polled:?}");
     assert!(pool.acquire().await.unwrap_err().is_closed());
     settle().await;
     assert_eq!(events.reason(1), Some(RetireReason::PoolClosed));

@@ -54,13 +54,19 @@ async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
             .await;
         };
     }
-    step!(|pool, _plot| { let _ = pool.warm_up().await; });
+    step!(|pool, _plot| {
+        let _ = pool.warm_up().await;
+    });
     step!(|pool, _plot| { drop(hold(&pool, 1).await) });
     step!(|pool, _plot| { drop(hold(&pool, MAX).await) });
     step!(|pool, _plot| {
         let mut held = hold(&pool, MAX).await;
-        held.pop().map(PooledConnection::invalidate);
-        held.pop().map(PooledConnection::detach);
+        if let Some(connection) = held.pop() {
+            connection.invalidate();
+        }
+        if let Some(connection) = held.pop() {
+            drop(connection.detach());
+        }
     });
     // A wait that is served, one that is served and dropped, and one that is dropped before.
     for drop_it in [None, Some(true), Some(false)] {
@@ -160,10 +166,11 @@ fn misbehave(point: Point, behaviour: Behaviour) -> bool {
     let context = format!("{point:?}, {behaviour:?}");
     let plot = Plot::new(point, behaviour);
     let events = Events::default();
-    let _recording = (point == Point::Record || point == Point::Target || point == Point::DisplayError).then(|| {
-        let plot = Arc::clone(&plot);
-        on_record(move |_| plot.reached(Point::Record))
-    });
+    let _recording =
+        (point == Point::Record || point == Point::Target || point == Point::DisplayError).then(|| {
+            let plot = Arc::clone(&plot);
+            on_record(move |_| plot.reached(Point::Record))
+        });
     paused().block_on(async {
         let pool = plot.pool(limits(MAX), &events);
         plot.arm(true);
@@ -340,7 +347,8 @@ fn a_panic_as_an_overdue_connection_closes_loses_none_behind_it() {
         let events = Events::default();
         let limits = PoolConfig { idle_timeout: ms(300), queue: IdleOrder::Fifo, ..config(2) };
         let (pool, charges) = explosive(limits, &events);
-        let (first, second) = runtime.block_on(async { (pool.acquire().await.unwrap(), pool.acquire().await.unwrap()) });
+        let (first, second) =
+            runtime.block_on(async { (pool.acquire().await.unwrap(), pool.acquire().await.unwrap()) });
         drop(first);
         std::thread::sleep(ms(320));
         drop(second);
@@ -399,6 +407,37 @@ fn a_panic_as_a_recalled_connection_closes_loses_nothing() {
     });
 }
 
+/// panic.no_loss: the same where a younger connection is idle by then, which the waiter gets in the same look. Its place in
+/// the queue is given up once, and the younger connection has an owner.
+#[test]
+fn a_panic_as_a_recalled_connection_closes_loses_no_younger_one() {
+    in_child("foreign::a_panic_as_a_recalled_connection_closes_loses_no_younger_one", secs(30), || {
+        paused().block_on(async {
+            let events = Events::default();
+            let (pool, charges) = explosive(PoolConfig { min_connections: 2, ..config(2) }, &events);
+            let (held, other) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+            let mut served = Box::pin(pool.acquire());
+            assert!(poll_once(served.as_mut()).await.is_pending());
+            drop(held);
+            drop(other);
+            pool.invalidate_all();
+            tokio::time::sleep(secs(1)).await;
+            charges.store(1, SeqCst);
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                served.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()))
+            }));
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(served)));
+            charges.store(0, SeqCst);
+            assert!(dropped.is_ok(), "giving up the wait panics");
+            drop(polled);
+            assert_all_can_be_held(&pool, 2, "after the panic").await;
+            timeout(secs(60), pool.close()).await.expect("close completes");
+            assert_eq!(pool.stats().pending_requests, 0);
+            events.assert_in_order(true, "after the panic");
+        });
+    });
+}
+
 /// How several connections come to close in one go.
 #[derive(Debug, Clone, Copy)]
 enum Closing {
@@ -424,9 +463,13 @@ fn several_connections_that_panic_as_they_close_end_one_by_one() {
                 fill(&pool, 4).await;
                 charges.store(4, SeqCst);
                 let go_on = match closing {
-                    InvalidateAll => catch_unwind(AssertUnwindSafe(|| pool.invalidate_all())).map(|()| pool.clone()),
+                    InvalidateAll => {
+                        catch_unwind(AssertUnwindSafe(|| pool.invalidate_all())).map(|()| pool.clone())
+                    }
                     Suspend => catch_unwind(AssertUnwindSafe(|| pool.suspend())).map(|()| pool.clone()),
-                    Resize => catch_unwind(AssertUnwindSafe(|| pool.resize(1).unwrap())).map(|()| pool.clone()),
+                    Resize => {
+                        catch_unwind(AssertUnwindSafe(|| pool.resize(1).unwrap())).map(|()| pool.clone())
+                    }
                     Close | LastHandle | Reap => Ok(pool.clone()),
                 };
                 drop(go_on);
@@ -509,7 +552,8 @@ fn a_drop_that_needs_a_runtime_costs_one_connection() {
         let runtime = one_thread();
         let pool = Pool::new(Polite, config(3)).unwrap();
         runtime.block_on(async {
-            let _held = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
+            let _held =
+                [pool.acquire().await.unwrap(), pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
         });
         let _ = catch_unwind(AssertUnwindSafe(|| pool.invalidate_all()));
         assert_eq!(pool.stats().total_connections, 0);
@@ -525,7 +569,8 @@ fn a_subscriber_may_ask_the_pool_on_every_record() {
     in_child("foreign::a_subscriber_may_ask_the_pool_on_every_record", secs(30), || {
         paused().block_on(async {
             let mock = Mock::ok().script([Step::Fail]);
-            let pool = pool(&mock, PoolConfig { max_pending: Some(1), leak_threshold: Some(secs(5)), ..config(1) });
+            let pool =
+                pool(&mock, PoolConfig { max_pending: Some(1), leak_threshold: Some(secs(5)), ..config(1) });
             let seen = Arc::new(Mutex::new(std::collections::BTreeSet::new()));
             let _recording = on_record({
                 let (pool, seen) = (pool.clone(), Arc::clone(&seen));
@@ -552,7 +597,8 @@ fn a_subscriber_may_ask_the_pool_on_every_record() {
             drop(held);
             timeout(secs(5), pool.close()).await.expect("it closes");
             let seen = seen.lock().unwrap().clone();
-            let all = ["acquire", "check", "close", "connect", "leak", "retire"].map(|it| format!("poolhouse::{it}"));
+            let all = ["acquire", "check", "close", "connect", "leak", "retire"]
+                .map(|it| format!("poolhouse::{it}"));
             assert!(seen.iter().eq(&all), "{seen:?}");
         });
     });

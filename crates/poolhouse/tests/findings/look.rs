@@ -126,7 +126,8 @@ async fn an_end_a_millisecond_before_the_hand_out_is_known() {
     for way in ["acquire", "try_acquire", "waiter"] {
         for end in 0..=12 {
             for hand_out in 0..=16 {
-                let context = format!("{way}: end after {} us, hand-out after {} us", end * STEP, hand_out * STEP);
+                let context =
+                    format!("{way}: end after {} us, hand-out after {} us", end * STEP, hand_out * STEP);
                 let watched = Watched::default();
                 let pool = rested(&watched, config(1)).await;
                 // Looked at now; nobody looks again until the hand-out.
@@ -289,7 +290,11 @@ fn a_server_that_hangs_up_around_a_hand_out_is_known() {
                     let known = ended.is_known(asked);
                     match pool.try_acquire() {
                         Some(connection) => {
-                            assert!(!known, "{end:?} after {offset:?}: handed out {:?} later", begin.elapsed());
+                            assert!(
+                                !known,
+                                "{end:?} after {offset:?}: handed out {:?} later",
+                                begin.elapsed()
+                            );
                             drop(connection);
                         }
                         None => break,

@@ -231,7 +231,10 @@ fn no_option_makes_the_pool_spin() {
             });
             let (connects, checks) = (mock.attempts().len(), mock.checks());
             let most = took.as_millis() as usize * 2;
-            assert!(connects <= most && checks <= most, "{option}: {connects} connects, {checks} checks in {took:?}");
+            assert!(
+                connects <= most && checks <= most,
+                "{option}: {connects} connects, {checks} checks in {took:?}"
+            );
         }
     });
 }

@@ -71,7 +71,12 @@ async fn a_lifetime_that_ends_during_a_check_has_a_successor() {
     while begin.elapsed() < secs(400) {
         tokio::time::sleep(ms(50)).await;
         let stats = pool.stats();
-        assert!(stats.total_connections >= 1, "none after {:?}: {} opened", begin.elapsed(), mock.attempts().len());
+        assert!(
+            stats.total_connections >= 1,
+            "none after {:?}: {} opened",
+            begin.elapsed(),
+            mock.attempts().len()
+        );
     }
     assert!(mock.attempts().len() >= 6, "lifetimes do end");
     assert!(mock.peak() <= 2);
@@ -98,7 +103,8 @@ fn a_slow_listener_of_created_falsifies_nothing() {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let config = PoolConfig { leak_threshold: Some(ms(700)), ..config(1) };
         let pool = Pool::with_listener(Mock::ok(), config, listener).unwrap();
-        let connection = runtime.block_on(async { tokio::spawn(async {}).await.map(|()| pool.acquire()).unwrap().await });
+        let connection =
+            runtime.block_on(async { tokio::spawn(async {}).await.map(|()| pool.acquire()).unwrap().await });
         let connection = connection.unwrap();
         let held_for = pool.holders()[0].held_for;
         assert!(held_for < ms(600), "held for {held_for:?}, as the pool says");

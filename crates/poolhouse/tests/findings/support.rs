@@ -24,10 +24,7 @@ use tracing::{Metadata, Subscriber};
 const CHILD: &str = "POOLHOUSE_FINDINGS_CHILD";
 
 /// Runs `test` on a thread of its own, and fails if it has not ended after `limit`.
-pub(crate) fn bounded<T: Send + 'static>(
-    limit: Duration,
-    test: impl FnOnce() -> T + Send + 'static,
-) -> T {
+pub(crate) fn bounded<T: Send + 'static>(limit: Duration, test: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, ended) = mpsc::channel();
     let thread = thread::spawn(move || {
         let value = test();

@@ -174,11 +174,8 @@ fn after_a_lull_try_acquire_in_a_plain_thread_gives_nothing_stale() {
 #[test]
 fn after_its_runtime_was_blocked_an_acquire_knows_the_ages() {
     bounded(secs(60), || {
-        let config = PoolConfig {
-            check_after_idle: Some(ms(100)),
-            health_check_interval: Duration::MAX,
-            ..config(1)
-        };
+        let config =
+            PoolConfig { check_after_idle: Some(ms(100)), health_check_interval: Duration::MAX, ..config(1) };
         let pool = dated(ms(0), config);
         one_thread().block_on(async {
             drop(pool.acquire().await.unwrap());

@@ -169,8 +169,9 @@ fn an_acquire_that_moves_ends_at_its_limit() {
                 if ends {
                     drop(first.take());
                 }
-                let ended = one_thread()
-                    .block_on(async { tokio::time::timeout(secs(10), acquire.as_mut()).await.map(|it| it.is_ok()) });
+                let ended = one_thread().block_on(async {
+                    tokio::time::timeout(secs(10), acquire.as_mut()).await.map(|it| it.is_ok())
+                });
                 assert!(ended == Ok(false), "{within:?}, the first ends: {ends}: {ended:?}");
             }
         }
