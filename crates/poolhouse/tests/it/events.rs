@@ -140,6 +140,7 @@ async fn every_reason_is_told() {
     tokio::time::advance(ms(1)).await;
     drop(b);
     assert!(pool.try_acquire().is_none());
+    settle().await;
     last(RetireReason::PeerClosed);
     drop(pool.acquire().await.unwrap());
     pool.invalidate_all();
