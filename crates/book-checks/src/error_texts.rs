@@ -198,6 +198,9 @@ async fn refusals() -> Texts {
     texts.push(("CloseReport", report.to_string()));
     drop(held);
 
+    let ended = AcquireError::<io::Error>::RuntimeEnded { target: "db.example:5432".to_owned() };
+    texts.push(("AcquireError::RuntimeEnded", ended.to_string()));
+
     let refused = ConnectError::Failed(io::Error::from(io::ErrorKind::ConnectionRefused));
     texts.push(("ConnectError::Failed", refused.to_string()));
     let hung = pool(Mood::Hangs, config(2)).warm_up().await.expect_err("the server hangs");

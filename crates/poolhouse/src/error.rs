@@ -21,6 +21,7 @@ pub(crate) mod page {
     pub(crate) const SHUTTING_DOWN: &str = "guide/shutting-down";
     pub(crate) const LOAD_SHEDDING: &str = "guide/load-shedding";
     pub(crate) const PANICS: &str = "guide/panics";
+    pub(crate) const SHARING: &str = "guide/sharing";
     pub(crate) const MONITORING: &str = "guide/monitoring";
     pub(crate) const TIMEOUTS: &str = "guide/timeouts";
     pub(crate) const INVALIDATING: &str = "guide/invalidating";
@@ -106,6 +107,20 @@ pub enum AcquireError<E: Error + 'static> {
         /// The limit.
         max_pending: usize,
     },
+    /// The acquire was polled inside a tokio runtime that has ended or is shutting down. No background task can run
+    /// there, so it could only wait for its deadline.
+    ///
+    /// Guide: `guide/sharing`.
+    #[error(
+        "cannot acquire a connection to {target}: the tokio runtime that polls this acquire has ended or is shutting \
+         down: await it in a runtime that lives, and open one pool per runtime or keep the runtime alive longer than \
+         its pools; guide: {}",
+        page::SHARING
+    )]
+    RuntimeEnded {
+        /// Where the pool's connections go.
+        target: String,
+    },
 }
 
 impl<E: Error + 'static> AcquireError<E> {
@@ -140,6 +155,18 @@ impl<E: Error + 'static> AcquireError<E> {
     /// ```
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed { .. })
+    }
+
+    /// Whether the acquire was polled inside a runtime that has ended. Another try in the same runtime ends the same way.
+    ///
+    /// ```
+    /// use poolhouse::{AcquireError, PacketError};
+    ///
+    /// let error = AcquireError::<PacketError>::RuntimeEnded { target: "db.example:5432".to_owned() };
+    /// assert!(error.is_runtime_ended());
+    /// ```
+    pub fn is_runtime_ended(&self) -> bool {
+        matches!(self, Self::RuntimeEnded { .. })
     }
 }
 
