@@ -214,7 +214,7 @@ async fn refusals() -> Texts {
 }
 
 fn cause(error: &AcquireError<io::Error>) -> String {
-    std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
+    error.connect_error().map_or_else(String::new, ToString::to_string)
 }
 
 fn configurations() -> Texts {
@@ -281,7 +281,7 @@ mod tests {
             let kind = format!("AcquireError::Timeout ({}{})", phase[..1].to_uppercase(), &phase[1..]);
             assert!(text(&kind).contains(&format!("({phase}, ")), "{}", text(&kind));
         }
-        assert!(text("AcquireError::Timeout (Connecting)").contains("1 failed connects"));
+        assert!(text("AcquireError::Timeout (Connecting)").contains("1 failed connect, "));
         assert!(
             text("AcquireError::Timeout (Queueing, nested)").contains("this task itself holds 1 of them")
         );

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{PacketConnection, PacketError};
+use crate::error::Counted;
 use crate::manager::{FailureKind, Manager};
 
 #[cfg(feature = "net")]
@@ -51,7 +52,7 @@ impl fmt::Debug for PacketOptions {
         f.debug_struct("PacketOptions")
             .field("max_frame_length", &self.max_frame_length)
             .field("io_timeout", &self.io_timeout)
-            .field("check_packet", &format_args!("{} bytes", self.check_packet.len()))
+            .field("check_packet", &format_args!("{}", Counted(self.check_packet.len(), "byte")))
             .finish()
     }
 }
@@ -169,7 +170,7 @@ impl<D: Dial> Manager for PacketManager<D> {
         let target = self.dial.target();
         match self.dial.dial().await {
             Ok(stream) => Ok(PacketConnection::new(stream, target.into_owned(), &self.options)),
-            Err(source) => Err(PacketError::Dial { target: target.into_owned(), source }),
+            Err(error) => Err(PacketError::Dial { target: target.into_owned(), error }),
         }
     }
 
@@ -192,8 +193,8 @@ impl<D: Dial> Manager for PacketManager<D> {
     fn classify(&self, error: &PacketError) -> FailureKind {
         use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         match error {
-            PacketError::Dial { source, .. }
-                if matches!(source.kind(), InvalidInput | PermissionDenied | Unsupported) =>
+            PacketError::Dial { error, .. }
+                if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) =>
             {
                 FailureKind::Permanent
             }

@@ -14,6 +14,7 @@ mod dead;
 mod deadline;
 mod ends;
 mod epoch;
+mod error_chain;
 mod events;
 mod field;
 mod field_errors;

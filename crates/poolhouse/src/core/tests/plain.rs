@@ -179,7 +179,7 @@ impl Twin {
                 format!("{id} waits on")
             }
             Polled::Late => match self.core.expire(ticket, now, None, fx) {
-                Err(Expired::TimedOut(diagnosis)) => format!("{id}: {diagnosis}"),
+                Err(Expired::TimedOut(diagnosis)) => format!("{id}: {diagnosis:?}"),
                 _ => "served at the last moment".into(),
             },
         }
