@@ -75,10 +75,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// ```
     pub fn new(stream: S, target: impl Into<Arc<str>>, options: &PacketOptions) -> Self {
         Self {
-            framed: Framed::new(stream, FrameCodec::new(options.max_frame_length)),
+            framed: Framed::new(stream, FrameCodec::new(options.longest_frame())),
             target: target.into(),
             io_timeout: options.io_timeout,
-            max_frame_length: options.max_frame_length,
+            max_frame_length: options.longest_frame(),
             unanswered: 0,
             early: None,
             state: State::Sound,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::config::ConfigError;
 use crate::error::{Counted, Inner, page};
 
 /// Why a packet could not be sent or received, or a connection not be opened.
@@ -19,6 +20,10 @@ use crate::error::{Counted, Inner, page};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PacketError {
+    /// An option that no connection can have: see [`PacketOptions::validate`](crate::PacketOptions::validate). The page of
+    /// the guide is that of the [`ConfigError`].
+    #[error("{0}")]
+    Options(ConfigError),
     /// No address of the host accepted a connection.
     ///
     /// Guide: `troubleshooting/server-down`.
@@ -129,5 +134,11 @@ impl PacketError {
             Self::Dial { error, .. } | Self::Io { error, .. } => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<ConfigError> for PacketError {
+    fn from(error: ConfigError) -> Self {
+        Self::Options(error)
     }
 }

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "blocking")]
 mod blocking;
+mod bounds;
 mod cancel;
 mod cancel_table;
 mod check_first;
