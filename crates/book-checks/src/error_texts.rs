@@ -231,7 +231,8 @@ fn configurations() -> Texts {
         .into_iter()
         .map(|(kind, config)| (kind, config.validate().expect_err("an impossible configuration").to_string()))
         .collect();
-    let long = PacketOptions { max_frame_length: 4, check_packet: "hello".into(), ..PacketOptions::default() };
+    let long =
+        PacketOptions { max_frame_length: 4, check_packet: "hello".into(), ..PacketOptions::default() };
     let long = long.validate().expect_err("impossible options");
     texts.push(("ConfigError::CheckPacketTooLong", long.to_string()));
     let zero = PoolConfig { min_connections: 0, max_connections: 0, ..base() };

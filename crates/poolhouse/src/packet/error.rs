@@ -20,8 +20,8 @@ use crate::error::{Counted, Inner, page};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PacketError {
-    /// An option that no connection can have: see [`PacketOptions::validate`](crate::PacketOptions::validate). The page of
-    /// the guide is that of the [`ConfigError`].
+    /// An option that no connection can have: see [`PacketOptions::validate`](crate::PacketOptions::validate).
+    /// The page of the guide is that of the [`ConfigError`].
     #[error("{0}")]
     Options(ConfigError),
     /// No address of the host accepted a connection.
