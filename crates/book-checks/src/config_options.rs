@@ -146,6 +146,7 @@ fn bounds(name: &str) -> Result<String, String> {
         ("usize", Err(ConfigError::Zero { .. })) => "1 or more",
         ("Duration", Ok(())) => "zero or more",
         ("Duration", Err(ConfigError::NoTime { .. })) => "above zero",
+        ("Duration", Err(ConfigError::TooShort { least, .. })) if least.as_millis() == 1 => "1 ms or more",
         ("f64", Err(_)) if most.is_err() => "0.0 to 1.0",
         ("bool", Ok(())) => "`true` or `false`",
         ("IdleOrder", Ok(())) => "`Lifo` or `Fifo`",
@@ -238,9 +239,10 @@ mod tests {
     fn bounds_are_what_validate_says() {
         for (name, expected) in [
             ("min_connections", "0 or more, up to `max_connections`"),
-            ("connect_backoff", "above zero, up to `max_connect_backoff`"),
+            ("connect_backoff", "1 ms or more, up to `max_connect_backoff`"),
+            ("idle_timeout", "above zero"),
             ("check_after_idle", "`None`, or zero or more"),
-            ("leak_threshold", "`None`, or above zero"),
+            ("leak_threshold", "`None`, or 1 ms or more"),
             ("lifetime_jitter", "0.0 to 1.0"),
         ] {
             assert_eq!(bounds(name).unwrap(), expected);

@@ -214,7 +214,7 @@ async fn refusals() -> Texts {
 }
 
 fn cause(error: &AcquireError<io::Error>) -> String {
-    std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
+    error.connect_error().map_or_else(String::new, ToString::to_string)
 }
 
 fn configurations() -> Texts {
@@ -222,6 +222,7 @@ fn configurations() -> Texts {
     let wrong = [
         ("ConfigError::Zero", PoolConfig { min_connections: 0, max_connections: 0, ..base() }),
         ("ConfigError::NoTime", PoolConfig { idle_timeout: Duration::ZERO, ..base() }),
+        ("ConfigError::TooShort", PoolConfig { max_lifetime: Duration::from_micros(1), ..base() }),
         ("ConfigError::MinAboveMax", PoolConfig { min_connections: 11, ..base() }),
         ("ConfigError::BackoffAboveMax", PoolConfig { connect_backoff: Duration::from_secs(6), ..base() }),
         ("ConfigError::JitterOutOfRange", PoolConfig { lifetime_jitter: 1.5, ..base() }),
@@ -230,6 +231,10 @@ fn configurations() -> Texts {
         .into_iter()
         .map(|(kind, config)| (kind, config.validate().expect_err("an impossible configuration").to_string()))
         .collect();
+    let long =
+        PacketOptions { max_frame_length: 4, check_packet: "hello".into(), ..PacketOptions::default() };
+    let long = long.validate().expect_err("impossible options");
+    texts.push(("ConfigError::CheckPacketTooLong", long.to_string()));
     let zero = PoolConfig { min_connections: 0, max_connections: 0, ..base() };
     let zero = zero.validate().expect_err("an impossible configuration");
     texts.push(("NewPoolError::Config", NewPoolError::Config(zero).to_string()));
@@ -248,6 +253,9 @@ async fn packets() -> Texts {
     };
 
     let refuse = || async { Err::<tokio::io::DuplexStream, _>(io::ErrorKind::ConnectionRefused.into()) };
+    let hasty = PacketOptions { io_timeout: Duration::ZERO, ..PacketOptions::default() };
+    let hasty = PacketManager::new(refuse).with_options(hasty);
+    add("PacketError::Options", hasty.connect().await.map(drop));
     add("PacketError::Dial", PacketManager::new(refuse).connect().await.map(drop));
 
     let (here, there) = duplex(64);
@@ -281,7 +289,7 @@ mod tests {
             let kind = format!("AcquireError::Timeout ({}{})", phase[..1].to_uppercase(), &phase[1..]);
             assert!(text(&kind).contains(&format!("({phase}, ")), "{}", text(&kind));
         }
-        assert!(text("AcquireError::Timeout (Connecting)").contains("1 failed connects"));
+        assert!(text("AcquireError::Timeout (Connecting)").contains("1 failed connect, "));
         assert!(
             text("AcquireError::Timeout (Queueing, nested)").contains("this task itself holds 1 of them")
         );

@@ -4,7 +4,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::error::page;
+use crate::error::{Counted, page};
+
+/// The least of the limits by which the background sets its timers again and again, which count in milliseconds. Below it
+/// the background would be at work without a pause.
+///
+/// Not of `idle_timeout`, which closes what comes back at once and opens nothing, nor of the limits of one acquire, one
+/// connect and one check.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// The options of a pool.
 ///
@@ -39,11 +46,11 @@ pub struct PoolConfig {
     /// How long a connection may lie idle before it is closed. It never takes the pool below `min_connections`.
     pub idle_timeout: Duration,
     /// How long a connection may go unused before the background checks it with
-    /// [`Manager::check`](crate::Manager::check).
+    /// [`Manager::check`](crate::Manager::check). At least 1 ms.
     pub health_check_interval: Duration,
     /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back. The successor of
     /// one that is in use, or that the minimum needs, is opened a little before, by a tenth of the lifetime or
-    /// `connect_timeout`, whichever is less.
+    /// `connect_timeout`, whichever is less. At least 1 ms.
     pub max_lifetime: Duration,
     /// How long a connection may go unused before an acquire has it checked first, within its own deadline. Zero checks
     /// each idle connection every time; one that goes from its holder straight to somebody who waits is not idle. `None` trusts every idle connection whose peer has not closed it. Set it where
@@ -63,14 +70,14 @@ pub struct PoolConfig {
     /// connection opens.
     pub lifetime_jitter: f64,
     /// The pause after the first failed connect. It doubles with each failure after it, and is shortened by up to half
-    /// at random.
+    /// at random. At least 1 ms.
     pub connect_backoff: Duration,
-    /// The longest pause between failed connects.
+    /// The longest pause between failed connects. At least 1 ms.
     pub max_connect_backoff: Duration,
     /// Which idle connection is used next: the last returned, or the longest idle.
     pub queue: IdleOrder,
     /// How long a connection may be held before it is reported as a leak, once, with the line that acquired it. `None`
-    /// reports none. It ends nothing: the holder keeps the connection.
+    /// reports none. It ends nothing: the holder keeps the connection. At least 1 ms.
     pub leak_threshold: Option<Duration>,
     /// Whether to notice a task that waits for a connection while it holds one of the same pool. It is logged, and
     /// named in the text of the timeout. It makes each acquire a little slower.
@@ -155,19 +162,24 @@ impl PoolConfig {
         if self.max_pending == Some(0) {
             return Err(ConfigError::Zero { field: "max_pending" });
         }
-        let durations = [
+        let limits = [
             ("connection_timeout", self.connection_timeout),
             ("idle_timeout", self.idle_timeout),
-            ("health_check_interval", self.health_check_interval),
-            ("max_lifetime", self.max_lifetime),
             ("connect_timeout", self.connect_timeout),
             ("check_timeout", self.check_timeout),
+        ];
+        if let Some((field, _)) = limits.into_iter().find(|(_, value)| value.is_zero()) {
+            return Err(ConfigError::NoTime { field });
+        }
+        let rhythms = [
+            ("health_check_interval", self.health_check_interval),
+            ("max_lifetime", self.max_lifetime),
             ("connect_backoff", self.connect_backoff),
             ("max_connect_backoff", self.max_connect_backoff),
             ("leak_threshold", self.leak_threshold.unwrap_or(Duration::MAX)),
         ];
-        if let Some((field, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
-            return Err(ConfigError::NoTime { field });
+        if let Some((field, value)) = rhythms.into_iter().find(|(_, value)| *value < LEAST) {
+            return Err(ConfigError::TooShort { field, value, least: LEAST });
         }
         if self.connect_backoff > self.max_connect_backoff {
             return Err(ConfigError::BackoffAboveMax {
@@ -271,6 +283,24 @@ pub enum ConfigError {
         /// The option's name.
         field: &'static str,
     },
+    /// A duration is so short that the pool's background would be at work without a pause.
+    ///
+    /// Guide: `reference/configuration`.
+    #[error(
+        "{field} is {value:?}, below {least:?}, and would keep the pool busy without a pause: \
+         set it to {least:?} or more{}; guide: {}",
+        or_off(field),
+        page::CONFIGURATION
+    )]
+    #[non_exhaustive]
+    TooShort {
+        /// The option's name.
+        field: &'static str,
+        /// Its value.
+        value: Duration,
+        /// The least that it may be.
+        least: Duration,
+    },
     /// `min_connections` is above `max_connections`.
     ///
     /// Guide: `reference/configuration`.
@@ -311,6 +341,21 @@ pub enum ConfigError {
         /// The value of `lifetime_jitter`.
         jitter: f64,
     },
+    /// `check_packet` is longer than `max_frame_length`: each health check would close a sound connection.
+    ///
+    /// Guide: `reference/packet-protocol`.
+    #[error(
+        "check_packet has {}, above max_frame_length, which is {max}: shorten it or raise max_frame_length; guide: {}",
+        Counted(*.length, "byte"),
+        page::PACKET_PROTOCOL
+    )]
+    #[non_exhaustive]
+    CheckPacketTooLong {
+        /// The length of `check_packet`.
+        length: usize,
+        /// The value of `max_frame_length`.
+        max: usize,
+    },
 }
 
 /// How a duration is switched off, if it can be.
@@ -333,10 +378,11 @@ impl ConfigError {
     /// ```
     pub fn field(&self) -> &'static str {
         match self {
-            Self::Zero { field } | Self::NoTime { field } => field,
+            Self::Zero { field } | Self::NoTime { field } | Self::TooShort { field, .. } => field,
             Self::MinAboveMax { .. } => "min_connections",
             Self::BackoffAboveMax { .. } => "connect_backoff",
             Self::JitterOutOfRange { .. } => "lifetime_jitter",
+            Self::CheckPacketTooLong { .. } => "check_packet",
         }
     }
 }
@@ -347,6 +393,7 @@ mod tests {
 
     #[test]
     fn every_bound_is_checked_and_names_its_field() {
+        const SHORT: Duration = Duration::from_nanos(999_999);
         let base = PoolConfig::default;
         let cases = [
             ("max_connections", PoolConfig { max_connections: 0, min_connections: 0, ..base() }),
@@ -363,6 +410,14 @@ mod tests {
             ("max_connect_backoff", PoolConfig { max_connect_backoff: Duration::ZERO, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: Duration::from_secs(6), ..base() }),
             ("leak_threshold", PoolConfig { leak_threshold: Some(Duration::ZERO), ..base() }),
+            ("health_check_interval", PoolConfig { health_check_interval: SHORT, ..base() }),
+            ("max_lifetime", PoolConfig { max_lifetime: SHORT, ..base() }),
+            ("connect_backoff", PoolConfig { connect_backoff: SHORT, ..base() }),
+            (
+                "max_connect_backoff",
+                PoolConfig { connect_backoff: LEAST, max_connect_backoff: SHORT, ..base() },
+            ),
+            ("leak_threshold", PoolConfig { leak_threshold: Some(SHORT), ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: -0.1, ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: f64::NAN, ..base() }),
         ];
@@ -371,6 +426,21 @@ mod tests {
             assert_eq!(error.field(), field);
             assert!(error.to_string().contains(field), "{error}");
         }
+        let error = PoolConfig { max_lifetime: SHORT, ..base() }.validate().unwrap_err().to_string();
+        assert!(
+            error.contains(": set it to 1ms or more, or Duration::MAX to switch it off; guide: "),
+            "{error}"
+        );
+        let least = PoolConfig {
+            health_check_interval: LEAST,
+            max_lifetime: LEAST,
+            connect_backoff: LEAST,
+            max_connect_backoff: LEAST,
+            leak_threshold: Some(LEAST),
+            idle_timeout: Duration::from_nanos(1),
+            ..base()
+        };
+        assert_eq!(least.validate(), Ok(()));
         assert_eq!(base().validate(), Ok(()));
     }
 

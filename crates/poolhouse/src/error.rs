@@ -1,5 +1,10 @@
 //! Why an acquire ends without a connection. Every message says what happened, where, and what to look at, and ends with
 //! the page of the guide that explains it.
+//!
+//! One rule for causes, in every error of the crate: `Display` tells the whole cause, down to the last
+//! [`source`](Error::source) of the manager's own error, and `source` is `None`. A log line that prints one error shows
+//! why, and whoever prints a chain reads each text once. The cause itself is in a public field or variant:
+//! [`AcquireError::connect_error`] and [`ConnectError::manager_error`] lead to it.
 
 use std::error::Error;
 use std::fmt;
@@ -8,6 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+
+use self::text::brief;
+pub(crate) use self::text::{Counted, Inner};
+
+mod text;
 
 /// The pages of the guide that messages name. A test of the book looks whether each is there.
 pub(crate) mod page {
@@ -29,16 +39,6 @@ pub(crate) mod page {
     pub(crate) const PACKET_PROTOCOL: &str = "reference/packet-protocol";
     #[allow(dead_code, reason = "only the facade for threads names it, which is a feature")]
     pub(crate) const DESCRIPTORS: &str = "troubleshooting/descriptors-and-ports";
-}
-
-/// An error inside the text of another, which names the page itself.
-pub(crate) struct Inner<'a, E: ?Sized>(pub(crate) &'a E);
-
-impl<E: fmt::Display + ?Sized> fmt::Display for Inner<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.to_string();
-        f.write_str(text.rsplit_once("; guide: ").map_or(text.as_str(), |(text, _)| text))
-    }
 }
 
 /// Why an acquire gave no connection. `E` is the manager's error.
@@ -94,8 +94,10 @@ pub enum AcquireError<E: Error + 'static> {
     ///
     /// Guide: `guide/load-shedding`.
     #[error(
-        "{waiting} acquires already wait for a connection to {target} and max_pending is {max_pending}: \
+        "{} already {} for a connection to {target} and max_pending is {max_pending}: \
          answer \"busy\" now, and Pool::holders() says who holds the connections; guide: {}",
+        Counted(*.waiting, "acquire"),
+        if *.waiting == 1 { "waits" } else { "wait" },
         page::LOAD_SHEDDING
     )]
     #[non_exhaustive]
@@ -157,6 +159,35 @@ impl<E: Error + 'static> AcquireError<E> {
         matches!(self, Self::Closed { .. })
     }
 
+    /// The failed connect behind it: of a timeout the last one, if no connect has succeeded since.
+    ///
+    /// [`source`](Error::source) does not lead there, for the text says it already.
+    ///
+    /// ```
+    /// use poolhouse::{AcquireError, ConnectError, PacketError};
+    ///
+    /// /// What the operating system said, if it was that.
+    /// fn os_error(error: &AcquireError<PacketError>) -> Option<&std::io::Error> {
+    ///     error.connect_error()?.manager_error()?.io_error()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Nothing listens on port 1.
+    /// let pool = poolhouse::PacketPool::new(("127.0.0.1", 1), Default::default())?;
+    /// let error = pool.warm_up().await.expect_err("there is no server");
+    /// assert!(os_error(&error).is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_error(&self) -> Option<&ConnectError<E>> {
+        match self {
+            Self::Timeout(timeout) => timeout.last_connect_error.as_deref(),
+            Self::Connect(failed) => Some(&failed.error),
+            Self::Closed { .. } | Self::Overloaded { .. } | Self::RuntimeEnded { .. } => None,
+        }
+    }
+
     /// Whether the acquire was polled inside a runtime that has ended. Another try in the same runtime ends the same way.
     ///
     /// ```
@@ -186,7 +217,7 @@ pub enum ConnectError<E> {
     /// The manager said so.
     ///
     /// Guide: `troubleshooting/server-down`.
-    Failed(#[source] E),
+    Failed(E),
     /// `connect_timeout` passed.
     ///
     /// Guide: `troubleshooting/server-down`.
@@ -202,6 +233,22 @@ pub enum ConnectError<E> {
 }
 
 impl<E> ConnectError<E> {
+    /// The manager's own error, if the connect failed with one.
+    ///
+    /// ```
+    /// use poolhouse::ConnectError;
+    ///
+    /// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    /// let error = ConnectError::Failed(refused);
+    /// assert!(error.manager_error().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused));
+    /// ```
+    pub fn manager_error(&self) -> Option<&E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::TimedOut(_) | Self::Panicked | Self::ClosedAtOnce => None,
+        }
+    }
+
     fn page(&self) -> &'static str {
         match self {
             Self::Failed(_) | Self::TimedOut(_) => page::SERVER_DOWN,
@@ -211,7 +258,7 @@ impl<E> ConnectError<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for ConnectError<E> {
+impl<E: Error> fmt::Display for ConnectError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => write!(f, "{}", Inner(error)),
@@ -229,7 +276,7 @@ impl<E: fmt::Display> fmt::Display for ConnectError<E> {
 
 /// A failed connect, as those who waited for it see it.
 ///
-/// Its [`source`](Error::source) is the [`ConnectError`], whose source is the manager's own error.
+/// Its text tells the whole cause. The cause itself is in `error`: [`ConnectError::manager_error`] gives the manager's own.
 ///
 /// ```
 /// use poolhouse::{AcquireError, PacketPool, PoolConfig};
@@ -256,7 +303,7 @@ pub struct ConnectFailed<E> {
     pub error: Arc<ConnectError<E>>,
 }
 
-impl<E: fmt::Display> fmt::Display for ConnectFailed<E> {
+impl<E: Error> fmt::Display for ConnectFailed<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot connect to {}: {}", self.target, Inner(&*self.error))?;
         if self.attempts > 1 {
@@ -267,11 +314,7 @@ impl<E: fmt::Display> fmt::Display for ConnectFailed<E> {
     }
 }
 
-impl<E: Error + 'static> Error for ConnectFailed<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.error)
-    }
-}
+impl<E: Error> Error for ConnectFailed<E> {}
 
 /// What an acquire was doing when its time ran out.
 ///
@@ -350,8 +393,8 @@ impl fmt::Display for Holder {
 
 /// What an acquire saw when its deadline passed: what it waited for, how long, and who is in the way.
 ///
-/// Its text reads like a diagnosis and ends with what to do. Its [`source`](Error::source) is the last failed connect,
-/// if no connect has succeeded since.
+/// Its text reads like a diagnosis and ends with what to do. `last_connect_error` is the last failed connect, if no connect
+/// has succeeded since.
 ///
 /// ```
 /// use poolhouse::{AcquireTimeout, PacketError, Phase};
@@ -393,27 +436,31 @@ pub struct AcquireTimeout<E> {
     pub nested: Vec<Holder>,
 }
 
-impl<E: fmt::Display> fmt::Display for AcquireTimeout<E> {
+impl<E: Error> fmt::Display for AcquireTimeout<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, phase, position, waiting, active, max_connections, connecting, .. } = self;
         write!(f, "timed out after {} waiting for a connection to {target}", brief(self.waited))?;
         write!(f, " ({phase}, {position} of {waiting} in the queue)")?;
-        write!(f, ": {active} of {max_connections} connections are held, {connecting} connecting")?;
+        let noun = if (*active, *max_connections) == (1, 1) { "connection" } else { "connections" };
+        let verb = if *active == 1 { "is" } else { "are" };
+        write!(f, ": {active} of {max_connections} {noun} {verb} held, {connecting} connecting")?;
         for (index, holder) in self.longest_holders.iter().enumerate() {
             write!(f, "; {} is {holder}", if index == 0 { "the longest" } else { "the next" })?;
         }
         if let (Some(error), Some(age)) = (&self.last_connect_error, self.last_connect_error_age) {
             write!(
                 f,
-                "; {} failed connects, the last {} ago: {}",
-                self.failed_connects,
+                "; {}{} {} ago: {}",
+                Counted(self.failed_connects, "failed connect"),
+                if self.failed_connects == 1 { "," } else { ", the last" },
                 brief(age),
                 Inner(&**error)
             )?;
         }
         if let Some(holder) = self.nested.first() {
             let count = self.nested.len();
-            write!(f, "; this task itself holds {count} of them, one acquired at {}", holder.acquired_at)?;
+            let one = if count == 1 { "" } else { "one " };
+            write!(f, "; this task itself holds {count} of them, {one}acquired at {}", holder.acquired_at)?;
             f.write_str(": acquire once and pass the connection on, or release it first")?;
         }
         f.write_str(match phase {
@@ -444,13 +491,4 @@ impl<E> AcquireTimeout<E> {
     }
 }
 
-impl<E: Error + 'static> Error for AcquireTimeout<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.last_connect_error.as_deref().map(|error| error as &(dyn Error + 'static))
-    }
-}
-
-/// A duration to the millisecond: what a person compares.
-fn brief(duration: Duration) -> String {
-    format!("{:?}", Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
-}
+impl<E: Error> Error for AcquireTimeout<E> {}

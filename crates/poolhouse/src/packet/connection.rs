@@ -75,10 +75,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// ```
     pub fn new(stream: S, target: impl Into<Arc<str>>, options: &PacketOptions) -> Self {
         Self {
-            framed: Framed::new(stream, FrameCodec::new(options.max_frame_length)),
+            framed: Framed::new(stream, FrameCodec::new(options.longest_frame())),
             target: target.into(),
             io_timeout: options.io_timeout,
-            max_frame_length: options.max_frame_length,
+            max_frame_length: options.longest_frame(),
             unanswered: 0,
             early: None,
             state: State::Sound,
@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
         let sent = within(limit, feed(Pin::new(&mut self.framed), payload)).await;
         let result = match sent {
             Some(Ok(())) => Ok(()),
-            Some(Err(source)) => Err(PacketError::Io { target: self.target(), source }),
+            Some(Err(error)) => Err(PacketError::Io { target: self.target(), error }),
             None => Err(PacketError::TimedOut { target: self.target(), limit, sending: true }),
         };
         self.end(result)
@@ -265,18 +265,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     }
 
     /// The codec's errors in this protocol's words.
-    fn explain(&self, source: io::Error) -> PacketError {
+    fn explain(&self, error: io::Error) -> PacketError {
         let unread = self.framed.read_buffer();
-        if source.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<LengthDelimitedCodecError>)
+        if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<LengthDelimitedCodecError>)
             && let Some(header) = unread.first_chunk::<4>()
         {
             return self.too_long(u64::from(u32::from_be_bytes(*header)), false);
         }
         // What the codec says of a stream that ends inside a frame.
-        if source.kind() == io::ErrorKind::Other && self.mid_frame() && source.raw_os_error().is_none() {
+        if error.kind() == io::ErrorKind::Other && self.mid_frame() && error.raw_os_error().is_none() {
             return PacketError::Disconnected { target: self.target(), mid_frame: true };
         }
-        PacketError::Io { target: self.target(), source }
+        PacketError::Io { target: self.target(), error }
     }
 
     /// Whether part of a frame has arrived.

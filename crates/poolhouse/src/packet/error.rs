@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::error::page;
+use crate::config::ConfigError;
+use crate::error::{Counted, Inner, page};
 
 /// Why a packet could not be sent or received, or a connection not be opened.
 ///
@@ -19,16 +20,20 @@ use crate::error::page;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PacketError {
+    /// An option that no connection can have: see [`PacketOptions::validate`](crate::PacketOptions::validate).
+    /// The page of the guide is that of the [`ConfigError`].
+    #[error("{0}")]
+    Options(ConfigError),
     /// No address of the host accepted a connection.
     ///
     /// Guide: `troubleshooting/server-down`.
-    #[error("cannot dial: {source}; guide: {}", page::SERVER_DOWN)]
+    #[error("cannot dial: {}; guide: {}", Inner(error), page::SERVER_DOWN)]
     #[non_exhaustive]
     Dial {
         /// The host and port.
         target: String,
         /// The error of the last address that was tried.
-        source: io::Error,
+        error: io::Error,
     },
     /// The peer closed the connection.
     ///
@@ -49,9 +54,11 @@ pub enum PacketError {
     ///
     /// Guide: `reference/packet-protocol`.
     #[error(
-        "a frame of {length} bytes {} {target} is over the limit of {max} bytes (max_frame_length): \
+        "a frame of {} {} {target} is over the limit of {} (max_frame_length): \
          send less, raise the limit, or check that the peer speaks this protocol; guide: {}",
+        Counted(*.length, "byte"),
         if *.sending { "to" } else { "from" },
+        Counted(*.max, "byte"),
         page::PACKET_PROTOCOL
     )]
     #[non_exhaustive]
@@ -97,12 +104,41 @@ pub enum PacketError {
     /// The operating system reported an error.
     ///
     /// Guide: `guide/invalidating`.
-    #[error("I/O with {target} failed: {source}; invalidate the connection; guide: {}", page::INVALIDATING)]
+    #[error(
+        "I/O with {target} failed: {}; invalidate the connection; guide: {}",
+        Inner(error),
+        page::INVALIDATING
+    )]
     #[non_exhaustive]
     Io {
         /// The peer.
         target: String,
         /// What the operating system said.
-        source: io::Error,
+        error: io::Error,
     },
+}
+
+impl PacketError {
+    /// What the operating system, or the dial function, said. The text says it too, so [`source`](std::error::Error::source)
+    /// does not.
+    ///
+    /// ```
+    /// use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    ///
+    /// fn is_reset(error: &poolhouse::PacketError) -> bool {
+    ///     error.io_error().is_some_and(|error| matches!(error.kind(), ConnectionReset | BrokenPipe))
+    /// }
+    /// ```
+    pub fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Dial { error, .. } | Self::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ConfigError> for PacketError {
+    fn from(error: ConfigError) -> Self {
+        Self::Options(error)
+    }
 }

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{PacketConnection, PacketError};
+use crate::config::ConfigError;
+use crate::error::Counted;
 use crate::manager::{FailureKind, Manager};
 
 #[cfg(feature = "net")]
@@ -27,12 +29,13 @@ type DefaultDial = std::convert::Infallible;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PacketOptions {
-    /// The longest payload, in bytes, that is sent or accepted. 16 MiB by default.
+    /// The longest payload, in bytes, that is sent or accepted. 16 MiB by default. The header holds 4 bytes: more than
+    /// [`u32::MAX`] counts as that.
     pub max_frame_length: usize,
-    /// How long one `send_packet` or `receive` may take. 30 s by default; [`Duration::MAX`] sets no limit.
+    /// How long one `send_packet` or `receive` may take. Above zero, 30 s by default; [`Duration::MAX`] sets no limit.
     pub io_timeout: Duration,
-    /// The packet that a health check sends. The check passes when any packet comes back. Empty by default. It is never
-    /// printed, for a protocol may log in with it.
+    /// The packet that a health check sends. The check passes when any packet comes back. Empty by default, and not longer
+    /// than `max_frame_length`. It is never printed, for a protocol may log in with it.
     pub check_packet: Bytes,
 }
 
@@ -46,12 +49,46 @@ impl Default for PacketOptions {
     }
 }
 
+impl PacketOptions {
+    /// Checks every option against its bounds and against the others.
+    ///
+    /// A [`PacketManager`] with options that are out of bounds opens no connection: each connect fails as permanent, with
+    /// [`PacketError::Options`]. Call it yourself to report a bad setting at start-up.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is out of bounds, by its name.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use poolhouse::PacketOptions;
+    ///
+    /// let options = PacketOptions { io_timeout: Duration::ZERO, ..PacketOptions::default() };
+    /// assert_eq!(options.validate().unwrap_err().field(), "io_timeout");
+    /// ```
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.io_timeout.is_zero() {
+            return Err(ConfigError::NoTime { field: "io_timeout" });
+        }
+        let (length, max) = (self.check_packet.len(), self.longest_frame());
+        if length > max {
+            return Err(ConfigError::CheckPacketTooLong { length, max });
+        }
+        Ok(())
+    }
+
+    /// What the header can say, at most.
+    pub(super) fn longest_frame(&self) -> usize {
+        self.max_frame_length.min(usize::try_from(u32::MAX).unwrap_or(usize::MAX))
+    }
+}
+
 impl fmt::Debug for PacketOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PacketOptions")
             .field("max_frame_length", &self.max_frame_length)
             .field("io_timeout", &self.io_timeout)
-            .field("check_packet", &format_args!("{} bytes", self.check_packet.len()))
+            .field("check_packet", &format_args!("{}", Counted(self.check_packet.len(), "byte")))
             .finish()
     }
 }
@@ -119,7 +156,7 @@ where
 /// A connection is reusable when nothing is outstanding on it. It is handed out when the peer has not closed it and
 /// nothing has arrived on it unasked. A health check sends one packet and waits for one. A
 /// name that does not resolve, a refused connection, a timeout and a lack of local ports are transient; an address
-/// that cannot exist and a missing permission are permanent.
+/// that cannot exist, a missing permission and options out of bounds are permanent.
 ///
 /// ```
 /// use std::time::Duration;
@@ -147,7 +184,7 @@ impl<D: Dial> PacketManager<D> {
         Self { dial, options: PacketOptions::default() }
     }
 
-    /// Replaces the options.
+    /// Replaces the options. [`PacketOptions::validate`] says whether they are within bounds; if not, each connect fails.
     ///
     /// ```
     /// use poolhouse::{PacketManager, PacketOptions, TcpDialer};
@@ -166,10 +203,11 @@ impl<D: Dial> Manager for PacketManager<D> {
     type Error = PacketError;
 
     async fn connect(&self) -> Result<Self::Connection, PacketError> {
+        self.options.validate()?;
         let target = self.dial.target();
         match self.dial.dial().await {
             Ok(stream) => Ok(PacketConnection::new(stream, target.into_owned(), &self.options)),
-            Err(source) => Err(PacketError::Dial { target: target.into_owned(), source }),
+            Err(error) => Err(PacketError::Dial { target: target.into_owned(), error }),
         }
     }
 
@@ -192,8 +230,9 @@ impl<D: Dial> Manager for PacketManager<D> {
     fn classify(&self, error: &PacketError) -> FailureKind {
         use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         match error {
-            PacketError::Dial { source, .. }
-                if matches!(source.kind(), InvalidInput | PermissionDenied | Unsupported) =>
+            PacketError::Options(_) => FailureKind::Permanent,
+            PacketError::Dial { error, .. }
+                if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) =>
             {
                 FailureKind::Permanent
             }

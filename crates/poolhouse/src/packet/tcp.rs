@@ -42,7 +42,10 @@ impl TcpDialer {
     }
 
     /// Probes a connection that has been silent for `after`, so that the operating system notices a peer that vanished
-    /// and firewalls keep the connection in mind. Off by default.
+    /// and firewalls keep the connection in mind. Off by default, and with [`Duration::MAX`].
+    ///
+    /// Operating systems count in whole seconds, and Linux takes 32767 of them at most, about 9 hours: `after` is rounded up
+    /// to a whole second, at least one and at most that many.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -50,7 +53,8 @@ impl TcpDialer {
     /// ```
     #[must_use]
     pub fn keepalive(self, after: Duration) -> Self {
-        Self { keepalive: Some(after), ..self }
+        let keepalive = (after < Duration::MAX).then(|| whole_seconds(after));
+        Self { keepalive, ..self }
     }
 
     /// Sets `TCP_NODELAY`. On by default: without it a small packet can wait for the acknowledgement of the one before.
@@ -62,6 +66,12 @@ impl TcpDialer {
     pub fn nodelay(self, nodelay: bool) -> Self {
         Self { nodelay, ..self }
     }
+}
+
+/// What every operating system takes: with less or more, each connect would fail.
+fn whole_seconds(duration: Duration) -> Duration {
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    Duration::from_secs(seconds.clamp(1, 32767))
 }
 
 impl TcpDialer {
@@ -165,6 +175,34 @@ mod tests {
         let dialer = TcpDialer::from(somebody).nodelay(false).keepalive(Duration::from_secs(60));
         let probed = dialer.dial().await.unwrap();
         assert!(!probed.nodelay().unwrap() && SockRef::from(&probed).keepalive().unwrap());
+    }
+
+    /// Zero, too short and too long made each connect fail with "Invalid argument".
+    #[tokio::test]
+    async fn keepalive_is_what_the_operating_system_takes() {
+        let (_listener, somebody, _) = addresses().await;
+        for (after, expected) in [
+            (Duration::ZERO, 1),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_millis(999), 1),
+            (Duration::from_millis(1500), 2),
+            (Duration::from_secs(60), 60),
+            (Duration::from_secs(32767), 32767),
+            (Duration::from_millis(32_766_001), 32767),
+            (Duration::from_secs(10 * 60 * 60), 32767),
+            (Duration::MAX - Duration::from_nanos(1), 32767),
+        ] {
+            let stream = TcpDialer::from(somebody).keepalive(after).dial().await.unwrap();
+            let socket = SockRef::from(&stream);
+            assert!(socket.keepalive().unwrap(), "{after:?}");
+            #[cfg(target_os = "linux")]
+            {
+                let set = (socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_interval().unwrap());
+                assert_eq!(set, (Duration::from_secs(expected), Duration::from_secs(expected)), "{after:?}");
+            }
+        }
+        let off = TcpDialer::from(somebody).keepalive(Duration::MAX).dial().await.unwrap();
+        assert!(!SockRef::from(&off).keepalive().unwrap());
     }
 
     #[test]

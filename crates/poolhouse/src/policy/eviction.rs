@@ -104,7 +104,8 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn retire_reason(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {
         if let Some(reason) = self.eviction.no_longer_eligible(entry.origin) {
             Some(reason)
-        } else if self.open() > self.config.max_connections {
+        } else if self.open() - self.checks.cut() > self.config.max_connections {
+            // A connection whose check has been cut is about to go, and makes way for this one.
             Some(RetireReason::Shrunk)
         } else if entry.retire_at <= now || self.holders.has_successor(entry.record) {
             Some(RetireReason::Lifetime)

@@ -17,6 +17,9 @@ use crate::events::RetireReason;
 /// takes longer than this.
 const PICK_UP: Duration = Duration::from_millis(100);
 
+/// Room for this many refusals is kept when there are none.
+const KEPT_REFUSALS: usize = 1024;
+
 /// Why an acquire gets no connection, other than time.
 #[derive(Debug)]
 pub(crate) enum Refusal<E> {
@@ -245,6 +248,10 @@ impl<E, W> Waiting<E, W> {
             }
             Some(Answer::Granted(_)) | None => None,
         };
+        // The memory of a crowd goes with it.
+        if self.refusals.is_empty() && self.refusals.capacity() > KEPT_REFUSALS {
+            self.refusals = Slab::new();
+        }
         (self.queue.leave(wait.ticket).waker, refusal)
     }
 

@@ -27,7 +27,8 @@ async fn a_permanent_error_reaches_every_waiter_at_once() {
         assert_eq!(failed.attempts, 1);
         assert!(matches!(*failed.error, ConnectError::Failed(_)));
         assert!(error.to_string().starts_with("cannot connect to mock:1: mock says Permanent"), "{error}");
-        assert!(error.source().is_some());
+        assert!(error.source().is_none(), "the text has told the cause");
+        assert!(error.connect_error().is_some_and(|error| error.manager_error().is_some()));
     }
     assert_eq!((begin.elapsed(), mock.attempts().len()), (ms(0), 1));
     assert_eq!((pool.stats().failed_acquisitions, pool.stats().pending_requests), (5, 0));

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "blocking")]
 mod blocking;
+mod bounds;
 mod cancel;
 mod cancel_table;
 mod check_first;
@@ -14,6 +15,7 @@ mod dead;
 mod deadline;
 mod ends;
 mod epoch;
+mod error_chain;
 mod events;
 mod field;
 mod field_errors;

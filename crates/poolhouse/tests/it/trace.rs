@@ -133,7 +133,7 @@ async fn every_documented_event_is_there() {
     let expected = [
         ("poolhouse::acquire DEBUG acquire", "target_address=mock:1 "),
         ("poolhouse::acquire WARN an acquire timed out", "error=timed out after 30"),
-        ("poolhouse::acquire DEBUG an acquire failed", "error=1 acquires already wait"),
+        ("poolhouse::acquire DEBUG an acquire failed", "error=1 acquire already waits"),
         ("poolhouse::connect DEBUG connected", "connection=1 elapsed_ms=0"),
         ("poolhouse::connect WARN cannot connect", "permanent=false error=mock says Fail"),
         ("poolhouse::check TRACE healthy", "connection=1 elapsed_ms=0"),

@@ -1,0 +1,62 @@
+//! Parts of texts: the whole cause of an error, counts and durations.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// How far a chain of sources is followed: one that leads back to itself has no end.
+const LINKS: usize = 16;
+
+/// An error inside the text of another, which names the page itself: its text and those of its sources, each part once.
+pub(crate) struct Inner<'a, E>(pub(crate) &'a E);
+
+impl<E: Error> fmt::Display for Inner<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is asked here is somebody else's code, and the pool asks in its background, to write a log line. A panic
+        // must not end that.
+        let text = catch_unwind(AssertUnwindSafe(|| chain(self.0)));
+        f.write_str(
+            text.as_deref()
+                .unwrap_or("an error whose text cannot be made: see the panic's message on stderr"),
+        )
+    }
+}
+
+fn chain(error: &impl Error) -> String {
+    let mut parts = vec![without_page(error.to_string())];
+    let sources = std::iter::successors(error.source(), |&error| error.source());
+    for text in sources.take(LINKS).map(|error| without_page(error.to_string())) {
+        if parts.join(": ").contains(&text) {
+            continue;
+        }
+        match parts.last_mut() {
+            // Some errors give their source's text, and some the other way round.
+            Some(last) if text.contains(last.as_str()) => *last = text,
+            _ => parts.push(text),
+        }
+    }
+    parts.join(": ")
+}
+
+fn without_page(mut text: String) -> String {
+    if let Some((before, _)) = text.rsplit_once("; guide: ") {
+        text.truncate(before.len());
+    }
+    text
+}
+
+/// `"1 connect"`, `"2 connects"`.
+pub(crate) struct Counted<N>(pub(crate) N, pub(crate) &'static str);
+
+impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, noun) = self;
+        write!(f, "{count} {noun}{}", if *count == N::from(1) { "" } else { "s" })
+    }
+}
+
+/// A duration to the millisecond: what a person compares.
+pub(super) fn brief(duration: Duration) -> String {
+    format!("{:?}", Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+}

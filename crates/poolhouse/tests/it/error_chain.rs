@@ -1,0 +1,174 @@
+//! `acquire.diagnosis`: the text of an error tells the whole cause, and tells it once.
+//!
+//! A driver's own text is often no more than "db error"; what went wrong is further down its chain of sources.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use poolhouse::{AcquireError, ConnectError, FailureKind, Manager, PacketManager, Pool, PoolConfig};
+
+use crate::common::{config, ms, secs};
+
+/// An error with a source, like the two layers of a driver's.
+#[derive(Debug, Clone)]
+struct Layer(&'static str, Option<Box<Layer>>);
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Layer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.1.as_deref().map(|error| error as &(dyn Error + 'static))
+    }
+}
+
+fn layers(texts: &[&'static str]) -> Layer {
+    let mut texts = texts.iter().rev();
+    let root = Layer(texts.next().unwrap(), None);
+    texts.fold(root, |source, text| Layer(text, Some(Box::new(source))))
+}
+
+const PASSWORD: &str = "FATAL: password authentication failed for user \"app\"";
+
+/// As tokio-postgres tells a wrong password.
+fn db_error() -> Layer {
+    layers(&["db error", PASSWORD])
+}
+
+struct Database<E>(E, FailureKind);
+
+impl<E: Error + Clone + Send + Sync + 'static> Manager for Database<E> {
+    type Connection = ();
+    type Error = E;
+
+    async fn connect(&self) -> Result<(), E> {
+        Err(self.0.clone())
+    }
+
+    fn classify(&self, _: &E) -> FailureKind {
+        self.1
+    }
+}
+
+/// What a log of the whole chain prints, as anyhow does: the error, then each source.
+fn printed(error: &dyn Error) -> String {
+    let sources = std::iter::successors(error.source(), |&error| error.source());
+    sources.take(99).fold(error.to_string(), |text, source| format!("{text}\ncaused by: {source}"))
+}
+
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
+async fn refused<E: Error + Clone + Send + Sync + 'static>(error: E) -> AcquireError<E> {
+    let pool = Pool::new(Database(error, FailureKind::Permanent), config(1)).unwrap();
+    pool.acquire().await.map(drop).unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_line_tells_the_cause_and_a_chain_tells_it_once() {
+    let error = refused(db_error()).await;
+    assert!(error.to_string().contains(&format!(": db error: {PASSWORD}; check the address")), "{error}");
+    let AcquireError::Connect(failed) = &error else { panic!("{error:?}") };
+
+    let pool = Pool::new(Database(db_error(), FailureKind::Transient), config(1)).unwrap();
+    let late = pool.acquire_within(ms(50)).await.map(drop).unwrap_err();
+    let AcquireError::Timeout(timeout) = &late else { panic!("{late:?}") };
+
+    let errors: [&dyn Error; 5] = [&error, failed, &*failed.error, &late, &**timeout];
+    for error in errors {
+        let text = printed(error);
+        for part in ["db error", PASSWORD, "; guide: "] {
+            assert_eq!(count(&text, part), 1, "{part:?} in {text}");
+        }
+    }
+    let cause = error.connect_error().and_then(ConnectError::manager_error);
+    assert_eq!(cause.map(ToString::to_string).as_deref(), Some("db error"), "the driver's error is at hand");
+}
+
+/// Some errors tell their source themselves, some tell it and more, and some say the same at each link.
+#[test]
+fn what_has_been_said_is_not_said_again() {
+    for (texts, expected) in [
+        (&["query failed: refused", "refused"][..], "query failed: refused"),
+        (&["refused", "connection refused (os error 111)"], "connection refused (os error 111)"),
+        (&["a", "b", "a: b"], "a: b"),
+        (&["same", "same", "same"], "same"),
+        (&["no source"], "no source"),
+        (&["outer; guide: x/y", "inner; guide: x/z"], "outer: inner"),
+        (&["outer", ""], "outer"),
+    ] {
+        let error = ConnectError::Failed(layers(texts));
+        assert_eq!(error.to_string(), format!("{expected}; guide: troubleshooting/server-down"));
+    }
+}
+
+/// A source that leads back to its own error.
+#[derive(Debug)]
+struct Cycle(&'static AtomicUsize);
+
+impl fmt::Display for Cycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "turn {}", self.0.fetch_add(1, SeqCst))
+    }
+}
+
+impl Error for Cycle {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        static AGAIN: Cycle = Cycle(&TURNS);
+        Some(&AGAIN)
+    }
+}
+
+static TURNS: AtomicUsize = AtomicUsize::new(10);
+
+#[test]
+fn a_chain_without_an_end_ends() {
+    let text = ConnectError::Failed(Cycle(&TURNS)).to_string();
+    assert!(text.starts_with("turn 10: turn 11: ") && count(&text, "turn ") == 17, "{text}");
+}
+
+/// An error whose text panics, as one that locks a poisoned mutex.
+#[derive(Debug, Clone)]
+struct Mute;
+
+impl fmt::Display for Mute {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("no words")
+    }
+}
+
+impl Error for Mute {}
+
+/// The pool's background makes texts for its log: a panic must end neither it nor the caller.
+#[tokio::test(start_paused = true)]
+async fn an_error_without_a_text_harms_nobody() {
+    let error = refused(Mute).await;
+    assert!(error.to_string().contains(": an error whose text cannot be made: "), "{error}");
+    assert!(format!("{error:?}").contains("Mute"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_packet_protocol_is_told_once() {
+    let refuse = || async { Err::<tokio::io::DuplexStream, _>(std::io::ErrorKind::ConnectionRefused.into()) };
+    let error = PacketManager::new(refuse).connect().await.map(drop).unwrap_err();
+    assert_eq!(count(&printed(&error), "connection refused"), 1, "{}", printed(&error));
+    assert!(error.io_error().is_some());
+}
+
+/// Counts agree with their nouns.
+#[tokio::test(start_paused = true)]
+async fn one_is_singular() {
+    let pool = Pool::new(Database(db_error(), FailureKind::Transient), config(1)).unwrap();
+    let one = PoolConfig { connect_backoff: secs(2), ..config(1) };
+    let once = Pool::new(Database(db_error(), FailureKind::Transient), one).unwrap();
+    let error = once.acquire_within(ms(500)).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("; 1 failed connect, 500ms ago: db error"), "{error}");
+    assert!(error.contains(": 0 of 1 connections are held, "), "{error}");
+    let error = pool.acquire_within(secs(5)).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains(" failed connects, the last "), "{error}");
+}
