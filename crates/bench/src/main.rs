@@ -13,12 +13,8 @@ use serde::Serialize;
 
 const COMMAND: &str = "cargo run --release --manifest-path crates/bench/Cargo.toml --";
 
-/// The same, built to count.
-const COUNTED: &str =
-    "RUSTFLAGS='--cfg poolhouse_counted' cargo run --release --manifest-path crates/bench/Cargo.toml --";
 /// The same, built without the peers.
-const ALONE: &str = "RUSTFLAGS='--cfg poolhouse_counted' cargo run --release --manifest-path crates/bench/Cargo.toml \
-                     --no-default-features --";
+const ALONE: &str = "cargo run --release --manifest-path crates/bench/Cargo.toml --no-default-features --";
 
 /// Measures poolhouse beside other connection pools.
 #[derive(Debug, Parser)]
@@ -160,12 +156,6 @@ fn measure_sizes(arguments: Sizes) -> Result<()> {
 
 fn count(arguments: Count) -> Result<()> {
     known("competitor", &arguments.only, &ids())?;
-    if !cfg!(poolhouse_counted) {
-        bail!(
-            "under valgrind calls come so slowly that poolhouse reads the clock for each, or for some, as it happens. \
-             Build with RUSTFLAGS='--cfg poolhouse_counted', which lets it see haste where there would be"
-        );
-    }
     if cfg!(feature = "peers") && (arguments.check.is_some() || arguments.update_baseline) {
         bail!(
             "the baseline is counted without the peers, which switch on features of dependencies that they share with \
@@ -180,7 +170,7 @@ fn count(arguments: Count) -> Result<()> {
     };
     let (results, sizes) = counts::count(wants)?;
     let counts = Counts {
-        command: format!("{} counts", if cfg!(feature = "peers") { COUNTED } else { ALONE }),
+        command: format!("{} counts", if cfg!(feature = "peers") { COMMAND } else { ALONE }),
         date: date(),
         machine: Machine::this(),
         rustc: rustc(),
