@@ -11,6 +11,7 @@ use tokio::task::coop::poll_proceed;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
+use crate::call_out::call_out;
 use crate::error::{AcquireError, page};
 use crate::events::Event;
 use crate::inner::PoolInner;
@@ -121,13 +122,16 @@ impl<M: Manager> Acquire<'_, M> {
         });
         inner.carry_out(fx);
         match enqueued {
-            Ok(Enqueued::Taken(entry)) => match inner.look_over(entry, since) {
-                Ok(entry) => Poll::Ready(Ok(self.hand_out(entry, None))),
-                Err(dead) => match self.rejoin(dead, since, span) {
-                    Ok(()) => self.poll_waiting(cx),
-                    Err(refusal) => self.refused(refusal),
-                },
-            },
+            Ok(Enqueued::Taken(entry, waker)) => {
+                drop(call_out(|| drop(waker)));
+                match inner.look_over(entry, since) {
+                    Ok(entry) => Poll::Ready(Ok(self.hand_out(entry, None))),
+                    Err(dead) => match self.rejoin(dead, since, span) {
+                        Ok(()) => self.poll_waiting(cx),
+                        Err(refusal) => self.refused(refusal),
+                    },
+                }
+            }
             Ok(Enqueued::Waiting(ticket)) => {
                 self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
                 self.warn_of_nesting(site.caller, since);

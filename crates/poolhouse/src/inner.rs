@@ -73,9 +73,10 @@ impl<M: Manager> PoolInner<M> {
 
     /// Returns the first panic of a connection that was closed, which has been logged.
     fn carry_out_all(&self, fx: PoolEffects<M>) -> Option<Panic> {
-        if fx.is_empty() {
-            return None;
-        }
+        if fx.is_empty() { None } else { self.carry_out_each(fx) }
+    }
+
+    fn carry_out_each(&self, fx: PoolEffects<M>) -> Option<Panic> {
         let PoolEffects::<M> { wake, spent_waker, spent_errors, retired, failed_connect, plan, progress } =
             fx;
         for waker in wake {

@@ -29,8 +29,9 @@ pub(crate) enum Refusal<E> {
 }
 
 /// How an acquire begins that found nothing idle at first.
-pub(crate) enum Enqueued<C> {
-    Taken(Box<Entry<C>>),
+pub(crate) enum Enqueued<C, W> {
+    /// With the waker, which is not needed.
+    Taken(Box<Entry<C>>, W),
     Waiting(Ticket),
 }
 
@@ -332,10 +333,9 @@ impl<C, E, W> Policy<C, E, W> {
         site: Site,
         (waker, own_limit): (W, Option<Span>),
         fx: &mut Effects<C, E, W>,
-    ) -> Result<Enqueued<C>, Refusal<E>> {
+    ) -> Result<Enqueued<C, W>, Refusal<E>> {
         if let Some(entry) = self.try_take(now, site, fx) {
-            fx.spent_waker = Some(waker);
-            return Ok(Enqueued::Taken(entry));
+            return Ok(Enqueued::Taken(entry, waker));
         }
         let refusal =
             if self.is_closed() { Some(Refusal::Closed) } else { self.waiting.overload(self.waiting.len()) };
