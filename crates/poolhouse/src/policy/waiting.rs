@@ -438,7 +438,10 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// A waiter has come back to its turn: what became idle in the meantime is for those who wait.
     fn serve_after_rejoin(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.waiting.shed(&mut fx.wake);
+        // A closed pool is about to tell all of them that it is closed.
+        if !self.is_closed() {
+            self.waiting.shed(&mut fx.wake);
+        }
         while self.somebody_waits()
             && let Some(entry) = self.take_fit(now)
         {

@@ -6,15 +6,15 @@ use tokio::time::Instant;
 
 use crate::ensure;
 use crate::errands::Errand;
-use crate::ops::{End, WELL, ms};
-use crate::reference::Verdict;
+use crate::ops::{End, WELL};
+use crate::reference::{AtServer, Verdict};
 use crate::world::World;
 
 impl World<'_> {
     /// `quiet`: nothing is left to run at this instant.
     pub(crate) fn check(&mut self, quiet: bool) -> Verdict {
         self.sync(false)?;
-        let ledger = self.server.ledger();
+        let mut ledger = self.server.ledger();
         if let Some(violation) = ledger.violations.first() {
             return Err(violation.clone());
         }
@@ -23,9 +23,18 @@ impl World<'_> {
         let refused = ledger.refused_up_to;
         let waits_in_vain = self.model.line.iter().any(|waiting| waiting.after < refused);
         ensure!(!waits_in_vain, "connect.permanent: somebody waits after a permanent failure");
-        let (live, created) = (ledger.live(), ledger.records.len() as u64);
-        let (failed_connects, failed_checks, dead_looks) =
-            (ledger.failed_connects, ledger.failed_checks, ledger.dead_looks);
+        if quiet {
+            ledger.left_to_close = 0;
+        }
+        let live = ledger.live();
+        let (failed_connects, failed_checks) = (ledger.failed_connects, ledger.failed_checks);
+        let at_server = AtServer {
+            live,
+            created: ledger.records.len() as u64,
+            dead_looks: ledger.dead_looks,
+            left_to_close: ledger.left_to_close,
+            unfit: ledger.perhaps_unfit(self.config.jitter),
+        };
         drop(ledger);
         let Some(pool) = self.handles.last() else {
             ensure!(
@@ -35,7 +44,7 @@ impl World<'_> {
             return Ok(());
         };
         let stats = pool.stats();
-        self.model.judge(&stats, live, created, dead_looks).map_err(|error| format!("{error}\n{stats:?}"))?;
+        self.model.judge(&stats, &at_server).map_err(|error| format!("{error}\n{stats:?}"))?;
         ensure!(stats.failed_connects == failed_connects, "{failed_connects} failed connects, not {stats:?}");
         ensure!(stats.failed_checks == failed_checks, "{failed_checks} failed checks, not {stats:?}");
         if quiet { self.check_quiet().map_err(|error| format!("{error}\n{stats:?}")) } else { Ok(()) }
@@ -50,17 +59,15 @@ impl World<'_> {
         ensure!(stats.connecting == connecting, "stats.consistent: {connecting} attempts are under way");
         ensure!(stats.checking == checking, "stats.consistent: {checking} checks are under way");
 
-        let late = self.waiters.iter().find(|waiter| {
-            let due = self.model.deadline_of(waiter.key).is_some_and(|deadline| deadline <= now);
-            due && !waiter.is_lazy()
-        });
-        ensure!(late.is_none(), "acquire.deadline: somebody waits beyond the deadline");
+        // The background ends a wait in time, whether or not anybody polls it.
+        let late = self.model.line.iter().any(|waiting| waiting.deadline.is_some_and(|at| at <= now));
+        ensure!(!late, "acquire.deadline: somebody waits beyond the deadline");
 
         // Whoever lacks a connection has an attempt under way for him, within what is allowed.
         let lacking = stats.pending_requests.saturating_sub(connecting);
         // A waiter for whom an idle connection is checked may get no attempt beside it.
-        let lacking =
-            if self.options.check_after_idle.is_some() { lacking.saturating_sub(checking) } else { lacking };
+        let checks_first = self.options.check_after_idle.is_some() || !ledger.doubts.is_empty();
+        let lacking = if checks_first { lacking.saturating_sub(checking) } else { lacking };
         let lacking = lacking.max(self.model.min.saturating_sub(stats.total_connections + connecting));
         let room = self.model.max.saturating_sub(stats.total_connections + connecting);
         let at_once = if ledger.pause.failing() { 1 } else { self.config.max_connecting };
@@ -109,6 +116,8 @@ impl World<'_> {
                 if !record.alive || record.held || record.checking || record.detached {
                     continue;
                 }
+                let doubt = ledger.is_in_doubt(record);
+                ensure!(!doubt, "health.known_dead: no check begins of connection {id}, which is in doubt");
                 let old = self.options.max_lifetime <= now - record.born;
                 ensure!(!old, "max_lifetime: idle connection {id} is too old");
                 let unused = self.options.idle_timeout <= now - record.idle_since;
@@ -136,16 +145,9 @@ impl World<'_> {
     /// An idle connection that may be handed out as it is, if that can be known.
     pub(crate) fn fit(&self) -> Option<usize> {
         let active = self.handles.last()?.stats().active_connections;
-        let now = Instant::now();
-        let fit = self.server.ledger().records.iter().position(|record| {
-            let open = record.alive && !record.held && !record.checking && !record.detached && !record.dead;
-            let young = self
-                .config
-                .max_lifetime
-                .is_none_or(|most| now - record.born < ms(most).mul_f64(1.0 - self.config.jitter));
-            let rested = now - record.idle_since < self.options.idle_timeout;
-            let proven = self.options.check_after_idle.is_none_or(|limit| now - record.proven < limit);
-            open && !record.unsure && young && rested && proven
+        let ledger = self.server.ledger();
+        let fit = ledger.records.iter().position(|record| {
+            record.is_unused() && !record.dead && ledger.is_surely_fit(record, self.config.jitter)
         });
         fit.filter(|_| active == self.held.len())
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Everything that a long run has to see at least once.
-const OUTCOMES: [&str; 60] = [
+const OUTCOMES: [&str; 64] = [
     "acquire: at once",
     "acquire: served after a wait",
     "acquire: timed out while connecting",
@@ -13,6 +13,7 @@ const OUTCOMES: [&str; 60] = [
     "acquire: timed out while checking",
     "acquire: timed out while suspended",
     "acquire: went back to its turn",
+    "acquire: overloaded by one that went back",
     "acquire: a permanent failure",
     "acquire: overloaded",
     "acquire: closed already",
@@ -59,6 +60,9 @@ const OUTCOMES: [&str; 60] = [
     "server: failed connects",
     "server: abandoned connects",
     "server: failed checks",
+    "server: cut checks",
+    "server: found dead after a check",
+    "server: panics in a drop",
     "background: in the pause after a failure",
     "background: as many as the maximum",
     "background: replaced in time",

@@ -56,8 +56,14 @@ impl World<'_> {
     pub(crate) async fn close(&mut self, limit: Option<Duration>) -> Verdict {
         self.settle().await?;
         let Some(pool) = self.pool() else { return Ok(()) };
-        self.model.closed = true;
+        // The call closes, whether or not anybody awaits what it returns.
+        drop(pool.close());
+        ensure!(pool.is_closed(), "close.complete: a call of close does not close");
+        let server = self.server.clone();
+        self.model.recall(|| server.ledger().join());
+        self.model.close(Instant::now());
         self.server.ledger().closed = true;
+        self.check(false)?;
         match limit {
             None => self.run(Errand::Close, async move {
                 pool.close().await;

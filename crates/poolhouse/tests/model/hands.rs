@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::ensure;
 use crate::ops::Fate;
 use crate::reference::Verdict;
-use crate::server::{OnReturn, Scripted, Server};
+use crate::server::{LOOK_INTERVAL, OnReturn, Record, Scripted, Server};
 use crate::world::{Held, World, pick};
 
 impl World<'_> {
@@ -25,14 +25,29 @@ impl World<'_> {
         ensure!(!record.held, "unique ownership: connection {id} is in two hands");
         ensure!(!record.spoiled, "cancel.tainted: connection {id} was unfit and is handed out");
         ensure!(!record.checking, "unique ownership: connection {id} is handed out during a check");
-        ensure!(!record.dead, "health.known_dead: connection {id} is handed out, its peer has closed it");
+        // Between two looks a millisecond may pass.
+        let just_seen = record.looked_at.is_some_and(|at| at.elapsed() < LOOK_INTERVAL);
+        ensure!(
+            !record.dead || just_seen,
+            "health.known_dead: connection {id} is handed out, its peer has closed it"
+        );
         let idle = since.map(|since| since.saturating_duration_since(record.proven));
         let unchecked = self.options.check_after_idle.zip(idle).is_some_and(|(limit, idle)| limit <= idle);
         ensure!(!unchecked, "health.known_dead: connection {id} is handed out without the check");
+        let proven = record.proven;
+        let in_doubt = ledger.doubts.iter().any(|(began, failed)| {
+            let known = since.is_some_and(|since| *failed < since || (at_once && *failed == since));
+            proven < *began && known
+        });
+        ensure!(!in_doubt, "health.known_dead: connection {id} is handed out, and a check of another failed");
+        let record = &mut ledger.records[id];
         let old = at_once && self.options.max_lifetime <= record.born.elapsed();
         ensure!(!old, "max_lifetime: connection {id} is too old and is handed out");
         record.held = true;
         record.unsure = false;
+        let suspended = record.suspension != ledger.suspensions;
+        ensure!(!suspended, "suspend.nothing_moves: connection {id} was open before a suspension");
+        let record = &ledger.records[id];
         let old = record.epoch != ledger.epoch;
         ensure!(!old, "epoch.invalidate_all: connection {id} was born before, and is handed out after");
         ensure!(!ledger.suspended, "suspend.nothing_moves: a suspended pool hands out connection {id}");
@@ -75,9 +90,12 @@ impl World<'_> {
         self.model.held -= 1;
         self.model.returned += 1;
         let mut reused = matches!(fate, Fate::Release | Fate::Drop);
+        let drop_panics;
         {
             let mut ledger = self.server.ledger();
-            let retires = ledger.suspended || ledger.closed || ledger.records[id].epoch != ledger.epoch;
+            let Record { epoch, suspension, .. } = ledger.records[id];
+            let before = epoch != ledger.epoch || suspension != ledger.suspensions;
+            let retires = ledger.suspended || ledger.closed || before;
             let record = &mut ledger.records[id];
             record.held = false;
             record.spoiled = !reused;
@@ -85,13 +103,15 @@ impl World<'_> {
             record.idle_since = Instant::now();
             record.proven = Instant::now();
             reused &= !retires;
+            record.drop_panics |= fate == Fate::PanicInDrop;
+            record.drop_panics &= fate != Fate::Detach;
+            drop_panics = record.drop_panics;
         }
         guard.on_return = match fate {
             Fate::Tainted | Fate::PanicInDrop => OnReturn::Tainted,
             Fate::PanicInIsReusable => OnReturn::Panic,
             _ => OnReturn::Reusable,
         };
-        guard.panic_in_drop = fate == Fate::PanicInDrop;
         self.seen.saw(match fate {
             Fate::Release => "return: Release",
             Fate::Drop => "return: Drop",
@@ -102,23 +122,22 @@ impl World<'_> {
             Fate::PanicWhileHeld => "return: PanicWhileHeld",
             Fate::PanicInDrop => "return: PanicInDrop",
         });
-        match fate {
+        let panics = catch_unwind(AssertUnwindSafe(|| match fate {
             Fate::Release => guard.release(),
-            Fate::Drop | Fate::Tainted => drop(guard),
+            Fate::Drop | Fate::Tainted | Fate::PanicInIsReusable | Fate::PanicInDrop => drop(guard),
             Fate::Invalidate => guard.invalidate(),
             Fate::Detach => self.detached.push(guard.detach()),
-            Fate::PanicInIsReusable | Fate::PanicInDrop => {
-                let panics = catch_unwind(AssertUnwindSafe(|| drop(guard))).is_err();
-                ensure!(panics, "panic.no_loss: the panic is lost");
-            }
             Fate::PanicWhileHeld => {
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    let _held = guard;
-                    std::panic::panic_any(Scripted)
-                }));
+                let _held = guard;
+                std::panic::panic_any(Scripted)
             }
-        }
+        }))
+        .is_err();
         let alive = self.server.ledger().records[id].alive;
+        // The panic of a drop is for the holder whose return it ends, and for nobody else.
+        let expected = (drop_panics && !alive)
+            || matches!(fate, Fate::PanicInIsReusable | Fate::PanicInDrop | Fate::PanicWhileHeld);
+        ensure!(panics == expected, "panic.no_loss: a return by {fate:?} panics is {panics}");
         let gone = reused || alive == (fate == Fate::Detach);
         ensure!(gone, "cancel.tainted: connection {id} was given back by {fate:?} and alive is {alive}");
         Ok(())

@@ -116,6 +116,8 @@ pub(crate) enum Op {
     PeersClose,
     /// The next look at one connection, before it is handed out, panics.
     LookPanics(u8),
+    /// The drop of one connection panics, whoever drops it.
+    DropPanics(u8),
     Resize(usize),
     InvalidateAll,
     Suspend,
@@ -148,6 +150,7 @@ impl Op {
             Self::PeerCloses(_) => "the peer closes one",
             Self::PeersClose => "the peer closes all",
             Self::LookPanics(_) => "the next look panics",
+            Self::DropPanics(_) => "a drop panics",
             Self::Resize(_) => "resize",
             Self::InvalidateAll => "invalidate_all",
             Self::Suspend => "suspend",
@@ -205,6 +208,8 @@ pub(crate) enum End {
     Permanent,
     /// A connect succeeds, and the peer closes it at once.
     Stillborn,
+    /// A check passes whatever the peer has done: it asks nobody.
+    Blind,
     Never,
     Panic,
 }
@@ -284,6 +289,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => any::<u8>().prop_map(Op::PeerCloses),
         2 => Just(Op::PeersClose),
         2 => any::<u8>().prop_map(Op::LookPanics),
+        2 => any::<u8>().prop_map(Op::DropPanics),
         6 => (0..=5_usize).prop_map(Op::Resize),
         2 => Just(Op::InvalidateAll),
         2 => Just(Op::Suspend),
@@ -322,6 +328,7 @@ fn mood(permanent: bool) -> impl Strategy<Value = Mood> {
         2 => Just(End::Fail),
         u32::from(permanent) => Just(End::Permanent),
         u32::from(permanent) => Just(End::Stillborn),
+        u32::from(!permanent) => Just(End::Blind),
         1 => Just(End::Never),
         1 => Just(End::Panic),
     ];

@@ -12,6 +12,8 @@ impl World<'_> {
         self.settle().await?;
         let Some(pool) = self.pool() else { return Ok(()) };
         let possible = max > 0 && max >= self.model.min;
+        let before = pool.stats();
+        let (abandoned, cut) = self.server.ledger().given_up();
         let resized = pool.resize(max);
         ensure!(resized.is_ok() == possible, "resize.exact: resize({max}) gives {resized:?}");
         if !possible {
@@ -25,7 +27,22 @@ impl World<'_> {
         });
         self.model.max = max;
         self.server.ledger().max = max;
-        self.settle().await
+        // Connections under a check go first, then idle ones, then attempts.
+        let surplus = (before.total_connections + before.connecting).saturating_sub(max);
+        let checks = before.checking.min(surplus);
+        let idle = (before.idle_connections - before.checking).min(surplus - checks);
+        let attempts = before.connecting.min(surplus - checks - idle);
+        let after = pool.stats();
+        let closed = before.total_connections - after.total_connections;
+        ensure!(closed == idle, "resize.exact: {closed} idle connections go at once, not {idle}");
+        self.settle().await?;
+        let now = self.server.ledger().given_up();
+        let (abandoned, cut) = (now.0 - abandoned, now.1 - cut);
+        ensure!(
+            (cut, abandoned) == (checks as u64, attempts as u64),
+            "resize.exact: {cut} checks are cut and {abandoned} attempts given up, not {checks} and {attempts}"
+        );
+        Ok(())
     }
 
     pub(crate) fn look(&mut self) -> Verdict {
@@ -63,7 +80,7 @@ impl World<'_> {
             ledger.epoch += 1;
             ledger.pause.ends();
         }
-        self.model.recall();
+        self.recall();
         self.seen.saw("invalidate_all");
         self.settle().await
     }
@@ -72,9 +89,13 @@ impl World<'_> {
         self.settle().await?;
         let Some(pool) = self.pool() else { return Ok(()) };
         pool.suspend();
-        self.server.ledger().suspended = true;
+        {
+            let mut ledger = self.server.ledger();
+            ledger.suspensions += u64::from(!ledger.suspended);
+            ledger.suspended = true;
+        }
         self.model.suspended = true;
-        self.model.recall();
+        self.recall();
         self.seen.saw("suspend");
         self.settle().await
     }
@@ -111,6 +132,17 @@ impl World<'_> {
             && let Some(record) = open.into_iter().nth(index)
         {
             record.look_panics = true;
+        }
+    }
+
+    pub(crate) fn drop_panics(&mut self, which: u8) {
+        let mut ledger = self.server.ledger();
+        let open: Vec<_> =
+            ledger.records.iter_mut().filter(|record| record.alive && !record.detached).collect();
+        if let Some(index) = pick(which, open.len())
+            && let Some(record) = open.into_iter().nth(index)
+        {
+            record.drop_panics = true;
         }
     }
 

@@ -68,6 +68,7 @@ impl World<'_> {
             Op::PeerCloses(which) => self.peer_closes(which),
             Op::PeersClose => self.peers_close(),
             Op::LookPanics(which) => self.look_panics(which),
+            Op::DropPanics(which) => self.drop_panics(which),
             Op::InvalidateAll => self.invalidate_all().await?,
             Op::Suspend => self.suspend().await?,
             Op::Resume => self.resume().await?,
@@ -149,6 +150,9 @@ impl World<'_> {
             ("server: abandoned connects", ledger.abandoned),
             ("server: failed checks", ledger.failed_checks),
             ("server: found dead", ledger.dead_looks),
+            ("server: cut checks", ledger.cut_checks),
+            ("server: found dead after a check", ledger.closed_after_check),
+            ("server: panics in a drop", ledger.drop_panics),
         ];
         drop(ledger);
         let leaks = self.leaks.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;

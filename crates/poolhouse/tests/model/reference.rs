@@ -1,9 +1,10 @@
 //! The reference: what a pool is, written so plainly that it can be seen to be right.
 //!
-//! A line of those who wait, oldest first; who has been served and has not looked yet; what is held; a maximum; whether
-//! it is closed; and counts. It does not foretell when the background connects. It learns from the number of those who
-//! wait how many have left the line, and then those must be the oldest: whoever turns out to be served and was not
-//! among them has overtaken somebody.
+//! A line of those who wait, oldest first; who has been answered what and has not looked yet; what is held; a maximum;
+//! whether it is closed; and counts. It does not foretell when the background connects. It learns from the number of
+//! those who wait how many have left the line, and from the number of connections in use how many of these were served.
+//! The served must be the oldest: whoever turns out to be served and was not among them has overtaken somebody. The
+//! others must have had a reason to leave: their time was up, or they were refused.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -23,14 +24,27 @@ pub(crate) struct Waiting {
     pub(crate) deadline: Option<Instant>,
 }
 
+/// Why somebody has left the line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Answer {
+    /// A connection is decided for it.
+    Granted,
+    /// Its time was up. Its place in the line at that moment lies between these two.
+    TimedOut { first: usize, last: usize },
+    /// A permanent failure; or its time was up at the same instant.
+    Refused,
+    /// Somebody older came back to the line, and there were too many.
+    Overloaded,
+    Closed,
+}
+
 /// Somebody who has left the line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served {
     pub(crate) waiting: Waiting,
     /// `None` if it cannot be known.
     pub(crate) since: Option<Instant>,
-    /// `suspend` or `invalidate_all` came after that: it may have to go back.
-    pub(crate) recalled: bool,
+    pub(crate) answer: Answer,
 }
 
 /// What an acquire that arrives now is told at once, if anything.
@@ -47,7 +61,35 @@ pub(crate) enum Outcome {
     Got,
     TimedOut,
     Refused,
+    Overloaded,
     Closed,
+}
+
+/// What is known when the reference looks at the pool.
+pub(crate) struct Seen<'a> {
+    /// How many wait, and how many connections are in use or decided for somebody.
+    pub(crate) pending: usize,
+    pub(crate) active: usize,
+    /// Whoever joined before this number has been refused.
+    pub(crate) refused_up_to: u64,
+    /// Those who are known to wait, whoever has left the line.
+    pub(crate) known: &'a [u64],
+    /// Somebody may have come back to the line in the meantime.
+    pub(crate) back: bool,
+    /// How many have left the line and have said so.
+    pub(crate) gone: usize,
+    pub(crate) now: Instant,
+}
+
+/// What the server counts.
+pub(crate) struct AtServer {
+    pub(crate) live: usize,
+    pub(crate) created: u64,
+    pub(crate) dead_looks: u64,
+    /// What acquires have found unfit, and leave to the background.
+    pub(crate) left_to_close: usize,
+    /// Idle connections that have to pass a check first, or that the background is to retire.
+    pub(crate) unfit: usize,
 }
 
 pub(crate) struct Reference {
@@ -57,19 +99,17 @@ pub(crate) struct Reference {
     timeout: Duration,
     pub(crate) closed: bool,
     pub(crate) suspended: bool,
-    checks_first: bool,
     /// Those who wait, the oldest first.
     pub(crate) line: VecDeque<Waiting>,
-    /// Those who have been answered and have not looked: when.
+    /// Those who have been answered and have not looked.
     pub(crate) served: Vec<Served>,
     /// How many connections are in somebody's hands.
     pub(crate) held: usize,
     pub(crate) failed: u64,
     pub(crate) timed_out: u64,
     pub(crate) cancelled: u64,
-    /// Connections given back, and those that a served waiter left behind, who may have been refused instead.
+    /// Connections given back, by whoever held them, and by those who were served and did not look.
     pub(crate) returned: u64,
-    pub(crate) left_behind: u64,
 }
 
 impl Reference {
@@ -81,7 +121,6 @@ impl Reference {
             timeout: config.connection_timeout,
             closed: false,
             suspended: false,
-            checks_first: config.check_after_idle.is_some(),
             line: VecDeque::new(),
             served: Vec::new(),
             held: 0,
@@ -89,7 +128,6 @@ impl Reference {
             timed_out: 0,
             cancelled: 0,
             returned: 0,
-            left_behind: 0,
         }
     }
 
@@ -118,35 +156,113 @@ impl Reference {
         self.line.iter().position(|waiting| waiting.key == key).map(|index| index + 1)
     }
 
-    /// `pending` wait: those who have left the line meanwhile are the oldest, but for those who are `known` to wait.
-    pub(crate) fn sync(&mut self, pending: usize, known: impl Fn(u64) -> bool, now: Instant) -> Verdict {
+    /// How many connections are decided for somebody who has not looked.
+    pub(crate) fn granted(&self) -> usize {
+        self.served.iter().filter(|served| served.answer == Answer::Granted).count()
+    }
+
+    /// How many have run out of time and have not looked: at least, and at most.
+    pub(crate) fn unaware(&self) -> (usize, usize) {
+        let count = |which: fn(&Answer) -> bool| {
+            self.served.iter().filter(|served| which(&served.answer)).count()
+        };
+        let certain = count(|answer| matches!(answer, Answer::TimedOut { .. }));
+        (certain, certain + count(|answer| *answer == Answer::Refused))
+    }
+
+    /// Who has left the line since the last look, and why.
+    ///
+    /// All whose time is up leave together. Before and after that the oldest are served. So of those who are due the
+    /// oldest have been served, as many as the numbers say, and so have the oldest of the others.
+    pub(crate) fn sync(&mut self, seen: &Seen<'_>) -> Verdict {
+        let Seen { pending, active, refused_up_to, known, back, gone, now } = *seen;
         ensure!(pending <= self.line.len(), "{pending} wait, and only {} may", self.line.len());
-        while self.line.len() > pending {
-            let oldest = self.line.iter().position(|waiting| !known(waiting.key));
-            let Some(oldest) = oldest else { return Err(format!("{pending} wait, and more are known to")) };
-            self.leaves(oldest, now);
+        let before = self.held + self.granted();
+        let Some(granted) = active.checked_sub(before) else {
+            return Err(format!("cancel.no_loss: of {before} in use {active} are left"));
+        };
+        let left = self.line.len() - pending;
+        let Some(mut turned_away) = left.checked_sub(granted) else {
+            return Err(format!("acquire.fifo: {granted} are served, and {left} have left the line"));
+        };
+        // A permanent failure comes when nothing is open, so what is decided now was decided after it.
+        for index in (0..self.line.len()).rev() {
+            if turned_away > 0 && self.line[index].after < refused_up_to {
+                self.leaves(index, now, Answer::Refused);
+                turned_away -= 1;
+            }
         }
+        let may_leave = |waiting: &Waiting| !known.contains(&waiting.key);
+        let is_due = |waiting: &Waiting| waiting.deadline.is_some_and(|deadline| deadline <= now);
+        let due = self.line.iter().filter(|waiting| may_leave(waiting) && is_due(waiting)).count();
+        let shed = turned_away.saturating_sub(due);
+        ensure!(
+            shed == 0 || (back && self.max_pending.is_some()),
+            "cancel.no_loss: {turned_away} have left the line without a reason, and {due} with one"
+        );
+        // The oldest of the due that were served, if the others have timed out.
+        let mut due_and_served = if turned_away == 0 { granted } else { (due + shed) - turned_away };
+        let mut served = granted;
+        let (mut timed_out, mut place) = (Vec::new(), 0);
+        let mut leaving = Vec::new();
+        for (index, waiting) in self.line.iter().enumerate().filter(|(_, waiting)| may_leave(waiting)) {
+            if turned_away > 0 && is_due(waiting) {
+                if due_and_served == 0 {
+                    timed_out.push((waiting.key, index + 1 - place, index + 1));
+                    continue;
+                }
+                due_and_served -= 1;
+            }
+            if served > 0 {
+                served -= 1;
+                place += 1;
+                leaving.push(waiting.key);
+            }
+        }
+        ensure!(served == 0, "{granted} are served, and {} more are known to wait", known.len());
+        for key in leaving {
+            self.serve(key, now);
+        }
+        for (key, first, last) in timed_out {
+            let first = if back { 1 } else { first };
+            self.answer(key, now, Answer::TimedOut { first, last: last + gone });
+        }
+        for _ in 0..shed {
+            let youngest = self.line.iter().rposition(|waiting| may_leave(waiting));
+            let Some(youngest) = youngest else { return Err("somebody known to wait has left".into()) };
+            self.leaves(youngest, now, Answer::Overloaded);
+        }
+        ensure!(self.line.len() == pending, "{pending} wait, and {} should", self.line.len());
         Ok(())
     }
 
-    fn leaves(&mut self, index: usize, since: Instant) {
+    fn leaves(&mut self, index: usize, since: Instant, answer: Answer) {
         if let Some(waiting) = self.line.remove(index) {
-            self.served.push(Served { waiting, since: Some(since), recalled: false });
+            self.served.push(Served { waiting, since: Some(since), answer });
         }
     }
 
     /// Somebody who has been seen with an answer.
-    pub(crate) fn serve(&mut self, key: u64, now: Instant) {
+    pub(crate) fn answer(&mut self, key: u64, now: Instant, answer: Answer) {
         if let Some(index) = self.line.iter().position(|waiting| waiting.key == key) {
-            self.leaves(index, now);
+            self.leaves(index, now, answer);
         }
     }
 
-    pub(crate) fn is_served(&self, key: u64) -> bool {
-        self.served.iter().any(|served| served.waiting.key == key)
+    /// Somebody who has been seen with a connection.
+    pub(crate) fn serve(&mut self, key: u64, now: Instant) {
+        self.answer(key, now, Answer::Granted);
     }
 
-    /// What it was served turned out dead, or was recalled: back to its place in the order of arrival.
+    pub(crate) fn is_granted(&self, key: u64) -> bool {
+        self.served(key).is_some_and(|served| served.answer == Answer::Granted)
+    }
+
+    pub(crate) fn served(&self, key: u64) -> Option<&Served> {
+        self.served.iter().find(|served| served.waiting.key == key)
+    }
+
+    /// What it was served turned out dead or too old, or was recalled: back to its place in the order of arrival.
     pub(crate) fn rejoin(&mut self, key: u64, after: u64) {
         if let Some(index) = self.served.iter().position(|served| served.waiting.key == key) {
             let waiting = self.served.remove(index).waiting;
@@ -158,55 +274,68 @@ impl Reference {
         back.for_each(|waiting| waiting.after = after);
     }
 
-    /// Whoever has been served and has not looked may find nothing.
-    pub(crate) fn recall(&mut self) {
-        self.served.iter_mut().for_each(|served| served.recalled = true);
+    /// Somebody has come back to the line. If there are too many now, the youngest go.
+    pub(crate) fn shed(&mut self, now: Instant) -> usize {
+        let most = self.max_pending.unwrap_or(usize::MAX);
+        let surplus = self.line.len().saturating_sub(most);
+        for _ in 0..surplus {
+            self.leaves(self.line.len() - 1, now, Answer::Overloaded);
+        }
+        surplus
     }
 
-    /// A waiter has lost what it was served, `recalled` of it without its being dead. What it gets now, it gets now.
-    pub(crate) fn lose(&mut self, key: u64, recalled: u64) -> Verdict {
-        let Some(served) = self.served.iter_mut().find(|served| served.waiting.key == key) else {
-            return Ok(());
-        };
-        let lawful = recalled <= u64::from(served.recalled);
-        ensure!(lawful, "cancel.no_loss: acquire {key} lost what it was served, and nobody recalled it");
-        self.returned += recalled;
-        served.since = Some(Instant::now());
-        Ok(())
+    /// What was served and not picked up is taken back at once.
+    pub(crate) fn recall(&mut self, mut after: impl FnMut() -> u64) {
+        let granted = self.served.iter().filter(|served| served.answer == Answer::Granted);
+        let keys: Vec<_> = granted.map(|served| served.waiting.key).collect();
+        for key in keys {
+            self.returned += 1;
+            self.rejoin(key, after());
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn close(&mut self, now: Instant) {
+        self.closed = true;
+        while !self.line.is_empty() {
+            self.leaves(0, now, Answer::Closed);
+        }
     }
 
     /// An acquire has panicked, and what it was served went with it.
     pub(crate) fn panics(&mut self, key: u64) {
         self.returned += 1;
         self.served.retain(|served| served.waiting.key != key);
+        self.line.retain(|waiting| waiting.key != key);
     }
 
     /// An acquire has ended by itself. Since when it has had its answer.
     pub(crate) fn ended(&mut self, key: u64, outcome: Outcome, now: Instant) -> Verdict<Option<Instant>> {
-        let mut since = None;
-        if outcome == Outcome::TimedOut {
-            let Some(index) = self.line.iter().position(|waiting| waiting.key == key) else {
-                return Err(format!("acquire.deadline: acquire {key} had its answer and timed out"));
-            };
-            let waiting = self.line.remove(index).expect("found above");
-            let due = waiting.deadline.is_some_and(|deadline| deadline <= now);
-            ensure!(due, "acquire.deadline: acquire {key} timed out before its deadline");
-            self.timed_out += 1;
-        } else {
-            let Some(index) = self.served.iter().position(|served| served.waiting.key == key) else {
-                let ahead = self.position(key).map_or(0, |position| position - 1);
-                return Err(format!("acquire.fifo: acquire {key} has its answer, {ahead} came before it"));
-            };
-            since = self.served.remove(index).since;
-            ensure!(
-                outcome != Outcome::Closed || self.closed,
-                "acquire {key} hears of a close that never was"
-            );
-        }
-        if outcome == Outcome::Got {
-            self.held += 1;
-        } else {
-            self.failed += 1;
+        let Some(index) = self.served.iter().position(|served| served.waiting.key == key) else {
+            let ahead = self.position(key).map_or(0, |position| position - 1);
+            return Err(format!("acquire.fifo: acquire {key} is {outcome:?}, {ahead} came before it"));
+        };
+        let Served { waiting, since, answer } = self.served.remove(index);
+        let due = waiting.deadline.is_some_and(|deadline| deadline <= now);
+        let right = match answer {
+            Answer::Granted => outcome == Outcome::Got,
+            Answer::TimedOut { .. } => outcome == Outcome::TimedOut,
+            Answer::Refused => outcome == Outcome::Refused || outcome == Outcome::TimedOut,
+            Answer::Overloaded => outcome == Outcome::Overloaded,
+            Answer::Closed => outcome == Outcome::Closed,
+        };
+        ensure!(right, "cancel.no_loss: acquire {key} is {outcome:?}, and its answer was {answer:?}");
+        ensure!(
+            due || outcome != Outcome::TimedOut,
+            "acquire.deadline: acquire {key} timed out before its deadline"
+        );
+        match outcome {
+            Outcome::Got => self.held += 1,
+            Outcome::TimedOut => {
+                self.timed_out += 1;
+                self.failed += 1;
+            }
+            Outcome::Refused | Outcome::Overloaded | Outcome::Closed => self.failed += 1,
         }
         Ok(since)
     }
@@ -215,14 +344,13 @@ impl Reference {
     pub(crate) fn cancels(&mut self, key: u64) {
         self.cancelled += 1;
         self.line.retain(|waiting| waiting.key != key);
-        if let Some(index) = self.served.iter().position(|served| served.waiting.key == key) {
-            self.served.remove(index);
-            self.left_behind += 1;
-        }
+        self.returned += u64::from(self.is_granted(key));
+        self.served.retain(|served| served.waiting.key != key);
     }
 
-    /// What one snapshot promises, by itself and against what has happened. `live` is what the server counts.
-    pub(crate) fn judge(&self, stats: &PoolStats, live: usize, created: u64, dead_looks: u64) -> Verdict {
+    /// What one snapshot promises, by itself and against what has happened.
+    pub(crate) fn judge(&self, stats: &PoolStats, server: &AtServer) -> Verdict {
+        let AtServer { live, created, dead_looks, left_to_close, unfit } = *server;
         let PoolStats {
             total_connections: total, idle_connections: idle, active_connections: active, ..
         } = *stats;
@@ -232,21 +360,27 @@ impl Reference {
         let counted = stats.total_acquisitions == stats.total_releases + active as u64;
         ensure!(counted, "stats.consistent: acquisitions is not releases + active");
         ensure!(stats.checking <= idle, "stats.consistent: more under a check than idle");
-        ensure!(total == live, "stats.consistent: the server has {live} connections open");
+        let open = total..=total + left_to_close;
+        ensure!(open.contains(&live), "stats.consistent: the server has {live} connections open");
         ensure!(stats.connections_created == created, "stats.consistent: the server has opened {created}");
         ensure!(stats.max_connections == self.max, "resize.exact: the maximum is {}", self.max);
 
-        let unseen = self.served.len();
-        let known = active >= self.held && active <= self.held + unseen;
-        ensure!(known, "unique ownership: {} held, {unseen} served, and active is {active}", self.held);
+        let (held, granted) = (self.held, self.granted());
+        ensure!(
+            active == held + granted,
+            "unique ownership: {held} held, {granted} served, and active is {active}"
+        );
         ensure!(stats.failed_acquisitions == self.failed, "stats.consistent: {} have failed", self.failed);
         let timed_out = self.timed_out;
         ensure!(stats.timed_out_acquisitions == timed_out, "stats.consistent: {timed_out} have timed out");
         let cancelled = self.cancelled;
         ensure!(stats.cancelled_acquisitions == cancelled, "stats.consistent: {cancelled} were cancelled");
         let returned = self.returned + dead_looks;
-        let returned = returned..=returned + self.left_behind;
-        ensure!(returned.contains(&stats.total_releases), "stats.consistent: {returned:?} were returned");
+        ensure!(stats.total_releases == returned, "stats.consistent: {returned} were returned");
+        ensure!(
+            self.max_pending.is_none_or(|most| stats.pending_requests <= most),
+            "acquire.shed: more wait than max_pending"
+        );
 
         let at_hand = idle - stats.checking;
         ensure!(stats.suspended == self.suspended, "suspend.nothing_moves: suspended is {}", stats.suspended);
@@ -254,7 +388,7 @@ impl Reference {
             at_hand == 0 || !self.suspended,
             "suspend.nothing_moves: a suspended pool keeps an idle connection"
         );
-        let alone = stats.pending_requests == 0 || at_hand == 0 || self.checks_first;
+        let alone = stats.pending_requests == 0 || at_hand <= unfit;
         ensure!(alone, "acquire.race: somebody waits beside an idle one");
         let in_bounds = at_hand == 0 || total <= self.max;
         ensure!(in_bounds, "resize.exact: {at_hand} idle, and {total} open are above {}", self.max);

@@ -95,3 +95,15 @@ fn a_cancelled_acquire_that_ends_the_pause_lets_the_minimum_open() {
     ];
     plays(Config { min: 3, max: 4, ..PLAIN }, steps);
 }
+
+/// `close.complete`: an acquire that has been served and not looked is back in the line when the pool closes. That is no
+/// overload: everybody hears of the close.
+#[test]
+fn a_close_that_takes_back_overloads_nobody() {
+    let steps = vec![
+        Step { op: Op::Acquire(How::Lazy), settle: true },
+        Step { op: Op::Acquire(How::Eager), settle: false },
+        Step { op: Op::Close, settle: false },
+    ];
+    plays(Config { max: 1, max_pending: Some(1), ..PLAIN }, steps);
+}

@@ -15,6 +15,9 @@ use tokio::time::Instant;
 use crate::ops::{End, Mood, WELL};
 use crate::pause::{Fresh, Pause};
 
+/// How long after a look a connection is handed out without another.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
 /// The payload of a panic that the script asks for.
 pub(crate) struct Scripted;
 
@@ -40,12 +43,27 @@ pub(crate) struct Record {
     pub(crate) proven: Instant,
     /// How often `invalidate_all` had been called when its connect began.
     pub(crate) epoch: u64,
+    /// How many suspensions had begun by then.
+    pub(crate) suspension: u64,
+    /// When it was last looked at before it was handed out.
+    pub(crate) looked_at: Option<Instant>,
+    /// It has passed a check, and the background looks at it.
+    just_checked: bool,
+    /// Its drop panics.
+    pub(crate) drop_panics: bool,
     /// The peer has closed it.
     pub(crate) dead: bool,
     /// The next look at it panics.
     pub(crate) look_panics: bool,
     /// Somebody who was served left without a look, and it may have been this one that came back.
     pub(crate) unsure: bool,
+}
+
+impl Record {
+    /// Whether it is open, in nobody's hands and under no check: idle, or served to somebody who has not looked.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.alive && !self.held && !self.checking && !self.detached
+    }
 }
 
 pub(crate) struct Ledger {
@@ -60,12 +78,24 @@ pub(crate) struct Ledger {
     /// Attempts that went away without an answer before their time was up.
     pub(crate) abandoned: u64,
     pub(crate) failed_checks: u64,
+    /// Checks that went away before they had an answer.
+    pub(crate) cut_checks: u64,
+    /// Checks that passed, after which a look showed that the peer had closed the connection.
+    pub(crate) closed_after_check: u64,
+    /// The checks that failed: when each began, and when it ended.
+    pub(crate) doubts: Vec<(Instant, Instant)>,
+    /// Somebody has waited since the test last had control.
+    waited: bool,
+    /// How many connections acquires have found unfit since the background last ran. It closes them.
+    pub(crate) left_to_close: usize,
+    pub(crate) drop_panics: u64,
     pub(crate) pause: Pause,
     /// The maximum in force.
     pub(crate) max: usize,
     pub(crate) closed: bool,
     pub(crate) suspended: bool,
     pub(crate) epoch: u64,
+    pub(crate) suspensions: u64,
     /// How often a look has shown that a connection is dead.
     pub(crate) dead_looks: u64,
     pub(crate) fresh: Fresh,
@@ -117,6 +147,38 @@ impl Ledger {
 
     pub(crate) fn next_round(&mut self) {
         self.begun_before = self.begun;
+        self.waited = self.somebody_waits();
+    }
+
+    /// How many attempts and how many checks have gone away without an answer.
+    pub(crate) fn given_up(&self) -> (u64, u64) {
+        (self.abandoned, self.cut_checks)
+    }
+
+    fn somebody_waits(&self) -> bool {
+        self.fresh.pool.as_ref().is_some_and(|pool| pool.stats().pending_requests > 0)
+    }
+
+    /// Whether a check failed that began after the connection had last proved to work: it may be dead for the same reason.
+    pub(crate) fn is_in_doubt(&self, record: &Record) -> bool {
+        self.doubts.iter().any(|(began, _)| record.proven < *began)
+    }
+
+    /// How many connections may have to pass a check, or to retire, before anybody gets one.
+    pub(crate) fn perhaps_unfit(&self, jitter: f64) -> usize {
+        let idle = self.records.iter().filter(|record| record.is_unused());
+        idle.filter(|record| !self.is_surely_fit(record, jitter)).count()
+    }
+
+    /// Whether a connection that is idle may be handed out as it is, but for what the peer does.
+    pub(crate) fn is_surely_fit(&self, record: &Record, jitter: f64) -> bool {
+        let (now, config) = (Instant::now(), &self.config);
+        let lifetime = config.max_lifetime;
+        let young =
+            lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
+        let rested = now - record.idle_since < config.idle_timeout;
+        let proven = config.check_after_idle.is_none_or(|limit| now - record.proven < limit);
+        young && rested && proven && !record.unsure && !self.is_in_doubt(record)
     }
 
     /// Whether the pool connects again and again at one instant. Then nobody answers any more, so that it stops and
@@ -132,6 +194,7 @@ impl Ledger {
     /// A number for whoever joins the line, or comes back to it.
     pub(crate) fn join(&mut self) -> u64 {
         self.joined += 1;
+        self.waited = true;
         self.joined - 1
     }
 }
@@ -154,10 +217,17 @@ impl Server {
             failed_connects: 0,
             abandoned: 0,
             failed_checks: 0,
+            cut_checks: 0,
+            closed_after_check: 0,
+            doubts: Vec::new(),
+            waited: false,
+            left_to_close: 0,
+            drop_panics: 0,
             pause: Pause::default(),
             closed: false,
             suspended: false,
             epoch: 0,
+            suspensions: 0,
             dead_looks: 0,
             fresh: Fresh::default(),
             joined: 0,
@@ -183,7 +253,6 @@ pub(crate) enum OnReturn {
 pub(crate) struct Conn {
     pub(crate) id: usize,
     pub(crate) on_return: OnReturn,
-    pub(crate) panic_in_drop: bool,
     server: Server,
 }
 
@@ -192,10 +261,11 @@ impl Drop for Conn {
         let mut ledger = self.server.ledger();
         let record = &mut ledger.records[self.id];
         record.alive = false;
-        let held = record.held;
+        let (held, panics) = (record.held, record.drop_panics);
+        ledger.drop_panics += u64::from(panics);
         ledger.expect(!held, |_| "lifetime.no_interrupt: the pool closes a connection that is held".into());
         drop(ledger);
-        if self.panic_in_drop {
+        if panics {
             std::panic::panic_any(Scripted);
         }
     }
@@ -206,6 +276,7 @@ struct Attempt {
     server: Server,
     started: Instant,
     epoch: u64,
+    suspension: u64,
     end: Option<End>,
 }
 
@@ -213,7 +284,8 @@ impl Attempt {
     fn begin(server: &Server) -> Self {
         let mut ledger = server.ledger();
         ledger.connect_begins();
-        Self { server: server.clone(), started: Instant::now(), epoch: ledger.epoch, end: None }
+        let Ledger { epoch, suspensions: suspension, .. } = *ledger;
+        Self { server: server.clone(), started: Instant::now(), epoch, suspension, end: None }
     }
 
     /// The connection exists from the moment that the attempt does not.
@@ -234,6 +306,10 @@ impl Attempt {
             idle_since: now,
             proven: now,
             epoch: self.epoch,
+            suspension: self.suspension,
+            looked_at: None,
+            just_checked: false,
+            drop_panics: false,
             dead,
             look_panics: false,
             unsure: false,
@@ -241,7 +317,7 @@ impl Attempt {
         let id = ledger.records.len() - 1;
         ledger.fresh.opened(id);
         drop(ledger);
-        Conn { id, on_return: OnReturn::Reusable, panic_in_drop: false, server: self.server.clone() }
+        Conn { id, on_return: OnReturn::Reusable, server: self.server.clone() }
     }
 
     fn fails(&mut self, end: End) -> Refused {
@@ -285,6 +361,14 @@ impl Checking {
         record.checking = true;
         let idle = record.alive && !record.held && !record.spoiled;
         ledger.expect(idle, |_| format!("health.off_path: connection {id} is checked and is not idle"));
+        // A check that a waiter or a doubt asks for comes at once.
+        let regular = !ledger.waited && !ledger.is_in_doubt(&ledger.records[id]);
+        let unused = ledger.records.iter().filter(|record| record.alive && !record.held && !record.detached);
+        let most = (unused.count() / 10).max(1);
+        let few = !regular || ledger.checking <= most;
+        ledger.expect(few, |ledger| {
+            format!("health.off_path: {} checks at once, and nobody waits", ledger.checking)
+        });
         drop(ledger);
         Self { server: server.clone(), id, started: Instant::now(), answered: false, passed: false }
     }
@@ -297,10 +381,15 @@ impl Drop for Checking {
         ledger.records[self.id].checking = false;
         if self.passed {
             ledger.records[self.id].proven = Instant::now();
+            ledger.records[self.id].just_checked = true;
         } else {
-            let late = self.started.elapsed() >= ledger.config.check_timeout;
-            ledger.failed_checks += u64::from(self.answered || late);
             ledger.records[self.id].spoiled = true;
+            if self.answered || self.started.elapsed() >= ledger.config.check_timeout {
+                ledger.failed_checks += 1;
+                ledger.doubts.push((self.started, Instant::now()));
+            } else {
+                ledger.cut_checks += 1;
+            }
         }
     }
 }
@@ -338,6 +427,10 @@ impl Manager for Server {
         checking.answered = true;
         let dead = self.ledger().records[connection.id].dead;
         match mood.end {
+            End::Blind => {
+                checking.passed = true;
+                Ok(())
+            }
             End::Ok if !dead => {
                 checking.passed = true;
                 Ok(())
@@ -356,13 +449,24 @@ impl Manager for Server {
 
     fn is_connected(&self, connection: &mut Conn) -> bool {
         let mut ledger = self.ledger();
+        let after_check = std::mem::take(&mut ledger.records[connection.id].just_checked);
         if ledger.records[connection.id].look_panics {
-            ledger.records[connection.id].spoiled = true;
+            // After a check that has passed a panic says nothing.
+            ledger.records[connection.id].spoiled = !after_check;
             drop(ledger);
             std::panic::panic_any(Scripted);
         }
-        let Record { dead, held, .. } = ledger.records[connection.id];
+        let Record { dead, held, looked_at, .. } = ledger.records[connection.id];
         ledger.expect(!held, |_| "health.known_dead: a held connection is looked at".into());
+        if after_check {
+            ledger.closed_after_check += u64::from(dead);
+            ledger.records[connection.id].spoiled = dead;
+            return !dead;
+        }
+        let often = looked_at.is_some_and(|at| at.elapsed() < LOOK_INTERVAL);
+        ledger.expect(!often, |_| "health.known_dead: two looks at a connection in a millisecond".into());
+        ledger.records[connection.id].looked_at = Some(Instant::now());
+        ledger.left_to_close += usize::from(dead);
         ledger.dead_looks += u64::from(dead);
         ledger.looked_at(connection.id, dead);
         !dead
@@ -371,7 +475,10 @@ impl Manager for Server {
     fn classify(&self, error: &Refused) -> FailureKind {
         if error.0 == End::Permanent {
             let mut ledger = self.ledger();
-            ledger.refused_up_to = ledger.joined;
+            // What is open or on its way serves those who wait.
+            if ledger.live() + ledger.connecting == 0 {
+                ledger.refused_up_to = ledger.joined;
+            }
             return FailureKind::Permanent;
         }
         FailureKind::Transient

@@ -13,12 +13,15 @@ use tokio::time::Instant;
 use crate::coverage::Coverage;
 use crate::ensure;
 use crate::errands::Running;
-use crate::ops::{Config, End, How};
+use crate::ops::{Config, End, How, ms};
 use crate::quiet::{Polled, Quiet};
-use crate::reference::{Arrival, Outcome, Reference, Verdict};
+use crate::reference::{Answer, Arrival, Outcome, Reference, Seen, Verdict};
 use crate::server::{Conn, Refused, Server};
 
 pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError<Refused>>;
+
+/// Beyond this, with `check_after_idle`, what was served and not picked up is looked at again.
+const PICK_UP: Duration = Duration::from_millis(100);
 
 pub(crate) struct Waiter {
     pub(crate) key: u64,
@@ -58,8 +61,6 @@ pub(crate) struct World<'a> {
     pub(crate) background: bool,
     pub(crate) seen: &'a mut Coverage,
     pub(crate) quiet: Quiet,
-    /// The clock has moved and nobody has run since.
-    leapt: bool,
     /// How often a connection had been found dead at the last look.
     dead_looks: u64,
     /// The holds that were reported as leaks, by the pool's number of the connection.
@@ -105,7 +106,6 @@ impl<'a> World<'a> {
             background: false,
             seen,
             quiet,
-            leapt: false,
             dead_looks: 0,
             leaks,
             detached: Vec::new(),
@@ -129,7 +129,6 @@ impl<'a> World<'a> {
         for _ in 0..1000 {
             self.quiet.settle().await;
             self.server.ledger().next_round();
-            self.leapt = false;
             self.sync(true)?;
             let woken = self.waiters.iter().find(|waiter| match &waiter.wait {
                 Wait::Future(future) => future.is_woken() && !waiter.is_lazy(),
@@ -176,7 +175,6 @@ impl<'a> World<'a> {
             Poll::Ready(())
         })
         .await;
-        self.leapt = true;
     }
 
     /// The reference learns what has happened since it last looked. `ran`: nothing is left to run.
@@ -188,17 +186,7 @@ impl<'a> World<'a> {
         let now = Instant::now();
         let dead_looks = self.server.ledger().dead_looks;
         let found_dead = std::mem::replace(&mut self.dead_looks, dead_looks) != dead_looks;
-        let (late, others): (Vec<_>, Vec<_>) =
-            news.into_iter().partition(|(_, acquired)| matches!(acquired, Err(AcquireError::Timeout(_))));
-        for (key, acquired) in late {
-            self.seen.saw("acquire_async: timed out");
-            if found_dead {
-                self.model.rejoin(key, self.server.ledger().join());
-            }
-            self.ended(key, acquired)?;
-        }
-        let back = found_dead && ran;
-        let told = |key| others.iter().any(|(other, _)| *other == key);
+        let told = |key| news.iter().any(|(other, _)| *other == key);
         let (mut waiting, mut panicked) = (Vec::new(), Vec::new());
         for waiter in self.waiters.iter().filter(|waiter| !told(waiter.key)) {
             match &waiter.wait {
@@ -207,32 +195,79 @@ impl<'a> World<'a> {
                 Wait::Future(_) => {}
             }
         }
+        let in_line = self.model.line.len();
         for key in panicked {
             self.seen.saw("acquire: the look at it panics");
-            self.model.serve(key, now);
             self.model.panics(key);
             self.waiters.retain(|waiter| waiter.key != key);
         }
+        let unfit = self.unfit_at_tasks(ran)?;
+        self.model.returned += unfit;
+        let back = (found_dead || unfit > 0) && ran;
         if back {
             // One that was served before may have lost that and got another.
             let told = self.model.served.iter_mut().filter(|served| told(served.waiting.key));
             told.for_each(|served| served.since = None);
-            others.iter().for_each(|(key, _)| self.model.serve(*key, now));
+            for (key, acquired) in &news {
+                if acquired.is_ok() {
+                    self.model.serve(*key, now);
+                }
+            }
             for key in &waiting {
                 self.model.rejoin(*key, self.server.ledger().join());
             }
         }
+        for (key, acquired) in &news {
+            if back && acquired.is_err() {
+                self.model.rejoin(*key, 0);
+            }
+            let last = in_line.max(1);
+            let answer = match acquired {
+                Ok(_) => continue,
+                Err(AcquireError::Timeout(_)) => Answer::TimedOut { first: 1, last },
+                Err(AcquireError::Connect(_)) => Answer::Refused,
+                Err(AcquireError::Overloaded { .. }) => Answer::Overloaded,
+                Err(_) => Answer::Closed,
+            };
+            self.model.answer(*key, now, answer);
+        }
         if let Some(pool) = self.handles.last() {
             let stats = pool.stats();
-            self.model.sync(stats.pending_requests, |key| back && waiting.contains(&key), now)?;
+            self.model.sync(&Seen {
+                pending: stats.pending_requests,
+                active: stats.active_connections,
+                refused_up_to: self.server.ledger().refused_up_to,
+                known: if back { &waiting } else { &[] },
+                back: found_dead || unfit > 0,
+                gone: in_line - self.model.line.len().min(in_line),
+                now,
+            })?;
         }
-        for (key, acquired) in others {
-            if acquired.is_ok() {
-                self.seen.saw("acquire_async: got one");
+        for (key, acquired) in news {
+            match &acquired {
+                Ok(_) => self.seen.saw("acquire_async: got one"),
+                Err(AcquireError::Timeout(_)) => self.seen.saw("acquire_async: timed out"),
+                Err(_) => {}
             }
             self.ended(key, acquired)?;
         }
         Ok(())
+    }
+
+    /// How many connections were decided for tasks, and turned out too old or unchecked when the tasks came for them.
+    fn unfit_at_tasks(&self, ran: bool) -> Verdict<u64> {
+        let Some(pool) = self.handles.last() else { return Ok(0) };
+        let known = self.model.returned + self.server.ledger().dead_looks;
+        let unfit = pool.stats().total_releases.saturating_sub(known);
+        let tasks = self.waiters.iter().filter(|waiter| waiter.how == How::Task);
+        let served = tasks.filter_map(|waiter| self.model.served(waiter.key));
+        let granted = served.filter(|served| served.answer == Answer::Granted);
+        let may_be = granted.filter(|served| self.may_be_unfit(served.since)).count() as u64;
+        ensure!(
+            unfit == 0 || (ran && unfit <= may_be),
+            "cancel.no_loss: tasks lost {unfit} connections that they were served"
+        );
+        Ok(unfit)
     }
 
     pub(crate) async fn acquire(&mut self, how: How, limit: Option<Duration>) -> Verdict {
@@ -313,17 +348,26 @@ impl<'a> World<'a> {
 
     pub(crate) fn poll(&mut self, key: u64) -> Verdict {
         self.sync(false)?;
-        let (served, lost) = (self.model.is_served(key), self.lost());
+        let (granted, lost) = (self.model.is_granted(key), self.lost());
         let Some(waiter) = self.waiters.iter_mut().find(|waiter| waiter.key == key) else { return Ok(()) };
         let Wait::Future(future) = &mut waiter.wait else { return Ok(()) };
         let polled = future.try_poll();
-        // What it had been served is gone: found dead, or recalled.
+        // What it had been served is gone: found dead, or unfit since it was served.
         let (dead, all) = (self.server.ledger().dead_looks - self.dead_looks, self.lost() - lost);
         let gone = dead + u64::from(polled.is_none());
-        let recalled = all.checked_sub(gone).ok_or("stats.consistent: a dead connection is not released")?;
+        let unfit = all.checked_sub(gone).ok_or("stats.consistent: a dead connection is not released")?;
         if all > 0 {
-            ensure!(served, "acquire {key} loses {all} connections and was served none");
-            self.model.lose(key, recalled)?;
+            ensure!(granted, "acquire {key} loses {all} connections and was served none");
+            let since = self.model.served(key).and_then(|served| served.since);
+            let lawful = unfit == 0 || (unfit == 1 && self.may_be_unfit(since));
+            ensure!(lawful, "cancel.no_loss: acquire {key} lost what it was served, and it was fit");
+            self.model.returned += unfit;
+            self.server.ledger().left_to_close += usize::try_from(unfit).expect("few");
+        }
+        let goes_back = dead + unfit > 0;
+        if goes_back {
+            self.seen.saw("acquire: went back to its turn");
+            self.goes_back(key);
         }
         let Some(polled) = polled else {
             self.seen.saw("acquire: the look at it panics");
@@ -331,34 +375,69 @@ impl<'a> World<'a> {
             self.waiters.retain(|waiter| waiter.key != key);
             return Ok(());
         };
-        let late = matches!(&polled, Poll::Ready(Err(AcquireError::Timeout(_))));
-        let goes_back = all > 0 && (late || polled.is_pending());
-        if goes_back {
-            self.seen.saw("acquire: went back to its turn");
-            self.model.rejoin(key, self.server.ledger().join());
-        }
+        self.sync(false)?;
         match polled {
             Poll::Pending => {
-                self.sync(false)?;
                 let waits = self.model.position(key).is_some();
                 ensure!(waits, "cancel.no_loss: acquire {key} has left the line and has no answer");
                 let due = self.model.deadline_of(key).is_some_and(|deadline| deadline <= Instant::now());
-                ensure!(!due || self.leapt, "acquire.deadline: acquire {key} waits beyond its deadline");
+                ensure!(!due, "acquire.deadline: acquire {key} waits beyond its deadline");
                 self.seen.saw("poll: nothing yet");
                 Ok(())
             }
             Poll::Ready(acquired) => {
                 if let Err(AcquireError::Timeout(timeout)) = &acquired
+                    && let Some(Answer::TimedOut { first, last }) =
+                        self.model.served(key).map(|served| served.answer)
                     && !goes_back
                 {
-                    let position = self.model.position(key);
-                    let said = (Some(timeout.position), timeout.waiting, timeout.max_connections);
-                    let known = (position, self.model.line.len(), self.model.max);
-                    ensure!(said == known, "acquire.diagnosis: says {said:?}, and it is {known:?}");
+                    let position = timeout.position;
+                    ensure!(
+                        (first..=last).contains(&position),
+                        "acquire.diagnosis: says place {position}, and it was {first}..={last}"
+                    );
+                    // Those who have run out of time and have not looked still count.
+                    let (least, most) = self.model.unaware();
+                    let wait = self.model.line.len();
+                    let waiting = (wait + least).max(position)..=(wait + most).max(position);
+                    ensure!(
+                        waiting.contains(&timeout.waiting) && timeout.max_connections == self.model.max,
+                        "acquire.diagnosis: says {} wait, and it is {waiting:?}",
+                        timeout.waiting
+                    );
                 }
                 self.ended(key, acquired)
             }
         }
+    }
+
+    /// Somebody who was served is back at the own turn. If there are too many now, the youngest are refused.
+    pub(crate) fn goes_back(&mut self, key: u64) {
+        self.model.rejoin(key, self.server.ledger().join());
+        self.shed();
+    }
+
+    pub(crate) fn shed(&mut self) {
+        let shed = self.model.shed(Instant::now());
+        self.seen.saw_times("acquire: overloaded by one that went back", shed as u64);
+    }
+
+    /// What was served and not picked up is back in the pool, and whoever was served is back at the own turn.
+    pub(crate) fn recall(&mut self) {
+        let server = self.server.clone();
+        self.model.recall(|| server.ledger().join());
+        self.shed();
+    }
+
+    /// Whether something that was served then may be too old by now, or may have to be checked first.
+    fn may_be_unfit(&self, since: Option<Instant>) -> bool {
+        let stale = self.options.check_after_idle.map(|limit| limit.max(PICK_UP));
+        let stale = stale.is_some_and(|limit| since.is_none_or(|since| limit <= since.elapsed()));
+        let shortest = self.config.max_lifetime.map(|most| ms(most).mul_f64(1.0 - self.config.jitter));
+        let ledger = self.server.ledger();
+        let mut unused = ledger.records.iter().filter(|record| record.is_unused());
+        let old = shortest.is_some_and(|limit| unused.any(|record| limit <= record.born.elapsed()));
+        stale || old
     }
 
     /// An acquire that waited has ended by itself.
@@ -381,6 +460,11 @@ impl<'a> World<'a> {
                 ensure!(permanent && after, "connect.permanent: acquire {key} is refused by {failed:?}");
                 self.seen.saw("acquire: a permanent failure");
                 Outcome::Refused
+            }
+            Err(AcquireError::Overloaded { max_pending, .. }) => {
+                let known = Some(*max_pending) == self.options.max_pending;
+                ensure!(known, "acquire.shed: the bound is said to be {max_pending}");
+                Outcome::Overloaded
             }
             Err(AcquireError::Closed { .. }) => {
                 self.seen.saw("acquire: closed while it waited");
@@ -405,10 +489,14 @@ impl<'a> World<'a> {
         }
         self.sync(false)?;
         let Some(index) = self.waiters.iter().position(|waiter| waiter.key == key) else { return Ok(()) };
-        let in_line = self.model.position(key).is_some();
-        self.seen.saw(if in_line { "cancel: in the line" } else { "cancel: already served" });
+        let granted = self.model.is_granted(key);
+        if self.model.position(key).is_some() {
+            self.seen.saw("cancel: in the line");
+        } else if granted {
+            self.seen.saw("cancel: already served");
+        }
         self.model.cancels(key);
-        if !in_line {
+        if granted {
             // What it was served goes back, whichever it is.
             let now = Instant::now();
             let mut ledger = self.server.ledger();

@@ -4,6 +4,8 @@
 //! memory, resets, listen queues, and many threads. The server is in this process, so both ends of every connection
 //! are counted. A test binary of its own, because nobody else may open a file meanwhile.
 //!
+//! Beside it, [`chaos`]: lulls, runtimes that come and go, and processes that stand still.
+//!
 //! `cargo test` soaks for five seconds. For longer, set how long, and a seed if you like:
 //!
 //! ```sh
@@ -11,6 +13,7 @@
 //! ```
 #![cfg(feature = "net")]
 
+mod chaos;
 #[path = "../sim/clients.rs"]
 mod clients;
 #[path = "../sim/common.rs"]
@@ -24,7 +27,7 @@ mod process;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use poolhouse::{PacketManager, PacketOptions, Pool, PoolConfig, TcpDialer};
@@ -56,6 +59,12 @@ const NOTICED: Duration = secs(5);
 /// Ports that no outgoing connection takes by itself. A client that dials a dead server on one of those can meet itself,
 /// and the server cannot come back while it does.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// One test at a time: the soak counts the files of the process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct World {
     server: EchoServer,
@@ -248,6 +257,7 @@ async fn soak(seed: u64, seconds: u64) {
 fn soak_with_real_sockets() {
     let seed = number("POOLHOUSE_SOAK_SEED").unwrap_or_else(|| fastrand::u64(..));
     let seconds = number("POOLHOUSE_SOAK_SECONDS").unwrap_or(5);
+    let _alone = alone();
     // Shown when the test fails, and with --nocapture.
     println!("POOLHOUSE_SOAK_SEED={seed} POOLHOUSE_SOAK_SECONDS={seconds}");
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
