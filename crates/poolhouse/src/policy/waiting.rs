@@ -403,13 +403,21 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// A waiter has come back to its turn: what became idle in the meantime is for those who wait.
     fn serve_after_rejoin(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.waiting.shed(&mut fx.wake);
+        self.serve_idle(now, fx);
+        // On close all who wait are told that instead.
+        if !self.is_closed() {
+            self.waiting.shed(&mut fx.wake);
+        }
+        self.request_plan_if_work(now, fx);
+    }
+
+    /// Serves those who wait with what is idle and fit.
+    pub(super) fn serve_idle(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
         while self.somebody_waits()
             && let Some(entry) = self.take_fit(now)
         {
             self.place(entry, now, fx);
         }
-        self.request_plan_if_work(now, fx);
     }
 
     /// An acquire goes back to its turn, because the connection that it was handed is dead.
