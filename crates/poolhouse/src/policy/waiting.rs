@@ -377,10 +377,9 @@ impl<C, E, W> Policy<C, E, W> {
         }
         for (entry, ticket) in self.holders.take_back(|entry| entry.record == record) {
             self.waiting.rejoin(ticket);
-            if expired {
-                self.retire(entry, RetireReason::Lifetime, fx);
-            } else {
-                self.shelve(entry, now, fx);
+            match self.retire_reason(&entry, now) {
+                Some(reason) => self.retire(entry, reason, fx),
+                None => self.shelve(entry, now, fx),
             }
         }
         self.serve_after_rejoin(now, fx);
