@@ -283,6 +283,27 @@ impl<E, W> Waiting<E, W> {
         });
         own.min(first_common)
     }
+
+    /// Everybody who waits, from the head.
+    #[cfg(test)]
+    pub(super) fn tickets(&mut self) -> Vec<Ticket> {
+        let mut tickets = Vec::new();
+        self.queue.walk(|ticket, _, _| {
+            tickets.push(ticket);
+            true
+        });
+        tickets
+    }
+
+    /// What a waiter has been answered, in a word.
+    #[cfg(test)]
+    pub(super) fn answer(&self, ticket: Ticket) -> Option<&'static str> {
+        self.answered(ticket).map(|answer| match answer {
+            Answer::Granted(_) => "granted",
+            Answer::Refused(_) => "refused",
+            Answer::TimedOut(_) => "timed out",
+        })
+    }
 }
 
 impl<C, E, W> Policy<C, E, W> {
