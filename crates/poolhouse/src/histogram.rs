@@ -131,20 +131,6 @@ mod tests {
         assert!(times.buckets().is_sorted_by_key(|(up_to, _)| up_to));
     }
 
-    /// The numbers are those of the buckets, in order.
-    #[test]
-    fn a_bucket_is_known_by_its_number() {
-        let powers = (0..40).map(|power| 1_u64 << power);
-        let near = powers.flat_map(|power| [power * 9 / 8 - 1, power * 9 / 8, power - 1, power]);
-        for micros in near.chain(0..10_000) {
-            let (mut by_number, mut by_value) = (Histogram::default(), Histogram::default());
-            by_number.record_bucket(bucket_of(micros));
-            by_value.record_micros(micros);
-            assert!(by_number == by_value, "{micros} us");
-        }
-        assert_eq!(bucket_of(u64::MAX), 239);
-    }
-
     #[test]
     fn the_shortest_and_the_longest_are_counted() {
         let mut times = Histogram::default();

@@ -9,7 +9,7 @@ impl<C, E, W> Policy<C, E, W> {
     /// attempts to connect, and held ones as they come back.
     pub(crate) fn resize(&mut self, max_connections: usize, now: Tick, fx: &mut Effects<C, E, W>) {
         self.config.max_connections = max_connections;
-        let staying = self.open() - self.checks.cut() + self.connects.coming();
+        let staying = self.staying() + self.connects.coming();
         let mut surplus = staying.saturating_sub(max_connections);
         let cut = self.checks.cut_some(surplus, RetireReason::Shrunk);
         surplus -= cut;
@@ -21,6 +21,12 @@ impl<C, E, W> Policy<C, E, W> {
         }
         fx.plan |= self.connects.abandon(surplus) || cut > 0;
         self.request_plan_if_work(now, fx);
+    }
+
+    /// What a shrink gave up has stayed all the same, for it was faster than the word. Then an attempt is the one too many.
+    pub(super) fn abandon_surplus(&mut self, fx: &mut Effects<C, E, W>) {
+        let staying = self.staying() + self.connects.coming();
+        fx.plan |= self.connects.abandon(staying.saturating_sub(self.config.max_connections));
     }
 
     /// Retires every connection that is open or opening, the held ones as they come back. The server is to be asked

@@ -255,6 +255,9 @@ impl<C, E, W> Policy<C, E, W> {
             entry.idle_since = idle_since;
         }
         self.place(entry, now, fx);
+        if attempt.state != AttemptState::Wanted {
+            self.abandon_surplus(fx);
+        }
         // Room that the pause after failures or `max_connecting` kept closed may be open now.
         self.request_plan_if_work(now, fx);
         (id, took)

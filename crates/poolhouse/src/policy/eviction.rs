@@ -104,8 +104,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn retire_reason(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {
         if let Some(reason) = self.eviction.no_longer_eligible(entry.origin) {
             Some(reason)
-        } else if self.open() - self.checks.cut() > self.config.max_connections {
-            // A connection whose check has been cut is about to go, and makes way for this one.
+        } else if self.staying() > self.config.max_connections {
             Some(RetireReason::Shrunk)
         } else if entry.retire_at <= now || self.holders.has_successor(entry.record) {
             Some(RetireReason::Lifetime)
@@ -118,7 +117,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// When a connection that is idle since then has been idle for too long. Never, while the minimum needs it.
     pub(super) fn idles_out_at(&self, idle_since: Tick) -> Tick {
-        if self.open() > self.config.min_connections { idle_since + self.limits.idle } else { Tick::NEVER }
+        if self.staying() > self.config.min_connections { idle_since + self.limits.idle } else { Tick::NEVER }
     }
 }
 

@@ -76,10 +76,10 @@ impl HealthChecks {
         Some(self.under_way.swap_remove(index))
     }
 
-    /// Ends checks early, `count` of them at most. Returns how many.
+    /// Ends checks early, `count` of them at most: no waiter will have their connections. Returns how many.
     pub(super) fn cut_some(&mut self, count: usize, reason: RetireReason) -> usize {
         let uncut = self.under_way.iter_mut().filter(|check| check.cut.is_none());
-        uncut.take(count).map(|check| check.cut = Some(reason)).count()
+        uncut.take(count).map(|check| (check.cut, check.wanted) = (Some(reason), false)).count()
     }
 
     /// The connections whose checks a background task has to drop. It is told once.
@@ -98,7 +98,7 @@ impl HealthChecks {
         self.in_doubt_before = self.in_doubt_before.max(Some(since));
     }
 
-    fn is_in_doubt<C>(&self, entry: &Entry<C>) -> bool {
+    pub(super) fn is_in_doubt<C>(&self, entry: &Entry<C>) -> bool {
         self.in_doubt_before.is_some_and(|at| entry.proven_at() < at)
     }
 }
@@ -166,7 +166,11 @@ impl<C, E, W> Policy<C, E, W> {
         let reason = match outcome {
             Checked::Passed => {
                 entry.checked_at = now;
-                return self.place(entry, now, fx);
+                self.place(entry, now, fx);
+                if cut.is_some() {
+                    self.abandon_surplus(fx);
+                }
+                return;
             }
             Checked::Failed => {
                 self.counts.failed_checks += 1;

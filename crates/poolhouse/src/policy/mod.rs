@@ -166,6 +166,11 @@ impl<C, E, W> Policy<C, E, W> {
         self.holders.open()
     }
 
+    /// Of these, all but those whose checks are told to stop: they are as good as gone.
+    fn staying(&self) -> usize {
+        self.open() - self.checks.cut()
+    }
+
     fn held(&self) -> usize {
         self.open() - self.idle.len() - self.checks.under_way()
     }

@@ -131,6 +131,8 @@ impl<C, E, W> Policy<C, E, W> {
         self.deadlines.clear();
         self.waiting.expire_due(now, &mut fx.wake);
         self.retire_overdue(now, fx);
+        // What had idled out is fit again if it is the minimum's now.
+        self.serve_idle(now, fx);
         self.begin_wanted_checks(home, now, &mut plan);
         self.begin_due_checks(home, now, &mut plan);
         self.begin_connects(now, home, &mut plan);

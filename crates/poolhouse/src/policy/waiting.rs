@@ -318,6 +318,27 @@ impl<E, W> Waiting<E, W> {
         });
         own.min(first_common)
     }
+
+    /// Everybody who waits, from the head.
+    #[cfg(test)]
+    pub(super) fn tickets(&mut self) -> Vec<Ticket> {
+        let mut tickets = Vec::new();
+        self.queue.walk(|ticket, _, _| {
+            tickets.push(ticket);
+            true
+        });
+        tickets
+    }
+
+    /// What a waiter has been answered, in a word.
+    #[cfg(test)]
+    pub(super) fn answer(&self, ticket: Ticket) -> Option<&'static str> {
+        self.answered(ticket).map(|answer| match answer {
+            Answer::Granted(_) => "granted",
+            Answer::Refused(_) => "refused",
+            Answer::TimedOut(_) => "timed out",
+        })
+    }
 }
 
 impl<C, E, W> Policy<C, E, W> {
@@ -406,16 +427,15 @@ impl<C, E, W> Policy<C, E, W> {
         let Some(Answer::Granted(record)) = self.waiting.answered(ticket) else { return };
         let Some(entry) = self.holders.served(record) else { return };
         let stale_at = entry.held_since + self.limits.trust.max(PICK_UP.into());
-        let (expired, stale) = (entry.retire_at <= now, stale_at <= now);
+        let (expired, stale) = (entry.retire_at <= now, stale_at <= now || self.checks.is_in_doubt(entry));
         if !expired && !stale {
             return;
         }
         for (entry, ticket) in self.holders.take_back(|entry| entry.record == record) {
             self.waiting.rejoin(ticket);
-            if expired {
-                self.retire(entry, RetireReason::Lifetime, fx);
-            } else {
-                self.shelve(entry, now, fx);
+            match self.retire_reason(&entry, now) {
+                Some(reason) => self.retire(entry, reason, fx),
+                None => self.shelve(entry, now, fx),
             }
         }
         self.serve_after_rejoin(now, fx);
@@ -438,16 +458,21 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// A waiter has come back to its turn: what became idle in the meantime is for those who wait.
     fn serve_after_rejoin(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
-        // A closed pool is about to tell all of them that it is closed.
+        self.serve_idle(now, fx);
+        // On close all who wait are told that instead.
         if !self.is_closed() {
             self.waiting.shed(&mut fx.wake);
         }
+        self.request_plan_if_work(now, fx);
+    }
+
+    /// Serves those who wait with what is idle and fit.
+    pub(super) fn serve_idle(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
         while self.somebody_waits()
             && let Some(entry) = self.take_fit(now)
         {
             self.place(entry, now, fx);
         }
-        self.request_plan_if_work(now, fx);
     }
 
     /// An acquire goes back to its turn, because the connection that it was handed is dead.

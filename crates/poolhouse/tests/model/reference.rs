@@ -30,7 +30,10 @@ pub(crate) enum Answer {
     /// A connection is decided for it.
     Granted,
     /// Its time was up. Its place in the line at that moment lies between these two.
-    TimedOut { first: usize, last: usize },
+    TimedOut {
+        first: usize,
+        last: usize,
+    },
     /// A permanent failure; or its time was up at the same instant.
     Refused,
     /// Somebody older came back to the line, and there were too many.
@@ -163,9 +166,8 @@ impl Reference {
 
     /// How many have run out of time and have not looked: at least, and at most.
     pub(crate) fn unaware(&self) -> (usize, usize) {
-        let count = |which: fn(&Answer) -> bool| {
-            self.served.iter().filter(|served| which(&served.answer)).count()
-        };
+        let count =
+            |which: fn(&Answer) -> bool| self.served.iter().filter(|served| which(&served.answer)).count();
         let certain = count(|answer| matches!(answer, Answer::TimedOut { .. }));
         (certain, certain + count(|answer| *answer == Answer::Refused))
     }

@@ -174,8 +174,7 @@ impl Ledger {
     pub(crate) fn is_surely_fit(&self, record: &Record, jitter: f64) -> bool {
         let (now, config) = (Instant::now(), &self.config);
         let lifetime = config.max_lifetime;
-        let young =
-            lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
+        let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
         let rested = now - record.idle_since < config.idle_timeout;
         let proven = config.check_after_idle.is_none_or(|limit| now - record.proven < limit);
         young && rested && proven && !record.unsure && !self.is_in_doubt(record)

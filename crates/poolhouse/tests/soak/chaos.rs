@@ -207,7 +207,9 @@ impl Chaos {
                 world.tally.count("acquired");
                 let age = world.own_time.now().saturating_sub(connection.born);
                 world.expect(age <= LIFETIME + BOUND, || format!("max_lifetime: handed out at {age:?}"));
-                world.expect(!connection.in_use.swap(true, SeqCst), || "unique ownership: in two hands".into());
+                world.expect(!connection.in_use.swap(true, SeqCst), || {
+                    "unique ownership: in two hands".into()
+                });
                 world.expect(connection.epoch >= epoch, || "epoch.invalidate_all: an old one".into());
                 let gone = lock(&world.ended)[..ended].contains(&connection.home);
                 world.expect(!gone, || "lifetime: a connection of a runtime that is gone".into());
@@ -254,7 +256,8 @@ impl Chaos {
     /// Runtimes that begin and end while others use the pool.
     fn come_and_go(&self, mut rng: fastrand::Rng, over: &AtomicBool) {
         while !over.load(SeqCst) {
-            let runtime = if rng.bool() { runtime(1) } else { Builder::new_current_thread().enable_all().build() };
+            let runtime =
+                if rng.bool() { runtime(1) } else { Builder::new_current_thread().enable_all().build() };
             let runtime = runtime.expect("a runtime");
             for _ in 0..rng.usize(1..4) {
                 runtime.spawn(self.clone().client(rng.fork()));
@@ -293,7 +296,11 @@ impl Chaos {
             let begin = world.own_time.now();
             while !done() {
                 let waited = world.own_time.now().saturating_sub(begin);
-                assert!(waited <= BOUND + TIMEOUT * 2, "{what} after {waited:?} of a lull: {:?}", pool.stats());
+                assert!(
+                    waited <= BOUND + TIMEOUT * 2,
+                    "{what} after {waited:?} of a lull: {:?}",
+                    pool.stats()
+                );
                 thread::sleep(ms(1));
             }
         };

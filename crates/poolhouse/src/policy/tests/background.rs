@@ -5,26 +5,26 @@ use super::*;
 /// `health.off_path`: an acquire that finds nothing to begin does not wake the background.
 #[test]
 fn a_wait_for_which_nothing_can_be_begun_asks_for_no_plan() {
-    let (mut core, home, now) = core(config(1));
-    open(&mut core, home, 1, now);
-    let held = core.try_take(now, here(), &mut Fx::default());
+    let (mut policy, home, now) = policy(config(1));
+    open(&mut policy, home, 1, now);
+    let held = policy.try_take(now, here(), &mut Fx::default());
     let mut fx = Fx::default();
-    join(&mut core, now, 0, &mut fx);
-    assert!(!fx.drive);
+    join(&mut policy, now, 0, &mut fx);
+    assert!(!fx.plan);
     drop(held);
 }
 
 /// `health.off_path`: a release asks to be woken only if nothing else is due as early.
 #[test]
 fn a_second_release_at_one_instant_asks_for_no_plan() {
-    let (mut core, home, now) = core(config(2));
-    open(&mut core, home, 2, now);
-    let held = [0, 1].map(|_| core.try_take(now, here(), &mut Fx::default()).expect("idle"));
-    core.next_wake = Tick::NEVER;
+    let (mut policy, home, now) = policy(config(2));
+    open(&mut policy, home, 2, now);
+    let held = [0, 1].map(|_| policy.try_take(now, here(), &mut Fx::default()).expect("idle"));
+    policy.deadlines.clear();
     let asked = held.map(|entry| {
         let mut fx = Fx::default();
-        core.give_back(entry, Fate::Reuse, now, &mut fx);
-        fx.drive
+        policy.give_back(entry, Disposition::Reuse, now, &mut fx);
+        fx.plan
     });
     assert_eq!(asked, [true, false]);
 }
@@ -32,32 +32,33 @@ fn a_second_release_at_one_instant_asks_for_no_plan() {
 /// `epoch.invalidate_all`: who waits gets a new attempt at once, though the old one is not gone yet.
 #[test]
 fn an_abandoned_attempt_serves_nobody() {
-    let (mut core, home, now) = core(config(4));
+    let (mut policy, home, now) = policy(config(4));
     let mut fx = Fx::default();
-    join(&mut core, now, 0, &mut fx);
-    assert_eq!(core.plan(now, home, &mut fx).connects.len(), 1);
-    core.invalidate_all(now, &mut fx);
-    let plan = core.plan(now, home, &mut fx);
+    join(&mut policy, now, 0, &mut fx);
+    assert_eq!(policy.plan(now, home, &mut fx).connects.len(), 1);
+    policy.invalidate_all(now, &mut fx);
+    let plan = policy.plan(now, home, &mut fx);
     assert_eq!((plan.connects.len(), plan.abandoned.len()), (1, 1));
-    assert!(core.plan(now, home, &mut fx).abandoned.is_empty(), "told once");
+    assert!(policy.plan(now, home, &mut fx).abandoned.is_empty(), "told once");
 }
 
 /// `release.anywhere`: what one runtime opened goes with it, and what another opened stays.
 #[test]
 fn each_home_is_its_own() {
-    let (mut core, first, now) = core(config(4));
-    let second = core.home_opened();
+    let (mut policy, first, now) = policy(config(4));
+    let second = policy.home_opened();
     assert_ne!(first, second);
-    open(&mut core, first, 1, now);
-    let key = attempt(&mut core, second, now);
-    core.connected(key, 2, now, &mut Fx::default());
+    open(&mut policy, first, 1, now);
+    let key = attempt(&mut policy, second, now);
+    policy.connected(key, 2, (now, now), &mut Fx::default());
     let mut fx = Fx::default();
-    core.home_lost(first, &mut fx);
+    policy.home_lost(first, now, &mut fx);
     let gone: Vec<_> = fx.retired.iter().map(|(entry, reason)| (entry.connection, *reason)).collect();
     assert_eq!(gone, [(1, RetireReason::RuntimeGone)]);
-    assert_eq!((core.idle.len(), core.homes.len()), (1, 1));
-    core.home_lost(second, &mut fx);
-    assert!(core.homes.is_empty());
+    assert_eq!(policy.idle.len(), 1);
+    policy.home_lost(second, now, &mut fx);
+    assert_eq!(retired(&fx)[1..], [(2, RetireReason::RuntimeGone)]);
+    assert_eq!(policy.idle.len(), 0);
 }
 
 /// `size.min`: held and checked connections count when the plan decides whether an idle one is too many.
@@ -65,14 +66,14 @@ fn each_home_is_its_own() {
 fn what_is_held_or_checked_counts_towards_the_minimum() {
     for (held, checked) in [(1, 0), (0, 1)] {
         let timing = PoolConfig { idle_timeout: SECOND * 40, max_lifetime: Duration::MAX, ..config(2) };
-        let (mut core, home, now) = core(PoolConfig { min_connections: 1, ..timing });
-        open(&mut core, home, 2, now);
+        let (mut policy, home, now) = policy(PoolConfig { min_connections: 1, ..timing });
+        open(&mut policy, home, 2, now);
         let mut fx = Fx::default();
-        let in_use = (held > 0).then(|| core.try_take(now, here(), &mut fx).expect("idle"));
+        let in_use = (held > 0).then(|| policy.try_take(now, here(), &mut fx).expect("idle"));
         if checked > 0 {
-            assert_eq!(core.plan(now + SECOND * 30, home, &mut fx).checks.len(), checked);
+            assert_eq!(policy.plan(now + SECOND * 30, home, &mut fx).checks.len(), checked);
         }
-        core.plan(now + SECOND * 40, home, &mut fx);
+        policy.plan(now + SECOND * 40, home, &mut fx);
         assert_eq!(fx.retired.len(), 1, "{held} {checked}");
         drop(in_use);
     }
@@ -83,26 +84,27 @@ fn what_is_held_or_checked_counts_towards_the_minimum() {
 fn one_successor_is_enough() {
     let never = Duration::MAX;
     let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(4) };
-    let (mut core, home, now) = core(PoolConfig { min_connections: 1, max_lifetime: SECOND * 60, ..timing });
-    open(&mut core, home, 1, now);
+    let (mut policy, home, now) =
+        policy(PoolConfig { min_connections: 1, max_lifetime: SECOND * 60, ..timing });
+    open(&mut policy, home, 1, now);
     let mut fx = Fx::default();
     let due = now + SECOND * 54;
-    assert_eq!(core.plan(due, home, &mut fx).connects.len(), 1);
-    join_two(&mut core, due, &mut fx);
+    assert_eq!(policy.plan(due, home, &mut fx).connects.len(), 1);
+    join_two(&mut policy, due, &mut fx);
     assert_eq!(
-        core.plan(due, home, &mut fx).connects.len(),
+        policy.plan(due, home, &mut fx).connects.len(),
         1,
         "for the second waiter, not for the old connection"
     );
-    assert_eq!(core.replacing, 1);
+    assert_eq!(policy.connects.coming() - policy.connects.additions(), 1);
 }
 
 /// Takes what is idle, and lets two wait.
-fn join_two(core: &mut TestCore, now: Tick, fx: &mut Fx) {
-    let held = core.try_take(now, here(), fx);
+fn join_two(policy: &mut TestPolicy, now: Tick, fx: &mut Fx) {
+    let held = policy.try_take(now, here(), fx);
     assert!(held.is_some());
-    join(core, now, 1, fx);
-    join(core, now, 2, fx);
+    join(policy, now, 1, fx);
+    join(policy, now, 2, fx);
 }
 
 /// `lifetime.no_dip`: a successor is for what is in use and will not idle out first, and for what the minimum needs.
@@ -117,12 +119,12 @@ fn who_has_a_successor() {
             health_check_interval: Duration::MAX,
             ..config(4)
         };
-        let (mut core, home, now) = core(PoolConfig { min_connections: min, ..timing });
-        open(&mut core, home, 1, now);
+        let (mut policy, home, now) = policy(PoolConfig { min_connections: min, ..timing });
+        open(&mut policy, home, 1, now);
         let mut fx = Fx::default();
-        let used = core.try_take(now, here(), &mut fx).expect("idle");
-        core.give_back(used, Fate::Reuse, now + SECOND * last_use, &mut fx);
-        let plan = core.plan(now + SECOND * 54, home, &mut fx);
+        let used = policy.try_take(now, here(), &mut fx).expect("idle");
+        policy.give_back(used, Disposition::Reuse, now + SECOND * last_use, &mut fx);
+        let plan = policy.plan(now + SECOND * 54, home, &mut fx);
         assert_eq!(plan.connects.len(), successors, "{min} {idle_timeout} {last_use}");
         assert!(fx.retired.is_empty());
     }
@@ -133,12 +135,13 @@ fn who_has_a_successor() {
 fn a_successor_has_idled_as_long() {
     let never = Duration::MAX;
     let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(4) };
-    let (mut core, home, now) = core(PoolConfig { min_connections: 1, max_lifetime: SECOND * 60, ..timing });
-    open(&mut core, home, 1, now);
+    let (mut policy, home, now) =
+        policy(PoolConfig { min_connections: 1, max_lifetime: SECOND * 60, ..timing });
+    open(&mut policy, home, 1, now);
     let mut fx = Fx::default();
-    let key = core.plan(now + SECOND * 54, home, &mut fx).connects[0];
-    core.connected(key, 2, now + SECOND * 55, &mut fx);
-    let idle: Vec<_> = core.idle.iter().map(|entry| (entry.connection, entry.idle_since)).collect();
+    let key = policy.plan(now + SECOND * 54, home, &mut fx).connects[0];
+    policy.connected(key, 2, (now + SECOND * 55, now + SECOND * 55), &mut fx);
+    let idle: Vec<_> = policy.idle.iter().map(|entry| (entry.connection, entry.idle_since)).collect();
     assert_eq!(idle, [(2, now)]);
     let gone: Vec<_> = fx.retired.iter().map(|(entry, reason)| (entry.connection, *reason)).collect();
     assert_eq!(gone, [(1, RetireReason::Lifetime)]);
@@ -150,20 +153,20 @@ fn the_look_for_leaks_keeps_pace_with_use() {
     let never = Duration::MAX;
     let timing =
         PoolConfig { max_lifetime: never, idle_timeout: never, health_check_interval: never, ..config(2) };
-    let (mut core, home, now) = core(PoolConfig { leak_threshold: Some(SECOND * 5), ..timing });
-    open(&mut core, home, 1, now);
+    let (mut policy, home, now) = policy(PoolConfig { leak_threshold: Some(SECOND * 5), ..timing });
+    open(&mut policy, home, 1, now);
     let mut fx = Fx::default();
-    assert_eq!(core.plan(now, home, &mut fx).wake_at, None, "nobody has used it");
-    let used = core.try_take(now, here(), &mut fx).expect("idle");
-    core.give_back(used, Fate::Reuse, now + SECOND, &mut fx);
-    let next = core.plan(now + SECOND, home, &mut fx).wake_at;
+    assert_eq!(policy.plan(now, home, &mut fx).wake_at, None, "nobody has used it");
+    let used = policy.try_take(now, here(), &mut fx).expect("idle");
+    policy.give_back(used, Disposition::Reuse, now + SECOND, &mut fx);
+    let next = policy.plan(now + SECOND, home, &mut fx).wake_at;
     assert_eq!(next, Some(now + SECOND * 6), "it was used since the last plan");
     let mut again = Fx::default();
-    let used = core.try_take(now + SECOND * 2, here(), &mut again).expect("idle");
-    assert!(!again.drive, "the look to come is early enough");
-    core.give_back(used, Fate::Reuse, now + SECOND * 2, &mut fx);
-    assert!(core.plan(now + SECOND * 6, home, &mut fx).wake_at.is_some());
-    assert_eq!(core.plan(now + SECOND * 11, home, &mut fx).wake_at, None, "not used since");
+    let used = policy.try_take(now + SECOND * 2, here(), &mut again).expect("idle");
+    assert!(!again.plan, "the look to come is early enough");
+    policy.give_back(used, Disposition::Reuse, now + SECOND * 2, &mut fx);
+    assert!(policy.plan(now + SECOND * 6, home, &mut fx).wake_at.is_some());
+    assert_eq!(policy.plan(now + SECOND * 11, home, &mut fx).wake_at, None, "not used since");
 }
 
 /// `lifetime.no_dip`: room for a successor whose time has come asks for a plan, and nothing less does.
@@ -174,32 +177,40 @@ fn a_successor_that_waited_for_room() {
     {
         let never = Duration::MAX;
         let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(2) };
-        let (mut core, home, now) = core(PoolConfig { max_lifetime: SECOND * 60, ..timing });
-        open(&mut core, home, 2, now);
+        let (mut policy, home, now) = policy(PoolConfig { max_lifetime: SECOND * 60, ..timing });
+        open(&mut policy, home, 2, now);
         let mut fx = Fx::default();
-        let held = [0, 1].map(|_| core.try_take(now, here(), &mut fx).expect("idle"));
+        let held = [0, 1].map(|_| policy.try_take(now, here(), &mut fx).expect("idle"));
         let due = now + SECOND * if case == "not yet" { 10 } else { 55 };
-        assert!(core.plan(due, home, &mut fx).connects.is_empty(), "no room");
+        assert!(policy.plan(due, home, &mut fx).connects.is_empty(), "no room");
         match case {
-            "suspended" => core.suspend(&mut fx),
-            "closed" => core.close(&mut fx),
+            "suspended" => policy.suspend(now, &mut fx),
+            "closed" => assert!(policy.close(now, &mut fx)),
             _ => {}
         }
         let mut fx = Fx::default();
-        core.resize(if case == "no room" { 2 } else { 3 }, due, &mut fx);
-        assert_eq!(fx.drive, asks, "{case}");
+        policy.resize(if case == "no room" { 2 } else { 3 }, due, &mut fx);
+        assert_eq!(fx.plan, asks, "{case}");
         drop(held);
     }
 }
 
-/// `suspend.nothing_moves`: each runtime is told to drop its checks, also when another has ended meanwhile.
+/// `suspend.nothing_moves`: each runtime is told to drop its own checks, also when another has ended meanwhile.
 #[test]
 fn every_home_is_told_to_drop_its_checks() {
-    let (mut core, first, now) = core(config(2));
-    let second = core.home_opened();
-    let mut fx = Fx::default();
-    core.suspend(&mut fx);
-    core.home_lost(first, &mut fx);
-    assert!(core.plan(now, second, &mut fx).cut_checks);
-    assert!(core.cut_checks.is_empty());
+    let (mut policy, first, now) = policy(config(20));
+    let second = policy.home_opened();
+    open(&mut policy, first, 20, now);
+    let (mut fx, due) = (Fx::default(), now + SECOND * 30);
+    let mut begun = policy.plan(due, first, &mut fx).checks;
+    let ended = begun.pop().expect("two at a time");
+    policy.checked(ended, Checked::Passed, due, &mut fx);
+    begun.extend(policy.plan(due, second, &mut fx).checks);
+    let ids: Vec<_> = begun.iter().map(|entry| entry.id).collect();
+    assert_eq!(ids.len(), 2);
+    policy.suspend(due, &mut fx);
+    assert_eq!(policy.plan(due, first, &mut fx).cut_checks, ids[..1]);
+    policy.home_lost(first, due, &mut fx);
+    assert_eq!(policy.plan(due, second, &mut fx).cut_checks, ids[1..]);
+    assert!(policy.plan(due, second, &mut fx).cut_checks.is_empty(), "told once");
 }

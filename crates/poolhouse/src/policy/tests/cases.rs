@@ -7,21 +7,21 @@ use super::*;
 /// acquire.fifo: grants follow arrival, over returns and new connections in turn.
 #[test]
 fn grants_follow_arrival() {
-    let (mut core, home, now) = core(config(4));
-    open(&mut core, home, 2, now);
+    let (mut policy, home, now) = policy(config(4));
+    open(&mut policy, home, 2, now);
     let mut fx = Fx::default();
-    let held: Vec<_> = (0..2).map(|_| core.try_take(now, here(), &mut fx).expect("idle")).collect();
-    let tickets: Vec<_> = (0..4).map(|id| join(&mut core, now, id, &mut fx)).collect();
-    assert_eq!(core.plan(now, home, &mut fx).connects, [0, 1], "as many as there is room for");
+    let held: Vec<_> = (0..2).map(|_| policy.try_take(now, here(), &mut fx).expect("idle")).collect();
+    let tickets: Vec<_> = (0..4).map(|id| join(&mut policy, now, id, &mut fx)).collect();
+    assert_eq!(policy.plan(now, home, &mut fx).connects, [0, 1], "as many as there is room for");
     let mut held = held.into_iter();
-    core.give_back(held.next().expect("two"), Fate::Reuse, now, &mut fx);
-    core.connected(0, 3, now, &mut fx);
-    core.give_back(held.next().expect("two"), Fate::Reuse, now, &mut fx);
-    core.connected(1, 4, now, &mut fx);
+    policy.give_back(held.next().expect("two"), Disposition::Reuse, now, &mut fx);
+    policy.connected(0, 3, (now, now), &mut fx);
+    policy.give_back(held.next().expect("two"), Disposition::Reuse, now, &mut fx);
+    policy.connected(1, 4, (now, now), &mut fx);
     assert_eq!(fx.wake.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
     let numbers: Vec<_> = tickets
         .into_iter()
-        .map(|ticket| got(&mut core, ticket, now).expect("served").expect("a connection").connection)
+        .map(|ticket| got(&mut policy, ticket, now).expect("served").expect("a connection").connection)
         .collect();
     assert_eq!(numbers.len(), numbers.iter().collect::<HashSet<_>>().len());
     assert_eq!((numbers[1], numbers[3]), (3, 4));
@@ -30,15 +30,15 @@ fn grants_follow_arrival() {
 /// size.max: a connection on its way out keeps its share until it is gone.
 #[test]
 fn a_closing_connection_keeps_its_share() {
-    let (mut core, home, now) = core(config(1));
-    open(&mut core, home, 1, now);
+    let (mut policy, home, now) = policy(config(1));
+    open(&mut policy, home, 1, now);
     let mut fx = Fx::default();
-    let held = core.try_take(now, here(), &mut fx).expect("idle");
-    join(&mut core, now, 0, &mut fx);
-    core.give_back(held, Fate::Retire(RetireReason::Invalidated), now, &mut fx);
-    assert_eq!(core.plan(now, home, &mut fx).connects.len(), 0, "the old socket is still open");
-    core.closed(1, now, &mut fx);
-    assert_eq!(core.plan(now, home, &mut fx).connects.len(), 1);
+    let held = policy.try_take(now, here(), &mut fx).expect("idle");
+    join(&mut policy, now, 0, &mut fx);
+    policy.give_back(held, Disposition::Retire(RetireReason::Invalidated), now, &mut fx);
+    assert_eq!(policy.plan(now, home, &mut fx).connects.len(), 0, "the old socket is still open");
+    policy.closed(1, now, &mut fx);
+    assert_eq!(policy.plan(now, home, &mut fx).connects.len(), 1);
 }
 
 /// The plan says when to come back: at the next check, idle limit or, a tenth ahead, end of life, whichever is first.
@@ -60,9 +60,9 @@ fn the_plan_wakes_for_whatever_is_due_first() {
             max_lifetime: of(life),
             ..config(2)
         };
-        let (mut core, home, now) = core(config);
-        open(&mut core, home, 1, now);
-        let plan = core.plan(now, home, &mut Fx::default());
+        let (mut policy, home, now) = policy(config);
+        open(&mut policy, home, 1, now);
+        let plan = policy.plan(now, home, &mut Fx::default());
         let lead = if life == 30 { SECOND * 3 } else { Duration::ZERO };
         assert_eq!(plan.wake_at, expected.map(|secs| now + SECOND * secs - lead), "{check} {idle} {life}");
     }
@@ -77,104 +77,107 @@ fn the_idle_limit_sleeps_at_the_minimum() {
         health_check_interval: Duration::MAX,
         ..config(2)
     };
-    let (mut core, home, now) = core(PoolConfig { max_lifetime: SECOND * 100, ..config });
-    open(&mut core, home, 2, now);
-    assert_eq!(core.plan(now, home, &mut Fx::default()).wake_at, Some(now + SECOND));
+    let (mut policy, home, now) = policy(PoolConfig { max_lifetime: SECOND * 100, ..config });
+    open(&mut policy, home, 2, now);
+    assert_eq!(policy.plan(now, home, &mut Fx::default()).wake_at, Some(now + SECOND));
     let mut fx = Fx::default();
-    let plan = core.plan(now + SECOND, home, &mut fx);
-    assert_eq!((fx.retired.len(), core.idle.len()), (1, 1));
+    let plan = policy.plan(now + SECOND, home, &mut fx);
+    assert_eq!((fx.retired.len(), policy.idle.len()), (1, 1));
     assert_eq!(plan.wake_at, Some(now + SECOND * 90), "when its successor is due");
 }
 
 /// connect.backoff: during the pause the plan connects nothing, and wakes at its end for one attempt.
 #[test]
 fn the_plan_wakes_at_the_end_of_the_pause() {
-    let (mut core, home, now) = core(config(8));
+    let (mut policy, home, now) = policy(config(8));
     let mut fx = Fx::default();
-    let tickets: Vec<_> = (0..5).map(|id| join(&mut core, now, id, &mut fx)).collect();
-    let begun = core.plan(now, home, &mut fx).connects;
+    let tickets: Vec<_> = (0..5).map(|id| join(&mut policy, now, id, &mut fx)).collect();
+    let begun = policy.plan(now, home, &mut fx).connects;
     assert_eq!(begun.len(), 5);
     for attempt in begun {
-        core.connect_failed(attempt, refused(FailureKind::Transient), now, &mut fx);
+        policy.connect_failed(attempt, refused(FailureKind::Transient), now, &mut fx);
     }
-    let plan = core.plan(now, home, &mut fx);
+    let plan = policy.plan(now, home, &mut fx);
     let end = plan.wake_at.expect("the end of the pause");
     assert!(plan.connects.is_empty());
     assert!(end > now && end <= now + Duration::from_millis(100));
-    let probe = core.plan(end, home, &mut fx).connects;
+    let probe = policy.plan(end, home, &mut fx).connects;
     assert_eq!(probe.len(), 1);
-    assert_eq!(core.plan(end, home, &mut fx).connects.len(), 0, "one at a time");
-    core.connected(probe[0], 1, end, &mut fx);
-    assert_eq!(core.plan(end, home, &mut fx).connects.len(), 1, "one at a time: nobody has looked at it yet");
-    let mut entry = got(&mut core, tickets[0], end).expect("served").expect("a connection");
-    core.proven(&mut entry, end, &mut fx);
-    assert_eq!(core.plan(end, home, &mut fx).connects.len(), 3);
+    assert_eq!(policy.plan(end, home, &mut fx).connects.len(), 0, "one at a time");
+    policy.connected(probe[0], 1, (end, end), &mut fx);
+    assert_eq!(
+        policy.plan(end, home, &mut fx).connects.len(),
+        1,
+        "one at a time: nobody has looked at it yet"
+    );
+    let mut entry = got(&mut policy, tickets[0], end).expect("served").expect("a connection");
+    policy.proven(&mut entry, end, &mut fx);
+    assert_eq!(policy.plan(end, home, &mut fx).connects.len(), 3);
 }
 
-/// health.off_path: of several idle connections checks leave at least half in reach, and come back for the rest.
+/// health.off_path: a tenth of the unused connections are checked at a time, one at least, and in the end all.
 #[test]
 fn checks_leave_connections_in_reach_and_reach_all() {
-    for size in 1..8_u32 {
-        let (mut core, home, now) = core(config(8));
-        open(&mut core, home, size, now);
+    for size in [1, 2, 9, 10, 19, 20, 35_u32] {
+        let (mut policy, home, now) = policy(config(40));
+        open(&mut policy, home, size, now);
         let due = now + SECOND * 30;
+        let at_once = (size as usize / 10).max(1);
         let mut seen = HashSet::new();
-        for _ in 0..size {
+        while seen.len() < size as usize {
             let mut fx = Fx::default();
-            let checks = core.plan(due, home, &mut fx).checks;
-            let expected = (size as usize - seen.len()).min((size as usize / 2).max(1));
-            assert_eq!(checks.len(), expected, "{size}: half at a time");
-            assert!(
-                size == 1 || core.idle.len() >= size as usize / 2,
-                "{size}: {} in reach",
-                core.idle.len()
-            );
+            let checks = policy.plan(due, home, &mut fx).checks;
+            assert_eq!(checks.len(), at_once.min(size as usize - seen.len()), "{size}: a tenth at a time");
+            assert!(policy.plan(due, home, &mut fx).checks.is_empty(), "{size}: no more beside them");
+            assert_eq!(policy.idle.len() + checks.len(), size as usize);
             for entry in checks {
-                seen.insert(entry.connection);
-                core.checked(entry, Checked::Passed, due, &mut fx);
+                assert!(seen.insert(entry.connection), "{size}: checked twice");
+                policy.checked(entry, Checked::Passed, due, &mut fx);
             }
-            assert!(fx.drive && fx.retired.is_empty() || seen.len() == size as usize);
+            assert!(fx.plan && fx.retired.is_empty(), "{size}: the next comes at once");
         }
-        assert_eq!(seen.len(), size as usize, "some were never checked");
+        assert!(policy.plan(due, home, &mut Fx::default()).checks.is_empty(), "{size}: all are proven");
     }
 }
 
 /// A check gives the connection its place back: it is neither younger in use nor next in line for it.
 #[test]
 fn a_check_changes_neither_place_nor_idle_time() {
-    let (mut core, home, now) = core(config(3));
-    open(&mut core, home, 3, now);
+    let (mut policy, home, now) = policy(config(3));
+    open(&mut policy, home, 3, now);
     let mut fx = Fx::default();
-    let held = core.try_take(now, here(), &mut fx).expect("idle");
+    let held = policy.try_take(now, here(), &mut fx).expect("idle");
     let later = now + SECOND * 30;
-    core.give_back(held, Fate::Reuse, later, &mut fx);
-    for entry in core.plan(later, home, &mut fx).checks {
-        core.checked(entry, Checked::Passed, later, &mut fx);
+    policy.give_back(held, Disposition::Reuse, later, &mut fx);
+    for _ in 0..2 {
+        let entry = policy.plan(later, home, &mut fx).checks.pop().expect("due");
+        policy.checked(entry, Checked::Passed, later, &mut fx);
     }
-    let order: Vec<_> = core.idle.iter().map(|entry| (entry.connection, entry.idle_since)).collect();
+    let order: Vec<_> = policy.idle.iter().map(|entry| (entry.connection, entry.idle_since)).collect();
     assert_eq!(order.last(), Some(&(3, later)));
     assert!(order[..2].iter().all(|(_, since)| *since == now));
 }
 
-/// close.complete: whatever comes back or opens after close goes, and the core knows when all is gone.
+/// close.complete: whatever comes back or opens after close goes, and the policy knows when all is gone.
 #[test]
-fn a_closed_core_drains() {
-    let (mut core, home, now) = core(PoolConfig { min_connections: 2, ..config(4) });
-    open(&mut core, home, 2, now);
+fn a_closed_policy_drains() {
+    let (mut policy, home, now) = policy(PoolConfig { min_connections: 2, ..config(4) });
+    open(&mut policy, home, 2, now);
     let mut fx = Fx::default();
-    let held = core.try_take(now, here(), &mut fx).expect("idle");
-    let coming = attempt(&mut core, home, now);
-    core.close(&mut fx);
+    let held = policy.try_take(now, here(), &mut fx).expect("idle");
+    let coming = attempt(&mut policy, home, now);
+    assert!(policy.close(now, &mut fx));
+    assert!(!policy.close(now, &mut fx), "it was closed already");
     assert!(
-        core.take_or_join(now, here(), (1, false), &mut fx).is_err()
-            && core.try_take(now, here(), &mut fx).is_none()
+        policy.take_or_join(now, here(), (1, None), &mut fx).is_err()
+            && policy.try_take(now, here(), &mut fx).is_none()
     );
-    core.connected(coming, 3, now, &mut fx);
-    core.give_back(held, Fate::Reuse, now, &mut fx);
-    assert!(!core.is_drained(), "three are still on their way out");
+    policy.connected(coming, 3, (now, now), &mut fx);
+    policy.give_back(held, Disposition::Reuse, now, &mut fx);
+    assert!(!policy.is_drained(), "three are still on their way out");
     assert_eq!(fx.retired.len(), 3);
     assert!(fx.retired.iter().all(|(_, reason)| *reason == RetireReason::PoolClosed));
-    carry_out(&mut core, now, fx);
-    assert!(core.is_drained());
-    assert_eq!(core.plan(now, home, &mut Fx::default()).connects.len(), 0);
+    carry_out(&mut policy, now, fx);
+    assert!(policy.is_drained());
+    assert_eq!(policy.plan(now, home, &mut Fx::default()).connects.len(), 0);
 }

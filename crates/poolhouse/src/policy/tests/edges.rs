@@ -5,32 +5,47 @@ use super::*;
 /// `resize.exact`: of many idle connections a shrink closes as many as are too many, the longest idle first.
 #[test]
 fn a_shrink_closes_no_more_than_it_must() {
-    let (mut core, home, now) = core(config(6));
-    open(&mut core, home, 6, now);
+    let (mut policy, home, now) = policy(config(6));
+    open(&mut policy, home, 6, now);
     let mut fx = Fx::default();
-    core.resize(4, now, &mut fx);
+    policy.resize(4, now, &mut fx);
     let closed: Vec<_> = fx.retired.iter().map(|(entry, _)| entry.connection).collect();
     assert_eq!(closed, [1, 2]);
-    assert_eq!(core.idle.len(), 4);
+    assert_eq!(policy.idle.len(), 4);
 }
 
 /// `resize.exact`: attempts that were given up already do not count as coming.
 #[test]
 fn a_second_shrink_does_not_count_what_the_first_gave_up() {
-    let (mut core, home, now) = core(config(6));
-    open(&mut core, home, 1, now);
+    let (mut policy, home, now) = policy(config(6));
+    open(&mut policy, home, 1, now);
     for _ in 0..3 {
-        attempt(&mut core, home, now);
+        attempt(&mut policy, home, now);
     }
     let mut fx = Fx::default();
-    core.resize(3, now, &mut fx);
-    assert_eq!((core.idle.len(), core.abandoned), (0, 0), "idle ones go before attempts");
-    core.resize(1, now, &mut fx);
-    assert_eq!(core.abandoned, 2);
-    core.resize(2, now, &mut fx);
-    assert_eq!(core.abandoned, 2, "one is still wanted, and two more would fit");
-    core.resize(1, now, &mut fx);
-    assert_eq!(core.abandoned, 2, "the one that is wanted fits");
+    policy.resize(3, now, &mut fx);
+    assert_eq!((policy.idle.len(), abandoned(&policy)), (0, 0), "idle ones go before attempts");
+    policy.resize(1, now, &mut fx);
+    assert_eq!(abandoned(&policy), 2);
+    policy.resize(2, now, &mut fx);
+    assert_eq!(abandoned(&policy), 2, "one is still wanted, and two more would fit");
+    policy.resize(1, now, &mut fx);
+    assert_eq!(abandoned(&policy), 2, "the one that is wanted fits");
+}
+
+/// `resize.exact`: an attempt that was given up and succeeds all the same takes the place of one that was not.
+#[test]
+fn an_attempt_that_was_given_up_succeeds() {
+    let (mut policy, home, now) = policy(config(2));
+    let kept = attempt(&mut policy, home, now);
+    let given_up = attempt(&mut policy, home, now);
+    let mut fx = Fx::default();
+    policy.resize(1, now, &mut fx);
+    assert_eq!(abandoned(&policy), 1);
+    policy.connected(given_up, 1, (now, now), &mut fx);
+    assert_eq!((policy.idle.len(), abandoned(&policy)), (1, 1));
+    let mut fx = Fx::default();
+    assert_eq!(policy.plan(now, home, &mut fx).abandoned, [kept]);
 }
 
 /// `size.min`: a connection that comes back from a check after its idle limit goes at once, if it is one too many.
@@ -38,14 +53,14 @@ fn a_second_shrink_does_not_count_what_the_first_gave_up() {
 fn a_check_that_ends_after_the_idle_limit() {
     for (min, closes) in [(0, true), (1, true), (2, false)] {
         let timing = PoolConfig { idle_timeout: SECOND * 40, ..config(2) };
-        let (mut core, home, now) = core(PoolConfig { min_connections: min, ..timing });
-        open(&mut core, home, 2, now);
+        let (mut policy, home, now) = policy(PoolConfig { min_connections: min, ..timing });
+        open(&mut policy, home, 2, now);
         let mut fx = Fx::default();
-        let held = core.try_take(now, here(), &mut fx).expect("idle");
-        let checks = core.plan(now + SECOND * 30, home, &mut fx).checks;
+        let held = policy.try_take(now, here(), &mut fx).expect("idle");
+        let checks = policy.plan(now + SECOND * 30, home, &mut fx).checks;
         assert_eq!(checks.len(), 1);
         for entry in checks {
-            core.checked(entry, Checked::Passed, now + SECOND * 41, &mut fx);
+            policy.checked(entry, Checked::Passed, now + SECOND * 41, &mut fx);
         }
         assert_eq!(fx.retired.len(), usize::from(closes), "{min}");
         drop(held);
@@ -57,44 +72,72 @@ fn a_check_that_ends_after_the_idle_limit() {
 fn one_more_than_the_minimum_asks_to_be_woken() {
     for (min, due) in [(0, 10), (1, 10), (2, 30)] {
         let timing = PoolConfig { idle_timeout: SECOND * 10, ..config(2) };
-        let (mut core, home, now) = core(PoolConfig { min_connections: min, ..timing });
-        open(&mut core, home, 2, now);
+        let (mut policy, home, now) = policy(PoolConfig { min_connections: min, ..timing });
+        open(&mut policy, home, 2, now);
         let mut fx = Fx::default();
-        let held = [core.try_take(now, here(), &mut fx), core.try_take(now, here(), &mut fx)];
-        core.next_wake = Tick::NEVER;
+        let held = [policy.try_take(now, here(), &mut fx), policy.try_take(now, here(), &mut fx)];
+        policy.deadlines.clear();
         for entry in held.into_iter().flatten() {
-            core.give_back(entry, Fate::Reuse, now, &mut fx);
+            policy.give_back(entry, Disposition::Reuse, now, &mut fx);
         }
-        assert_eq!(core.next_wake, now + SECOND * due, "{min}");
+        assert_eq!(policy.deadlines.next_wake(), now + SECOND * due, "{min}");
     }
+}
+
+/// `size.min`: what idled out and stays for the minimum is for who waits, without a check: only the plan says which.
+#[test]
+fn the_plan_hands_out_what_the_minimum_keeps() {
+    let timing = PoolConfig { idle_timeout: SECOND * 10, ..config(2) };
+    let (mut policy, home, now) = policy(PoolConfig { min_connections: 1, ..timing });
+    open(&mut policy, home, 2, now);
+    let (mut fx, late) = (Fx::default(), now + SECOND * 10);
+    let wait = join(&mut policy, late, 0, &mut fx);
+    assert!(fx.plan, "both have idled out, and only one may go");
+    let plan = policy.plan(late, home, &mut fx);
+    assert_eq!((retired(&fx), plan.checks.len()), (vec![(1, RetireReason::Idle)], 0));
+    assert_eq!(got(&mut policy, wait, late).expect("served").expect("a connection").connection, 2);
+}
+
+/// `size.min`: a connection whose check is told to stop is as good as gone when the idle limit is applied.
+#[test]
+fn a_cut_check_does_not_count_towards_the_minimum() {
+    let timing = PoolConfig { idle_timeout: SECOND * 40, ..config(3) };
+    let (mut policy, home, now) = policy(PoolConfig { min_connections: 2, ..timing });
+    open(&mut policy, home, 3, now);
+    let mut fx = Fx::default();
+    let entry = policy.plan(now + SECOND * 30, home, &mut fx).checks.pop().expect("due");
+    policy.resize(2, now + SECOND * 30, &mut fx);
+    policy.plan(now + SECOND * 40, home, &mut fx);
+    policy.checked(entry, Checked::Cut, now + SECOND * 40, &mut fx);
+    assert_eq!((policy.open(), fx.retired.len()), (2, 1));
 }
 
 /// `close.complete`: an acquire whose connection is found dead after close ends with `Closed`, and counts as failed.
 #[test]
 fn a_dead_connection_after_close_is_a_refusal() {
-    let (mut core, home, now) = core(config(1));
-    open(&mut core, home, 1, now);
+    let (mut policy, home, now) = policy(config(1));
+    open(&mut policy, home, 1, now);
     let mut fx = Fx::default();
-    let dead = core.try_take(now, here(), &mut fx).expect("idle");
-    core.close(&mut fx);
-    let failed = core.stats().failed_acquisitions;
-    assert!(matches!(core.rejoin(dead, (now, now), (here(), false), &mut fx), Err(Refusal::Closed)));
-    assert_eq!(core.stats().failed_acquisitions, failed + 1);
+    let dead = policy.try_take(now, here(), &mut fx).expect("idle");
+    policy.close(now, &mut fx);
+    let failed = policy.stats().failed_acquisitions;
+    assert!(matches!(policy.rejoin(dead, (now, None), now, here(), &mut fx), Err(Refusal::Closed)));
+    assert_eq!(policy.stats().failed_acquisitions, failed + 1);
 }
 
 /// `epoch.invalidate_all`: an old attempt that fails is counted, and tells nobody anything.
 #[test]
 fn a_failure_of_an_old_attempt_is_counted_and_no_more() {
-    let (mut core, home, now) = core(config(2));
+    let (mut policy, home, now) = policy(config(2));
     let mut fx = Fx::default();
-    let ticket = join(&mut core, now, 0, &mut fx);
-    let old = core.plan(now, home, &mut fx).connects;
-    core.invalidate_all(now, &mut fx);
-    core.connect_failed(old[0], refused(FailureKind::Permanent), now, &mut fx);
-    let stats = core.stats();
+    let ticket = join(&mut policy, now, 0, &mut fx);
+    let old = policy.plan(now, home, &mut fx).connects;
+    policy.invalidate_all(now, &mut fx);
+    policy.connect_failed(old[0], refused(FailureKind::Permanent), now, &mut fx);
+    let stats = policy.stats();
     assert_eq!((stats.failed_connects, stats.pending_requests), (1, 1));
-    assert!(got(&mut core, ticket, now).is_none(), "it waits on");
-    assert!(core.last_failure().is_none() && !core.backoff.failing());
+    assert!(got(&mut policy, ticket, now).is_none(), "it waits on");
+    assert!(policy.last_failure().is_none() && !policy.connects.is_failing());
 }
 
 /// `close.complete`: a check that is cut short says why its connection goes, and is not a failed one.
@@ -107,25 +150,25 @@ fn a_check_cut_short_is_no_failed_check() {
         RetireReason::RuntimeGone,
     ];
     for reason in reasons {
-        let (mut core, home, now) = core(config(1));
-        open(&mut core, home, 1, now);
+        let (mut policy, home, now) = policy(config(1));
+        open(&mut policy, home, 1, now);
         let mut fx = Fx::default();
-        let entry = core.plan(now + SECOND * 30, home, &mut fx).checks.pop().expect("due");
+        let entry = policy.plan(now + SECOND * 30, home, &mut fx).checks.pop().expect("due");
         match reason {
-            RetireReason::PoolClosed => core.close(&mut fx),
-            RetireReason::Suspended => core.suspend(&mut fx),
-            RetireReason::InvalidatedAll => core.invalidate_all(now + SECOND * 30, &mut fx),
+            RetireReason::PoolClosed => assert!(policy.close(now, &mut fx)),
+            RetireReason::Suspended => policy.suspend(now, &mut fx),
+            RetireReason::InvalidatedAll => policy.invalidate_all(now + SECOND * 30, &mut fx),
             _ => {}
         }
-        let told = core.plan(now + SECOND * 30, home, &mut fx).cut_checks;
+        let told = policy.plan(now + SECOND * 30, home, &mut fx).cut_checks;
         assert_eq!(
-            told,
+            !told.is_empty(),
             matches!(reason, RetireReason::Suspended | RetireReason::InvalidatedAll),
             "{reason}"
         );
-        assert!(!core.plan(now + SECOND * 30, home, &mut fx).cut_checks, "told once");
-        core.checked(entry, Checked::Cut, now + SECOND * 31, &mut fx);
+        assert!(policy.plan(now + SECOND * 30, home, &mut fx).cut_checks.is_empty(), "told once");
+        policy.checked(entry, Checked::Cut, now + SECOND * 31, &mut fx);
         assert_eq!(fx.retired.iter().map(|(_, reason)| *reason).collect::<Vec<_>>(), [reason]);
-        assert_eq!(core.stats().failed_checks, 0);
+        assert_eq!(policy.stats().failed_checks, 0);
     }
 }
