@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::acquire::Acquire;
 use crate::config::{ConfigError, PoolConfig};
-use crate::control::CloseReport;
+use crate::admin::CloseReport;
 use crate::error::{AcquireError, page};
 use crate::events::Listener;
 use crate::manager::{IntoManager, Manager};
