@@ -11,11 +11,11 @@ use tokio::task::coop::poll_proceed;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
-use crate::error::{AcquireError, Holder, page};
+use crate::error::{AcquireError, page};
 use crate::events::Event;
 use crate::inner::PoolInner;
 use crate::manager::Manager;
-use crate::policy::{self, Enqueued, Polled, Refusal, Tick, Wait};
+use crate::policy::{self, Caller, Enqueued, Polled, Refusal, Tick, Wait};
 use crate::pooled_connection::PooledConnection;
 use crate::state::PoolEntry;
 use crate::sync::Handle;
@@ -110,45 +110,41 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     fn take_or_join(&mut self, span: Option<Box<Span>>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        match try_acquire(self.inner, self.at) {
-            Some(connection) => Poll::Ready(Ok(connection)),
-            None => self.join(span, cx),
-        }
-    }
-
-    fn join(&mut self, span: Option<Box<Span>>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
-        let runtime = Handle::try_current().ok().map(|handle| handle.id());
         // Wakers are cloned and dropped outside of the lock: either may run foreign code.
         let waker = cx.waker().clone();
         let since = inner.now();
-        let ((enqueued, at_home, nested), fx) = inner.state.decide(|state, fx| {
-            let nested = state.policy.nested(site.caller, since);
+        let ((enqueued, at_home), fx) = inner.state.decide(|state, fx| {
             let enqueued = state.policy.take_or_join(since, site, (waker, own_limit), fx);
-            (enqueued, state.is_home(runtime), nested)
+            let waits = matches!(enqueued, Ok(Enqueued::Waiting(_)));
+            (enqueued, waits && Handle::try_current().is_ok_and(|handle| state.is_home(handle.id())))
         });
         inner.carry_out(fx);
-        let rejoined = match enqueued {
-            Ok(Enqueued::Waiting(ticket)) => {
-                self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
-                false
-            }
+        match enqueued {
             Ok(Enqueued::Taken(entry)) => match inner.look_over(entry, since) {
-                Ok(entry) => return Poll::Ready(Ok(self.hand_out(entry, None))),
+                Ok(entry) => Poll::Ready(Ok(self.hand_out(entry, None))),
                 Err(dead) => match self.rejoin(dead, since, span) {
-                    Ok(()) => true,
-                    Err(refusal) => return self.refused(refusal),
+                    Ok(()) => self.poll_waiting(cx),
+                    Err(refusal) => self.refused(refusal),
                 },
             },
-            Err(refusal) => return self.refused(refusal),
-        };
-        // After the place in the queue, so that a closed pool answers outside of a runtime too.
+            Ok(Enqueued::Waiting(ticket)) => {
+                self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
+                self.warn_of_nesting(site.caller, since);
+                // After the place in the queue, so that a closed pool answers outside of a runtime too. The waker is in
+                // the queue, so this wait need not ask again.
+                self.ensure_background(at_home)
+            }
+            Err(refusal) => self.refused(refusal),
+        }
+    }
+
+    fn ensure_background(&mut self, at_home: bool) -> Poll<Acquired<M>> {
+        let inner = self.inner;
         if !at_home && inner.ensure_background().is_err() {
             return self.runtime_ended();
         }
-        warn_of_nesting(inner, &nested);
-        // Its waker is in the queue, unless it has come back there: then something may be idle already.
-        if rejoined { self.poll_waiting(cx) } else { Poll::Pending }
+        Poll::Pending
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
@@ -206,14 +202,13 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// The future may have moved to a runtime without a background task, or the task's runtime may have ended.
+    /// The future may have moved to a runtime without a background task, or the task's runtime may have ended. Outside of
+    /// any runtime it relies on whichever there is.
     fn go_on_waiting(&mut self) -> Poll<Acquired<M>> {
-        let inner = self.inner;
-        let runtime = Handle::try_current().ok().map(|handle| handle.id());
-        if !inner.is_looked_after(runtime) && inner.ensure_background().is_err() {
-            return self.runtime_ended();
+        match Handle::try_current() {
+            Ok(handle) => self.ensure_background(self.inner.is_home(handle.id())),
+            Err(_) => Poll::Pending,
         }
-        Poll::Pending
     }
 
     /// Goes back to its turn in the queue, because the connection is dead.
@@ -229,6 +224,25 @@ impl<M: Manager> Acquire<'_, M> {
             inner.apply_for_acquire(|policy, fx| policy.rejoin(dead, (since, own_limit), now, site, fx))?;
         self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
         Ok(())
+    }
+
+    /// The task holds a connection of this pool already: enough of such tasks wait for each other.
+    fn warn_of_nesting(&self, caller: Option<Caller>, now: Tick) {
+        if caller.is_none() {
+            return;
+        }
+        for holder in self.inner.state.read(|state| state.policy.nested(caller, now)) {
+            self.inner.log(|target| {
+                tracing::warn!(
+                    target: "poolhouse::acquire",
+                    target_address = %target,
+                    connection = holder.connection,
+                    acquired_at = %holder.acquired_at,
+                    guide = page::DEADLOCK_AT_N,
+                    "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
+                );
+            });
+        }
     }
 
     fn hand_out(&self, entry: PoolEntry<M>, since: Option<Tick>) -> PooledConnection<M> {
@@ -291,19 +305,4 @@ fn hand_out<M: Manager>(
         Event::Acquired { connection, waited, acquired_at }
     });
     guard
-}
-
-fn warn_of_nesting<M: Manager>(inner: &PoolInner<M>, nested: &[Holder]) {
-    for holder in nested {
-        inner.log(|target| {
-            tracing::warn!(
-                target: "poolhouse::acquire",
-                target_address = %target,
-                connection = holder.connection,
-                acquired_at = %holder.acquired_at,
-                guide = page::DEADLOCK_AT_N,
-                "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
-            );
-        });
-    }
 }

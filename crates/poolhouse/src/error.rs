@@ -17,6 +17,8 @@ use thiserror::Error;
 use self::text::brief;
 pub(crate) use self::text::{Counted, Inner};
 
+// With its path, for the model checker takes this file in by its path too.
+#[path = "error/text.rs"]
 mod text;
 
 /// The pages of the guide that messages name. A test of the book looks whether each is there.

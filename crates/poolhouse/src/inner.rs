@@ -12,7 +12,7 @@ use crate::config::PoolConfig;
 use crate::error::{AcquireError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
 use crate::manager::Manager;
-use crate::policy::{Caller, Disposition, FailedConnect, Home, Refusal, Site, Tick};
+use crate::policy::{Caller, Disposition, FailedConnect, Few, Home, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, StateLock};
 use crate::sync::{Handle, Notify, RuntimeId};
 use crate::time::{now, sleep};
@@ -62,7 +62,7 @@ impl<M: Manager> PoolInner<M> {
         let (value, fx) = self.state.decide(|state, fx| {
             let value = decide(&mut state.policy, fx);
             if !fx.retired.is_empty() && !state.homes.is_empty() {
-                state.to_close.append(&mut fx.retired);
+                state.to_close.extend(std::mem::take(&mut fx.retired));
                 fx.plan = true;
             }
             value
@@ -101,12 +101,12 @@ impl<M: Manager> PoolInner<M> {
         drop(self.carry_out_all(fx));
     }
 
-    pub(crate) fn close_connections(&self, retired: Vec<(PoolEntry<M>, RetireReason)>) {
+    pub(crate) fn close_connections(&self, retired: Few<(PoolEntry<M>, RetireReason)>) {
         drop(self.close_all(retired));
     }
 
     /// Closes retired connections. They take up room until the last of them is gone.
-    fn close_all(&self, retired: Vec<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
+    fn close_all(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
         let mut first_panic = None;
         let count = retired.len();
         if count == 0 {
@@ -225,7 +225,7 @@ impl<M: Manager> PoolInner<M> {
         // A runtime without a timer has to fail here, where the caller sees it.
         let _timer = sleep(Duration::ZERO);
         let (new_home, fx) = self.state.decide(|state, _| {
-            if state.is_home(Some(handle.id())) {
+            if state.is_home(handle.id()) {
                 return None;
             }
             let home = state.policy.home_opened();
@@ -247,19 +247,15 @@ impl<M: Manager> PoolInner<M> {
             state.homes.retain(|(_, other)| *other != home);
             state.policy.home_lost(home, now, fx);
             if state.homes.is_empty() {
-                fx.retired.append(&mut state.to_close);
+                fx.retired.extend(std::mem::take(&mut state.to_close));
             }
         });
         self.carry_out(fx);
     }
 
-    /// Whether a waiter that is polled in `runtime` can rely on a background task. Outside of any runtime that is
-    /// whichever there is.
-    pub(crate) fn is_looked_after(&self, runtime: Option<RuntimeId>) -> bool {
-        self.state.read(|state| match runtime {
-            Some(_) => state.is_home(runtime),
-            None => !state.homes.is_empty(),
-        })
+    /// Whether a runtime has a background task of this pool.
+    pub(crate) fn is_home(&self, runtime: RuntimeId) -> bool {
+        self.state.read(|state| state.is_home(runtime))
     }
 
     /// Looks whether the peer has closed a connection that is about to be handed out, unless somebody has just looked. An

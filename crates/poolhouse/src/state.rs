@@ -3,15 +3,14 @@
 //! The lock is taken in this file only, for the time of one closure. The closure gets the policy and a list of effects,
 //! and the caller of [`StateLock::decide`] has to carry out the effects, which it gets when the lock is free again.
 
-use std::sync::PoisonError;
 use std::task::Waker;
 
 use crate::call_out::watch;
 use crate::config::PoolConfig;
 use crate::events::RetireReason;
 use crate::manager::Manager;
-use crate::policy::{Effects, Entry, Home, Policy};
-use crate::sync::{Mutex, RuntimeId};
+use crate::policy::{Effects, Entry, Few, Home, Policy};
+use crate::sync::{Mutex, RuntimeId, lock};
 
 pub(crate) type PoolPolicy<M> = Policy<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
 pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
@@ -23,12 +22,12 @@ pub(crate) struct State<M: Manager> {
     /// The runtimes that run a background task of this pool.
     pub(crate) homes: Vec<(RuntimeId, Home)>,
     /// Retired connections that a background task closes, because an acquire must not wait for their drop.
-    pub(crate) to_close: Vec<(PoolEntry<M>, RetireReason)>,
+    pub(crate) to_close: Few<(PoolEntry<M>, RetireReason)>,
 }
 
 impl<M: Manager> State<M> {
-    pub(crate) fn is_home(&self, runtime: Option<RuntimeId>) -> bool {
-        self.homes.iter().any(|(id, _)| Some(*id) == runtime)
+    pub(crate) fn is_home(&self, runtime: RuntimeId) -> bool {
+        self.homes.iter().any(|(id, _)| *id == runtime)
     }
 }
 
@@ -37,7 +36,7 @@ pub(crate) struct StateLock<M: Manager>(Mutex<State<M>>);
 impl<M: Manager> StateLock<M> {
     pub(crate) fn new(config: PoolConfig) -> Self {
         let policy = Policy::new(config, fastrand::Rng::new());
-        Self(Mutex::new(State { policy, homes: Vec::new(), to_close: Vec::new() }))
+        Self(Mutex::new(State { policy, homes: Vec::new(), to_close: Few::default() }))
     }
 
     /// Lets the policy decide under the lock. The effects have to be carried out.
@@ -47,8 +46,7 @@ impl<M: Manager> StateLock<M> {
     ) -> (T, PoolEffects<M>) {
         // Declared before the guard, and so dropped after it if the policy should panic.
         let mut fx = PoolEffects::<M>::default();
-        // The policy leaves its counts right whatever happens, so poison says nothing.
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         let locked = watch::Locked::new();
         let value = decide(&mut state, &mut fx);
         drop((locked, state));
@@ -57,7 +55,7 @@ impl<M: Manager> StateLock<M> {
 
     /// Reads under the lock.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&State<M>) -> T) -> T {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = lock(&self.0);
         let locked = watch::Locked::new();
         let value = read(&state);
         drop((locked, state));

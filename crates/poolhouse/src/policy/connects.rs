@@ -350,7 +350,7 @@ impl<C, E, W> Policy<C, E, W> {
         if entry.fresh && latest && self.eviction.is_current(entry.origin) {
             let error = Arc::new(ConnectError::ClosedAtOnce);
             let took = entry.opened_at.since(entry.connect_began_at);
-            fx.failed_connect = Some(FailedConnect { error: Arc::clone(&error), took });
+            fx.failed_connect = Some(Box::new(FailedConnect { error: Arc::clone(&error), took }));
             self.counts.failed_connects += 1;
             self.note_failure(error, entry.connect_began_at, now, fx);
         }

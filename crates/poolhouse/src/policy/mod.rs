@@ -70,7 +70,7 @@ mod waiting;
 use self::connects::Connects;
 pub(crate) use self::connects::Failure;
 use self::deadlines::Deadlines;
-pub(crate) use self::effects::{Effects, FailedConnect};
+pub(crate) use self::effects::{Effects, FailedConnect, Few};
 pub(crate) use self::entry::Entry;
 use self::eviction::Eviction;
 pub(crate) use self::eviction::Home;

@@ -25,7 +25,7 @@ async fn tasks_that_wait_for_each_other_are_told() {
                 assert_eq!(timeout.nested.len(), 1, "{timeout}");
                 assert_eq!(timeout.nested[0].connection, outer.id());
                 let text = timeout.to_string();
-                assert!(text.contains("this task itself holds 1 of them, one acquired at"), "{text}");
+                assert!(text.contains("this task itself holds 1 of them, acquired at"), "{text}");
                 assert!(text.contains(&format!("nested.rs:{line}:")), "{text}");
                 assert!(
                     text.contains("acquire once and pass the connection on, or release it first"),
