@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use poolhouse::{Event, PacketConnection, PacketError, PacketPool, PoolConfig};
 use poolhouse_echo::{EchoServer, Faults, Reply};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -39,6 +39,8 @@ async fn by_itself(pool: &PacketPool, server: &EchoServer, told: &Told) -> Resul
     exchange(&mut *pool.acquire().await?, "hello").await?;
     server.disconnect_all();
     timeout(Duration::from_secs(10), server.wait_for(|counts| counts.open == 0)).await?;
+    // The pool looks at a connection at most once a millisecond.
+    sleep(Duration::from_millis(2)).await;
     exchange(&mut *pool.acquire().await?, "hello").await?;
     told.report("closed by the server while it was idle");
     Ok(())

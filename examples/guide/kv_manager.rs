@@ -7,6 +7,7 @@ mod kv;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use kv::manager::KvManager;
@@ -53,6 +54,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     drop(pool.acquire().await?);
     server.hang_up();
     server.wait_for(|counts| counts.sessions.values().all(|&open| open == 0)).await?;
+    // The pool looks at a connection at most once a millisecond.
+    tokio::time::sleep(Duration::from_millis(2)).await;
     let mut connection = pool.acquire().await?;
     println!("the pool closed it: {}", reasons.recv()?);
     println!("the next one answers: {}", describe(connection.ping().await));

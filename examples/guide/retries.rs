@@ -125,6 +125,8 @@ async fn stale() -> Result<(), AnyError> {
     ask(&pool, &budget, &read).await?;
     server.disconnect_all();
     server.wait_for(|counts| counts.open == 0).await;
+    // The pool looks at a connection at most once a millisecond.
+    sleep(Duration::from_millis(2)).await;
     // The idle one is known to be dead, and passed over.
     ask(&pool, &budget, &read).await?;
     println!("asked again: answered, with {} requests at the server", server.counts().frames_received);

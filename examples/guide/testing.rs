@@ -85,6 +85,8 @@ async fn restart() -> Result<(), AnyError> {
     ask(&pool, "before").await?;
     server.disconnect_all();
     server.wait_for(|counts| counts.open == 0).await;
+    // The pool looks at a connection at most once a millisecond.
+    tokio::time::sleep(Duration::from_millis(2)).await;
     ask(&pool, "after").await?;
     println!("connections opened: {}", pool.stats().connections_created);
     finish(pool).await

@@ -49,6 +49,8 @@ async fn try_it(address: SocketAddr, pool: &PacketPool, backend: &EchoServer) ->
     drop(held);
 
     backend.stop().await;
+    // The pool looks at a connection at most once a millisecond.
+    tokio::time::sleep(Duration::from_millis(2)).await;
     println!("backend gone: {}", client::request(address, "GET /readyz", "").await?);
     println!("still: {}", client::request(address, "GET /livez", "").await?);
     Ok(())

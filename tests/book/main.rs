@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    api, commands, data_blocks, defaults, diagrams, errors, experiments, generated, guarantees, identities,
-    images, links, metrics, names, numbers, outputs, paths, plots, quotes, snippets, spelling, style,
-    summary, tidy, tracing_events,
+    api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated, guarantees,
+    identities, images, links, metrics, names, numbers, outputs, paths, plots, quotes, snippets, spelling,
+    style, summary, tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -140,6 +140,11 @@ fn data_in_the_text_is_well_formed() {
 #[test]
 fn pictures_are_shown_and_described() {
     assert_none(images::check(&BOOK));
+}
+
+#[test]
+fn the_index_of_files_is_complete() {
+    assert_none(file_index::check(&BOOK));
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn exports(root: &Path) -> Vec<Entry> {
         found.extend(entry(
             &name,
             "",
-            files.iter().filter(|file| !is_blocking(file) && !is_core(file)).collect(),
+            files.iter().filter(|file| !is_blocking(file) && !is_policy(file)).collect(),
         ));
     }
     for file in files.iter().filter(is_blocking) {
@@ -117,8 +117,8 @@ fn exports(root: &Path) -> Vec<Entry> {
 }
 
 /// What is inside, and not for users.
-fn is_core(file: &File) -> bool {
-    file.name.contains("/src/core/")
+fn is_policy(file: &File) -> bool {
+    file.name.contains("/src/policy/")
 }
 
 fn exported(tree: &UseTree, names: &mut Vec<String>) {

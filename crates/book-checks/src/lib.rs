@@ -19,6 +19,7 @@ mod error_texts;
 pub mod errors;
 pub mod examples;
 pub mod experiments;
+pub mod file_index;
 pub mod generated;
 pub mod generators;
 pub mod guarantees;

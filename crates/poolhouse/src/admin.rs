@@ -12,8 +12,8 @@ use crate::manager::Manager;
 use crate::pool::Pool;
 
 impl<M: Manager> Pool<M> {
-    /// Sets the maximum. Growing serves those who wait; shrinking closes idle connections and gives up attempts to
-    /// connect now, and closes held connections as they come back.
+    /// Sets the maximum. Growing serves those who wait. Shrinking closes connections under a health check first, then idle
+    /// ones, then gives up attempts to connect, all now; held connections close as they come back.
     ///
     /// # Errors
     ///
@@ -34,7 +34,10 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Retires every connection that is open or opening now: idle ones at once, held ones as they come back. What is
-    /// acquired after it was opened after it.
+    /// acquired after it was opened after it. What an acquire was served and has not picked up is taken back.
+    ///
+    /// Call it once for an event, not once for each error: it gives up the connects that are under way, so if it is called
+    /// more often than a connect takes, nothing ever connects.
     ///
     /// Call it after a failover, and after new credentials. The background opens `min_connections` again, at once: the
     /// pause after failed connects ends too.
@@ -88,7 +91,8 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones
-    /// as they come back; [`drained`](Pool::drained) waits for that. Who acquires waits, within the deadline.
+    /// as they come back, also after `resume`; [`drained`](Pool::drained) waits for that. Acquires wait, within the deadline.
+    /// What one was served and has not picked up is taken back.
     ///
     /// Calls do not add up: one `resume` ends any number of them.
     ///
@@ -186,7 +190,8 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Closes the pool: wakes everybody who waits with [`Closed`](crate::AcquireError::Closed), closes what is idle, and waits
-    /// until every held connection has come back. No connection is opened after it.
+    /// until every held connection has come back. No connection is opened after it. An acquire that was served and has not
+    /// picked up its connection gets `Closed` too.
     ///
     /// It waits for ever if somebody never lets go; [`close_within`](Pool::close_within) does not.
     ///

@@ -19,8 +19,8 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::acquire::Acquire;
+use crate::admin::CloseReport;
 use crate::config::{ConfigError, PoolConfig};
-use crate::control::CloseReport;
 use crate::error::{AcquireError, page};
 use crate::events::Listener;
 use crate::manager::{IntoManager, Manager};

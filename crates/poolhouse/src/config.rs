@@ -41,12 +41,13 @@ pub struct PoolConfig {
     pub min_connections: usize,
     /// The most connections that are open, opening and closing together, at any instant.
     pub max_connections: usize,
-    /// The deadline of one acquire. It covers waiting in the queue, connecting and checking together.
+    /// The deadline of one acquire. It covers waiting in the queue, connecting and checking together. Like all times here it
+    /// is measured on tokio's clock, which on Linux and macOS stands still while the machine sleeps.
     pub connection_timeout: Duration,
     /// How long a connection may lie idle before it is closed. It never takes the pool below `min_connections`.
     pub idle_timeout: Duration,
     /// How long a connection may go unused before the background checks it with
-    /// [`Manager::check`](crate::Manager::check). At least 1 ms.
+    /// [`Manager::check`](crate::Manager::check), at most a tenth of the unused ones at a time. At least 1 ms.
     pub health_check_interval: Duration,
     /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back. The successor of
     /// one that is in use, or that the minimum needs, is opened a little before, by a tenth of the lifetime or
@@ -64,7 +65,8 @@ pub struct PoolConfig {
     /// The most attempts to connect under way at once. After a failure it is one, until a connect succeeds.
     pub max_connecting: usize,
     /// The most acquires that may wait. The next one fails at once with
-    /// [`Overloaded`](crate::AcquireError::Overloaded); `None` is no limit.
+    /// [`Overloaded`](crate::AcquireError::Overloaded); `None` is no limit. It is never exceeded: if a waiter has to come back
+    /// to its turn, the youngest beyond it are refused.
     pub max_pending: Option<usize>,
     /// The share of `max_lifetime`, 0.0 to 1.0, by which a connection may retire early. It is drawn once, when the
     /// connection opens.

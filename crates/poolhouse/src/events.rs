@@ -14,7 +14,8 @@ use crate::error::Holder;
 /// an acquire in it is told to it as well. If it keeps a [`Pool`](crate::Pool), that pool does not close with the last
 /// handle elsewhere. Events of one connection come in order; events of different connections may overtake each other.
 ///
-/// A panic in the listener ends there: it is logged, and costs nothing else.
+/// A panic in the listener ends there: it is logged, and costs nothing else. What an acquire finds overdue or dead is closed
+/// by a background task, and so its `Retired` is told there.
 ///
 /// A pool without a listener pays nothing for it but a look whether there is one. For logs, use [`tracing`] instead:
 /// the pool reports there already.

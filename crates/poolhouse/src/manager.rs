@@ -19,8 +19,8 @@ pub enum FailureKind {
     /// It may work later: the server restarts, or the network is slow. The pool tries again, with backoff, while
     /// somebody waits.
     Transient,
-    /// It cannot work until a person changes something, such as a wrong password. Everybody who waits gets the error
-    /// at once.
+    /// It cannot work until a person changes something, such as a wrong password. Everybody who waits gets the error at
+    /// once, if no connection is open and no other connect is under way; otherwise the open connections serve them.
     Permanent,
 }
 
@@ -30,8 +30,12 @@ pub enum FailureKind {
 /// time limit. Both are dropped at an await point when that limit passes, or when the pool closes, is suspended,
 /// invalidated or shrunk, so they must be cancel safe: dropping the future must close whatever it has half opened. They
 /// must not block their thread: it may be the one that keeps everybody's time. Put what blocks into
-/// [`spawn_blocking`](tokio::task::spawn_blocking). A panic in any method costs one connection and
-/// no capacity.
+/// [`spawn_blocking`](tokio::task::spawn_blocking).
+///
+/// The pool calls none of this under its lock, so a manager may use the pool (`foreign.unlocked`). A panic in any
+/// method, or in the drop of a connection or an error, costs one connection at most and no capacity (`panic.no_loss`).
+/// A manager that keeps a [`Pool`](crate::Pool) of its own keeps that pool open until somebody calls
+/// [`close`](crate::Pool::close).
 ///
 /// A manager may change what it connects to, or with which credentials: the next connect uses them. Reach it with
 /// [`Pool::manager`](crate::Pool::manager), and call [`Pool::invalidate_all`](crate::Pool::invalidate_all) to retire what was
@@ -71,7 +75,9 @@ pub trait Manager: Send + Sync + 'static {
     /// Asks an idle connection for a sign of life, with a round trip if the protocol has one.
     ///
     /// The background calls it on connections that have gone unused for `health_check_interval`, never while
-    /// somebody holds one. An error, or `check_timeout`, closes the connection. The default trusts every connection.
+    /// somebody holds one, and on a tenth of the unused ones at a time. An error, or `check_timeout`, closes the
+    /// connection; the idle ones that have not proved to work since that check began are then checked at once. After a
+    /// check that passes, [`is_connected`](Manager::is_connected) is asked too. The default trusts every connection.
     fn check(
         &self,
         connection: &mut Self::Connection,
@@ -92,7 +98,8 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Whether the peer has kept an idle connection open, as far as can be told without a round trip.
     ///
-    /// The pool asks each time before it hands a connection out, on the acquiring thread. Keep it cheap, and do not
+    /// The pool asks before it hands a connection out, on the acquiring thread: at most once a millisecond for each
+    /// connection, and always for one that nobody has used yet. The background asks after each check. Keep it cheap, and do not
     /// block: ask the operating system whether the end of the stream, or a byte that nobody asked for, has arrived. A
     /// connection for which it answers `false` is closed, and the acquire gets another. The default answers `true`.
     fn is_connected(&self, connection: &mut Self::Connection) -> bool {

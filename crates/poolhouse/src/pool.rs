@@ -21,7 +21,8 @@ use crate::stats::PoolStats;
 
 /// A pool of connections. Cloning it is cheap and gives another handle to the same pool.
 ///
-/// When the last handle goes, the pool closes: idle connections at once, held ones as they come back.
+/// When the last handle goes, the pool closes: idle connections at once, held ones as they come back. A manager or a
+/// listener that keeps a handle of its own pool keeps it open. The child of a `fork` must not use the pool.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -192,14 +193,18 @@ impl<M: Manager> Pool<M> {
     /// Waits for a connection, in order of arrival, until the deadline of `connection_timeout`.
     ///
     /// A waiter takes whichever comes first, a connection that comes back or a new one. The one deadline covers the
-    /// queue, the connect and the check. The wait begins with the first poll. A connection whose peer has closed it by then
-    /// is not handed out.
+    /// queue, the connect and the check. The wait begins with the first poll. A connection whose peer had closed it a
+    /// millisecond before is not handed out.
+    ///
+    /// The future may be polled in one runtime and then in another. It takes part in tokio's cooperative budget, so a loop
+    /// of acquires gives way to other tasks.
     ///
     /// # Errors
     ///
     /// [`Timeout`](AcquireError::Timeout) at the deadline; [`Connect`](AcquireError::Connect) for a connect that
     /// waiting does not mend; [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
-    /// [`Closed`](AcquireError::Closed) once the pool is closed.
+    /// [`Closed`](AcquireError::Closed) once the pool is closed, also for an acquire that was served and has not been polled
+    /// since; [`RuntimeEnded`](AcquireError::RuntimeEnded) when it is polled in a runtime that has ended.
     ///
     /// # Panics
     ///
@@ -258,7 +263,8 @@ impl<M: Manager> Pool<M> {
     /// `None` means that everything is held, opening, under a check, or wanted by somebody who came first, or that the pool
     /// is suspended or closed.
     /// It does not open a connection: on a pool that has opened none, it always gives `None`. Nor does it check one:
-    /// what `check_after_idle` wants checked first is not for it.
+    /// what `check_after_idle` wants checked first is not for it. It passes over connections that are overdue or dead, and
+    /// leaves closing them to the background.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

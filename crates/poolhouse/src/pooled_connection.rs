@@ -14,7 +14,8 @@ use crate::state::PoolEntry;
 ///
 /// Dropping needs no runtime, does not block and spawns nothing (`release.anywhere`). The pool asks
 /// [`Manager::is_reusable`] then; a connection in the middle of an exchange is closed, not passed on. So is one that
-/// is dropped by a panic.
+/// is dropped by a panic. A connection that does not stay is closed in place. If its own drop panics, the panic reaches
+/// you, unless your thread unwinds already.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -58,7 +59,8 @@ impl<M: Manager> PooledConnection<M> {
         drop(self);
     }
 
-    /// Closes the connection instead of giving it back. Call it when you know that it is broken and the pool cannot.
+    /// Closes the connection instead of giving it back, in place. Call it when you know that it is broken and the pool
+    /// cannot.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
