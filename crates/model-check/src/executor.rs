@@ -28,17 +28,26 @@ impl Wake for Signal {
 
 /// Polls `future` until it is ready, and waits for a wake-up in between. Without one loom reports a deadlock.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    run_while(|_| true, future).expect("nothing stops it")
+}
+
+/// The same, and drops `future` if `goes_on` says no before a poll.
+pub(crate) fn run_while<F: Future>(mut goes_on: impl FnMut(&Waker) -> bool, future: F) -> Option<F::Output> {
     let (sender, receiver) = channel();
     let signal = Arc::new(Signal { pending: AtomicBool::new(false), sender });
     let waker = Waker::from(Arc::clone(&signal));
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);
-    loop {
+    let ended = loop {
+        if !goes_on(&waker) {
+            break None;
+        }
         if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
-            signal.pending.store(true, SeqCst);
-            return value;
+            break Some(value);
         }
         receiver.recv().expect("the sender is here");
         signal.pending.store(false, SeqCst);
-    }
+    };
+    signal.pending.store(true, SeqCst);
+    ended
 }

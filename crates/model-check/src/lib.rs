@@ -2,7 +2,7 @@
 //!
 //! Below are the sources of `poolhouse`, compiled once more. They find what they share, wait, run and tell the time
 //! with in `sync` and `time`; here these two are ours, made of loom's locks and threads. All the rest is the published
-//! code, line by line: the deciding core, the future of an acquire, the guard, and the background task.
+//! code, line by line: the policy, the future of an acquire, the guard, and the background task.
 //!
 //! loom runs a scenario again and again, each time with another order of its steps, until no order is left. A step is
 //! what happens between two takes of a lock, or two wake-ups. [`model`] is where a scenario begins.
@@ -18,6 +18,7 @@ mod world;
 
 pub use crate::dialer::{Connection, Dial, Dialer, Refused};
 pub use crate::executor::block_on;
+pub use crate::sync::Runtime;
 pub use crate::time::pass;
 pub use crate::world::{Acquired, Held, Queued, World, bounded, config, model};
 
@@ -33,27 +34,28 @@ macro_rules! published {
 
 published! {
     "../../poolhouse/src/acquire.rs" acquire
+    "../../poolhouse/src/admin.rs" admin
+    "../../poolhouse/src/background.rs" background
+    "../../poolhouse/src/call_out.rs" call_out
     "../../poolhouse/src/config.rs" config
-    "../../poolhouse/src/control.rs" control
-    "../../poolhouse/src/core/mod.rs" core
-    "../../poolhouse/src/desk.rs" desk
-    "../../poolhouse/src/driver.rs" driver
     "../../poolhouse/src/error.rs" error
     "../../poolhouse/src/events.rs" events
-    "../../poolhouse/src/guard.rs" guard
     "../../poolhouse/src/histogram.rs" histogram
+    "../../poolhouse/src/inner.rs" inner
     "../../poolhouse/src/manager.rs" manager
+    "../../poolhouse/src/policy/mod.rs" policy
     "../../poolhouse/src/pool.rs" pool
-    "../../poolhouse/src/shared.rs" shared
+    "../../poolhouse/src/pooled_connection.rs" pooled_connection
+    "../../poolhouse/src/state.rs" state
     "../../poolhouse/src/stats.rs" stats
 }
 
 pub use crate::acquire::Acquire;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
-pub use crate::control::CloseReport;
+pub use crate::admin::CloseReport;
 pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
 pub use crate::events::{Event, Listener, RetireReason};
-pub use crate::guard::PooledConnection;
+pub use crate::pooled_connection::PooledConnection;
 pub use crate::histogram::Histogram;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::pool::Pool;

@@ -4,21 +4,22 @@
 //! - `Notify` is tokio's behind a lock of loom's: to notify is a step, and to begin to listen is one, for from then on
 //!   no notification is missed. A poll sees no more than what these two steps have settled. That tokio keeps this
 //!   promise is for tokio's own models to check.
-//! - There is one runtime. A task spawned on it is a thread of the model. A task of a [`JoinSet`] runs within the task
-//!   that owns the set.
+//! - A task spawned on a runtime is a thread of the model. There is one runtime, unless a scenario makes a [`Runtime`]: that
+//!   one can end. A task of a [`JoinSet`] runs within the task that owns the set.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 // Not steps of the model: only the owner of a set uses these.
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, LockResult};
+use std::task::{Context, Poll, Waker};
 
 use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
 use pin_project_lite::pin_project;
 
-use crate::desk::State;
+use crate::state::State;
 use crate::manager::Manager;
 
 /// What must hold whenever nobody has the lock.
@@ -28,66 +29,41 @@ pub(crate) trait Checked {
 
 impl<M: Manager> Checked for State<M> {
     fn check(&self) {
-        crate::world::check(&self.core.stats());
-        assert!(self.homes.len() <= 1, "{} background tasks in one runtime", self.homes.len());
+        crate::world::check(&self.policy.stats());
+        for (index, (runtime, _)) in self.homes.iter().enumerate() {
+            let others = &self.homes[index + 1..];
+            assert!(others.iter().all(|(other, _)| other != runtime), "two background tasks in one runtime");
+        }
+        assert!(self.to_close.is_empty() || !self.homes.is_empty(), "nobody closes what has been left to close");
     }
 }
 
 #[derive(Default)]
 pub(crate) struct Mutex<T>(LoomMutex<T>);
 
-/// How long to wait before asking again is no matter of order.
-pub(crate) fn lock_soon<T: Checked>(mutex: &Mutex<T>, _pauses: impl FnOnce() -> u32) -> MutexGuard<'_, T> {
-    mutex.lock()
-}
-
-/// Where this is called, nobody else has the lock.
-pub(crate) fn try_lock<T: Checked>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    Some(mutex.lock())
-}
-
-/// Is freed with its last user: the next run has locks of its own.
-pub(crate) struct Kept<T>(Arc<T>);
-
-impl<T> Kept<T> {
-    pub(crate) fn new(make: impl FnOnce() -> T) -> Self {
-        Self(Arc::new(make()))
-    }
-
-    pub(crate) fn set_aside(self, _clear: impl FnOnce(&T) -> bool) {}
-}
-
-impl<T> Clone for Kept<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Deref for Kept<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 impl<T: Checked> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(LoomMutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(self.0.lock().expect("a run ends with its first panic"))
+    /// Never poisoned: a run ends with its first panic.
+    pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        Ok(MutexGuard(Some(self.0.lock().expect("a run ends with its first panic"))))
     }
 }
 
-pub(crate) struct MutexGuard<'a, T: Checked>(LoomGuard<'a, T>);
+/// `None` only while it is dropped.
+pub(crate) struct MutexGuard<'a, T: Checked>(Option<LoomGuard<'a, T>>);
 
 impl<T: Checked> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.0.check();
+        if std::thread::panicking() {
+            return;
         }
+        self.check();
+        self.0 = None;
+        // The readings of the clock under the lock may have reached the time of a timer.
+        crate::time::fire_due();
     }
 }
 
@@ -95,13 +71,13 @@ impl<T: Checked> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        self.0.as_ref().expect("the guard has the lock until it is dropped")
     }
 }
 
 impl<T: Checked> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.0
+        self.0.as_mut().expect("the guard has the lock until it is dropped")
     }
 }
 
@@ -153,27 +129,100 @@ impl Future for Notified<'_> {
     }
 }
 
-/// The one runtime.
-pub(crate) struct Handle;
+/// A runtime that a scenario can end. A thread that enters none is in the main runtime, which lasts as long as the run.
+#[derive(Clone)]
+pub struct Runtime(Arc<RuntimeState>);
 
+struct RuntimeState {
+    id: RuntimeId,
+    tasks: LoomMutex<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    ended: bool,
+    /// The wakers of the tasks that run.
+    wakers: Vec<Waker>,
+}
+
+loom::thread_local! {
+    static CURRENT: RefCell<Option<Runtime>> = RefCell::new(None);
+}
+
+impl Runtime {
+    pub(crate) fn new() -> Self {
+        static LAST: AtomicUsize = AtomicUsize::new(0);
+        let id = RuntimeId(LAST.fetch_add(1, SeqCst) + 1);
+        Self(Arc::new(RuntimeState { id, tasks: LoomMutex::default() }))
+    }
+
+    /// Runs `act` in this runtime.
+    pub fn enter<T>(&self, act: impl FnOnce() -> T) -> T {
+        let before = CURRENT.with(|current| current.replace(Some(self.clone())));
+        let value = act();
+        CURRENT.with(|current| *current.borrow_mut() = before);
+        value
+    }
+
+    /// Ends the runtime. A task that is being polled is dropped after the poll, any other one at once, on its own thread. A
+    /// task that is spawned from here on is dropped at once.
+    pub fn end(&self) {
+        let wakers = {
+            let mut tasks = self.tasks();
+            tasks.ended = true;
+            std::mem::take(&mut tasks.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn tasks(&self) -> LoomGuard<'_, Tasks> {
+        self.0.tasks.lock().expect("a run ends with its first panic")
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if self.tasks().ended {
+            return;
+        }
+        let this = self.clone();
+        loom::thread::spawn(move || {
+            let runtime = this.clone();
+            let mut registered = false;
+            let goes_on = move |waker: &Waker| {
+                let mut tasks = this.tasks();
+                if !std::mem::replace(&mut registered, true) {
+                    tasks.wakers.push(waker.clone());
+                }
+                !tasks.ended
+            };
+            runtime.enter(|| crate::executor::run_while(goes_on, task));
+        });
+    }
+}
+
+pub(crate) struct Handle(Option<Runtime>);
+
+/// The main runtime has the number 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RuntimeId;
+pub(crate) struct RuntimeId(usize);
 
 impl Handle {
     pub(crate) fn current() -> Self {
-        Self
+        Self(CURRENT.with(|current| current.borrow().clone()))
     }
 
     pub(crate) fn try_current() -> Result<Self, std::convert::Infallible> {
-        Ok(Self)
+        Ok(Self::current())
     }
 
     pub(crate) fn id(&self) -> RuntimeId {
-        RuntimeId
+        self.0.as_ref().map_or(RuntimeId(0), |runtime| runtime.0.id)
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        loom::thread::spawn(|| crate::executor::block_on(task));
+        match &self.0 {
+            Some(runtime) => runtime.spawn(task),
+            None => drop(loom::thread::spawn(|| crate::executor::block_on(task))),
+        }
     }
 }
 

@@ -1,69 +1,124 @@
-//! A clock that moves when a scenario says so, in place of the pool's `time`.
+//! A clock of the model, in place of the pool's `time`.
+//!
+//! The clock moves with every reading, by [`READING`] or as a scenario says, and by as much as a scenario says with
+//! [`pass`]. A timer fires when its time is reached: at the end of the `pass`, or after a reading at the next unlock of the
+//! pool. A reading takes no step. `pass` moves the clock under the pool's lock, so it falls before or after every decision
+//! of the pool, and the timers that it fires may be late.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use loom::sync::Mutex;
 
+use crate::manager::Manager;
+use crate::pool::Pool;
+
+/// What a reading moves the clock by.
+pub(crate) const READING: Duration = Duration::from_micros(1);
+
 /// Any instant will do. Every run begins at the same one.
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+// The threads of a model share one thread of the operating system, and these cells.
 thread_local! {
-    /// The threads of a model share one thread of the operating system, and this cell.
     static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static PER_READING: Cell<Duration> = const { Cell::new(READING) };
+    /// When the first timer fires, at the earliest.
+    static FIRST_TIMER: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 loom::lazy_static! {
-    /// Who sleeps until when. Looking at the time takes no step; sleeping and waking do.
-    static ref SLEEPERS: Mutex<Vec<(Instant, Waker)>> = Mutex::new(Vec::new());
+    static ref TIMERS: Mutex<Vec<Timer>> = Mutex::new(Vec::new());
+}
+
+struct Timer {
+    at: Instant,
+    waker: Waker,
+    /// Its [`Sleep`] waits for it still. To stop waiting is no step.
+    wanted: Arc<AtomicBool>,
 }
 
 /// Sets the clock back, for the next run.
 pub(crate) fn reset() {
     PASSED.set(Duration::ZERO);
+    PER_READING.set(READING);
+    FIRST_TIMER.set(None);
 }
 
-/// Lets time pass, and wakes whose time has come.
-pub fn pass(duration: Duration) {
-    let mut sleepers = SLEEPERS.lock().expect("nothing panics under this lock");
-    PASSED.set(PASSED.get() + duration);
-    let (due, rest) = std::mem::take(&mut *sleepers).into_iter().partition(|(until, _)| *until <= now());
-    *sleepers = rest;
-    drop(sleepers);
-    for (_, waker) in due {
-        waker.wake();
+pub(crate) fn readings_take(duration: Duration) {
+    PER_READING.set(duration);
+}
+
+/// Lets time pass, and then fires the timers whose time has come.
+pub fn pass<M: Manager>(pool: &Pool<M>, duration: Duration) {
+    pool.inner().state.read(|_| PASSED.set(PASSED.get() + duration));
+    fire_due();
+}
+
+/// Fires the timers whose time has come. A step only if there are any.
+pub(crate) fn fire_due() {
+    if FIRST_TIMER.get().is_none_or(|first| first > current()) {
+        return;
+    }
+    let mut timers = TIMERS.lock().expect("nothing panics under this lock");
+    timers.retain(|timer| timer.wanted.load(SeqCst));
+    let (due, rest): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut *timers).into_iter().partition(|timer| timer.at <= current());
+    FIRST_TIMER.set(rest.iter().map(|timer| timer.at).min());
+    *timers = rest;
+    drop(timers);
+    for timer in due {
+        timer.waker.wake();
     }
 }
 
-pub(crate) fn now() -> Instant {
+fn current() -> Instant {
     *BEGIN + PASSED.get()
 }
 
+pub(crate) fn now() -> Instant {
+    PASSED.set(PASSED.get() + PER_READING.get());
+    current()
+}
+
+/// To poll it is a step.
 pub(crate) struct Sleep {
     until: Instant,
+    wanted: Arc<AtomicBool>,
 }
 
 pub(crate) fn sleep(duration: Duration) -> Sleep {
-    sleep_until(now() + duration)
+    sleep_until(current() + duration)
 }
 
 pub(crate) fn sleep_until(until: Instant) -> Sleep {
-    Sleep { until }
+    Sleep { until, wanted: Arc::default() }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.wanted.store(false, SeqCst);
+    }
 }
 
 impl Future for Sleep {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut sleepers = SLEEPERS.lock().expect("nothing panics under this lock");
-        if self.until <= now() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut timers = TIMERS.lock().expect("nothing panics under this lock");
+        // The timer of the last poll is replaced.
+        self.wanted.store(false, SeqCst);
+        if self.until <= current() {
             return Poll::Ready(());
         }
-        sleepers.push((self.until, cx.waker().clone()));
+        self.wanted = Arc::new(AtomicBool::new(true));
+        timers.push(Timer { at: self.until, waker: cx.waker().clone(), wanted: Arc::clone(&self.wanted) });
+        FIRST_TIMER.set(Some(FIRST_TIMER.get().map_or(self.until, |first| first.min(self.until))));
         Poll::Pending
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use loom::thread::JoinHandle;
 
 use crate::executor::block_on;
-use crate::{AcquireError, Dialer, Pool, PoolConfig, PoolStats, PooledConnection, Refused};
+use crate::{AcquireError, Dialer, Pool, PoolConfig, PoolStats, PooledConnection, Refused, Runtime};
 
 /// A pool in one run of a scenario.
 pub struct World {
@@ -83,6 +83,8 @@ fn explore(
     builder.check(move || {
         counted.runs.fetch_add(1, SeqCst);
         crate::time::reset();
+        // The pool's own dice are seeded from these.
+        fastrand::seed(1);
         let world = World::new(config.clone());
         scenario(&world);
         loom::stop_exploring();
@@ -148,8 +150,29 @@ impl World {
         loom::thread::spawn(move || act(&pool))
     }
 
+    /// A thread in `runtime` that does something with the pool.
+    pub fn thread_in<T: 'static>(
+        &self,
+        runtime: &Runtime,
+        act: impl FnOnce(&Pool<Dialer>) -> T + 'static,
+    ) -> JoinHandle<T> {
+        let runtime = runtime.clone();
+        self.thread(move |pool| runtime.enter(|| act(pool)))
+    }
+
+    /// A runtime that can end.
+    pub fn runtime(&self) -> Runtime {
+        Runtime::new()
+    }
+
+    /// Lets every reading of the clock move it by `duration`, until the scenario returns.
+    pub fn readings_take(&self, duration: Duration) {
+        crate::time::readings_take(duration);
+    }
+
     /// Nothing is lost, nothing is left over.
     fn end(self) {
+        crate::time::readings_take(crate::time::READING);
         let Self { pool, dialer, ceiling } = self;
         settle();
         let stats = pool.stats();
@@ -163,7 +186,7 @@ impl World {
         } else {
             dialer.forget_script();
             // Whatever pause there was after a failed connect is over.
-            crate::pass(Duration::from_secs(24 * 60 * 60));
+            crate::pass(&pool, Duration::from_secs(24 * 60 * 60));
             let held: Vec<Held> = (0..stats.max_connections)
                 .map(|_| block_on(pool.acquire()).expect("nothing stands in the way"))
                 .collect();

@@ -136,7 +136,7 @@ fn release_vs_deadline() {
             Err(error) if error.is_timeout() => false,
             Err(error) => panic!("{error}"),
         });
-        let clock = world.thread(move |_| pass(limit));
+        let clock = world.thread(move |pool| pass(pool, limit));
         drop(held);
         let served = waiter.join().unwrap();
         clock.join().unwrap();
