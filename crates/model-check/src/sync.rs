@@ -13,7 +13,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 // Not steps of the model: only the owner of a set uses these.
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, LockResult};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
@@ -45,11 +45,11 @@ impl<T: Checked> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(LoomMutex::new(value))
     }
+}
 
-    /// Never poisoned: a run ends with its first panic.
-    pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        Ok(MutexGuard(Some(self.0.lock().expect("a run ends with its first panic"))))
-    }
+/// How long to pause before the lock is taken is no matter of order.
+pub(crate) fn lock<T: Checked>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    MutexGuard(Some(mutex.0.lock().expect("a run ends with its first panic")))
 }
 
 /// `None` only while it is dropped.
