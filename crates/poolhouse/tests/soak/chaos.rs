@@ -70,8 +70,9 @@ struct World {
     violations: Mutex<Vec<String>>,
     /// How many connections are open or opening.
     exist: AtomicUsize,
-    /// How often `invalidate_all` has returned.
-    epoch: AtomicU64,
+    /// How often `invalidate_all` has been called, and how often it has returned.
+    called: AtomicU64,
+    returned: AtomicU64,
     /// The runtimes that are gone.
     ended: Mutex<Vec<Id>>,
 }
@@ -114,6 +115,7 @@ struct Server(Arc<World>);
 struct Conn {
     _place: Place,
     home: Id,
+    /// How often `invalidate_all` had been called when its connect began.
     epoch: u64,
     born: Duration,
     in_use: AtomicBool,
@@ -128,7 +130,7 @@ impl Manager for Server {
     type Error = BadMoment;
 
     async fn connect(&self) -> Result<Conn, BadMoment> {
-        let (place, epoch) = (Place::take(&self.0), self.0.epoch.load(SeqCst));
+        let (place, epoch) = (Place::take(&self.0), self.0.called.load(SeqCst));
         sleep(ms(fastrand::u64(0..3))).await;
         if fastrand::u32(..20) == 0 {
             return Err(BadMoment);
@@ -187,7 +189,7 @@ impl Chaos {
         let own_limit = rng.bool().then(|| ms(rng.u64(2..60)));
         let limit = own_limit.unwrap_or(TIMEOUT);
         // Before the wait, so that what it has to be newer than is known.
-        let (epoch, ended) = (world.epoch.load(SeqCst), lock(&world.ended).len());
+        let (epoch, ended) = (world.returned.load(SeqCst), lock(&world.ended).len());
         let (begin, own_begin) = (Instant::now(), world.own_time.now());
         let acquired = match own_limit {
             None => pool.acquire().await,
@@ -207,7 +209,9 @@ impl Chaos {
                 world.tally.count("acquired");
                 let age = world.own_time.now().saturating_sub(connection.born);
                 world.expect(age <= LIFETIME + BOUND, || format!("max_lifetime: handed out at {age:?}"));
-                world.expect(!connection.in_use.swap(true, SeqCst), || "unique ownership: in two hands".into());
+                world.expect(!connection.in_use.swap(true, SeqCst), || {
+                    "unique ownership: in two hands".into()
+                });
                 world.expect(connection.epoch >= epoch, || "epoch.invalidate_all: an old one".into());
                 let gone = lock(&world.ended)[..ended].contains(&connection.home);
                 world.expect(!gone, || "lifetime: a connection of a runtime that is gone".into());
@@ -254,7 +258,8 @@ impl Chaos {
     /// Runtimes that begin and end while others use the pool.
     fn come_and_go(&self, mut rng: fastrand::Rng, over: &AtomicBool) {
         while !over.load(SeqCst) {
-            let runtime = if rng.bool() { runtime(1) } else { Builder::new_current_thread().enable_all().build() };
+            let runtime =
+                if rng.bool() { runtime(1) } else { Builder::new_current_thread().enable_all().build() };
             let runtime = runtime.expect("a runtime");
             for _ in 0..rng.usize(1..4) {
                 runtime.spawn(self.clone().client(rng.fork()));
@@ -273,8 +278,9 @@ impl Chaos {
     fn rule(&self, rng: &mut fastrand::Rng) {
         match rng.u32(..4) {
             0 => {
+                self.world.called.fetch_add(1, SeqCst);
                 self.pool.invalidate_all();
-                self.world.epoch.fetch_add(1, SeqCst);
+                self.world.returned.fetch_add(1, SeqCst);
             }
             1 => self.pool.resize(rng.usize(MIN..=MAX)).expect("a possible maximum"),
             2 => {
@@ -293,7 +299,11 @@ impl Chaos {
             let begin = world.own_time.now();
             while !done() {
                 let waited = world.own_time.now().saturating_sub(begin);
-                assert!(waited <= BOUND + TIMEOUT * 2, "{what} after {waited:?} of a lull: {:?}", pool.stats());
+                assert!(
+                    waited <= BOUND + TIMEOUT * 2,
+                    "{what} after {waited:?} of a lull: {:?}",
+                    pool.stats()
+                );
                 thread::sleep(ms(1));
             }
         };
@@ -345,7 +355,8 @@ fn chaos(seed: u64, seconds: u64) {
         tally: Tally::default(),
         violations: Mutex::default(),
         exist: AtomicUsize::new(0),
-        epoch: AtomicU64::new(0),
+        called: AtomicU64::new(0),
+        returned: AtomicU64::new(0),
         ended: Mutex::default(),
     });
     let config = PoolConfig {
