@@ -30,7 +30,10 @@ pub(crate) enum Answer {
     /// A connection is decided for it.
     Granted,
     /// Its time was up. Its place in the line at that moment lies between these two.
-    TimedOut { first: usize, last: usize },
+    TimedOut {
+        first: usize,
+        last: usize,
+    },
     /// A permanent failure; or its time was up at the same instant.
     Refused,
     /// Somebody older came back to the line, and there were too many.
@@ -76,7 +79,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) known: &'a [u64],
     /// Somebody may have come back to the line in the meantime.
     pub(crate) back: bool,
-    /// How many have left the line and have said so.
+    /// How many have left the line and have said so, or may have come back for a moment.
     pub(crate) gone: usize,
     pub(crate) now: Instant,
 }
@@ -163,9 +166,8 @@ impl Reference {
 
     /// How many have run out of time and have not looked: at least, and at most.
     pub(crate) fn unaware(&self) -> (usize, usize) {
-        let count = |which: fn(&Answer) -> bool| {
-            self.served.iter().filter(|served| which(&served.answer)).count()
-        };
+        let count =
+            |which: fn(&Answer) -> bool| self.served.iter().filter(|served| which(&served.answer)).count();
         let certain = count(|answer| matches!(answer, Answer::TimedOut { .. }));
         (certain, certain + count(|answer| *answer == Answer::Refused))
     }
@@ -228,7 +230,7 @@ impl Reference {
             self.answer(key, now, Answer::TimedOut { first, last: last + gone });
         }
         for _ in 0..shed {
-            let youngest = self.line.iter().rposition(|waiting| may_leave(waiting));
+            let youngest = self.line.iter().rposition(may_leave);
             let Some(youngest) = youngest else { return Err("somebody known to wait has left".into()) };
             self.leaves(youngest, now, Answer::Overloaded);
         }

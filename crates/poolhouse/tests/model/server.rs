@@ -32,6 +32,7 @@ pub(crate) struct Record {
     pub(crate) began: Instant,
     pub(crate) born: Instant,
     pub(crate) alive: bool,
+    pub(crate) closed_at: Option<Instant>,
     /// In the hands of the test.
     pub(crate) held: bool,
     pub(crate) checking: bool,
@@ -174,8 +175,7 @@ impl Ledger {
     pub(crate) fn is_surely_fit(&self, record: &Record, jitter: f64) -> bool {
         let (now, config) = (Instant::now(), &self.config);
         let lifetime = config.max_lifetime;
-        let young =
-            lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
+        let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
         let rested = now - record.idle_since < config.idle_timeout;
         let proven = config.check_after_idle.is_none_or(|limit| now - record.proven < limit);
         young && rested && proven && !record.unsure && !self.is_in_doubt(record)
@@ -261,6 +261,7 @@ impl Drop for Conn {
         let mut ledger = self.server.ledger();
         let record = &mut ledger.records[self.id];
         record.alive = false;
+        record.closed_at = Some(Instant::now());
         let (held, panics) = (record.held, record.drop_panics);
         ledger.drop_panics += u64::from(panics);
         ledger.expect(!held, |_| "lifetime.no_interrupt: the pool closes a connection that is held".into());
@@ -299,6 +300,7 @@ impl Attempt {
             began: self.started,
             born: now,
             alive: true,
+            closed_at: None,
             held: false,
             checking: false,
             spoiled: false,
