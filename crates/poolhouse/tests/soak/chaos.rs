@@ -70,6 +70,8 @@ struct World {
     violations: Mutex<Vec<String>>,
     /// How many connections are open or opening.
     exist: AtomicUsize,
+    /// The server is faultless. Otherwise what nobody needs might go for another reason than its age.
+    faultless: AtomicBool,
     /// How often `invalidate_all` has been called, and how often it has returned.
     called: AtomicU64,
     returned: AtomicU64,
@@ -78,6 +80,11 @@ struct World {
 }
 
 impl World {
+    /// One time in so many.
+    fn fault(&self, times: u32) -> bool {
+        !self.faultless.load(SeqCst) && fastrand::u32(..times) == 0
+    }
+
     fn expect(&self, holds: bool, promise: impl FnOnce() -> String) {
         if !holds {
             lock(&self.violations).push(promise());
@@ -132,7 +139,7 @@ impl Manager for Server {
     async fn connect(&self) -> Result<Conn, BadMoment> {
         let (place, epoch) = (Place::take(&self.0), self.0.called.load(SeqCst));
         sleep(ms(fastrand::u64(0..3))).await;
-        if fastrand::u32(..20) == 0 {
+        if self.0.fault(20) {
             return Err(BadMoment);
         }
         let (home, born) = (Handle::current().id(), self.0.own_time.now());
@@ -141,11 +148,11 @@ impl Manager for Server {
 
     async fn check(&self, _connection: &mut Conn) -> Result<(), BadMoment> {
         sleep(ms(fastrand::u64(0..3))).await;
-        if fastrand::u32(..30) == 0 { Err(BadMoment) } else { Ok(()) }
+        if self.0.fault(30) { Err(BadMoment) } else { Ok(()) }
     }
 
     fn is_connected(&self, _connection: &mut Conn) -> bool {
-        fastrand::u32(..50) > 0
+        !self.0.fault(50)
     }
 }
 
@@ -311,11 +318,13 @@ impl Chaos {
             let stats = pool.stats();
             stats.pending_requests + stats.active_connections == 0
         });
+        world.faultless.store(true, SeqCst);
         thread::sleep(ms(rng.u64(20..60)));
         in_time("more than the minimum is kept", &|| {
             let stats = pool.stats();
             stats.total_connections <= MIN && stats.idle_connections == stats.total_connections
         });
+        world.faultless.store(false, SeqCst);
         world.tally.count("lulls");
     }
 
@@ -355,6 +364,7 @@ fn chaos(seed: u64, seconds: u64) {
         tally: Tally::default(),
         violations: Mutex::default(),
         exist: AtomicUsize::new(0),
+        faultless: AtomicBool::new(false),
         called: AtomicU64::new(0),
         returned: AtomicU64::new(0),
         ended: Mutex::default(),
@@ -366,7 +376,8 @@ fn chaos(seed: u64, seconds: u64) {
         connection_timeout: TIMEOUT,
         idle_timeout: IDLE,
         max_lifetime: LIFETIME,
-        health_check_interval: ms(8),
+        // What comes back from a check is looked at too: without one only the clock ends what is idle.
+        health_check_interval: if rng.bool() { ms(8) } else { secs(60) },
         check_after_idle: rng.bool().then_some(ms(5)),
         check_timeout: ms(20),
         connect_timeout: ms(20),
