@@ -102,6 +102,11 @@ impl Ledger {
         }
     }
 
+    /// What has just left the hands of whoever it was decided for has retired, and proves nothing.
+    pub(crate) fn forget_unused(&mut self) {
+        drop(self.fresh.idle());
+    }
+
     fn proves(&mut self, id: usize) {
         let record = &self.records[id];
         if record.epoch == self.epoch {

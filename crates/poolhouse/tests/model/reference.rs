@@ -79,7 +79,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) known: &'a [u64],
     /// Somebody may have come back to the line in the meantime.
     pub(crate) back: bool,
-    /// How many have left the line and have said so.
+    /// How many have left the line and have said so, or may have come back for a moment.
     pub(crate) gone: usize,
     pub(crate) now: Instant,
 }
@@ -230,7 +230,7 @@ impl Reference {
             self.answer(key, now, Answer::TimedOut { first, last: last + gone });
         }
         for _ in 0..shed {
-            let youngest = self.line.iter().rposition(|waiting| may_leave(waiting));
+            let youngest = self.line.iter().rposition(may_leave);
             let Some(youngest) = youngest else { return Err("somebody known to wait has left".into()) };
             self.leaves(youngest, now, Answer::Overloaded);
         }

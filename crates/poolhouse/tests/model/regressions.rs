@@ -107,3 +107,19 @@ fn a_close_that_takes_back_overloads_nobody() {
     ];
     plays(Config { max: 1, max_pending: Some(1), ..PLAIN }, steps);
 }
+
+/// `acquire.deadline`: a wait with a limit of its own ends in a pool that is suspended and warms up.
+#[test]
+fn a_limit_of_its_own_ends_a_wait_in_a_suspended_pool() {
+    let step = |op| Step { op, settle: true };
+    let steps = vec![
+        step(Op::Suspend),
+        step(Op::Acquire(How::Eager)),
+        step(Op::WarmUp),
+        step(Op::Acquire(How::Eager)),
+        step(Op::AcquireWithin(10)),
+        step(Op::Jump(11)),
+    ];
+    let config = Config { max: 4, idle_timeout: Some(200), leak_threshold: Some(25), nested: true, ..PLAIN };
+    plays(config, steps);
+}

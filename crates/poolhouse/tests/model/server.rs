@@ -32,6 +32,7 @@ pub(crate) struct Record {
     pub(crate) began: Instant,
     pub(crate) born: Instant,
     pub(crate) alive: bool,
+    pub(crate) closed_at: Option<Instant>,
     /// In the hands of the test.
     pub(crate) held: bool,
     pub(crate) checking: bool,
@@ -260,6 +261,7 @@ impl Drop for Conn {
         let mut ledger = self.server.ledger();
         let record = &mut ledger.records[self.id];
         record.alive = false;
+        record.closed_at = Some(Instant::now());
         let (held, panics) = (record.held, record.drop_panics);
         ledger.drop_panics += u64::from(panics);
         ledger.expect(!held, |_| "lifetime.no_interrupt: the pool closes a connection that is held".into());
@@ -298,6 +300,7 @@ impl Attempt {
             began: self.started,
             born: now,
             alive: true,
+            closed_at: None,
             held: false,
             checking: false,
             spoiled: false,

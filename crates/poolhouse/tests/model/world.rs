@@ -233,13 +233,15 @@ impl<'a> World<'a> {
         }
         if let Some(pool) = self.handles.last() {
             let stats = pool.stats();
+            // Each task may have been ahead of the others for a moment.
+            let came_back = if back { news.len() + waiting.len() } else { 0 };
             self.model.sync(&Seen {
                 pending: stats.pending_requests,
                 active: stats.active_connections,
                 refused_up_to: self.server.ledger().refused_up_to,
                 known: if back { &waiting } else { &[] },
                 back: found_dead || unfit > 0,
-                gone: in_line - self.model.line.len().min(in_line),
+                gone: in_line - self.model.line.len().min(in_line) + came_back,
                 now,
             })?;
         }
@@ -351,6 +353,10 @@ impl<'a> World<'a> {
         let (granted, lost) = (self.model.is_granted(key), self.lost());
         let Some(waiter) = self.waiters.iter_mut().find(|waiter| waiter.key == key) else { return Ok(()) };
         let Wait::Future(future) = &mut waiter.wait else { return Ok(()) };
+        self.server.ledger().look_for_idle();
+        let destroyed =
+            |pools: &[Pool<Server>]| pools.last().map_or(0, |pool| pool.stats().connections_destroyed);
+        let before = destroyed(&self.handles);
         let polled = future.try_poll();
         // What it had been served is gone: found dead, or unfit since it was served.
         let (dead, all) = (self.server.ledger().dead_looks - self.dead_looks, self.lost() - lost);
@@ -362,7 +368,13 @@ impl<'a> World<'a> {
             let lawful = unfit == 0 || (unfit == 1 && self.may_be_unfit(since));
             ensure!(lawful, "cancel.no_loss: acquire {key} lost what it was served, and it was fit");
             self.model.returned += unfit;
-            self.server.ledger().left_to_close += usize::try_from(unfit).expect("few");
+            let mut ledger = self.server.ledger();
+            ledger.left_to_close += usize::try_from(unfit).expect("few");
+            if destroyed(&self.handles) - before > gone {
+                ledger.forget_unused();
+            } else {
+                ledger.look_for_idle();
+            }
         }
         let goes_back = dead + unfit > 0;
         if goes_back {
@@ -435,7 +447,12 @@ impl<'a> World<'a> {
         let stale = stale.is_some_and(|limit| since.is_none_or(|since| limit <= since.elapsed()));
         let shortest = self.config.max_lifetime.map(|most| ms(most).mul_f64(1.0 - self.config.jitter));
         let ledger = self.server.ledger();
-        let mut unused = ledger.records.iter().filter(|record| record.is_unused());
+        // The background may have closed it just now.
+        let closed_now = |at: Option<Instant>| at.is_some_and(|at| at == Instant::now());
+        let mut unused = ledger
+            .records
+            .iter()
+            .filter(|record| record.is_unused() || (closed_now(record.closed_at) && !record.held));
         let old = shortest.is_some_and(|limit| unused.any(|record| limit <= record.born.elapsed()));
         stale || old
     }

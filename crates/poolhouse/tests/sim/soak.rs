@@ -25,6 +25,7 @@ use crate::env::number;
 use crate::faults::{self, Fault, What};
 use crate::network::{Dialer, Network};
 
+const MIN: usize = 2;
 const MAX: usize = 6;
 const CLIENTS: usize = 12;
 const LIMITS: Limits = Limits { acquire: secs(5), io: secs(2), slack: ms(2), known_dead: true };
@@ -34,17 +35,20 @@ const ROUND: Duration = secs(20 * 60);
 const TROUBLE: Duration = secs(30);
 const PAUSE: Duration = secs(120);
 
+/// The longest time between two rounds.
+const LULL: Duration = secs(15 * 60);
+
 /// How long after a fault somebody must have been answered: an exchange that began in it fails, the backoff pauses, and
 /// a client has to want something.
 const ANSWERED_AFTER: Duration = secs(10);
 
-/// How long after a fault nothing may fail any more: by then every idle connection has been used or checked. Half of
-/// the idle are checked at a time.
+/// How long after a fault nothing may fail any more: by then every idle connection has been used or checked. One of the
+/// idle is checked at a time, and all of them once a check has failed.
 const CALM_AFTER: Duration = secs(20);
 
 fn config(rng: &mut fastrand::Rng) -> PoolConfig {
     PoolConfig {
-        min_connections: 2,
+        min_connections: MIN,
         max_connections: MAX,
         connection_timeout: LIMITS.acquire,
         connect_timeout: secs(1),
@@ -94,6 +98,23 @@ impl World {
         let (shop, mut rng) = (Arc::clone(&self.shop), self.rng.fork());
         tokio::join!(work(&shop, &mut rng, CLIENTS, end), self.trouble(end - TROUBLE * 2 - CALM_AFTER));
         self.take_stock().await;
+        self.lull().await;
+    }
+
+    /// Nobody comes for a while that may be longer than every limit of the pool.
+    async fn lull(&mut self) {
+        sleep(LULL.mul_f64(self.rng.f64())).await;
+        let stats = self.shop.pool.stats();
+        check_stats(&stats, "in a lull");
+        assert_eq!(
+            (stats.active_connections, stats.pending_requests),
+            (0, 0),
+            "somebody is there: {stats:?}"
+        );
+        assert!(stats.total_connections >= MIN, "fewer than the minimum: {stats:?}");
+        sleep(self.shop.pool.config().idle_timeout + secs(1)).await;
+        let stats = self.shop.pool.stats();
+        assert_eq!(stats.total_connections, MIN, "what nobody needs is kept: {stats:?}");
     }
 
     /// Faults, one after the other, with pauses that are calm or not.

@@ -70,13 +70,21 @@ struct World {
     violations: Mutex<Vec<String>>,
     /// How many connections are open or opening.
     exist: AtomicUsize,
-    /// How often `invalidate_all` has returned.
-    epoch: AtomicU64,
+    /// The server is faultless. Otherwise what nobody needs might go for another reason than its age.
+    faultless: AtomicBool,
+    /// How often `invalidate_all` has been called, and how often it has returned.
+    called: AtomicU64,
+    returned: AtomicU64,
     /// The runtimes that are gone.
     ended: Mutex<Vec<Id>>,
 }
 
 impl World {
+    /// One time in so many.
+    fn fault(&self, times: u32) -> bool {
+        !self.faultless.load(SeqCst) && fastrand::u32(..times) == 0
+    }
+
     fn expect(&self, holds: bool, promise: impl FnOnce() -> String) {
         if !holds {
             lock(&self.violations).push(promise());
@@ -114,6 +122,7 @@ struct Server(Arc<World>);
 struct Conn {
     _place: Place,
     home: Id,
+    /// How often `invalidate_all` had been called when its connect began.
     epoch: u64,
     born: Duration,
     in_use: AtomicBool,
@@ -128,9 +137,9 @@ impl Manager for Server {
     type Error = BadMoment;
 
     async fn connect(&self) -> Result<Conn, BadMoment> {
-        let (place, epoch) = (Place::take(&self.0), self.0.epoch.load(SeqCst));
+        let (place, epoch) = (Place::take(&self.0), self.0.called.load(SeqCst));
         sleep(ms(fastrand::u64(0..3))).await;
-        if fastrand::u32(..20) == 0 {
+        if self.0.fault(20) {
             return Err(BadMoment);
         }
         let (home, born) = (Handle::current().id(), self.0.own_time.now());
@@ -139,11 +148,11 @@ impl Manager for Server {
 
     async fn check(&self, _connection: &mut Conn) -> Result<(), BadMoment> {
         sleep(ms(fastrand::u64(0..3))).await;
-        if fastrand::u32(..30) == 0 { Err(BadMoment) } else { Ok(()) }
+        if self.0.fault(30) { Err(BadMoment) } else { Ok(()) }
     }
 
     fn is_connected(&self, _connection: &mut Conn) -> bool {
-        fastrand::u32(..50) > 0
+        !self.0.fault(50)
     }
 }
 
@@ -187,7 +196,7 @@ impl Chaos {
         let own_limit = rng.bool().then(|| ms(rng.u64(2..60)));
         let limit = own_limit.unwrap_or(TIMEOUT);
         // Before the wait, so that what it has to be newer than is known.
-        let (epoch, ended) = (world.epoch.load(SeqCst), lock(&world.ended).len());
+        let (epoch, ended) = (world.returned.load(SeqCst), lock(&world.ended).len());
         let (begin, own_begin) = (Instant::now(), world.own_time.now());
         let acquired = match own_limit {
             None => pool.acquire().await,
@@ -276,8 +285,9 @@ impl Chaos {
     fn rule(&self, rng: &mut fastrand::Rng) {
         match rng.u32(..4) {
             0 => {
+                self.world.called.fetch_add(1, SeqCst);
                 self.pool.invalidate_all();
-                self.world.epoch.fetch_add(1, SeqCst);
+                self.world.returned.fetch_add(1, SeqCst);
             }
             1 => self.pool.resize(rng.usize(MIN..=MAX)).expect("a possible maximum"),
             2 => {
@@ -308,11 +318,13 @@ impl Chaos {
             let stats = pool.stats();
             stats.pending_requests + stats.active_connections == 0
         });
+        world.faultless.store(true, SeqCst);
         thread::sleep(ms(rng.u64(20..60)));
         in_time("more than the minimum is kept", &|| {
             let stats = pool.stats();
             stats.total_connections <= MIN && stats.idle_connections == stats.total_connections
         });
+        world.faultless.store(false, SeqCst);
         world.tally.count("lulls");
     }
 
@@ -352,7 +364,9 @@ fn chaos(seed: u64, seconds: u64) {
         tally: Tally::default(),
         violations: Mutex::default(),
         exist: AtomicUsize::new(0),
-        epoch: AtomicU64::new(0),
+        faultless: AtomicBool::new(false),
+        called: AtomicU64::new(0),
+        returned: AtomicU64::new(0),
         ended: Mutex::default(),
     });
     let config = PoolConfig {
@@ -362,7 +376,8 @@ fn chaos(seed: u64, seconds: u64) {
         connection_timeout: TIMEOUT,
         idle_timeout: IDLE,
         max_lifetime: LIFETIME,
-        health_check_interval: ms(8),
+        // What comes back from a check is looked at too: without one only the clock ends what is idle.
+        health_check_interval: if rng.bool() { ms(8) } else { secs(60) },
         check_after_idle: rng.bool().then_some(ms(5)),
         check_timeout: ms(20),
         connect_timeout: ms(20),
