@@ -52,8 +52,9 @@ async fn inner(pool: &PacketPool) -> Result<(), AnyError> {
 }
 // ANCHOR_END: nested
 
-/// How many of `tasks` end well, and the first timeout.
-async fn nested(tasks: usize, pool: &PacketPool) -> Result<(usize, Option<AnyError>), AnyError> {
+/// How many of `tasks` end well, and the text of the timeout that names the most holders: whoever is told later finds
+/// fewer.
+async fn nested(tasks: usize, pool: &PacketPool) -> Result<(usize, Option<String>), AnyError> {
     let barrier = Arc::new(Barrier::new(tasks));
     let running: Vec<_> = (0..tasks)
         .map(|_| {
@@ -61,11 +62,16 @@ async fn nested(tasks: usize, pool: &PacketPool) -> Result<(usize, Option<AnyErr
             tokio::spawn(async move { outer(&pool, &barrier).await })
         })
         .collect();
-    let (mut served, mut timed_out) = (0, None);
+    let (mut served, mut timed_out) = (0, None::<String>);
     for task in running {
         match task.await? {
             Ok(()) => served += 1,
-            Err(error) => timed_out = timed_out.or(Some(error)),
+            Err(error) => {
+                let text = error.to_string();
+                if timed_out.as_ref().is_none_or(|longest| longest.len() < text.len()) {
+                    timed_out = Some(text);
+                }
+            }
         }
     }
     Ok((served, timed_out))
@@ -78,8 +84,8 @@ async fn show_nested(server: &EchoServer) -> Result<(), AnyError> {
         let pool = pool(server, connections, Duration::from_millis(patience))?;
         let (served, timed_out) = nested(tasks, &pool).await?;
         println!("{tasks} tasks, {connections} connections: all served: {}", served == tasks);
-        if let Some(error) = timed_out {
-            println!("{}", error.to_string().replace("; ", ";\n  "));
+        if let Some(text) = timed_out {
+            println!("{}", text.replace("; ", ";\n  "));
         }
         pool.close().await;
     }
