@@ -13,7 +13,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 // Not steps of the model: only the owner of a set uses these.
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, LockResult};
+use std::sync::{Arc, LockResult, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
@@ -46,9 +46,9 @@ impl<T: Checked> Mutex<T> {
         Self(LoomMutex::new(value))
     }
 
-    /// Never poisoned: a run ends with its first panic.
+    /// Poisoned only while a run unwinds that has failed.
     pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        Ok(MutexGuard(Some(self.0.lock().expect("a run ends with its first panic"))))
+        Ok(MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner))))
     }
 }
 
