@@ -36,6 +36,8 @@ struct State {
     live: AtomicUsize,
     peak: AtomicUsize,
     attempts: AtomicUsize,
+    /// The peer has closed every connection up to this attempt.
+    closed_by_peer: AtomicUsize,
 }
 
 impl Dialer {
@@ -58,6 +60,11 @@ impl Dialer {
         self.0.peak.load(SeqCst)
     }
 
+    /// The peer closes every connection that is open now.
+    pub fn hang_up(&self) {
+        self.0.closed_by_peer.store(self.attempts(), SeqCst);
+    }
+
     /// How many connects have begun.
     pub fn attempts(&self) -> usize {
         self.0.attempts.load(SeqCst)
@@ -65,22 +72,30 @@ impl Dialer {
 }
 
 /// Counts as live from the beginning of its connect until it is dropped.
-pub struct Connection(Arc<State>);
+pub struct Connection {
+    state: Arc<State>,
+    /// The number of its connect, from 1.
+    attempt: usize,
+}
 
 impl Connection {
     fn new(state: &Arc<State>) -> Self {
         let _step = state.step.lock();
-        state.attempts.fetch_add(1, SeqCst);
+        let attempt = state.attempts.fetch_add(1, SeqCst) + 1;
         state.peak.fetch_max(state.live.fetch_add(1, SeqCst) + 1, SeqCst);
-        Self(Arc::clone(state))
+        Self { state: Arc::clone(state), attempt }
+    }
+
+    fn is_open(&self) -> bool {
+        self.attempt > self.state.closed_by_peer.load(SeqCst)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         // A run that has failed takes no more steps.
-        let _step = (!std::thread::panicking()).then(|| self.0.step.lock());
-        self.0.live.fetch_sub(1, SeqCst);
+        let _step = (!std::thread::panicking()).then(|| self.state.step.lock());
+        self.state.live.fetch_sub(1, SeqCst);
     }
 }
 
@@ -98,8 +113,13 @@ impl Manager for Dialer {
         }
     }
 
-    async fn check(&self, _connection: &mut Connection) -> Result<(), Refused> {
-        Ok(())
+    async fn check(&self, connection: &mut Connection) -> Result<(), Refused> {
+        pause().await;
+        if connection.is_open() { Ok(()) } else { Err(Refused(Dial::Fails)) }
+    }
+
+    fn is_connected(&self, connection: &mut Connection) -> bool {
+        connection.is_open()
     }
 
     fn classify(&self, error: &Refused) -> FailureKind {

@@ -51,12 +51,12 @@ published! {
 }
 
 pub use crate::acquire::Acquire;
-pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
 pub use crate::admin::CloseReport;
+pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
 pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
 pub use crate::events::{Event, Listener, RetireReason};
-pub use crate::pooled_connection::PooledConnection;
 pub use crate::histogram::Histogram;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::pool::Pool;
+pub use crate::pooled_connection::PooledConnection;
 pub use crate::stats::PoolStats;

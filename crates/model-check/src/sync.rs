@@ -13,14 +13,14 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 // Not steps of the model: only the owner of a set uses these.
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
 use pin_project_lite::pin_project;
 
-use crate::state::State;
 use crate::manager::Manager;
+use crate::state::State;
 
 /// What must hold whenever nobody has the lock.
 pub(crate) trait Checked {
@@ -34,7 +34,10 @@ impl<M: Manager> Checked for State<M> {
             let others = &self.homes[index + 1..];
             assert!(others.iter().all(|(other, _)| other != runtime), "two background tasks in one runtime");
         }
-        assert!(self.to_close.is_empty() || !self.homes.is_empty(), "nobody closes what has been left to close");
+        assert!(
+            self.to_close.is_empty() || !self.homes.is_empty(),
+            "nobody closes what has been left to close"
+        );
     }
 }
 
@@ -49,7 +52,8 @@ impl<T: Checked> Mutex<T> {
 
 /// How long to pause before the lock is taken is no matter of order.
 pub(crate) fn lock<T: Checked>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    MutexGuard(Some(mutex.0.lock().expect("a run ends with its first panic")))
+    // Poisoned only while a run unwinds that has failed.
+    MutexGuard(Some(mutex.0.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// `None` only while it is dropped.

@@ -1,6 +1,8 @@
 //! What the pool's owner does, against those who use it.
 
-use model_check::{Acquired, PoolConfig, World, block_on, bounded, config, model};
+use model_check::{PoolConfig, World, block_on, bounded, config, model};
+
+use crate::ok_or_closed;
 
 /// `resize.exact`: a waiter is served while the pool shrinks under it, and the pool ends at its new size.
 #[test]
@@ -191,10 +193,4 @@ fn release_vs_two_closes() {
 fn close(world: &World) {
     block_on(world.pool.close());
     assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
-}
-
-fn ok_or_closed(acquired: Acquired) {
-    if let Err(error) = acquired {
-        assert!(error.is_closed(), "{error}");
-    }
 }

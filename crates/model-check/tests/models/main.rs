@@ -1,6 +1,26 @@
 //! Scenarios of a few threads, in every interleaving.
 
 mod admin;
+mod background;
 mod connect;
+mod home;
 mod recall;
 mod release;
+mod served;
+
+use model_check::Acquired;
+
+/// An acquire that may meet a close.
+fn ok_or_closed(acquired: Acquired) {
+    if let Err(error) = acquired {
+        assert!(error.is_closed(), "{error}");
+    }
+}
+
+/// An acquire that may run out of time. Returns whether it got a connection.
+fn ok_or_timeout(acquired: Acquired) -> bool {
+    if let Err(error) = &acquired {
+        assert!(error.is_timeout(), "{error}");
+    }
+    acquired.is_ok()
+}

@@ -127,7 +127,7 @@ fn two_releases_vs_two_waiters_vs_cancel() {
 #[test]
 fn release_vs_deadline() {
     let limit = Duration::from_secs(1);
-    model("release_vs_deadline", &PoolConfig { connection_timeout: limit, ..config(1) }, move |world| {
+    bounded("release_vs_deadline", 4, &PoolConfig { connection_timeout: limit, ..config(1) }, move |world| {
         let held = world.held();
         let waiter = world.queued();
         world.race();

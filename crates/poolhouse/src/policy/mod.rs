@@ -39,6 +39,7 @@
 //!
 //! | file | what it decides |
 //! |---|---|
+//! | `acquiring.rs` | taking or joining the queue, what came of a wait, giving up |
 //! | `release.rs` | handing out, taking back, and a connection's next place |
 //! | `schedule.rs` | the plan of the background |
 //! | `admin.rs` | resize, invalidate, suspend, close |
@@ -47,6 +48,7 @@
 //! The rest are words: `entry.rs` is a connection and what the pool knows about it, `effects.rs` what a decision leaves to
 //! do, `tick.rs` an instant.
 
+mod acquiring;
 mod admin;
 mod backoff;
 mod connects;
@@ -67,6 +69,7 @@ mod timings;
 mod wait_queue;
 mod waiting;
 
+pub(crate) use self::acquiring::{Enqueued, Polled};
 use self::connects::Connects;
 pub(crate) use self::connects::Failure;
 use self::deadlines::Deadlines;
@@ -86,7 +89,7 @@ use self::timings::Timings;
 #[cfg(test)]
 use self::wait_queue::Ticket;
 use self::waiting::Waiting;
-pub(crate) use self::waiting::{Enqueued, Polled, Refusal, Wait};
+pub(crate) use self::waiting::{Refusal, Wait};
 use crate::config::PoolConfig;
 
 /// A connection type, an error type, and whatever wakes a waiter.

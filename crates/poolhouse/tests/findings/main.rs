@@ -11,6 +11,7 @@ mod fairness;
 mod foreign;
 mod hostile;
 mod look;
+mod matrix;
 mod scale;
 mod small;
 mod support;

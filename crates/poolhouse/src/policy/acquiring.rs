@@ -1,0 +1,211 @@
+//! The life of an acquire: taking or joining the queue, asking what has come of the wait, and giving up.
+
+use std::time::Duration;
+
+use super::deadlines::Deadline;
+use super::wait_queue::Ticket;
+use super::waiting::{Answer, Refusal, Wait};
+use super::{Caller, Disposition, Effects, Entry, Policy, Site, Span, Tick};
+use crate::error::AcquireTimeout;
+use crate::events::RetireReason;
+
+/// A waiter that is woken comes for its connection within microseconds. Only one whose process or runtime stood still
+/// takes longer than this.
+const PICK_UP: Duration = Duration::from_millis(100);
+
+/// How an acquire begins that found nothing idle at first.
+pub(crate) enum Enqueued<C, W> {
+    /// With the waker, which is not needed.
+    Taken(Box<Entry<C>>, W),
+    Waiting(Ticket),
+}
+
+/// What became of a wait.
+pub(crate) enum Polled<C, E> {
+    Granted(Box<Entry<C>>),
+    Refused(Refusal<E>),
+    /// The diagnosis lacks the target, which the policy does not know.
+    TimedOut(Box<AcquireTimeout<E>>),
+    Waiting,
+}
+
+impl<C, E, W> Policy<C, E, W> {
+    pub(crate) fn somebody_waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Takes an idle connection, or joins the queue unless the pool is closed or too many wait. One call, so that no
+    /// connection can become idle between the look and the queue.
+    pub(crate) fn take_or_join(
+        &mut self,
+        now: Tick,
+        site: Site,
+        (waker, own_limit): (W, Option<Span>),
+        fx: &mut Effects<C, E, W>,
+    ) -> Result<Enqueued<C, W>, Refusal<E>> {
+        if let Some(entry) = self.try_take(now, site, fx) {
+            return Ok(Enqueued::Taken(entry, waker));
+        }
+        let refusal =
+            if self.is_closed() { Some(Refusal::Closed) } else { self.waiting.overload(self.waiting.len()) };
+        if let Some(refusal) = refusal {
+            fx.spent_waker = Some(waker);
+            self.counts.failed += 1;
+            return Err(refusal);
+        }
+        let ticket = self.waiting.join(waker, (now, own_limit), site.at);
+        self.wake_by(Deadline::Wait, self.waiting.deadline(now, own_limit), fx);
+        self.request_plan_if_work(now, fx);
+        Ok(Enqueued::Waiting(ticket))
+    }
+
+    /// What became of a waiter. If nothing has, `refresh` may replace its waker.
+    pub(crate) fn poll(
+        &mut self,
+        wait: Wait,
+        now: Tick,
+        caller: Option<Caller>,
+        refresh: impl FnOnce(&mut Option<W>),
+        fx: &mut Effects<C, E, W>,
+    ) -> Polled<C, E> {
+        self.look_again_at_served(wait.ticket, now, fx);
+        let deadline = self.waiting.deadline(wait.since, wait.own_limit);
+        if deadline <= now && self.waiting.answered(wait.ticket).is_none() {
+            self.time_out(wait, now, fx);
+        }
+        let Some(answer) = self.waiting.answered(wait.ticket) else {
+            refresh(self.waiting.waker_of(wait.ticket));
+            self.waiting.keep_own_deadline(wait);
+            self.wake_by(Deadline::Wait, deadline, fx);
+            return Polled::Waiting;
+        };
+        let (waker, refusal) = self.waiting.leave(wait);
+        fx.spent_waker = waker;
+        match answer {
+            Answer::Granted(record) => {
+                let entry = self.holders.pick_up(record, caller);
+                Polled::Granted(entry.expect("the answer says that it is there"))
+            }
+            Answer::Refused(_) => {
+                self.counts.failed += 1;
+                Polled::Refused(refusal.expect("the answer says that it is there"))
+            }
+            Answer::TimedOut(position) => {
+                self.counts.failed += 1;
+                self.counts.timed_out += 1;
+                Polled::TimedOut(self.diagnose_waiter(wait, position as usize, caller, now))
+            }
+        }
+    }
+
+    /// With all others whose time is up: otherwise each of a crowd would walk the queue for its own position.
+    fn time_out(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.waiting.keep_own_deadline(wait);
+        self.waiting.expire_due(now, &mut fx.wake);
+        if self.waiting.answered(wait.ticket).is_none() {
+            // It came back into the queue, so it is not where its deadline would have it.
+            let position = self.waiting.position(wait.ticket) as u32;
+            fx.wake.extend(self.waiting.time_out(wait.ticket, position));
+        }
+    }
+
+    /// Takes back what a waiter was served if it has become unfit before the waiter came for it, as happens when its
+    /// runtime has been blocked for long.
+    fn look_again_at_served(&mut self, ticket: Ticket, now: Tick, fx: &mut Effects<C, E, W>) {
+        let Some(Answer::Granted(record)) = self.waiting.answered(ticket) else { return };
+        let Some(entry) = self.holders.served(record) else { return };
+        let stale_at = entry.held_since + self.limits.trust.max(PICK_UP.into());
+        let (expired, stale) = (entry.retire_at <= now, stale_at <= now || self.checks.is_in_doubt(entry));
+        if !expired && !stale {
+            return;
+        }
+        for (entry, ticket) in self.holders.take_back(|entry| entry.record == record) {
+            self.waiting.rejoin(ticket);
+            match self.retire_reason(&entry, now) {
+                Some(reason) => self.retire(entry, reason, fx),
+                None => self.shelve(entry, now, fx),
+            }
+        }
+        self.serve_after_rejoin(now, fx);
+    }
+
+    /// Takes back what waiters were served, and have not picked up, that is no longer eligible.
+    pub(super) fn take_back_ineligible(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        let Self { holders, eviction, .. } = self;
+        let taken = holders.take_back(|entry| eviction.no_longer_eligible(entry.origin).is_some());
+        if taken.is_empty() {
+            return;
+        }
+        for (entry, ticket) in taken {
+            let reason = self.retire_reason(&entry, now).unwrap_or(RetireReason::RuntimeGone);
+            self.retire(entry, reason, fx);
+            self.waiting.rejoin(ticket);
+        }
+        self.serve_after_rejoin(now, fx);
+    }
+
+    /// A waiter has come back to its turn: what became idle in the meantime is for those who wait.
+    fn serve_after_rejoin(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.serve_idle(now, fx);
+        // On close all who wait are told that instead.
+        if !self.is_closed() {
+            self.waiting.shed(&mut fx.wake);
+        }
+        self.request_plan_if_work(now, fx);
+    }
+
+    /// Serves those who wait with what is idle and fit.
+    pub(super) fn serve_idle(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        while self.somebody_waits()
+            && let Some(entry) = self.take_fit(now)
+        {
+            self.place(entry, now, fx);
+        }
+    }
+
+    /// An acquire goes back to its turn, because the connection that it was handed is dead.
+    pub(crate) fn rejoin(
+        &mut self,
+        dead: Box<Entry<C>>,
+        (since, own_limit): (Tick, Option<Span>),
+        now: Tick,
+        site: Site,
+        fx: &mut Effects<C, E, W>,
+    ) -> Result<Ticket, Refusal<E>> {
+        let turn = dead.turn;
+        self.found_dead(dead, now, fx);
+        if self.is_closed() {
+            self.counts.failed += 1;
+            return Err(Refusal::Closed);
+        }
+        let ticket = self.waiting.join_in_turn(turn, (since, own_limit), site.at);
+        self.serve_after_rejoin(now, fx);
+        Ok(ticket)
+    }
+
+    /// An acquire was dropped while it waited. What it was served goes to the next.
+    pub(crate) fn cancel(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.counts.cancelled += 1;
+        self.give_up(wait, now, fx);
+    }
+
+    /// A wait ends because nobody can serve it.
+    pub(crate) fn fail(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.counts.failed += 1;
+        self.give_up(wait, now, fx);
+    }
+
+    fn give_up(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
+        let answer = self.waiting.answered(wait.ticket);
+        let (waker, refusal) = self.waiting.leave(wait);
+        fx.spent_waker = waker;
+        if let Some(Refusal::Connect { error, .. }) = refusal {
+            fx.spent_errors.push(error);
+        }
+        if let Some(Answer::Granted(record)) = answer
+            && let Some(entry) = self.holders.pick_up(record, None)
+        {
+            self.give_back(entry, Disposition::Reuse, now, fx);
+        }
+    }
+}
