@@ -18,6 +18,7 @@ fn ok_or_closed(acquired: Acquired) {
 }
 
 /// An acquire that may run out of time. Returns whether it got a connection.
+#[expect(clippy::needless_pass_by_value, reason = "the connection goes back here")]
 fn ok_or_timeout(acquired: Acquired) -> bool {
     if let Err(error) = &acquired {
         assert!(error.is_timeout(), "{error}");

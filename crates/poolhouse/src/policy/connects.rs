@@ -183,7 +183,7 @@ impl<E> Connects<E> {
     }
 
     /// The attempts that a background task has to drop. It is told once.
-    pub(super) fn to_drop(&mut self, home: Home) -> Vec<usize> {
+    pub(super) fn take_abandoned(&mut self, home: Home) -> Vec<usize> {
         let of_home = self.attempts.iter_mut().filter(|(_, attempt)| attempt.origin.home == home);
         let abandoned = of_home.filter(|(_, attempt)| attempt.state == AttemptState::Abandoned);
         abandoned

@@ -83,7 +83,7 @@ impl HealthChecks {
     }
 
     /// The connections whose checks a background task has to drop. It is told once.
-    pub(super) fn to_cut(&mut self, home: Home) -> Vec<u64> {
+    pub(super) fn take_cut(&mut self, home: Home) -> Vec<u64> {
         let of_home = self.under_way.iter_mut().filter(|check| check.home == home);
         let to_tell = of_home.filter(|check| check.cut.is_some() && !check.told);
         to_tell

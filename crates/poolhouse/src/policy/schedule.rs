@@ -126,8 +126,8 @@ impl<C, E, W> Policy<C, E, W> {
         if self.is_closed() {
             return plan;
         }
-        plan.abandoned = self.connects.to_drop(home);
-        plan.cut_checks = self.checks.to_cut(home);
+        plan.abandoned = self.connects.take_abandoned(home);
+        plan.cut_checks = self.checks.take_cut(home);
         self.deadlines.clear();
         self.waiting.expire_due(now, &mut fx.wake);
         self.retire_overdue(now, fx);
