@@ -28,7 +28,7 @@ fn home_with_dead(world: &World) -> Runtime {
     runtime
 }
 
-/// `runtime.lost`: an acquire that joins in another runtime, as the only background task ends, is served.
+/// An acquire that joins in another runtime, as the only background task ends, is served.
 #[test]
 fn home_loss_vs_acquire() {
     bounded("home_loss_vs_acquire", 4, &config(1), |world| {
@@ -40,7 +40,7 @@ fn home_loss_vs_acquire() {
     });
 }
 
-/// `runtime.lost`: so it is when the connection is held meanwhile, and comes back after its runtime.
+/// So it is when the connection is held meanwhile, and comes back after its runtime.
 #[test]
 fn home_loss_vs_release_vs_acquire() {
     bounded("home_loss_vs_release_vs_acquire", 2, &config(1), |world| {
@@ -56,7 +56,7 @@ fn home_loss_vs_release_vs_acquire() {
     });
 }
 
-/// `runtime.lost`: an acquire that joins in the runtime that ends is served or told so, and never left waiting.
+/// An acquire that joins in the runtime that ends is served or told so, and never left waiting.
 #[test]
 fn home_loss_vs_acquire_inside() {
     bounded("home_loss_vs_acquire_inside", 3, &config(1), |world| {
@@ -70,7 +70,7 @@ fn home_loss_vs_acquire_inside() {
     });
 }
 
-/// `runtime.lost`: a connect under way ends with its runtime, and a waiter elsewhere gets another.
+/// A connect under way ends with its runtime, and a waiter elsewhere gets another.
 #[test]
 #[ignore = "long: cargo test -p model-check -- --ignored"]
 fn home_loss_vs_connect() {
@@ -85,7 +85,7 @@ fn home_loss_vs_connect() {
     });
 }
 
-/// `runtime.lost`: the first acquire of all starts the task in a runtime that ends at the same time.
+/// The first acquire of all starts the task in a runtime that ends at the same time.
 #[test]
 fn home_loss_vs_first_acquire() {
     bounded("home_loss_vs_first_acquire", 4, &config(1), |world| {
@@ -97,7 +97,7 @@ fn home_loss_vs_first_acquire() {
     });
 }
 
-/// `runtime.lost`, `close.complete`: the pool closes as its runtime ends.
+/// `close.complete`: the pool closes as its runtime ends.
 #[test]
 fn home_loss_vs_close() {
     model("home_loss_vs_close", &config(1), |world| {

@@ -114,7 +114,7 @@ fn served_vs_close_vs_cancel() {
     });
 }
 
-/// `runtime.lost`: the runtime that opened the connection ends while the waiter looks in another.
+/// The runtime that opened the connection ends while the waiter looks in another.
 #[test]
 fn served_vs_home_loss() {
     bounded("served_vs_home_loss", 3, &config(1), |world| {
@@ -128,7 +128,7 @@ fn served_vs_home_loss() {
     });
 }
 
-/// `runtime.lost`, `cancel.no_loss`: the waiter gives up, and the one behind is served.
+/// `cancel.no_loss`: the waiter gives up, and the one behind is served.
 #[test]
 fn served_vs_home_loss_vs_cancel() {
     bounded("served_vs_home_loss_vs_cancel", 2, &config(1), |world| {
