@@ -5,7 +5,8 @@
 //! code, line by line: the policy, the future of an acquire, the guard, and the background task.
 //!
 //! loom runs a scenario again and again, each time with another order of its steps, until no order is left. A step is
-//! what happens between two takes of a lock, or two wake-ups. [`model`] is where a scenario begins.
+//! what happens between two takes of a lock, or two wake-ups. [`model`] is where a scenario begins. The scenarios that take
+//! long are ignored unless the tests are run with `--ignored`.
 //!
 //! A published module that is missing from the list below is a compile error here. Those with sockets, and the handle
 //! for threads without a runtime, decide nothing and are left out.

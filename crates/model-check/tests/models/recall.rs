@@ -4,6 +4,7 @@ use model_check::{block_on, bounded, config, model};
 
 /// `epoch.invalidate_all`: the waiter gets a connection, and the held one is used no more.
 #[test]
+#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn release_vs_invalidate_all() {
     bounded("release_vs_invalidate_all", 4, &config(1), |world| {
         let held = world.held();
@@ -54,6 +55,7 @@ fn recall_vs_cancel() {
 
 /// `suspend.nothing_moves`: an acquire that meets a suspended pool waits, and `resume` serves it.
 #[test]
+#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn suspend_vs_acquire() {
     model("suspend_vs_acquire", &config(1), |world| {
         drop(world.held());

@@ -107,6 +107,7 @@ fn release_vs_cancel() {
 
 /// `cancel.no_loss`: two come back, the first of three in line gives up, and the other two are served.
 #[test]
+#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn two_releases_vs_two_waiters_vs_cancel() {
     bounded("two_releases_vs_two_waiters_vs_cancel", 3, &config(2), |world| {
         let (one, other) = (world.held(), world.held());
@@ -127,7 +128,7 @@ fn two_releases_vs_two_waiters_vs_cancel() {
 #[test]
 fn release_vs_deadline() {
     let limit = Duration::from_secs(1);
-    bounded("release_vs_deadline", 4, &PoolConfig { connection_timeout: limit, ..config(1) }, move |world| {
+    bounded("release_vs_deadline", 6, &PoolConfig { connection_timeout: limit, ..config(1) }, move |world| {
         let held = world.held();
         let waiter = world.queued();
         world.race();
