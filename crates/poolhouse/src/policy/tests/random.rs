@@ -246,6 +246,7 @@ impl World {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a waker of the tests is a number")]
 fn without<W: PartialEq>(wakes: impl IntoIterator<Item = W>, id: W) -> effects::Wakes<W> {
     let mut rest = effects::Wakes::default();
     rest.extend(wakes.into_iter().filter(|other| *other != id));

@@ -223,7 +223,7 @@ impl World {
         assert!(reaped == 0 || left >= policy.config.min_connections, "reaped below the minimum: {context}");
         let shrunk = fx.retired.iter().filter(|(entry, reason)| {
             *reason == RetireReason::Shrunk
-                && !self.began.get(&entry.id).is_some_and(|_| entry.checked_at != self.now)
+                && self.began.get(&entry.id).is_none_or(|_| entry.checked_at == self.now)
         });
         let room = policy.config.max_connections;
         assert!(shrunk.count() == 0 || after.staying >= room, "closed one that fits: {context}");
