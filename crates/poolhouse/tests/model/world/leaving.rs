@@ -3,6 +3,47 @@
 use super::*;
 
 impl World<'_> {
+    /// An acquire that waited has ended by itself.
+    fn ended(&mut self, key: u64, acquired: Acquired) -> Verdict {
+        let outcome = match &acquired {
+            Ok(_) => Outcome::Got,
+            Err(AcquireError::Timeout(timeout)) => {
+                self.seen.saw(match timeout.phase {
+                    Phase::Connecting => "acquire: timed out while connecting",
+                    Phase::Checking => "acquire: timed out while checking",
+                    Phase::Suspended => "acquire: timed out while suspended",
+                    _ => "acquire: timed out while queueing",
+                });
+                Outcome::TimedOut
+            }
+            Err(AcquireError::Connect(failed)) => {
+                let permanent =
+                    matches!(&*failed.error, poolhouse::ConnectError::Failed(Refused(End::Permanent)));
+                let after = key < self.server.ledger().refused_up_to;
+                ensure!(permanent && after, "connect.permanent: acquire {key} is refused by {failed:?}");
+                self.seen.saw("acquire: a permanent failure");
+                Outcome::Refused
+            }
+            Err(AcquireError::Overloaded { max_pending, .. }) => {
+                let known = Some(*max_pending) == self.options.max_pending;
+                ensure!(known, "acquire.shed: the bound is said to be {max_pending}");
+                Outcome::Overloaded
+            }
+            Err(AcquireError::Closed { .. }) => {
+                self.seen.saw("acquire: closed while it waited");
+                Outcome::Closed
+            }
+            Err(other) => return Err(format!("acquire {key} waited, and then: {other:?}")),
+        };
+        let since = self.model.ended(key, outcome, Instant::now())?;
+        self.waiters.retain(|waiter| waiter.key != key);
+        if let Ok(guard) = acquired {
+            self.seen.saw("acquire: served after a wait");
+            self.hold(guard, since, false)?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn cancel(&mut self, which: u8) -> Verdict {
         let Some(index) = pick(which, self.waiters.len()) else { return Ok(()) };
         let key = self.waiters[index].key;
