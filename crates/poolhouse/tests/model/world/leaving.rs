@@ -4,7 +4,7 @@ use super::*;
 
 impl World<'_> {
     /// An acquire that waited has ended by itself.
-    fn ended(&mut self, key: u64, acquired: Acquired) -> Verdict {
+    pub(super) fn ended(&mut self, key: u64, acquired: Acquired) -> Verdict {
         let outcome = match &acquired {
             Ok(_) => Outcome::Got,
             Err(AcquireError::Timeout(timeout)) => {
