@@ -9,24 +9,26 @@ impl<C, E, W> Policy<C, E, W> {
     /// attempts to connect, and held ones as they come back.
     pub(crate) fn resize(&mut self, max_connections: usize, now: Tick, fx: &mut Effects<C, E, W>) {
         self.config.max_connections = max_connections;
-        let staying = self.staying() + self.connects.coming();
-        let mut surplus = staying.saturating_sub(max_connections);
-        let cut = self.checks.cut_some(surplus, RetireReason::Shrunk);
-        surplus -= cut;
-        while surplus > 0
+        let cut = self.checks.cut_some(self.surplus(), RetireReason::Shrunk);
+        fx.plan |= cut > 0;
+        while self.surplus() > 0
             && let Some(entry) = self.idle.take_longest_idle()
         {
             self.retire(entry, RetireReason::Shrunk, fx);
-            surplus -= 1;
         }
-        fx.plan |= self.connects.abandon(surplus) || cut > 0;
+        self.abandon_surplus(fx);
         self.request_plan_if_work(now, fx);
     }
 
-    /// What a shrink gave up has stayed all the same, for it was faster than the word. Then an attempt is the one too many.
+    /// How many of the connections that stay or come are above the maximum.
+    fn surplus(&self) -> usize {
+        (self.staying() + self.connects.coming()).saturating_sub(self.config.max_connections)
+    }
+
+    /// Gives up the attempts above the maximum: after a shrink, and where something that a shrink gave up has stayed all the
+    /// same, for it was faster than the word.
     pub(super) fn abandon_surplus(&mut self, fx: &mut Effects<C, E, W>) {
-        let staying = self.staying() + self.connects.coming();
-        fx.plan |= self.connects.abandon(staying.saturating_sub(self.config.max_connections));
+        fx.plan |= self.connects.abandon(self.surplus());
     }
 
     /// Retires every connection that is open or opening, the held ones as they come back. The server is to be asked
@@ -55,9 +57,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn close(&mut self, now: Tick, fx: &mut Effects<C, E, W>) -> bool {
         let was_open = self.eviction.close();
         if was_open {
-            for entry in self.idle.take_all(|_| true) {
-                self.retire(entry, RetireReason::PoolClosed, fx);
-            }
+            self.retire_idle(RetireReason::PoolClosed, |_| true, fx);
             self.take_back_ineligible(now, fx);
             self.waiting.refuse_all(|| Refusal::Closed, &mut fx.wake);
             fx.plan = true;
@@ -82,9 +82,7 @@ impl<C, E, W> Policy<C, E, W> {
     /// Retires what nobody holds. Connections under a check go too, and not only when the check ends: the peer may be
     /// silent. What a waiter was served and has not picked up is taken back.
     fn retire_unused(&mut self, reason: RetireReason, now: Tick, fx: &mut Effects<C, E, W>) {
-        for entry in self.idle.take_all(|_| true) {
-            self.retire(entry, reason, fx);
-        }
+        self.retire_idle(reason, |_| true, fx);
         self.connects.abandon(usize::MAX);
         self.checks.cut_some(usize::MAX, reason);
         self.take_back_ineligible(now, fx);

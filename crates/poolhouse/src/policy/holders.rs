@@ -218,11 +218,12 @@ impl<C> Holders<C> {
         self.records[record as usize].has_successor
     }
 
-    /// The successor of a connection is open. Returns whether there is such a connection.
-    pub(super) fn on_successor(&mut self, connection: u64) -> bool {
+    /// The successor of a connection is open. The connection may have gone meanwhile.
+    pub(super) fn on_successor(&mut self, connection: u64) {
         let mut records = self.records.iter_mut().map(|(_, record)| record);
-        let record = records.find(|record| record.connection == connection);
-        record.map(|record| record.has_successor = true).is_some()
+        if let Some(record) = records.find(|record| record.connection == connection) {
+            record.has_successor = true;
+        }
     }
 
     pub(super) fn ageing(&self) -> impl Iterator<Item = Ageing> {

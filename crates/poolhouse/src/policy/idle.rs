@@ -42,11 +42,6 @@ impl<C> IdleSet<C> {
         }
     }
 
-    /// The place of the connection that has been idle longest of those that `which` says.
-    pub(super) fn find_longest_idle(&self, which: impl Fn(&Entry<C>) -> bool) -> Option<usize> {
-        self.entries.iter().position(|entry| which(entry))
-    }
-
     pub(super) fn take_at(&mut self, place: usize) -> Option<Box<Entry<C>>> {
         self.entries.remove(place)
     }
@@ -76,6 +71,7 @@ impl<C> IdleSet<C> {
         taken
     }
 
+    /// From the longest idle, which has place 0.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<C>> {
         self.entries.iter().map(|entry| &**entry)
     }

@@ -126,6 +126,17 @@ impl<C, E, W> Policy<C, E, W> {
         fx.retired.push((entry, reason));
     }
 
+    pub(super) fn retire_idle(
+        &mut self,
+        reason: RetireReason,
+        which: impl Fn(&Entry<C>) -> bool,
+        fx: &mut Effects<C, E, W>,
+    ) {
+        for entry in self.idle.take_all(which) {
+            self.retire(entry, reason, fx);
+        }
+    }
+
     fn forget(&mut self, entry: &Entry<C>) {
         self.holders.on_gone(entry.record);
         self.counts.destroyed += 1;

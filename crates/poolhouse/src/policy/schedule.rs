@@ -98,7 +98,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Whether there is room for a successor whose time has come: it may have waited for that.
     fn successors_wanted(&self, now: Tick) -> bool {
-        self.eviction.is_in_service() && !self.needing_successors(now).is_empty()
+        !self.needing_successors(now).is_empty()
     }
 
     /// A background task begins, in a runtime of its own.
@@ -111,9 +111,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn home_lost(&mut self, home: Home, now: Tick, fx: &mut Effects<C, E, W>) {
         self.eviction.remove_home(home);
         self.deadlines.clear();
-        for entry in self.idle.take_all(|entry| entry.origin.home == home) {
-            self.retire(entry, RetireReason::RuntimeGone, fx);
-        }
+        self.retire_idle(RetireReason::RuntimeGone, |entry| entry.origin.home == home, fx);
         self.take_back_ineligible(now, fx);
         self.waiting.wake_all(&mut fx.wake);
         fx.plan = true;
@@ -144,9 +142,12 @@ impl<C, E, W> Policy<C, E, W> {
 
     fn retire_overdue(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
         // One at a time: each that goes may be the last that the idle limit applies to.
-        while let Some(place) = self.idle.find_longest_idle(|entry| self.retire_reason(entry, now).is_some())
+        let overdue = |policy: &Self| {
+            let mut idle = policy.idle.iter().enumerate();
+            idle.find_map(|(place, entry)| Some((place, policy.retire_reason(entry, now)?)))
+        };
+        while let Some((place, reason)) = overdue(self)
             && let Some(entry) = self.idle.take_at(place)
-            && let Some(reason) = self.retire_reason(&entry, now)
         {
             self.retire(entry, reason, fx);
         }
@@ -154,7 +155,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     fn begin_connects(&mut self, now: Tick, home: Home, plan: &mut Plan<C>) {
         let wanted = self.connects_wanted(now);
-        let mut ageing = if self.eviction.is_suspended() { Vec::new() } else { self.needing_successors(now) };
+        let mut ageing = self.needing_successors(now);
         ageing.truncate(self.slots() - wanted);
         if wanted + ageing.len() == 0 {
             return;
@@ -173,6 +174,9 @@ impl<C, E, W> Policy<C, E, W> {
     /// the time that a successor is opened ahead, and of the rest as many as the minimum needs. One that would idle out
     /// before its lifetime ends has none. Without this a pool that nobody uses would open successors for ever.
     fn needing_successors(&self, now: Tick) -> Vec<u64> {
+        if !self.eviction.is_in_service() {
+            return Vec::new();
+        }
         let lead = self.config.connect_timeout.min(self.config.max_lifetime / 10);
         let open_without = self.holders.ageing().filter(|record| !record.has_successor).count();
         let mut surplus = open_without.saturating_sub(self.config.min_connections);

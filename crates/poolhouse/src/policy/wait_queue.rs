@@ -89,15 +89,8 @@ impl<T: Default> WaitQueue<T> {
     /// Joins at the end.
     pub(super) fn join(&mut self, waiter: T, own_deadline: bool) -> Ticket {
         let turn = self.next_turn().with_own_deadline(own_deadline);
-        let before = self.tail;
-        let key = self.enter(waiter, turn, before);
-        match before {
-            NONE => self.head = key,
-            before => self.place(before).after = key,
-        }
-        self.tail = key;
-        self.len += 1;
-        self.common += u32::from(!own_deadline);
+        let key = self.enter(waiter, turn);
+        self.link(key, self.tail);
         Ticket(key)
     }
 
@@ -109,7 +102,7 @@ impl<T: Default> WaitQueue<T> {
 
     /// Joins where `turn` says, among those that arrived before and after.
     pub(super) fn join_in_turn(&mut self, waiter: T, turn: Turn) -> Ticket {
-        let key = self.enter(waiter, turn, NONE);
+        let key = self.enter(waiter, turn);
         self.link_in_turn(key);
         Ticket(key)
     }
@@ -189,14 +182,14 @@ impl<T: Default> WaitQueue<T> {
         &mut self.places[key as usize]
     }
 
-    fn enter(&mut self, waiter: T, turn: Turn, before: u32) -> u32 {
+    fn enter(&mut self, waiter: T, turn: Turn) -> u32 {
         if self.free == NONE {
             self.grow();
         }
         let key = self.free;
         let place = self.place(key);
         let free = place.after;
-        *place = Place { waiter, turn, before, after: NONE };
+        *place = Place { waiter, turn, before: NONE, after: NONE };
         self.free = free;
         self.taken += 1;
         key
