@@ -155,22 +155,20 @@ impl<M: Manager> Acquire<'_, M> {
         let inner = self.inner;
         loop {
             let State::Waiting { wait, .. } = self.state else { return Poll::Pending };
-            let polled = self.ask(wait, cx);
-            if let Polled::Waiting = polled {
-                return self.go_on_waiting();
-            }
-            // The ticket has been handed in.
-            let State::Waiting { span, .. } = std::mem::replace(&mut self.state, State::Ended) else {
-                continue;
+            let answer = match self.ask(wait, cx) {
+                Polled::Waiting => return self.go_on_waiting(),
+                Polled::Granted(entry) => Ok(entry),
+                Polled::Refused(refusal) => Err(inner.refused(refusal)),
+                Polled::TimedOut(diagnosis) => Err(inner.timed_out(diagnosis)),
             };
-            let entry = match polled {
-                Polled::Granted(entry) => entry,
-                Polled::Refused(refusal) => return self.refused(refusal),
-                Polled::TimedOut(mut diagnosis) => {
-                    diagnosis.target = inner.target().into_owned();
-                    return self.failed(AcquireError::Timeout(diagnosis));
-                }
-                Polled::Waiting => continue,
+            // The ticket has been handed in.
+            let span = match std::mem::replace(&mut self.state, State::Ended) {
+                State::Waiting { span, .. } => span,
+                State::New | State::Ended => None,
+            };
+            let entry = match answer {
+                Ok(entry) => entry,
+                Err(error) => return self.failed(error),
             };
             match inner.look_over(entry, inner.now()) {
                 Ok(entry) => return Poll::Ready(Ok(self.hand_out(entry, Some(wait.since)))),

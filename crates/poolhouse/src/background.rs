@@ -167,21 +167,10 @@ impl<M: Manager> Connecting<M> {
 
     fn failed(&mut self, error: ConnectError<M::Error>, kind: FailureKind) {
         let Some(key) = self.key.take() else { return };
-        let permanent = kind == FailureKind::Permanent;
         let error = Arc::new(error);
         let failure = Failure { error: Arc::clone(&error), kind };
         let took = self.inner.apply(|policy, fx| policy.connect_failed(key, failure, self.inner.now(), fx));
-        self.inner.log(|target| {
-            tracing::warn!(
-                target: "poolhouse::connect",
-                target_address = %target,
-                elapsed_ms = millis(took),
-                permanent,
-                %error,
-                "cannot connect"
-            );
-        });
-        self.inner.tell(|| Event::ConnectFailed { error: &*error, took, permanent });
+        self.inner.report_failed_connect(&error, took, kind);
         // The error may be the last of its kind, and is the user's.
         drop(call_out(|| drop(error)));
     }
@@ -192,9 +181,7 @@ impl<M: Manager> Connecting<M> {
         let opened_at = inner.now();
         if inner.listens() {
             // Told before anybody can have it, so that the events of one connection come in order.
-            let ((connection, took), fx) =
-                inner.state.decide(|state, _| state.policy.announce(key, opened_at));
-            inner.carry_out(fx);
+            let (connection, took) = inner.apply(|policy, _| policy.announce(key, opened_at));
             inner.tell(|| Event::Created { connection, took });
         }
         let now = inner.now();

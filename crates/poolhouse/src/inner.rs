@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use crate::background;
 use crate::call_out::{Panic, call_out};
 use crate::config::PoolConfig;
-use crate::error::{AcquireError, ConnectFailed, page};
+use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
-use crate::manager::Manager;
-use crate::policy::{Caller, Disposition, FailedConnect, Few, Home, Refusal, Site, Tick};
+use crate::manager::{FailureKind, Manager};
+use crate::policy::{Caller, Disposition, Few, Home, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, StateLock};
 use crate::sync::{Handle, Notify, RuntimeId};
 use crate::time::{now, sleep};
@@ -71,43 +71,35 @@ impl<M: Manager> PoolInner<M> {
         value
     }
 
-    /// Returns the first panic of a connection that was closed, which has been logged.
-    fn carry_out_all(&self, fx: PoolEffects<M>) -> Option<Panic> {
-        if fx.is_empty() { None } else { self.carry_out_each(fx) }
-    }
-
-    fn carry_out_each(&self, fx: PoolEffects<M>) -> Option<Panic> {
+    /// Does what a decision has left to do. Returns the first panic of a connection that was closed: it has been logged, and
+    /// only the holder of that connection has a use for it.
+    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) -> Option<Panic> {
+        if fx.is_empty() {
+            return None;
+        }
         let PoolEffects::<M> { wake, spent_waker, spent_errors, retired, failed_connect, plan, progress } =
             fx;
         for waker in wake {
-            drop(self.shield("a waker", || waker.wake()));
+            self.shield("a waker", || waker.wake());
         }
-        drop(self.shield("a waker", || drop(spent_waker)));
+        self.shield("a waker", || drop(spent_waker));
         for error in spent_errors {
-            drop(self.shield("a connect error", || drop(error)));
+            self.shield("a connect error", || drop(error));
         }
         if plan {
-            drop(self.shield("a waker", || self.plan_wanted.notify_waiters()));
+            self.shield("a waker", || self.plan_wanted.notify_waiters());
         }
         if progress {
-            drop(self.shield("a waker", || self.progress.notify_waiters()));
+            self.shield("a waker", || self.progress.notify_waiters());
         }
         if let Some(failed) = failed_connect {
-            self.report_failed_connect(&failed);
+            self.report_failed_connect(&*failed.error, failed.took, FailureKind::Transient);
         }
-        self.close_all(retired)
+        self.close_connections(retired)
     }
 
-    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) {
-        drop(self.carry_out_all(fx));
-    }
-
-    pub(crate) fn close_connections(&self, retired: Few<(PoolEntry<M>, RetireReason)>) {
-        drop(self.close_all(retired));
-    }
-
-    /// Closes retired connections. They take up room until the last of them is gone.
-    fn close_all(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
+    /// Closes retired connections. They take up room until the last of them is gone. Returns the first panic.
+    pub(crate) fn close_connections(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
         let mut first_panic = None;
         let count = retired.len();
         if count == 0 {
@@ -178,19 +170,25 @@ impl<M: Manager> PoolInner<M> {
         self.listener.is_some()
     }
 
-    fn report_failed_connect(&self, failed: &FailedConnect<M::Error>) {
-        let FailedConnect { error, took } = failed;
+    /// Tells the log and the listener of a connect that has failed.
+    pub(crate) fn report_failed_connect(
+        &self,
+        error: &ConnectError<M::Error>,
+        took: Duration,
+        kind: FailureKind,
+    ) {
+        let permanent = kind == FailureKind::Permanent;
         self.log(|target| {
             tracing::warn!(
                 target: "poolhouse::connect",
                 target_address = %target,
-                elapsed_ms = millis(*took),
-                permanent = false,
+                elapsed_ms = millis(took),
+                permanent,
                 %error,
                 "cannot connect"
             );
         });
-        self.tell(|| Event::ConnectFailed { error: &**error, took: *took, permanent: false });
+        self.tell(|| Event::ConnectFailed { error, took, permanent });
     }
 
     /// A reading of the clock. No reading outlives the call that took it (`time.fresh`).
@@ -237,8 +235,10 @@ impl<M: Manager> PoolInner<M> {
         let Some(home) = new_home else { return Ok(()) };
         handle.spawn(background::run(background::Guard::new(self, home)));
         // A runtime that has ended drops the task at once.
-        let begun = self.state.read(|state| state.homes.iter().any(|(_, other)| *other == home));
-        if begun || self.state.read(|state| state.policy.is_closed()) { Ok(()) } else { Err(RuntimeEnded) }
+        let lives = self
+            .state
+            .read(|state| state.policy.is_closed() || state.homes.iter().any(|(_, other)| *other == home));
+        if lives { Ok(()) } else { Err(RuntimeEnded) }
     }
 
     /// A background task has ended, with its runtime or because the pool closed.
@@ -311,7 +311,7 @@ impl<M: Manager> PoolInner<M> {
         let now = self.now();
         let ((), fx) = self.state.decide(|state, fx| state.policy.give_back(entry, disposition, now, fx));
         // A connection that panics as its own holder closes it is the holder's to know of.
-        if let Some(panic) = self.carry_out_all(fx)
+        if let Some(panic) = self.carry_out(fx)
             && !std::thread::panicking()
         {
             panic.resume();
@@ -329,6 +329,12 @@ impl<M: Manager> PoolInner<M> {
                 AcquireError::Connect(ConnectFailed { target, attempts, error })
             }
         }
+    }
+
+    /// A diagnosis of the policy, with the target that the policy does not know.
+    pub(crate) fn timed_out(&self, mut diagnosis: Box<AcquireTimeout<M::Error>>) -> AcquireError<M::Error> {
+        diagnosis.target = self.target().into_owned();
+        AcquireError::Timeout(diagnosis)
     }
 
     pub(crate) fn runtime_ended(&self) -> AcquireError<M::Error> {

@@ -183,9 +183,8 @@ impl<M: Manager> Pool<M> {
             Ok(opened) => opened.map_err(|refusal| inner.refused(refusal)),
             Err(_) => {
                 let now = inner.now();
-                let mut timeout = inner.state.read(|state| state.policy.diagnose(limit, now));
-                timeout.target = inner.target().into_owned();
-                Err(AcquireError::Timeout(timeout.into()))
+                let diagnosis = inner.state.read(|state| state.policy.diagnose(limit, now));
+                Err(inner.timed_out(diagnosis.into()))
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
+
+use crate::call_out::call_out;
 
 /// How far a chain of sources is followed: one that leads back to itself has no end.
 const LINKS: usize = 16;
@@ -15,7 +16,7 @@ impl<E: Error> fmt::Display for Inner<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What is asked here is somebody else's code, and the pool asks in its background, to write a log line. A panic
         // must not end that.
-        let text = catch_unwind(AssertUnwindSafe(|| chain(self.0)));
+        let text = call_out(|| chain(self.0));
         f.write_str(
             text.as_deref()
                 .unwrap_or("an error whose text cannot be made: see the panic's message on stderr"),
