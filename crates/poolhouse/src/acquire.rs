@@ -58,7 +58,7 @@ enum State {
 impl<M: Manager> Drop for Acquire<'_, M> {
     fn drop(&mut self) {
         if let State::Waiting { wait, .. } = self.state {
-            self.inner.apply(|policy, fx| policy.cancel(wait, self.inner.now(), fx));
+            self.inner.apply(|policy, now, fx| policy.cancel(wait, now, fx));
         }
     }
 }
@@ -195,8 +195,8 @@ impl<M: Manager> Acquire<'_, M> {
                     }
                 }
             };
-            let now = inner.now();
-            let polled = inner.apply_for_acquire(|policy, fx| policy.poll(wait, now, caller, refresh, fx));
+            let polled =
+                inner.apply_for_acquire(|policy, now, fx| policy.poll(wait, now, caller, refresh, fx));
             if current || !matches!(polled, Polled::Waiting) {
                 return polled;
             }
@@ -221,9 +221,8 @@ impl<M: Manager> Acquire<'_, M> {
         span: Option<Box<Span>>,
     ) -> Result<(), Refusal<M::Error>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
-        let now = inner.now();
-        let ticket =
-            inner.apply_for_acquire(|policy, fx| policy.rejoin(dead, (since, own_limit), now, site, fx))?;
+        let ticket = inner
+            .apply_for_acquire(|policy, now, fx| policy.rejoin(dead, (since, own_limit), now, site, fx))?;
         self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
         Ok(())
     }
@@ -258,7 +257,7 @@ impl<M: Manager> Acquire<'_, M> {
     fn runtime_ended(&mut self) -> Poll<Acquired<M>> {
         let inner = self.inner;
         if let State::Waiting { wait, .. } = std::mem::replace(&mut self.state, State::Ended) {
-            inner.apply(|policy, fx| policy.fail(wait, inner.now(), fx));
+            inner.apply(|policy, now, fx| policy.fail(wait, now, fx));
         }
         self.failed(inner.runtime_ended())
     }
@@ -284,11 +283,10 @@ pub(crate) fn try_acquire<M: Manager>(
 ) -> Option<PooledConnection<M>> {
     let site = inner.site(at);
     loop {
-        let now = inner.now();
-        let entry = inner.apply(|policy, fx| policy.try_take(now, site, fx))?;
+        let (entry, now) = inner.apply(|policy, now, fx| Some((policy.try_take(now, site, fx)?, now)))?;
         match inner.look_over(entry, now) {
             Ok(entry) => return Some(hand_out(inner, entry, at, None)),
-            Err(dead) => inner.apply_for_acquire(|policy, fx| policy.found_dead(dead, now, fx)),
+            Err(dead) => inner.apply_for_acquire(|policy, now, fx| policy.found_dead(dead, now, fx)),
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::config::{ConfigError, PoolConfig};
 use crate::error::{Holder, page};
 use crate::manager::Manager;
+use crate::policy::Policy;
 use crate::pool::Pool;
 
 impl<M: Manager> Pool<M> {
@@ -28,8 +29,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub fn resize(&self, max_connections: usize) -> Result<(), ConfigError> {
         PoolConfig { max_connections, ..self.config().clone() }.validate()?;
-        let now = self.inner().now();
-        self.inner().apply(|policy, fx| policy.resize(max_connections, now, fx));
+        self.inner().apply(|policy, now, fx| policy.resize(max_connections, now, fx));
         Ok(())
     }
 
@@ -86,8 +86,7 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub fn invalidate_all(&self) {
-        let now = self.inner().now();
-        self.inner().apply(|policy, fx| policy.invalidate_all(now, fx));
+        self.inner().apply(Policy::invalidate_all);
     }
 
     /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones
@@ -116,8 +115,7 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub fn suspend(&self) {
-        let now = self.inner().now();
-        self.inner().apply(|policy, fx| policy.suspend(now, fx));
+        self.inner().apply(Policy::suspend);
     }
 
     /// Ends [`suspend`](Pool::suspend). Those who wait are served in the order in which they came.
@@ -131,8 +129,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn resume(&self) {
-        let now = self.inner().now();
-        self.inner().apply(|policy, fx| policy.resume(now, fx));
+        self.inner().apply(Policy::resume);
     }
 
     /// Whether the pool is suspended.
@@ -213,8 +210,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub fn close(&self) -> impl Future<Output = ()> + Send {
         let inner = self.inner();
-        let now = inner.now();
-        if inner.apply(|policy, fx| policy.close(now, fx)) {
+        if inner.apply(Policy::close) {
             let held = self.stats().active_connections;
             inner.log(|target| {
                 tracing::debug!(

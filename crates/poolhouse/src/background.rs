@@ -169,7 +169,7 @@ impl<M: Manager> Connecting<M> {
         let Some(key) = self.key.take() else { return };
         let error = Arc::new(error);
         let failure = Failure { error: Arc::clone(&error), kind };
-        let took = self.inner.apply(|policy, fx| policy.connect_failed(key, failure, self.inner.now(), fx));
+        let took = self.inner.apply(|policy, now, fx| policy.connect_failed(key, failure, now, fx));
         self.inner.report_failed_connect(&error, took, kind);
         // The error may be the last of its kind, and is the user's.
         drop(call_out(|| drop(error)));
@@ -181,12 +181,11 @@ impl<M: Manager> Connecting<M> {
         let opened_at = inner.now();
         if inner.listens() {
             // Told before anybody can have it, so that the events of one connection come in order.
-            let (connection, took) = inner.apply(|policy, _| policy.announce(key, opened_at));
+            let (connection, took) = inner.apply(|policy, _, _| policy.announce(key, opened_at));
             inner.tell(|| Event::Created { connection, took });
         }
-        let now = inner.now();
         let (connection, took) =
-            inner.apply(|policy, fx| policy.connected(key, connection, (opened_at, now), fx));
+            inner.apply(|policy, now, fx| policy.connected(key, connection, (opened_at, now), fx));
         inner.log(|target| {
             tracing::debug!(
                 target: "poolhouse::connect",
@@ -203,7 +202,7 @@ impl<M: Manager> Drop for Connecting<M> {
     fn drop(&mut self) {
         // Dropped half-way: the attempt was abandoned, the pool closed, or the runtime ended.
         if let Some(key) = self.key.take() {
-            self.inner.apply(|policy, fx| policy.connect_lost(key, self.inner.now(), fx));
+            self.inner.apply(|policy, now, fx| policy.connect_lost(key, now, fx));
         }
     }
 }
@@ -238,7 +237,7 @@ impl<M: Manager> Checking<M> {
 impl<M: Manager> Drop for Checking<M> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.inner.apply(|policy, fx| policy.checked(entry, self.outcome, self.inner.now(), fx));
+            self.inner.apply(|policy, now, fx| policy.checked(entry, self.outcome, now, fx));
         }
     }
 }

@@ -46,9 +46,14 @@ impl<M: Manager> PoolInner<M> {
         }
     }
 
-    /// Lets the policy decide, unlocks, and carries out what it decided. Cannot panic once the decision is made.
-    pub(crate) fn apply<T>(&self, decide: impl FnOnce(&mut PoolPolicy<M>, &mut PoolEffects<M>) -> T) -> T {
-        let (value, fx) = self.state.decide(|state, fx| decide(&mut state.policy, fx));
+    /// Reads the clock, lets the policy decide, unlocks, and carries out what it decided. The clock is read before the lock
+    /// is taken: the lock is held for less time so. Cannot panic once the decision is made.
+    pub(crate) fn apply<T>(
+        &self,
+        decide: impl FnOnce(&mut PoolPolicy<M>, Tick, &mut PoolEffects<M>) -> T,
+    ) -> T {
+        let now = self.now();
+        let (value, fx) = self.state.decide(|state, fx| decide(&mut state.policy, now, fx));
         self.carry_out(fx);
         value
     }
@@ -57,10 +62,11 @@ impl<M: Manager> PoolInner<M> {
     /// retired, if there is one.
     pub(crate) fn apply_for_acquire<T>(
         &self,
-        decide: impl FnOnce(&mut PoolPolicy<M>, &mut PoolEffects<M>) -> T,
+        decide: impl FnOnce(&mut PoolPolicy<M>, Tick, &mut PoolEffects<M>) -> T,
     ) -> T {
+        let now = self.now();
         let (value, fx) = self.state.decide(|state, fx| {
-            let value = decide(&mut state.policy, fx);
+            let value = decide(&mut state.policy, now, fx);
             if !fx.retired.is_empty() && !state.homes.is_empty() {
                 state.to_close.extend(std::mem::take(&mut fx.retired));
                 fx.plan = true;
@@ -120,7 +126,7 @@ impl<M: Manager> PoolInner<M> {
             let panic = self.shield("a connection that was closed", || drop(entry));
             first_panic = first_panic.or(panic);
         }
-        self.apply(|policy, fx| policy.closed(count, self.now(), fx));
+        self.apply(|policy, now, fx| policy.closed(count, now, fx));
         first_panic
     }
 
@@ -273,13 +279,13 @@ impl<M: Manager> PoolInner<M> {
         match call_out(|| self.manager.is_connected(&mut entry.connection)) {
             Ok(true) => {
                 if entry.is_fresh() {
-                    self.apply(|policy, fx| policy.proven(&mut entry, self.now(), fx));
+                    self.apply(|policy, now, fx| policy.proven(&mut entry, now, fx));
                 }
                 Ok(entry)
             }
             Ok(false) => Err(entry),
             Err(panic) => {
-                self.apply(|policy, fx| policy.discard(entry, RetireReason::Panicked, self.now(), fx));
+                self.apply(|policy, now, fx| policy.discard(entry, RetireReason::Panicked, now, fx));
                 panic.resume()
             }
         }

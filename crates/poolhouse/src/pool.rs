@@ -15,7 +15,7 @@ use crate::error::{AcquireError, Holder};
 use crate::events::Listener;
 use crate::inner::PoolInner;
 use crate::manager::{IntoManager, Manager};
-use crate::policy::Refusal;
+use crate::policy::{Policy, Refusal};
 use crate::pooled_connection::PooledConnection;
 use crate::stats::PoolStats;
 
@@ -50,8 +50,7 @@ struct PoolHandle<M: Manager> {
 
 impl<M: Manager> Drop for PoolHandle<M> {
     fn drop(&mut self) {
-        let inner = &self.inner;
-        inner.apply(|policy, fx| policy.close(inner.now(), fx));
+        self.inner.apply(Policy::close);
     }
 }
 

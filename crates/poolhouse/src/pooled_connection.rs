@@ -99,8 +99,8 @@ impl<M: Manager> PooledConnection<M> {
         let entry = self.entry.take().expect("a guard holds its connection until it is given back");
         let (id, opened_at) = (entry.id, entry.opened_at);
         let inner = &self.inner;
-        let now = inner.now();
-        let (connection, held_for) = inner.apply(|policy, fx| policy.detach(*entry, now, fx));
+        let ((connection, held_for), now) =
+            inner.apply(|policy, now, fx| (policy.detach(*entry, now, fx), now));
         inner.tell(|| Event::Released { connection: id, held_for });
         inner.tell(|| {
             let age = now.since(opened_at);
