@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model_check::{Dial, PoolConfig, block_on, bounded, config, model, pass};
+use model_check::{Dial, PoolConfig, World, block_on, bounded, config, model, pass};
 
 use crate::ok_or_timeout;
 
@@ -84,48 +84,39 @@ fn release_vs_deadline_vs_waiter() {
     });
 }
 
-/// An acquire that arrives as the idle limit closes the one connection gets it or its
-/// successor.
-#[test]
-fn acquire_vs_idle_timer() {
-    let config = PoolConfig { idle_timeout: LIMIT, ..config(1) };
-    model("acquire_vs_idle_timer", &config, |world| {
+/// The background's timer fires as an acquire arrives, in a pool with one idle connection.
+fn acquire_vs_timer(name: &'static str, config: &PoolConfig, then: fn(&World)) {
+    model(name, config, move |world| {
         world.idle();
         world.settle();
         world.race();
         let clock = world.thread(|pool| pass(pool, LIMIT));
         drop(block_on(world.pool.acquire()).unwrap());
         clock.join().unwrap();
+        then(world);
     });
+}
+
+/// An acquire that arrives as the idle limit closes the one connection gets it or its
+/// successor.
+#[test]
+fn acquire_vs_idle_timer() {
+    let config = PoolConfig { idle_timeout: LIMIT, ..config(1) };
+    acquire_vs_timer("acquire_vs_idle_timer", &config, |_| ());
 }
 
 /// An acquire that arrives as the regular check begins or ends gets the connection.
 #[test]
 fn acquire_vs_check_timer() {
     let config = PoolConfig { health_check_interval: LIMIT, ..config(1) };
-    model("acquire_vs_check_timer", &config, |world| {
-        world.idle();
-        world.settle();
-        world.race();
-        let clock = world.thread(|pool| pass(pool, LIMIT));
-        drop(block_on(world.pool.acquire()).unwrap());
-        clock.join().unwrap();
-        assert_eq!(world.dialer.attempts(), 1);
-    });
+    acquire_vs_timer("acquire_vs_check_timer", &config, |world| assert_eq!(world.dialer.attempts(), 1));
 }
 
 /// An acquire that arrives as a lifetime ends gets the connection or its successor.
 #[test]
 fn acquire_vs_lifetime_timer() {
     let config = PoolConfig { max_lifetime: LIMIT, ..config(1) };
-    model("acquire_vs_lifetime_timer", &config, |world| {
-        world.idle();
-        world.settle();
-        world.race();
-        let clock = world.thread(|pool| pass(pool, LIMIT));
-        drop(block_on(world.pool.acquire()).unwrap());
-        clock.join().unwrap();
-    });
+    acquire_vs_timer("acquire_vs_lifetime_timer", &config, |_| ());
 }
 
 /// `connect.backoff`: the pause after a failed connect ends as another acquire arrives. Both are

@@ -79,14 +79,20 @@ fn what_is_held_or_checked_counts_towards_the_minimum() {
     }
 }
 
-/// `lifetime.no_dip`: who has a successor under way gets no second one.
-#[test]
-fn one_successor_is_enough() {
+/// One idle connection, which the minimum needs, and of which nothing but its lifetime ends.
+fn ageing_at_the_minimum() -> (TestPolicy, Home, Tick) {
     let never = Duration::MAX;
     let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(4) };
     let (mut policy, home, now) =
         policy(PoolConfig { min_connections: 1, max_lifetime: SECOND * 60, ..timing });
     open(&mut policy, home, 1, now);
+    (policy, home, now)
+}
+
+/// `lifetime.no_dip`: who has a successor under way gets no second one.
+#[test]
+fn one_successor_is_enough() {
+    let (mut policy, home, now) = ageing_at_the_minimum();
     let mut fx = Fx::default();
     let due = now + SECOND * 54;
     assert_eq!(policy.plan(due, home, &mut fx).connects.len(), 1);
@@ -133,11 +139,7 @@ fn who_has_a_successor() {
 /// `lifetime.no_dip`: a successor takes over for how long its predecessor has idled.
 #[test]
 fn a_successor_has_idled_as_long() {
-    let never = Duration::MAX;
-    let timing = PoolConfig { idle_timeout: never, health_check_interval: never, ..config(4) };
-    let (mut policy, home, now) =
-        policy(PoolConfig { min_connections: 1, max_lifetime: SECOND * 60, ..timing });
-    open(&mut policy, home, 1, now);
+    let (mut policy, home, now) = ageing_at_the_minimum();
     let mut fx = Fx::default();
     let key = policy.plan(now + SECOND * 54, home, &mut fx).connects[0];
     policy.connected(key, 2, (now + SECOND * 55, now + SECOND * 55), &mut fx);
