@@ -3,14 +3,14 @@
 //! The manifest, the files and the outputs are those of the page. After each step the program runs as the page says; where
 //! the page shows `curl`, the service is started, and asked.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use std::{env, fs};
 
-use book_checks::masks;
+use book_checks::{cargo, masks};
 
 const PAGE: &str = "book/src/tutorial/first-service.md";
 const LISTEN: &str = "127.0.0.1:8080";
@@ -67,7 +67,7 @@ struct Project {
 
 impl Project {
     fn cargo_run(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = cargo::command();
         command.args(["run", "--quiet"]).args(arguments).current_dir(self.folder.path());
         command.env("CARGO_TARGET_DIR", &self.target);
         command

@@ -3,10 +3,11 @@
 //! The manifest, the program and the output are taken from the page. Only the directory that holds the clone is written
 //! in full, because a clone may have any name.
 
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::{env, fs};
+use std::process::Output;
 
+use book_checks::cargo;
 use poolhouse_echo::EchoServer;
 
 const PAGE: &str = "book/src/tutorial/quick-start.md";
@@ -40,7 +41,7 @@ fn project(root: &Path, page: &str) -> tempfile::TempDir {
 
 fn cargo_run(root: &Path, project: &Path, program: &str) -> Output {
     fs::write(project.join("src/main.rs"), program).unwrap();
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    cargo::command()
         .args(["run", "--quiet"])
         .current_dir(project)
         .env("CARGO_TARGET_DIR", root.join("target/quick-start"))

@@ -10,6 +10,7 @@ use crate::competitor::About;
 use crate::report::{CompetitorResult, ScenarioReport};
 use crate::runtime;
 use crate::stats::Summary;
+use crate::targets;
 
 /// The one that the others are compared with.
 pub const SUBJECT: &str = "poolhouse";
@@ -176,7 +177,16 @@ impl Scenario {
                 None => results.push(CompetitorResult::only_note(competitor, note)),
             }
         }
-        ScenarioReport { id: self.id, title: self.title, setup: self.setup, rounds, metrics, results }
+        let targets = targets::of(self.id);
+        ScenarioReport {
+            id: self.id,
+            title: self.title,
+            setup: self.setup,
+            rounds,
+            metrics,
+            targets,
+            results,
+        }
     }
 }
 

@@ -13,3 +13,4 @@ pub mod scenarios;
 pub mod server;
 pub mod sizes;
 pub mod stats;
+pub mod targets;

@@ -11,6 +11,7 @@ use crate::competitor::About;
 use crate::counts::Counts;
 use crate::machine::Machine;
 use crate::stats::Summary;
+use crate::targets::Target;
 
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -33,6 +34,8 @@ pub struct ScenarioReport {
     pub rounds: usize,
     /// The metrics, in the order of the table's columns.
     pub metrics: Vec<&'static str>,
+    /// What poolhouse has to reach.
+    pub targets: Vec<Target>,
     pub results: Vec<CompetitorResult>,
 }
 
@@ -62,6 +65,11 @@ impl Report {
                 scenario.id, scenario.title, scenario.setup, scenario.rounds
             );
             let _ = writeln!(text, "{}", scenario.table(&self.competitors));
+            for target in &scenario.targets {
+                let Some(reached) = target.reached(&scenario.results) else { continue };
+                let verdict = if reached >= target.at_least { "reached" } else { "missed" };
+                let _ = writeln!(text, "Target: {target}: {verdict}, {}x.", short(reached));
+            }
             for result in &scenario.results {
                 if let Some(note) = result.note {
                     let _ = writeln!(text, "{}: {note}", result.competitor);

@@ -10,13 +10,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fs, io};
+use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
 use similar::TextDiff;
 
 use crate::book::resolve;
-use crate::{Book, Finding, masks};
+use crate::{Book, Finding, cargo, masks};
 
 /// Where the expected outputs are.
 pub const OUTPUTS: &str = "examples/output";
@@ -91,8 +91,7 @@ pub fn list(root: &Path) -> io::Result<Vec<Example>> {
 ///
 /// They do not compile, or cargo did not build one that is there.
 pub fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo::command()
         .args(["build", "--workspace", "--examples", "--message-format=json-render-diagnostics"])
         .current_dir(root)
         .stdin(Stdio::null())

@@ -9,6 +9,7 @@
 pub mod api;
 mod api_model;
 pub mod book;
+pub mod cargo;
 pub mod commands;
 mod config_options;
 mod crate_source;

@@ -60,7 +60,17 @@ pub(crate) struct Scenario {
     pub(crate) rounds: u32,
     /// In the order of the table's columns.
     pub(crate) metrics: Vec<String>,
+    /// What poolhouse has to reach.
+    pub(crate) targets: Vec<Target>,
     pub(crate) results: Vec<Outcome>,
+}
+
+/// A peer's figure is at least so many times that of poolhouse.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) metric: String,
+    pub(crate) peer: String,
+    pub(crate) at_least: f64,
 }
 
 #[derive(Debug, Deserialize)]

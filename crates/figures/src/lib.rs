@@ -45,7 +45,7 @@ type Make<D> = fn(&D) -> Result<String>;
 /// Every block by its name.
 pub fn blocks() -> Vec<(String, Block)> {
     let mut blocks: Vec<(String, Block)> = Vec::new();
-    for id in ["S1", "S2", "S3", "S4", "S5", "S6", "S8", "S9", "S10"] {
+    for id in ["S1", "S2", "S3", "S4", "S5", "S6", "S8", "S9", "S10", "S11"] {
         blocks.push((
             format!("bench-{}", id.to_lowercase()),
             Box::new(move |root| tables::scenario(&Bench::read(root)?, id)),

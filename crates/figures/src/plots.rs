@@ -32,6 +32,7 @@ pub fn all(root: &Path) -> Result<Vec<(String, String)>> {
         ("s9", over_the_floor(&bench, "S9", "Nearly full: 9 tasks on 8 connections")?),
         ("s10-connects", connects(&bench)?),
         ("s10-waits", spike(&bench)?),
+        ("s11", per_operation(&bench, "S11", "One task, a use every 50 µs")?),
     ];
     let plots = plots.into_iter().chain(experiments::plots(root)?).chain([crate::sizes::plot(root)?]);
     Ok(plots.map(|(name, svg)| (format!("{FOLDER}/{name}.svg"), svg)).collect())

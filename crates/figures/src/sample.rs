@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::data::{BENCH, Bench};
 
-const SCENARIOS: [(&str, &[&str]); 9] = [
+const SCENARIOS: [(&str, &[&str]); 10] = [
     ("S1", &["ns_per_op", "times_mutex_vec"]),
     ("S2", &["ns_per_op", "speedup"]),
     ("S3", CROWD),
@@ -18,6 +18,7 @@ const SCENARIOS: [(&str, &[&str]); 9] = [
     ("S8", &["ns_per_op_64", "ns_per_op_1000", "ns_per_op_10000", "ns_per_op_100000", "growth"]),
     ("S9", CROWD),
     ("S10", &["wait_p50_ms", "wait_max_ms", "connects"]),
+    ("S11", &["ns_per_op"]),
 ];
 
 const CROWD: &[&str] =
@@ -97,7 +98,18 @@ fn json() -> Value {
             })
             .chain([json!({ "competitor": "r2d2", "metrics": {}, "to_poolhouse": {}, "note": "blocks" })])
             .collect();
-        json!({ "id": id, "setup": "A set-up", "rounds": 3, "metrics": metrics, "results": results })
+        let targets = match metrics[0] {
+            "ns_per_op" => json!([{ "metric": "ns_per_op", "peer": "bb8", "at_least": 1.5 }]),
+            _ => json!([]),
+        };
+        json!({
+            "id": id,
+            "setup": "A set-up",
+            "rounds": 3,
+            "metrics": metrics,
+            "targets": targets,
+            "results": results,
+        })
     });
     json!({
         "command": "run it",

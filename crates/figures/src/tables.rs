@@ -28,6 +28,9 @@ pub(crate) fn scenario(bench: &Bench, id: &str) -> Result<String> {
         text += &row(&cells);
     }
     text += "\n";
+    if !scenario.targets.is_empty() {
+        text += &format!("{}\n\n", wrap(&target(bench, scenario)?));
+    }
     text += &wrap(&about(bench, scenario));
     Ok(text)
 }
@@ -48,6 +51,18 @@ fn figures(scenario: &Scenario, outcome: &Outcome, metric: &Metric, first: bool)
         let median = count(figure.median);
         vec![ratio.map_or(median.clone(), |ratio| format!("{median} ({ratio})"))]
     }
+}
+
+/// What the column "to poolhouse" has to say of a peer.
+fn target(bench: &Bench, scenario: &Scenario) -> Result<String> {
+    let mut sentences = Vec::new();
+    for target in &scenario.targets {
+        let peer = bench.competitors.iter().find(|competitor| competitor.id == target.peer);
+        let peer = peer.map_or_else(|| format!("`{}`", target.peer), name);
+        let metric = Metric::named(&target.metric)?.name;
+        sentences.push(format!("{peer}, to poolhouse, at least {} ({metric}).", times(target.at_least)));
+    }
+    Ok(format!("Target: {}", sentences.join(" ")))
 }
 
 /// The line below a table: who was measured, on what, when, and how to do it again.
@@ -189,6 +204,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("`run it --scenario S3`"), "{text}");
+        assert!(text.contains("Target: bb8, to poolhouse, at least 1.50× (ns per operation).\n"), "{text}");
         assert!(setups(&sample::bench()).unwrap().contains("As `a_test`, `<that>` is."));
     }
 

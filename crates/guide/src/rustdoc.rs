@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
 use anyhow::{Context, Result, bail};
+use book_checks::cargo;
 
 /// Where it stands beside the chapters.
 const FOLDER: &str = "api";
@@ -21,7 +22,7 @@ pub(crate) fn is_there(root: &Path) -> bool {
 
 /// The command that makes it.
 pub(crate) fn command(root: &Path) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo::command();
     cargo.args(["doc", "--quiet", "--no-deps", "--all-features"]).current_dir(root).stdin(Stdio::null());
     for package in PACKAGES {
         cargo.args(["--package", package]);

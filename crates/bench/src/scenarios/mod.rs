@@ -3,6 +3,7 @@
 mod alone;
 mod crowd;
 mod echo;
+mod spaced;
 mod spike;
 mod storm;
 mod two_workers;
@@ -33,6 +34,7 @@ const ALL: &[Entry] = &[
     Entry { id: "S8", make: waiters::scenario, quick: 3, full: 11 },
     Entry { id: "S9", make: crowd::s9, quick: 9, full: 51 },
     Entry { id: "S10", make: spike::scenario, quick: 3, full: 25 },
+    Entry { id: "S11", make: spaced::scenario, quick: 11, full: 61 },
 ];
 
 pub fn ids() -> Vec<&'static str> {
