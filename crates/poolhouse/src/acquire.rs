@@ -113,33 +113,29 @@ impl<M: Manager> Acquire<'_, M> {
     fn take_or_join(&mut self, span: Option<Box<Span>>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
         // Wakers are cloned and dropped outside of the lock: either may run foreign code.
-        let waker = cx.waker().clone();
-        let since = inner.now();
-        let ((enqueued, at_home), fx) = inner.state.decide(|state, fx| {
-            let enqueued = state.policy.take_or_join(since, site, (waker, own_limit), fx);
-            let waits = matches!(enqueued, Ok(Enqueued::Waiting(_)));
-            (enqueued, waits && Handle::try_current().is_ok_and(|handle| state.is_home(handle.id())))
+        let mut waker = Some(cx.waker().clone());
+        let ((enqueued, since, at_home), now) = inner.apply_for_acquire(|state, since, fx| {
+            let enqueued = state.policy.take_or_join(since, site, (&mut waker, own_limit), fx);
+            let waits = matches!(enqueued, Enqueued::Waiting(_));
+            (enqueued, since, waits && Handle::try_current().is_ok_and(|handle| state.is_home(handle.id())))
         });
-        inner.carry_out(fx);
+        drop(call_out(|| drop(waker)));
         match enqueued {
-            Ok(Enqueued::Taken(entry, waker)) => {
-                drop(call_out(|| drop(waker)));
-                match inner.look_over(entry, since) {
-                    Ok(entry) => Poll::Ready(Ok(self.hand_out(entry, None))),
-                    Err(dead) => match self.rejoin(dead, since, span) {
-                        Ok(()) => self.poll_waiting(cx),
-                        Err(refusal) => self.refused(refusal),
-                    },
-                }
-            }
-            Ok(Enqueued::Waiting(ticket)) => {
+            Enqueued::Taken(entry) => match inner.look_over(entry, now) {
+                Ok(entry) => Poll::Ready(Ok(self.hand_out(entry, Duration::ZERO))),
+                Err(dead) => match self.rejoin(dead, since, span) {
+                    Ok(()) => self.poll_waiting(cx),
+                    Err(refusal) => self.refused(refusal),
+                },
+            },
+            Enqueued::Waiting(ticket) => {
                 self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
                 self.warn_of_nesting(site.caller, since);
                 // After the place in the queue, so that a closed pool answers outside of a runtime too. The waker is in
                 // the queue, so this wait need not ask again.
                 self.ensure_background(at_home)
             }
-            Err(refusal) => self.refused(refusal),
+            Enqueued::Refused(refusal) => self.refused(refusal),
         }
     }
 
@@ -155,7 +151,8 @@ impl<M: Manager> Acquire<'_, M> {
         let inner = self.inner;
         loop {
             let State::Waiting { wait, .. } = self.state else { return Poll::Pending };
-            let answer = match self.ask(wait, cx) {
+            let (polled, now) = self.ask(wait, cx);
+            let answer = match polled {
                 Polled::Waiting => return self.go_on_waiting(),
                 Polled::Granted(entry) => Ok(entry),
                 Polled::Refused(refusal) => Err(inner.refused(refusal)),
@@ -170,8 +167,8 @@ impl<M: Manager> Acquire<'_, M> {
                 Ok(entry) => entry,
                 Err(error) => return self.failed(error),
             };
-            match inner.look_over(entry, inner.now()) {
-                Ok(entry) => return Poll::Ready(Ok(self.hand_out(entry, Some(wait.since)))),
+            match inner.look_over(entry, now) {
+                Ok(entry) => return Poll::Ready(Ok(self.hand_out(entry, now.since(wait.since)))),
                 Err(dead) => {
                     if let Err(refusal) = self.rejoin(dead, wait.since, span) {
                         return self.refused(refusal);
@@ -181,8 +178,8 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// What became of the wait; if nothing has, the waker in the queue is the current one.
-    fn ask(&self, wait: Wait, cx: &Context<'_>) -> Polled<M::Connection, M::Error> {
+    /// What became of the wait, and when that was; if nothing has, the waker in the queue is the current one.
+    fn ask(&self, wait: Wait, cx: &Context<'_>) -> (Polled<M::Connection, M::Error>, Tick) {
         let (inner, caller) = (self.inner, self.inner.caller());
         let mut spare = None;
         loop {
@@ -195,10 +192,10 @@ impl<M: Manager> Acquire<'_, M> {
                     }
                 }
             };
-            let polled =
-                inner.apply_for_acquire(|policy, now, fx| policy.poll(wait, now, caller, refresh, fx));
+            let (polled, now) =
+                inner.apply_for_acquire(|state, now, fx| state.policy.poll(wait, now, caller, refresh, fx));
             if current || !matches!(polled, Polled::Waiting) {
-                return polled;
+                return (polled, now);
             }
             spare = Some(cx.waker().clone());
         }
@@ -221,9 +218,9 @@ impl<M: Manager> Acquire<'_, M> {
         span: Option<Box<Span>>,
     ) -> Result<(), Refusal<M::Error>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
-        let ticket = inner
-            .apply_for_acquire(|policy, now, fx| policy.rejoin(dead, (since, own_limit), now, site, fx))?;
-        self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
+        let (ticket, _) = inner
+            .apply_for_acquire(|state, now, fx| state.policy.rejoin(dead, (since, own_limit), now, site, fx));
+        self.state = State::Waiting { wait: Wait { ticket: ticket?, since, own_limit }, span };
         Ok(())
     }
 
@@ -246,8 +243,8 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    fn hand_out(&self, entry: PoolEntry<M>, since: Option<Tick>) -> PooledConnection<M> {
-        hand_out(self.inner, entry, self.at, since)
+    fn hand_out(&self, entry: PoolEntry<M>, waited: Duration) -> PooledConnection<M> {
+        hand_out(self.inner, entry, self.at, waited)
     }
 
     fn refused(&self, refusal: Refusal<M::Error>) -> Poll<Acquired<M>> {
@@ -285,8 +282,10 @@ pub(crate) fn try_acquire<M: Manager>(
     loop {
         let (entry, now) = inner.apply(|policy, now, fx| Some((policy.try_take(now, site, fx)?, now)))?;
         match inner.look_over(entry, now) {
-            Ok(entry) => return Some(hand_out(inner, entry, at, None)),
-            Err(dead) => inner.apply_for_acquire(|policy, now, fx| policy.found_dead(dead, now, fx)),
+            Ok(entry) => return Some(hand_out(inner, entry, at, Duration::ZERO)),
+            Err(dead) => {
+                inner.apply_for_acquire(|state, now, fx| state.policy.found_dead(dead, now, fx));
+            }
         }
     }
 }
@@ -295,14 +294,11 @@ fn hand_out<M: Manager>(
     inner: &Arc<PoolInner<M>>,
     entry: PoolEntry<M>,
     acquired_at: &'static Location<'static>,
-    since: Option<Tick>,
+    waited: Duration,
 ) -> PooledConnection<M> {
     let connection = entry.id;
     // The guard comes first: it owns the connection whatever the listener does.
     let guard = PooledConnection::new(Arc::clone(inner), entry);
-    inner.tell(|| {
-        let waited = since.map_or(Duration::ZERO, |since| inner.now().since(since));
-        Event::Acquired { connection, waited, acquired_at }
-    });
+    inner.tell(|| Event::Acquired { connection, waited, acquired_at });
     guard
 }

@@ -24,7 +24,7 @@ use crate::events::Event;
 use crate::inner::{PoolInner, millis};
 use crate::manager::{FailureKind, Manager};
 use crate::policy::{Checked, Failure, Home, Plan};
-use crate::state::PoolEntry;
+use crate::state::{PoolEffects, PoolEntry};
 use crate::sync::{AbortHandle, JoinSet, Notify};
 use crate::time::sleep_until;
 
@@ -95,7 +95,8 @@ pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
 fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Option<Option<Instant>> {
     let inner = guard.inner.upgrade()?;
     let now = inner.now();
-    let ((closed, plan, to_close), fx) = inner.state.decide(|state, fx| {
+    let mut fx = PoolEffects::<M>::default();
+    let (closed, plan, to_close) = inner.state.decide(&mut fx, |state, fx| {
         let plan = state.policy.plan(now, guard.home, fx);
         (state.policy.is_closed(), plan, std::mem::take(&mut state.to_close))
     });

@@ -13,7 +13,7 @@ use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, pa
 use crate::events::{Event, Listener, RetireReason};
 use crate::manager::{FailureKind, Manager};
 use crate::policy::{Caller, Disposition, Few, Home, Refusal, Site, Tick};
-use crate::state::{PoolEffects, PoolEntry, PoolPolicy, StateLock};
+use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::{Handle, Notify, RuntimeId};
 use crate::time::{now, sleep};
 
@@ -28,6 +28,14 @@ pub(crate) struct PoolInner<M: Manager> {
     pub(crate) plan_wanted: Arc<Notify>,
     /// Tells `warm_up`, `drained` and `close` to look again.
     pub(crate) progress: Notify,
+}
+
+/// What there was to carry out.
+pub(crate) enum Carried {
+    Nothing,
+    /// With the first panic of a connection that was closed: it has been logged, and only the holder of that connection
+    /// has a use for it.
+    Effects(Option<Panic>),
 }
 
 /// No background task can begin in a runtime that has ended or is about to.
@@ -52,37 +60,43 @@ impl<M: Manager> PoolInner<M> {
         &self,
         decide: impl FnOnce(&mut PoolPolicy<M>, Tick, &mut PoolEffects<M>) -> T,
     ) -> T {
-        let now = self.now();
-        let (value, fx) = self.state.decide(|state, fx| decide(&mut state.policy, now, fx));
+        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
+        let value = self.state.decide(&mut fx, |state, fx| decide(&mut state.policy, now, fx));
         self.carry_out(fx);
         value
     }
 
     /// The same for an acquire, which must not wait for the drop of a connection: a background task closes what is
-    /// retired, if there is one.
+    /// retired, if there is one. Returns the reading of the clock too, or a later one if the user's code has run since.
+    #[inline]
     pub(crate) fn apply_for_acquire<T>(
         &self,
-        decide: impl FnOnce(&mut PoolPolicy<M>, Tick, &mut PoolEffects<M>) -> T,
-    ) -> T {
-        let now = self.now();
-        let (value, fx) = self.state.decide(|state, fx| {
-            let value = decide(&mut state.policy, now, fx);
+        decide: impl FnOnce(&mut State<M>, Tick, &mut PoolEffects<M>) -> T,
+    ) -> (T, Tick) {
+        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
+        let value = self.state.decide(&mut fx, |state, fx| {
+            let value = decide(state, now, fx);
             if !fx.retired.is_empty() && !state.homes.is_empty() {
                 state.to_close.extend(std::mem::take(&mut fx.retired));
                 fx.plan = true;
             }
             value
         });
-        self.carry_out(fx);
-        value
+        match self.carry_out(fx) {
+            Carried::Nothing => (value, now),
+            Carried::Effects(_) => (value, self.now()),
+        }
     }
 
-    /// Does what a decision has left to do. Returns the first panic of a connection that was closed: it has been logged, and
-    /// only the holder of that connection has a use for it.
+    /// Does what a decision has left to do.
     #[inline]
-    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) -> Option<Panic> {
-        // Most decisions leave nothing to do. Asked where the decision is made: that is 4 % of the instructions of a use.
-        if fx.is_empty() { None } else { self.carry_out_each(fx) }
+    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) -> Carried {
+        if fx.is_empty() {
+            // An empty list has nothing to drop: to skip that saves 5 % of the instructions of a use.
+            std::mem::forget(fx);
+            return Carried::Nothing;
+        }
+        Carried::Effects(self.carry_out_each(fx))
     }
 
     fn carry_out_each(&self, fx: PoolEffects<M>) -> Option<Panic> {
@@ -201,6 +215,7 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// A reading of the clock. No reading outlives the call that took it (`time.fresh`).
+    #[inline]
     pub(crate) fn now(&self) -> Tick {
         let at = now();
         match at.checked_duration_since(self.origin) {
@@ -232,7 +247,8 @@ impl<M: Manager> PoolInner<M> {
         let handle = Handle::current();
         // A runtime without a timer has to fail here, where the caller sees it.
         let _timer = sleep(Duration::ZERO);
-        let (new_home, fx) = self.state.decide(|state, _| {
+        let mut fx = PoolEffects::<M>::default();
+        let new_home = self.state.decide(&mut fx, |state, _| {
             if state.is_home(handle.id()) {
                 return None;
             }
@@ -252,8 +268,8 @@ impl<M: Manager> PoolInner<M> {
 
     /// A background task has ended, with its runtime or because the pool closed.
     pub(crate) fn background_ended(&self, home: Home) {
-        let now = self.now();
-        let ((), fx) = self.state.decide(|state, fx| {
+        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
+        self.state.decide(&mut fx, |state, fx| {
             state.homes.retain(|(_, other)| *other != home);
             state.policy.home_lost(home, now, fx);
             if state.homes.is_empty() {
@@ -317,10 +333,10 @@ impl<M: Manager> PoolInner<M> {
             let held_for = self.now().since(entry.held_since);
             self.tell(|| Event::Released { connection: entry.id, held_for });
         }
-        let now = self.now();
-        let ((), fx) = self.state.decide(|state, fx| state.policy.give_back(entry, disposition, now, fx));
+        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
+        self.state.decide(&mut fx, |state, fx| state.policy.give_back(entry, disposition, now, fx));
         // A connection that panics as its own holder closes it is the holder's to know of.
-        if let Some(panic) = self.carry_out(fx)
+        if let Carried::Effects(Some(panic)) = self.carry_out(fx)
             && !std::thread::panicking()
         {
             panic.resume();

@@ -1,7 +1,7 @@
 //! The pool's lock, and what it guards.
 //!
 //! The lock is taken in this file only, for the time of one closure. The closure gets the policy and a list of effects,
-//! and the caller of [`StateLock::decide`] has to carry out the effects, which it gets when the lock is free again.
+//! and the caller of [`StateLock::decide`], whose list it is, has to carry out the effects when the lock is free again.
 
 use std::task::Waker;
 
@@ -39,18 +39,19 @@ impl<M: Manager> StateLock<M> {
         Self(Mutex::new(State { policy, homes: Vec::new(), to_close: Few::default() }))
     }
 
-    /// Lets the policy decide under the lock. The effects have to be carried out.
+    /// Lets the policy decide under the lock, and adds to `fx` what it leaves to do. The caller owns `fx`, so it is
+    /// dropped outside of the lock even if the policy should panic, and has to carry it out.
+    #[inline]
     pub(crate) fn decide<T>(
         &self,
+        fx: &mut PoolEffects<M>,
         decide: impl FnOnce(&mut State<M>, &mut PoolEffects<M>) -> T,
-    ) -> (T, PoolEffects<M>) {
-        // Declared before the guard, and so dropped after it if the policy should panic.
-        let mut fx = PoolEffects::<M>::default();
+    ) -> T {
         let mut state = lock(&self.0);
         let locked = watch::Locked::new();
-        let value = decide(&mut state, &mut fx);
+        let value = decide(&mut state, fx);
         drop((locked, state));
-        (value, fx)
+        value
     }
 
     /// Reads under the lock.

@@ -15,6 +15,7 @@ pub(crate) use tokio::task::{AbortHandle, JoinSet};
 ///
 /// A thread that finds it taken pauses for about as long as the other needs, some times, before it asks the system to
 /// wait: that costs more than the wait. This is for speed only: without it the code is the same.
+#[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     for _ in 0..8 {
         match mutex.try_lock() {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 pub(crate) use tokio::time::{Sleep, sleep};
 
 /// Tokio's clock, so that a paused one pauses the pool.
+#[inline]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -13,11 +13,11 @@ use crate::events::RetireReason;
 /// takes longer than this.
 const PICK_UP: Duration = Duration::from_millis(100);
 
-/// How an acquire begins that found nothing idle at first.
-pub(crate) enum Enqueued<C, W> {
-    /// With the waker, which is not needed.
-    Taken(Box<Entry<C>>, W),
+/// How an acquire begins.
+pub(crate) enum Enqueued<C, E> {
+    Taken(Box<Entry<C>>),
     Waiting(Ticket),
+    Refused(Refusal<E>),
 }
 
 /// What became of a wait.
@@ -35,28 +35,58 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Takes an idle connection, or joins the queue unless the pool is closed or too many wait. One call, so that no
-    /// connection can become idle between the look and the queue.
+    /// connection can become idle between the look and the queue. Takes the waker if it joins.
     pub(crate) fn take_or_join(
         &mut self,
         now: Tick,
         site: Site,
-        (waker, own_limit): (W, Option<Span>),
+        (waker, own_limit): (&mut Option<W>, Option<Span>),
         fx: &mut Effects<C, E, W>,
-    ) -> Result<Enqueued<C, W>, Refusal<E>> {
+    ) -> Enqueued<C, E> {
         if let Some(entry) = self.try_take(now, site, fx) {
-            return Ok(Enqueued::Taken(entry, waker));
+            return Enqueued::Taken(entry);
         }
         let refusal =
             if self.is_closed() { Some(Refusal::Closed) } else { self.waiting.overload(self.waiting.len()) };
         if let Some(refusal) = refusal {
-            fx.spent_waker = Some(waker);
             self.counts.failed += 1;
-            return Err(refusal);
+            return Enqueued::Refused(refusal);
         }
-        let ticket = self.waiting.join(waker, (now, own_limit), site.at);
+        let ticket = self.waiting.join(waker.take(), (now, own_limit), site.at);
         self.wake_by(Deadline::Wait, self.waiting.deadline(now, own_limit), fx);
         self.request_plan_if_work(now, fx);
-        Ok(Enqueued::Waiting(ticket))
+        Enqueued::Waiting(ticket)
+    }
+
+    /// An idle connection, if nobody waits for one. `None` says nothing about why.
+    pub(crate) fn try_take(
+        &mut self,
+        now: Tick,
+        site: Site,
+        fx: &mut Effects<C, E, W>,
+    ) -> Option<Box<Entry<C>>> {
+        if self.somebody_waits() || self.idle.is_empty() {
+            return None;
+        }
+        let Some(mut entry) = self.take_fit(now) else {
+            // What is overdue is the background's to close: an acquire does not wait for that.
+            fx.plan |= self.idle.iter().any(|entry| self.retire_reason(entry, now).is_some());
+            return None;
+        };
+        entry.turn = self.waiting.next_turn();
+        entry.held_since = now;
+        self.holders.on_acquired(entry.record, now, site);
+        self.timings.on_acquired(Span::ZERO);
+        self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
+        Some(entry)
+    }
+
+    /// The next idle connection that may be handed out as it is.
+    pub(super) fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
+        let fit =
+            |entry: &Entry<C>| self.retire_reason(entry, now).is_none() && !self.wants_check(entry, now);
+        let place = self.idle.find_first(fit)?;
+        self.idle.take_at(place)
     }
 
     /// What became of a waiter. If nothing has, `refresh` may replace its waker.

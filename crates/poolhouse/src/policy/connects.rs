@@ -235,7 +235,7 @@ impl<C, E, W> Policy<C, E, W> {
         let attempt = self.attempt_ended(attempt, fx);
         let took = opened_at.since(attempt.started);
         self.counts.created += 1;
-        self.timings.on_connected(took);
+        self.timings.on_connected(took.into());
         self.connects.connect_time.record(took);
         let early = self.config.lifetime_jitter * self.rng.f64();
         let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));

@@ -45,6 +45,7 @@ impl Deadlines {
     }
 
     /// Enters a time. Returns whether it comes before all others, so that a sleeping background has to be told.
+    #[inline]
     pub(super) fn bring_forward(&mut self, which: Deadline, at: Tick) -> bool {
         let due = &mut self.due[which as usize];
         *due = at.min(*due);

@@ -32,6 +32,7 @@ pub(crate) struct FailedConnect<E> {
 }
 
 impl<C, E, W> Effects<C, E, W> {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         !self.plan
             && !self.progress

@@ -23,8 +23,6 @@ pub(crate) struct Entry<C> {
     /// When its connect began, and when it ended.
     pub(super) connect_began_at: Tick,
     pub(crate) opened_at: Tick,
-    /// When its successor is to be opened, a little before `retire_at`.
-    pub(super) replace_at: Tick,
     pub(super) retire_at: Tick,
     pub(super) idle_since: Tick,
     /// When it was last handed out.
@@ -67,7 +65,6 @@ impl<C> Entry<C> {
             origin: birth.origin,
             connect_began_at: birth.connect_began_at,
             opened_at: birth.opened_at,
-            replace_at: birth.replace_at(),
             retire_at: birth.retire_at(),
             idle_since: birth.opened_at,
             held_since: birth.opened_at,

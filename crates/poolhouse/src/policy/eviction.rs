@@ -84,6 +84,7 @@ impl Eviction {
 
     /// Why a connection of this origin is no longer eligible, whatever its age. If several reasons apply, the first
     /// of this order is given.
+    #[inline]
     pub(super) fn no_longer_eligible(&self, origin: Origin) -> Option<RetireReason> {
         if self.closed {
             Some(RetireReason::PoolClosed)
@@ -101,6 +102,7 @@ impl Eviction {
 
 impl<C, E, W> Policy<C, E, W> {
     /// Why a connection that nobody holds has to go, if so. Every decision to retire one asks here.
+    #[inline]
     pub(super) fn retire_reason(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {
         if let Some(reason) = self.eviction.no_longer_eligible(entry.origin) {
             Some(reason)

@@ -47,6 +47,7 @@ impl HealthChecks {
     }
 
     /// Those that are told to stop. Their connections are about to go.
+    #[inline]
     pub(super) fn cut(&self) -> usize {
         self.under_way.iter().filter(|check| check.cut.is_some()).count()
     }

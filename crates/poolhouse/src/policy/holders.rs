@@ -204,8 +204,10 @@ impl<C> Holders<C> {
     pub(super) fn take_back(&mut self, which: impl Fn(&Entry<C>) -> bool) -> Vec<(Box<Entry<C>>, Ticket)> {
         let mut taken = Vec::new();
         for (_, record) in &mut self.records {
-            if matches!(&record.place, Place::Served { entry, .. } if which(entry)) {
-                let unused = Place::Unused { idle_since: Tick::START };
+            if let Place::Served { entry, .. } = &record.place
+                && which(entry)
+            {
+                let unused = Place::Unused { idle_since: entry.idle_since };
                 if let Place::Served { entry, ticket, .. } = std::mem::replace(&mut record.place, unused) {
                     taken.push((entry, ticket));
                 }

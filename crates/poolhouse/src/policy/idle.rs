@@ -27,23 +27,24 @@ impl<C> IdleSet<C> {
     /// A connection that comes from a health check goes back to where it was.
     pub(super) fn insert(&mut self, entry: Box<Entry<C>>) {
         let since = entry.idle_since;
-        let behind = self.entries.iter().rposition(|other| other.idle_since <= since);
-        match behind.map_or(0, |index| index + 1) {
-            end if end == self.entries.len() => self.entries.push_back(entry),
-            place => self.entries.insert(place, entry),
+        let is_behind = |place: &usize| *place == 0 || self.entries[*place - 1].idle_since <= since;
+        match (0..=self.len()).rev().find(is_behind) {
+            Some(place) if place < self.len() => self.entries.insert(place, entry),
+            _ => self.entries.push_back(entry),
         }
     }
 
     /// The place of the next connection, in the order of `idle_order`, that is fit.
     pub(super) fn find_first(&self, fit: impl Fn(&Entry<C>) -> bool) -> Option<usize> {
+        let is_fit = |place: &usize| fit(&self.entries[*place]);
         match self.order {
-            IdleOrder::Lifo => self.entries.iter().rposition(|entry| fit(entry)),
-            IdleOrder::Fifo => self.entries.iter().position(|entry| fit(entry)),
+            IdleOrder::Lifo => (0..self.len()).rev().find(is_fit),
+            IdleOrder::Fifo => (0..self.len()).find(is_fit),
         }
     }
 
     pub(super) fn take_at(&mut self, place: usize) -> Option<Box<Entry<C>>> {
-        self.entries.remove(place)
+        if place + 1 == self.len() { self.entries.pop_back() } else { self.entries.remove(place) }
     }
 
     /// Of those that are due, the connection that has gone longest without a proof that it works.

@@ -39,8 +39,8 @@
 //!
 //! | file | what it decides |
 //! |---|---|
-//! | `acquiring.rs` | taking or joining the queue, what came of a wait, giving up |
-//! | `release.rs` | handing out, taking back, and a connection's next place |
+//! | `acquiring.rs` | taking an idle connection or joining the queue, what came of a wait, giving up |
+//! | `release.rs` | taking back, and a connection's next place |
 //! | `schedule.rs` | the plan of the background |
 //! | `admin.rs` | resize, invalidate, suspend, close |
 //! | `diagnosis.rs` | statistics, holders, and why a wait timed out |

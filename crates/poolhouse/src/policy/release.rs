@@ -1,9 +1,9 @@
-//! Handing out, taking back, and where a connection goes that nobody has: to the oldest waiter, among the idle, or out.
+//! Taking back, and where a connection goes that nobody has: to the oldest waiter, among the idle, or out.
 
 use std::time::Duration;
 
 use super::deadlines::Deadline;
-use super::{Effects, Entry, Policy, Site, Tick};
+use super::{Effects, Entry, Policy, Tick};
 use crate::events::RetireReason;
 
 /// What the holder says of a connection that it gives back.
@@ -14,37 +14,6 @@ pub(crate) enum Disposition {
 }
 
 impl<C, E, W> Policy<C, E, W> {
-    /// An idle connection, if nobody waits for one. `None` says nothing about why.
-    pub(crate) fn try_take(
-        &mut self,
-        now: Tick,
-        site: Site,
-        fx: &mut Effects<C, E, W>,
-    ) -> Option<Box<Entry<C>>> {
-        if self.somebody_waits() || self.idle.is_empty() {
-            return None;
-        }
-        let Some(mut entry) = self.take_fit(now) else {
-            // What is overdue is the background's to close: an acquire does not wait for that.
-            fx.plan |= self.idle.iter().any(|entry| self.retire_reason(entry, now).is_some());
-            return None;
-        };
-        entry.turn = self.waiting.next_turn();
-        entry.held_since = now;
-        self.holders.on_acquired(entry.record, now, site);
-        self.timings.on_acquired(Duration::ZERO);
-        self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
-        Some(entry)
-    }
-
-    /// The next idle connection that may be handed out as it is.
-    pub(super) fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
-        let fit =
-            |entry: &Entry<C>| self.retire_reason(entry, now).is_none() && !self.wants_check(entry, now);
-        let place = self.idle.find_first(fit)?;
-        self.idle.take_at(place)
-    }
-
     /// A held connection comes back, to be used again or not.
     pub(crate) fn give_back(
         &mut self,
@@ -53,7 +22,7 @@ impl<C, E, W> Policy<C, E, W> {
         now: Tick,
         fx: &mut Effects<C, E, W>,
     ) {
-        self.timings.on_returned(now.since(entry.held_since));
+        self.timings.on_returned(now.span_since(entry.held_since));
         self.holders.on_unused(entry.record, now);
         match disposition {
             Disposition::Reuse => {
@@ -79,7 +48,7 @@ impl<C, E, W> Policy<C, E, W> {
     /// A held connection leaves the pool alive. Its share of the maximum is free at once.
     pub(crate) fn detach(&mut self, entry: Entry<C>, now: Tick, fx: &mut Effects<C, E, W>) -> (C, Duration) {
         let held_for = now.since(entry.held_since);
-        self.timings.on_returned(held_for);
+        self.timings.on_returned(held_for.into());
         self.forget(&entry);
         fx.progress = true;
         self.request_plan_if_work(now, fx);
@@ -100,7 +69,7 @@ impl<C, E, W> Policy<C, E, W> {
     /// Decides a connection for the oldest waiter, and has the waiter woken.
     fn serve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         let head = self.waiting.serve_head(entry.record);
-        self.timings.on_acquired(now.since(head.since));
+        self.timings.on_acquired(now.span_since(head.since));
         (entry.held_since, entry.turn) = (now, head.turn);
         self.holders.on_served(entry, head.ticket, now, head.at);
         fx.wake.extend(head.waker);
@@ -111,8 +80,9 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn shelve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         let fresh = entry.fresh;
         self.note_success(&mut entry, fx);
-        self.enter_idle_deadlines(&entry, now, fx);
-        self.holders.on_unused(entry.record, entry.idle_since);
+        for (which, at) in self.idle_deadlines(&entry) {
+            self.wake_by(which, at, fx);
+        }
         self.idle.insert(entry);
         if fresh {
             self.request_plan_if_work(now, fx);

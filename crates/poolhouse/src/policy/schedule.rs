@@ -47,22 +47,10 @@ impl<C, E, W> Policy<C, E, W> {
         fx.plan |= self.deadlines.bring_forward(which, at);
     }
 
-    /// When the background has something to do with an idle connection. What is due at this very instant may be in or
-    /// out: the plan that asks leaves it out either way.
-    fn idle_deadlines(&self, entry: &Entry<C>, now: Tick) -> [(Deadline, Tick); 4] {
-        let replace_at = if entry.replace_at <= now { Tick::NEVER } else { entry.replace_at };
-        [
-            (Deadline::Successor, replace_at),
-            (Deadline::Lifetime, entry.retire_at),
-            (Deadline::Idle, self.idles_out_at(entry.idle_since)),
-            self.check_due(entry),
-        ]
-    }
-
-    pub(super) fn enter_idle_deadlines(&mut self, entry: &Entry<C>, now: Tick, fx: &mut Effects<C, E, W>) {
-        for (which, at) in self.idle_deadlines(entry, now) {
-            self.wake_by(which, at, fx);
-        }
+    /// When the background has something to do with a connection because it is idle. What has to do with its age is due
+    /// wherever it is, and every plan enters that for all that are open.
+    pub(super) fn idle_deadlines(&self, entry: &Entry<C>) -> [(Deadline, Tick); 2] {
+        [(Deadline::Idle, self.idles_out_at(entry.idle_since)), self.check_due(entry)]
     }
 
     /// Asks for a plan if there are connects or checks to begin.
@@ -223,11 +211,12 @@ impl<C, E, W> Policy<C, E, W> {
     fn enter_deadlines(&mut self, now: Tick) {
         let patience = self.connects.patience();
         let out_of_patience = self.checks.wanted_since().map(|began| (Deadline::Patience, began + patience));
-        let in_use = self.holders.ageing().filter(|record| !record.has_successor);
-        let to_replace = in_use.map(|record| (Deadline::Successor, record.replace_at));
-        let idle = self.idle.iter().flat_map(|entry| self.idle_deadlines(entry, now));
+        let age = self.holders.ageing().filter(|record| !record.has_successor).flat_map(|record| {
+            [(Deadline::Successor, record.replace_at), (Deadline::Lifetime, record.retire_at)]
+        });
+        let idle = self.idle.iter().flat_map(|entry| self.idle_deadlines(entry));
         // What is due and has no room now comes up again when there is room. It must not hide what comes later.
-        let all = out_of_patience.chain(to_replace).chain(idle);
+        let all = out_of_patience.chain(age).chain(idle);
         for (which, at) in all.filter(|(_, at)| *at > now).collect::<Vec<_>>() {
             self.deadlines.bring_forward(which, at);
         }

@@ -18,6 +18,11 @@ impl Tick {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The same, without a conversion.
+    pub(super) fn span_since(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+
     /// `None` for never.
     pub(super) fn if_ever(self) -> Option<Self> {
         (self != Self::NEVER).then_some(self)
@@ -29,10 +34,15 @@ impl Tick {
 pub(crate) struct Span(u64);
 
 impl Span {
+    pub(super) const ZERO: Self = Self(0);
     pub(super) const FOREVER: Self = Self(u64::MAX);
 
     pub(super) fn of_optional(limit: Option<Duration>) -> Self {
         limit.map_or(Self::FOREVER, Self::from)
+    }
+
+    pub(super) fn as_micros(self) -> u64 {
+        self.0 / 1000
     }
 }
 

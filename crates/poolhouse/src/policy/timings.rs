@@ -1,7 +1,6 @@
 //! How long waits, holds and connects took, for the statistics.
 
-use std::time::Duration;
-
+use super::Span;
 use crate::histogram::Histogram;
 
 #[derive(Clone, Default)]
@@ -13,16 +12,16 @@ pub(super) struct Timings {
 
 impl Timings {
     /// An acquisition, after so long a wait.
-    pub(super) fn on_acquired(&mut self, waited: Duration) {
-        self.waits.record(waited);
+    pub(super) fn on_acquired(&mut self, waited: Span) {
+        self.waits.record_micros(waited.as_micros());
     }
 
-    pub(super) fn on_returned(&mut self, held_for: Duration) {
-        self.holds.record(held_for);
+    pub(super) fn on_returned(&mut self, held_for: Span) {
+        self.holds.record_micros(held_for.as_micros());
     }
 
-    pub(super) fn on_connected(&mut self, took: Duration) {
-        self.connects.record(took);
+    pub(super) fn on_connected(&mut self, took: Span) {
+        self.connects.record_micros(took.as_micros());
     }
 
     pub(super) fn acquisitions(&self) -> u64 {

@@ -146,11 +146,11 @@ impl<E, W> Waiting<E, W> {
 
     pub(super) fn join(
         &mut self,
-        waker: W,
+        waker: Option<W>,
         (since, own_limit): (Tick, Option<Span>),
         at: &'static Location<'static>,
     ) -> Ticket {
-        let waiter = Waiter { waker: Some(waker), since, at: Some(at) };
+        let waiter = Waiter { waker, since, at: Some(at) };
         let ticket = self.queue.join(waiter, own_limit.is_some());
         self.keep_own_deadline(Wait { ticket, since, own_limit });
         ticket

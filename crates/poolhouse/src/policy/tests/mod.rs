@@ -67,8 +67,8 @@ fn join_for(
     fx: &mut Fx,
 ) -> Wait {
     let own_limit = own_limit.map(Span::from);
-    match policy.take_or_join(now, here(), (waiter, own_limit), fx) {
-        Ok(Enqueued::Waiting(ticket)) => Wait { ticket, since: now, own_limit },
+    match policy.take_or_join(now, here(), (&mut Some(waiter), own_limit), fx) {
+        Enqueued::Waiting(ticket) => Wait { ticket, since: now, own_limit },
         _ => panic!("{waiter} does not wait"),
     }
 }

@@ -53,14 +53,14 @@ impl World {
             taken.map(|entry| (self.arrive(), entry))
         } else {
             let id = self.arrive();
-            match self.policy.take_or_join(now, here(), (id, own_limit), fx) {
-                Ok(Enqueued::Taken(entry, _)) => Some((id, entry)),
-                Ok(Enqueued::Waiting(ticket)) => {
+            match self.policy.take_or_join(now, here(), (&mut Some(id), own_limit), fx) {
+                Enqueued::Taken(entry) => Some((id, entry)),
+                Enqueued::Waiting(ticket) => {
                     self.wait((id, Wait { ticket, since: now, own_limit }));
                     self.asleep.insert(id);
                     None
                 }
-                Err(refusal) => {
+                Enqueued::Refused(refusal) => {
                     assert!(matches!(refusal, Refusal::Overloaded { .. }), "{refusal:?}: {}", self.context);
                     self.tally.failed += 1;
                     None

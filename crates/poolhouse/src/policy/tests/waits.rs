@@ -116,8 +116,8 @@ fn a_waiter_that_comes_back_displaces_the_youngest() {
         let mut fx = Fx::default();
         let second = join(&mut policy, now, 1, &mut fx);
         let third = join(&mut policy, now, 2, &mut fx);
-        let full = policy.take_or_join(now, here(), (3, None), &mut fx);
-        assert!(matches!(full, Err(Refusal::Overloaded { waiting: 2, max_pending: 2 })));
+        let full = policy.take_or_join(now, here(), (&mut Some(3), None), &mut fx);
+        assert!(matches!(full, Enqueued::Refused(Refusal::Overloaded { waiting: 2, max_pending: 2 })));
         let failed = policy.stats().failed_acquisitions;
         let mut fx = Fx::default();
         let first = match case {
