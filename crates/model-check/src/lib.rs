@@ -38,6 +38,7 @@ published! {
     "../../poolhouse/src/admin.rs" admin
     "../../poolhouse/src/background.rs" background
     "../../poolhouse/src/call_out.rs" call_out
+    "../../poolhouse/src/clock.rs" clock
     "../../poolhouse/src/config.rs" config
     "../../poolhouse/src/error.rs" error
     "../../poolhouse/src/events.rs" events

@@ -42,7 +42,7 @@ pub struct PoolConfig {
     /// The most connections that are open, opening and closing together, at any instant.
     pub max_connections: usize,
     /// The deadline of one acquire. It covers waiting in the queue, connecting and checking together. Like all times here it
-    /// is measured on tokio's clock, which on Linux and macOS stands still while the machine sleeps.
+    /// is measured on tokio's clock. On Linux and Windows it counts the time that the machine sleeps, on macOS it does not.
     pub connection_timeout: Duration,
     /// How long a connection may lie idle before it is closed. It never takes the pool below `min_connections`.
     pub idle_timeout: Duration,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::background;
 use crate::call_out::{Panic, call_out};
+use crate::clock::Clock;
 use crate::config::PoolConfig;
 use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
@@ -15,15 +16,14 @@ use crate::manager::{FailureKind, Manager};
 use crate::policy::{Caller, Disposition, Few, Home, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::{Handle, Notify, RuntimeId};
-use crate::time::{now, sleep};
+use crate::time::sleep;
 
 pub(crate) struct PoolInner<M: Manager> {
     pub(crate) state: StateLock<M>,
     listener: Option<Box<dyn Listener>>,
     pub(crate) manager: M,
     pub(crate) config: PoolConfig,
-    /// The instant that is [`Tick::START`] to the policy.
-    origin: Instant,
+    clock: Clock,
     /// Tells the background tasks to make a new plan.
     pub(crate) plan_wanted: Arc<Notify>,
     /// Tells `warm_up`, `drained` and `close` to look again.
@@ -48,7 +48,7 @@ impl<M: Manager> PoolInner<M> {
             listener,
             manager,
             config,
-            origin: now(),
+            clock: Clock::new(),
             plan_wanted: Arc::default(),
             progress: Notify::new(),
         }
@@ -217,16 +217,17 @@ impl<M: Manager> PoolInner<M> {
     /// A reading of the clock. No reading outlives the call that took it (`time.fresh`).
     #[inline]
     pub(crate) fn now(&self) -> Tick {
-        let at = now();
-        match at.checked_duration_since(self.origin) {
-            Some(after) => Tick::START + after,
-            None => Tick::START - self.origin.saturating_duration_since(at),
+        let reading = self.clock.read();
+        if reading.woke {
+            // The timer of the background is late.
+            self.shield("a waker", || self.plan_wanted.notify_waiters());
         }
+        reading.now
     }
 
-    /// `None` when that is later than an `Instant` can be.
+    /// When a timer has to fire for it. `None` when that is later than an `Instant` can be.
     pub(crate) fn instant(&self, at: Tick) -> Option<Instant> {
-        self.origin.checked_add(at.since(Tick::START))
+        self.clock.instant(at)
     }
 
     /// The current task, if nested-acquire detection is on.

@@ -67,6 +67,7 @@ mod background;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod call_out;
+mod clock;
 mod config;
 mod error;
 mod events;

@@ -1,0 +1,146 @@
+//! The pool's clock: tokio's, and on Linux the time that the machine has slept.
+//!
+//! Tokio's clock is that of the system, unless a test has paused it. On Linux it stands still while the machine sleeps.
+//! Another clock goes on, and the difference between the two says how long the machine has slept. Asking costs as much as
+//! a second reading, so a reading that comes less than [`ASK_INTERVAL`] after the last one that asked does not ask.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::policy::Tick;
+use crate::time::{now, slept};
+
+const ASK_INTERVAL: Duration = Duration::from_millis(1);
+/// A difference that is smaller comes from reading two clocks one after the other.
+const NOTICED: Duration = Duration::from_millis(100);
+
+pub(crate) struct Clock {
+    /// The instant that is [`Tick::START`] to the policy, if the machine does not sleep.
+    origin: Instant,
+    /// Nanoseconds from `origin` to the last reading that asked.
+    asked: AtomicU64,
+    /// For how many nanoseconds the machine had slept by then. It only grows, so the order in which threads enter what
+    /// they found does not matter.
+    slept: AtomicU64,
+    /// The same when the pool began.
+    slept_before: Duration,
+}
+
+/// A reading of the clock.
+pub(crate) struct Reading {
+    pub(crate) now: Tick,
+    /// The machine has slept since the last reading that asked, so all timers are late.
+    pub(crate) woke: bool,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        // The first answer may be too small. What the first question costs is not asked again.
+        let slept_before = (0..3).map(|_| slept()).max().unwrap_or_default();
+        Self { origin: now(), asked: AtomicU64::new(0), slept: AtomicU64::new(0), slept_before }
+    }
+
+    #[inline]
+    pub(crate) fn read(&self) -> Reading {
+        let at = now();
+        let Some(after) = at.checked_duration_since(self.origin) else {
+            return Reading { now: Tick::START - self.origin.saturating_duration_since(at), woke: false };
+        };
+        let woke =
+            nanos(after).saturating_sub(self.asked.load(Relaxed)) >= nanos(ASK_INTERVAL) && self.ask(after);
+        Reading { now: Tick::START + after + self.slept(), woke }
+    }
+
+    /// Returns whether the machine has slept since somebody asked.
+    #[cold]
+    fn ask(&self, after: Duration) -> bool {
+        let slept = nanos(slept().saturating_sub(self.slept_before));
+        let before = self.slept.fetch_max(slept, Relaxed);
+        self.asked.fetch_max(nanos(after), Relaxed);
+        slept.saturating_sub(before) >= nanos(NOTICED)
+    }
+
+    fn slept(&self) -> Duration {
+        Duration::from_nanos(self.slept.load(Relaxed))
+    }
+
+    /// When a timer has to fire for it, if the machine does not sleep until then. `None` when that is later than an
+    /// `Instant` can be.
+    pub(crate) fn instant(&self, at: Tick) -> Option<Instant> {
+        self.origin.checked_add(at.since(Tick::START + self.slept()))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::time::fake_sleep;
+    use crate::{Manager, Pool, PoolConfig};
+
+    struct Numbers;
+
+    impl Manager for Numbers {
+        type Connection = u32;
+        type Error = Infallible;
+
+        async fn connect(&self) -> Result<u32, Infallible> {
+            Ok(7)
+        }
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// `time.fresh`.
+    #[tokio::test(start_paused = true)]
+    async fn an_age_counts_what_the_machine_slept() {
+        let clock = Clock::new();
+        let before = clock.read().now;
+        tokio::time::advance(ASK_INTERVAL).await;
+        fake_sleep(HOUR);
+        let after = clock.read();
+        assert!(after.woke);
+        assert_eq!(after.now.since(before), ASK_INTERVAL + HOUR);
+        assert!(!clock.read().woke, "once is enough");
+    }
+
+    /// `time.fresh`: the next call is right, and the background is told, whose timer is late.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_idled_while_the_machine_slept_is_not_handed_out() {
+        let config = PoolConfig { min_connections: 0, idle_timeout: HOUR / 2, ..PoolConfig::default() };
+        let pool = Pool::new(Numbers, config).unwrap();
+        assert_eq!(pool.acquire().await.unwrap().id(), 1);
+        fake_sleep(HOUR);
+        tokio::time::advance(ASK_INTERVAL).await;
+        assert_eq!(pool.acquire().await.unwrap().id(), 2);
+        let stats = pool.stats();
+        assert_eq!((stats.total_connections, stats.connections_destroyed), (1, 1));
+    }
+
+    /// A timer knows nothing of what the machine has slept before.
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_fires_in_time_after_a_sleep() {
+        let clock = Clock::new();
+        tokio::time::advance(ASK_INTERVAL).await;
+        fake_sleep(HOUR);
+        let (due, now) = (clock.read().now + Duration::from_secs(5), now());
+        assert_eq!(clock.instant(due), Some(now + Duration::from_secs(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_does_not_ask_again_at_once() {
+        let clock = Clock::new();
+        tokio::time::advance(ASK_INTERVAL).await;
+        let before = clock.read();
+        fake_sleep(HOUR);
+        tokio::time::advance(ASK_INTERVAL / 2).await;
+        assert_eq!(clock.read().now.since(before.now), ASK_INTERVAL / 2);
+        tokio::time::advance(ASK_INTERVAL / 2).await;
+        assert!(clock.read().woke);
+    }
+}
