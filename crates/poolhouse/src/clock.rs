@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::policy::Tick;
 use crate::time::{now, slept};
 
-const ASK_INTERVAL: Duration = Duration::from_millis(1);
+pub(crate) const ASK_INTERVAL: Duration = Duration::from_millis(1);
 /// A difference that is smaller comes from reading two clocks one after the other.
 const NOTICED: Duration = Duration::from_millis(100);
 
@@ -73,74 +73,4 @@ impl Clock {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use super::*;
-    use crate::time::fake_sleep;
-    use crate::{Manager, Pool, PoolConfig};
-
-    struct Numbers;
-
-    impl Manager for Numbers {
-        type Connection = u32;
-        type Error = Infallible;
-
-        async fn connect(&self) -> Result<u32, Infallible> {
-            Ok(7)
-        }
-    }
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    /// `time.fresh`.
-    #[tokio::test(start_paused = true)]
-    async fn an_age_counts_what_the_machine_slept() {
-        let clock = Clock::new();
-        let before = clock.read().now;
-        tokio::time::advance(ASK_INTERVAL).await;
-        fake_sleep(HOUR);
-        let after = clock.read();
-        assert!(after.woke);
-        assert_eq!(after.now.since(before), ASK_INTERVAL + HOUR);
-        assert!(!clock.read().woke, "once is enough");
-    }
-
-    /// `time.fresh`: the next call is right, and the background is told, whose timer is late.
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_idled_while_the_machine_slept_is_not_handed_out() {
-        let config = PoolConfig { min_connections: 0, idle_timeout: HOUR / 2, ..PoolConfig::default() };
-        let pool = Pool::new(Numbers, config).unwrap();
-        assert_eq!(pool.acquire().await.unwrap().id(), 1);
-        fake_sleep(HOUR);
-        tokio::time::advance(ASK_INTERVAL).await;
-        assert_eq!(pool.acquire().await.unwrap().id(), 2);
-        let stats = pool.stats();
-        assert_eq!((stats.total_connections, stats.connections_destroyed), (1, 1));
-    }
-
-    /// A timer knows nothing of what the machine has slept before.
-    #[tokio::test(start_paused = true)]
-    async fn a_timer_fires_in_time_after_a_sleep() {
-        let clock = Clock::new();
-        tokio::time::advance(ASK_INTERVAL).await;
-        fake_sleep(HOUR);
-        let (due, now) = (clock.read().now + Duration::from_secs(5), now());
-        assert_eq!(clock.instant(due), Some(now + Duration::from_secs(5)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reading_does_not_ask_again_at_once() {
-        let clock = Clock::new();
-        tokio::time::advance(ASK_INTERVAL).await;
-        let before = clock.read();
-        fake_sleep(HOUR);
-        tokio::time::advance(ASK_INTERVAL / 2).await;
-        assert_eq!(clock.read().now.since(before.now), ASK_INTERVAL / 2);
-        tokio::time::advance(ASK_INTERVAL / 2).await;
-        assert!(clock.read().woke);
-    }
 }
