@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::competitor::About;
-use crate::report::{CompetitorResult, ScenarioReport};
+use crate::report::ScenarioReport;
+use crate::result::CompetitorResult;
 use crate::runtime;
 use crate::stats::Summary;
 use crate::targets;

@@ -8,6 +8,7 @@ pub mod harness;
 pub mod load;
 pub mod machine;
 pub mod report;
+pub mod result;
 pub mod runtime;
 pub mod scenarios;
 pub mod server;

@@ -1,6 +1,5 @@
 //! What a run found: the data file, and the tables on the terminal.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use comfy_table::presets::NOTHING;
@@ -10,6 +9,7 @@ use serde::Serialize;
 use crate::competitor::About;
 use crate::counts::Counts;
 use crate::machine::Machine;
+use crate::result::CompetitorResult;
 use crate::stats::Summary;
 use crate::targets::Target;
 
@@ -37,22 +37,6 @@ pub struct ScenarioReport {
     /// What poolhouse has to reach.
     pub targets: Vec<Target>,
     pub results: Vec<CompetitorResult>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct CompetitorResult {
-    pub competitor: &'static str,
-    pub metrics: BTreeMap<&'static str, Summary>,
-    /// This competitor's figure by poolhouse's of the same round.
-    pub to_poolhouse: BTreeMap<&'static str, Summary>,
-    /// Why there is no figure, or what to know about it.
-    pub note: Option<&'static str>,
-}
-
-impl CompetitorResult {
-    pub fn only_note(competitor: &'static str, note: &'static str) -> Self {
-        Self { competitor, metrics: BTreeMap::new(), to_poolhouse: BTreeMap::new(), note: Some(note) }
-    }
 }
 
 impl Report {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::report::CompetitorResult;
+use crate::result::CompetitorResult;
 
 /// The fair peer: it has a deadline and looks at the connection, as poolhouse does.
 const PEER: &str = "deadpool-timeout";

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use mdbook_driver::MDBook;
 use mdbook_driver::config::Config;
 use tracing::{Event, Level, Subscriber};
@@ -19,9 +20,18 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::BuildArgs;
 use crate::progress::Task;
 use crate::rustdoc;
+
+#[derive(Args)]
+pub(crate) struct BuildArgs {
+    /// Where to put the book; a book that is there is replaced [default: build-dir in book.toml]
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) dest_dir: Option<PathBuf>,
+    /// The path under which the book will be published, such as /guide/; the page for missing pages needs it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) site_url: Option<String>,
+}
 
 /// `cargo guide build`
 pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::checks::Check;
+use crate::book::BuildArgs;
+use crate::generate::GenerateArgs;
+use crate::serve::ServeArgs;
+use crate::test::TestArgs;
 
 #[derive(Parser)]
 #[command(
@@ -68,46 +71,6 @@ pub(crate) enum Command {
     /// One check of `test`, run as a child because mdBook writes its failures to stderr.
     #[command(hide = true)]
     MdbookTest,
-}
-
-#[derive(Args)]
-pub(crate) struct ServeArgs {
-    /// Port of the book on 127.0.0.1; the next free one if it is taken, any free one if 0
-    #[arg(long, short, value_name = "PORT", default_value_t = 3000)]
-    pub(crate) port: u16,
-    /// Port of the echo server on 127.0.0.1; the next free one if it is taken, any free one if 0
-    #[arg(long, value_name = "PORT", default_value_t = 5555)]
-    pub(crate) echo_port: u16,
-    /// Do not start the echo server
-    #[arg(long, conflicts_with = "echo_port")]
-    pub(crate) no_echo: bool,
-    /// Open the book in a browser
-    #[arg(long, short)]
-    pub(crate) open: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct BuildArgs {
-    /// Where to put the book; a book that is there is replaced [default: build-dir in book.toml]
-    #[arg(long, short, value_name = "DIR")]
-    pub(crate) dest_dir: Option<PathBuf>,
-    /// The path under which the book will be published, such as /guide/; the page for missing pages needs it
-    #[arg(long, value_name = "PATH")]
-    pub(crate) site_url: Option<String>,
-}
-
-#[derive(Args)]
-pub(crate) struct TestArgs {
-    /// The checks to run [default: all of them]
-    #[arg(value_enum, value_name = "CHECK")]
-    pub(crate) checks: Vec<Check>,
-}
-
-#[derive(Args)]
-pub(crate) struct GenerateArgs {
-    /// Change nothing; list what would change, and exit with code 1 if anything would
-    #[arg(long)]
-    pub(crate) check: bool,
 }
 
 #[cfg(test)]

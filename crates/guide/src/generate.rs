@@ -9,9 +9,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use book_checks::{Book, Finding, Generators, diagrams, examples, experiments, generated, plots};
+use clap::Args;
 
-use crate::cli::GenerateArgs;
 use crate::progress::Task;
+
+#[derive(Args)]
+pub(crate) struct GenerateArgs {
+    /// Change nothing; list what would change, and exit with code 1 if anything would
+    #[arg(long)]
+    pub(crate) check: bool,
+}
 
 pub(crate) fn run(root: &Path, args: &GenerateArgs) -> Result<ExitCode> {
     if args.check { check(root) } else { write(root) }

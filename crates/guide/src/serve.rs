@@ -9,17 +9,33 @@ use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use clap::Args;
 use poolhouse_echo::EchoServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::book::{self, Rendering};
-use crate::cli::ServeArgs;
 use crate::progress::Task;
 use crate::site::{self, Edition};
 use crate::sources::Sources;
 use crate::watch::Watcher;
 use crate::{echo, port, rustdoc};
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Port of the book on 127.0.0.1; the next free one if it is taken, any free one if 0
+    #[arg(long, short, value_name = "PORT", default_value_t = 3000)]
+    pub(crate) port: u16,
+    /// Port of the echo server on 127.0.0.1; the next free one if it is taken, any free one if 0
+    #[arg(long, value_name = "PORT", default_value_t = 5555)]
+    pub(crate) echo_port: u16,
+    /// Do not start the echo server
+    #[arg(long, conflicts_with = "echo_port")]
+    pub(crate) no_echo: bool,
+    /// Open the book in a browser
+    #[arg(long, short)]
+    pub(crate) open: bool,
+}
 
 pub(crate) fn run(root: &Path, args: &ServeArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;

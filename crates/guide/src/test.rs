@@ -4,12 +4,19 @@ use std::path::Path;
 use std::process::{ExitCode, Output};
 
 use anyhow::Result;
+use clap::Args;
 use clap::ValueEnum;
 
 use crate::checks::Check;
-use crate::cli::TestArgs;
 use crate::progress::Task;
 use crate::report::{self, Row};
+
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// The checks to run [default: all of them]
+    #[arg(value_enum, value_name = "CHECK")]
+    pub(crate) checks: Vec<Check>,
+}
 
 pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<ExitCode> {
     let chosen = if args.checks.is_empty() { Check::value_variants() } else { &args.checks };
