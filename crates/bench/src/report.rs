@@ -10,7 +10,6 @@ use crate::competitor::About;
 use crate::counts::Counts;
 use crate::machine::Machine;
 use crate::result::CompetitorResult;
-use crate::stats::Summary;
 use crate::targets::Target;
 
 #[derive(Debug, Serialize)]
