@@ -211,6 +211,10 @@ impl<M: Manager> PoolInner<M> {
 
     /// `None` when that is later than an `Instant` can be.
     pub(crate) fn instant(&self, at: Tick) -> Option<Instant> {
+        // A paused clock may stand before the clock that the pool was made by.
+        if at < Tick::START {
+            return self.origin.checked_sub(Tick::START.since(at));
+        }
         self.origin.checked_add(at.since(Tick::START))
     }
 

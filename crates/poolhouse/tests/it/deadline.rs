@@ -4,6 +4,7 @@ use std::error::Error;
 use std::pin::pin;
 
 use poolhouse::{AcquireError, AcquireTimeout, ConnectError, Phase, PoolConfig};
+use tokio::runtime::Builder;
 use tokio::time::Instant;
 
 use crate::common::{Mock, MockError, Step, config, ms, poll_once, pool, secs, settle};
@@ -203,4 +204,22 @@ async fn warming_up_ends_at_the_deadline() {
     let Err(AcquireError::Timeout(timeout)) = pool.warm_up().await else { panic!("no timeout") };
     assert!(begin.elapsed() <= secs(30) + ms(2), "ended after {:?}", begin.elapsed());
     assert_eq!((timeout.phase, timeout.connecting), (Phase::Connecting, 1));
+}
+
+/// acquire.deadline, time.fresh: the clock of the runtime that waits stands before the one that the pool was made by, as
+/// where one test after another, each with a paused clock, uses one pool in a `static`.
+#[test]
+fn a_clock_that_stands_before_the_pool_was_made_keeps_its_deadlines() {
+    let paused = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (early, late) = (paused(), paused());
+    let pool = late.block_on(async {
+        tokio::time::advance(secs(3600)).await;
+        pool(&Mock::new(Step::Never), config(1))
+    });
+    early.block_on(async {
+        let begin = Instant::now();
+        let result = tokio::time::timeout(secs(300), pool.acquire_within(secs(1))).await;
+        assert!(matches!(result, Ok(Err(AcquireError::Timeout(_)))), "{result:?}");
+        assert!(begin.elapsed() <= secs(1) + ms(2), "ended after {:?}", begin.elapsed());
+    });
 }
