@@ -127,6 +127,31 @@ async fn the_text_names_place_counts_and_the_longest_holder() {
     assert!(text.ends_with("; guide: troubleshooting/pool-exhaustion"), "{text}");
 }
 
+/// acquire.diagnosis: of a crowd whose waits end together, each is told the counts of that moment, though some have let go
+/// of connections before the others ask.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_ends_together_is_told_the_same() {
+    let pool = pool(&Mock::ok(), config(4));
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(pool.acquire().await.unwrap());
+    }
+    let mut crowd: Vec<_> = (0..8).map(|_| Box::pin(pool.acquire())).collect();
+    for waiter in &mut crowd {
+        assert!(poll_once(waiter.as_mut()).await.is_pending());
+    }
+    for (index, waiter) in crowd.into_iter().enumerate() {
+        let error = waiter.await.unwrap_err();
+        let (text, place) = (error.to_string(), format!("{} of 8 in the queue", index + 1));
+        assert!(
+            text.contains(": 4 of 4 connections are held, 0 connecting; the longest is held for"),
+            "{text}"
+        );
+        assert!(text.contains(&place), "{place}: {text}");
+        drop(held.pop());
+    }
+}
+
 /// acquire.diagnosis: a pool whose only connection hangs in its health check says so.
 #[tokio::test(start_paused = true)]
 async fn a_check_in_the_way_is_named() {

@@ -226,7 +226,9 @@ impl<'a> World<'a> {
             let last = in_line.max(1);
             let answer = match acquired {
                 Ok(_) => continue,
-                Err(AcquireError::Timeout(_)) => Answer::TimedOut { first: 1, last },
+                Err(AcquireError::Timeout(_)) => {
+                    Answer::TimedOut { first: 1, last, least: 1, most: last, max: self.model.max }
+                }
                 Err(AcquireError::Connect(_)) => Answer::Refused,
                 Err(AcquireError::Overloaded { .. }) => Answer::Overloaded,
                 Err(_) => Answer::Closed,
@@ -401,7 +403,7 @@ impl<'a> World<'a> {
             }
             Poll::Ready(acquired) => {
                 if let Err(AcquireError::Timeout(timeout)) = &acquired
-                    && let Some(Answer::TimedOut { first, last }) =
+                    && let Some(Answer::TimedOut { first, last, least, most, max }) =
                         self.model.served(key).map(|served| served.answer)
                     && !goes_back
                 {
@@ -410,15 +412,12 @@ impl<'a> World<'a> {
                         (first..=last).contains(&position),
                         "acquire.diagnosis: says place {position}, and it was {first}..={last}"
                     );
-                    // Those who have run out of time and have not looked still count.
-                    let (least, most) = self.model.unaware();
-                    let wait = self.model.line.len();
-                    let waiting = (wait + least).max(position)..=(wait + most).max(position);
+                    let waiting = timeout.waiting;
                     ensure!(
-                        waiting.contains(&timeout.waiting) && timeout.max_connections == self.model.max,
-                        "acquire.diagnosis: says {} wait, and it is {waiting:?}",
-                        timeout.waiting
+                        (least..=most).contains(&waiting) && position <= waiting,
+                        "acquire.diagnosis: says {position} of {waiting} wait, and it was {least}..={most}"
                     );
+                    ensure!(timeout.max_connections == max, "acquire.diagnosis: the maximum was {max}");
                 }
                 self.ended(key, acquired)
             }
