@@ -123,3 +123,18 @@ fn a_limit_of_its_own_ends_a_wait_in_a_suspended_pool() {
     let config = Config { max: 4, idle_timeout: Some(200), leak_threshold: Some(25), nested: true, ..PLAIN };
     plays(config, steps);
 }
+
+/// `health.known_dead`: a check fails while a waiter has been served and has not looked. What it was served is in doubt.
+#[test]
+fn what_was_served_may_come_into_doubt() {
+    let step = |op| Step { op, settle: true };
+    let steps = vec![
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Checks(Mood { delay: 0, end: End::Never })),
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Cancel(0)),
+        step(Op::Pass(50)),
+        step(Op::Poll(0)),
+    ];
+    plays(Config { health_check_interval: Some(10), ..PLAIN }, steps);
+}

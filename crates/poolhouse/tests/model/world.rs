@@ -18,7 +18,7 @@ use crate::errands::Running;
 use crate::ops::{Config, End, How, ms};
 use crate::quiet::{Polled, Quiet};
 use crate::reference::{Answer, Arrival, Outcome, Reference, Seen, Verdict};
-use crate::server::{Conn, Refused, Server};
+use crate::server::{Conn, Record, Refused, Server};
 
 pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError<Refused>>;
 
@@ -454,8 +454,8 @@ impl<'a> World<'a> {
             .records
             .iter()
             .filter(|record| record.is_unused() || (closed_now(record.closed_at) && !record.held));
-        let old = shortest.is_some_and(|limit| unused.any(|record| limit <= record.born.elapsed()));
-        stale || old
+        let old = |record: &Record| shortest.is_some_and(|limit| limit <= record.born.elapsed());
+        stale || unused.any(|record| old(record) || ledger.is_in_doubt(record))
     }
 }
 
