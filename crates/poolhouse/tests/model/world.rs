@@ -455,7 +455,10 @@ impl<'a> World<'a> {
             .iter()
             .filter(|record| record.is_unused() || (closed_now(record.closed_at) && !record.held));
         let old = |record: &Record| shortest.is_some_and(|limit| limit <= record.born.elapsed());
-        stale || unused.any(|record| old(record) || ledger.is_in_doubt(record))
+        // One that is unsure may have proved to work earlier than the record says.
+        let doubt =
+            |record: &Record| ledger.is_in_doubt(record) || (record.unsure && !ledger.doubts.is_empty());
+        stale || unused.any(|record| old(record) || doubt(record))
     }
 }
 
