@@ -48,8 +48,8 @@ pub(crate) struct Record {
     pub(crate) suspension: u64,
     /// When it was last looked at before it was handed out.
     pub(crate) looked_at: Option<Instant>,
-    /// It has passed a check, and the background looks at it.
-    just_checked: bool,
+    /// It has passed a check that began then, and the background looks at it.
+    just_checked: Option<Instant>,
     /// Its drop panics.
     pub(crate) drop_panics: bool,
     /// The peer has closed it.
@@ -310,7 +310,7 @@ impl Attempt {
             epoch: self.epoch,
             suspension: self.suspension,
             looked_at: None,
-            just_checked: false,
+            just_checked: None,
             drop_panics: false,
             dead,
             look_panics: false,
@@ -383,7 +383,7 @@ impl Drop for Checking {
         ledger.records[self.id].checking = false;
         if self.passed {
             ledger.records[self.id].proven = Instant::now();
-            ledger.records[self.id].just_checked = true;
+            ledger.records[self.id].just_checked = Some(self.started);
         } else {
             ledger.records[self.id].spoiled = true;
             if self.answered || self.started.elapsed() >= ledger.config.check_timeout {
@@ -453,14 +453,18 @@ impl Manager for Server {
         let mut ledger = self.ledger();
         let after_check = std::mem::take(&mut ledger.records[connection.id].just_checked);
         if ledger.records[connection.id].look_panics {
-            // After a check that has passed a panic says nothing.
-            ledger.records[connection.id].spoiled = !after_check;
+            ledger.records[connection.id].spoiled = true;
+            if let Some(began) = after_check {
+                // The check has failed after all.
+                ledger.failed_checks += 1;
+                ledger.doubts.push((began, Instant::now()));
+            }
             drop(ledger);
             std::panic::panic_any(Scripted);
         }
         let Record { dead, held, looked_at, .. } = ledger.records[connection.id];
         ledger.expect(!held, |_| "health.known_dead: a held connection is looked at".into());
-        if after_check {
+        if after_check.is_some() {
             ledger.closed_after_check += u64::from(dead);
             ledger.records[connection.id].spoiled = dead;
             return !dead;
