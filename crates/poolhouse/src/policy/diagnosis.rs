@@ -33,8 +33,10 @@ impl<C, E, W> Policy<C, E, W> {
         Some(Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row })
     }
 
-    pub(crate) fn failed_connects(&self) -> u64 {
-        self.counts.failed_connects
+    /// How many failures to connect there have been that said something about the server of their time: not those of
+    /// attempts from before `invalidate_all` or a suspension.
+    pub(crate) fn telling_failures(&self) -> u64 {
+        self.connects.telling_failures()
     }
 
     pub(crate) fn stats(&self) -> PoolStats {

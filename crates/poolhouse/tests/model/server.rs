@@ -13,7 +13,7 @@ use poolhouse::{FailureKind, Manager, PoolConfig};
 use tokio::time::Instant;
 
 use crate::ops::{End, Mood, WELL};
-use crate::pause::{Fresh, Pause};
+use crate::pause::{Era, Fresh, Pause};
 
 /// How long after a look a connection is handed out without another.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
@@ -21,9 +21,10 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// The payload of a panic that the script asks for.
 pub(crate) struct Scripted;
 
+/// The answer to a connect of that era, or to a check.
 #[derive(Debug, thiserror::Error)]
 #[error("the server says {0:?}")]
-pub(crate) struct Refused(pub(crate) End);
+pub(crate) struct Refused(pub(crate) End, pub(crate) Era);
 
 /// What the server knows of one connection.
 #[derive(Debug)]
@@ -327,7 +328,7 @@ impl Attempt {
         if end == End::Panic {
             std::panic::panic_any(Scripted);
         }
-        Refused(end)
+        Refused(end, (self.epoch, self.suspension))
     }
 }
 
@@ -339,7 +340,7 @@ impl Drop for Attempt {
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
         if self.end.is_some() || self.started.elapsed() >= ledger.config.connect_timeout {
-            ledger.connect_failed(self.started, self.epoch);
+            ledger.connect_failed(self.started, (self.epoch, self.suspension));
         } else {
             ledger.abandoned += 1;
         }
@@ -438,7 +439,7 @@ impl Manager for Server {
                 Ok(())
             }
             End::Panic => std::panic::panic_any(Scripted),
-            end => Err(Refused(end)),
+            end => Err(Refused(end, self.ledger().era())),
         }
     }
 
@@ -481,8 +482,8 @@ impl Manager for Server {
     fn classify(&self, error: &Refused) -> FailureKind {
         if error.0 == End::Permanent {
             let mut ledger = self.ledger();
-            // What is open or on its way serves those who wait.
-            if ledger.live() + ledger.connecting == 0 {
+            // What is open or on its way serves those who wait, and what is from before says nothing.
+            if ledger.live() + ledger.connecting == 0 && error.1 == ledger.era() {
                 ledger.refused_up_to = ledger.joined;
             }
             return FailureKind::Permanent;
