@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use poolhouse::{
@@ -218,20 +218,43 @@ async fn no_type_is_missing_above() {
     let mut known: Vec<_> = of_every_type().await.into_iter().map(|(name, ..)| name.to_owned()).collect();
     // Behind a feature.
     known.push("NewPoolError".to_owned());
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = 0;
-    for source in [sources.clone(), sources.join("packet")] {
-        for file in std::fs::read_dir(source).unwrap().map(|file| file.unwrap().path()) {
-            if file.extension().is_none_or(|extension| extension != "rs") {
-                continue;
-            }
-            for name in error_types(&std::fs::read_to_string(&file).unwrap()) {
-                assert!(known.contains(&name), "{name} of {}", file.display());
-                found += 1;
-            }
+    for (file, text) in sources() {
+        for name in error_types(&text) {
+            assert!(known.contains(&name), "{name} of {}", file.display());
+            found += 1;
         }
     }
     assert_eq!(found, 7);
+}
+
+/// A field that is added to a variant breaks nobody's code.
+#[test]
+fn a_variant_with_fields_can_get_more() {
+    let mut found = 0;
+    for (file, text) in sources() {
+        let (mut public, mut before) = (false, "");
+        for line in text.lines() {
+            public = line.starts_with("pub enum ") || (public && line != "}");
+            let name = line.strip_prefix("    ").and_then(|line| line.strip_suffix(" {"));
+            if let Some(name) = name.filter(|name| public && name.chars().all(char::is_alphanumeric)) {
+                assert_eq!(before, "    #[non_exhaustive]", "{name} of {}", file.display());
+                found += 1;
+            }
+            before = line;
+        }
+    }
+    assert!(found > 20, "{found}");
+}
+
+/// The files that define what users see.
+fn sources() -> Vec<(PathBuf, String)> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folders = [sources.clone(), sources.join("packet")];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = files.map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    files.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
 }
 
 /// The types to which a file gives the trait: by hand, or by a derive above the type.
