@@ -42,10 +42,10 @@ async fn in_is_connected_after_a_check() {
         let told = Arc::clone(&told);
         move |event: &Event<'_>| match event {
             Event::CheckFailed { connection, error: None, .. } => {
-                told.lock().unwrap().push((*connection, None))
+                told.lock().unwrap().push((*connection, None));
             }
             Event::Retired { connection, reason, .. } => {
-                told.lock().unwrap().push((*connection, Some(*reason)))
+                told.lock().unwrap().push((*connection, Some(*reason)));
             }
             _ => {}
         }

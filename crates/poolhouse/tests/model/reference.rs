@@ -37,6 +37,8 @@ pub(crate) enum Answer {
         least: usize,
         most: usize,
         max: usize,
+        /// Or there were too many at the same instant.
+        or_shed: bool,
     },
     /// A permanent failure; or its time was up at the same instant.
     Refused,
@@ -227,7 +229,8 @@ impl Reference {
         for (key, first, last) in timed_out {
             let first = if back { 1 } else { first };
             let last = last + gone;
-            self.answer(key, now, Answer::TimedOut { first, last, least, most, max: self.max });
+            let or_shed = back && self.max_pending.is_some();
+            self.answer(key, now, Answer::TimedOut { first, last, least, most, max: self.max, or_shed });
         }
         for _ in 0..shed {
             let youngest = self.line.iter().rposition(may_leave);
@@ -321,7 +324,9 @@ impl Reference {
         let due = waiting.deadline.is_some_and(|deadline| deadline <= now);
         let right = match answer {
             Answer::Granted => outcome == Outcome::Got,
-            Answer::TimedOut { .. } => outcome == Outcome::TimedOut,
+            Answer::TimedOut { or_shed, .. } => {
+                outcome == Outcome::TimedOut || (or_shed && outcome == Outcome::Overloaded)
+            }
             Answer::Refused => outcome == Outcome::Refused || outcome == Outcome::TimedOut,
             Answer::Overloaded => outcome == Outcome::Overloaded,
             Answer::Closed => outcome == Outcome::Closed,

@@ -161,27 +161,6 @@ impl Ledger {
         self.fresh.pool.as_ref().is_some_and(|pool| pool.stats().pending_requests > 0)
     }
 
-    /// Whether a check failed that began after the connection had last proved to work: it may be dead for the same reason.
-    pub(crate) fn is_in_doubt(&self, record: &Record) -> bool {
-        self.doubts.iter().any(|(began, _)| record.proven < *began)
-    }
-
-    /// How many connections may have to pass a check, or to retire, before anybody gets one.
-    pub(crate) fn perhaps_unfit(&self, jitter: f64) -> usize {
-        let idle = self.records.iter().filter(|record| record.is_unused());
-        idle.filter(|record| !self.is_surely_fit(record, jitter)).count()
-    }
-
-    /// Whether a connection that is idle may be handed out as it is, but for what the peer does.
-    pub(crate) fn is_surely_fit(&self, record: &Record, jitter: f64) -> bool {
-        let (now, config) = (Instant::now(), &self.config);
-        let lifetime = config.max_lifetime;
-        let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
-        let rested = now - record.idle_since < config.idle_timeout;
-        let proven = config.check_after_idle.is_none_or(|limit| now - record.proven < limit);
-        young && rested && proven && !record.unsure && !self.is_in_doubt(record)
-    }
-
     /// Whether the pool connects again and again at one instant. Then nobody answers any more, so that it stops and
     /// the test goes on.
     fn spins(&mut self) -> bool {
@@ -365,7 +344,7 @@ impl Checking {
         let idle = record.alive && !record.held && !record.spoiled;
         ledger.expect(idle, |_| format!("health.off_path: connection {id} is checked and is not idle"));
         // A check that a waiter or a doubt asks for comes at once.
-        let regular = !ledger.waited && !ledger.is_in_doubt(&ledger.records[id]);
+        let regular = !ledger.waited && !ledger.may_be_in_doubt(&ledger.records[id]);
         let unused = ledger.records.iter().filter(|record| record.alive && !record.held && !record.detached);
         let most = (unused.count() / 10).max(1);
         let few = !regular || ledger.checking <= most;

@@ -227,7 +227,8 @@ impl<'a> World<'a> {
             let answer = match acquired {
                 Ok(_) => continue,
                 Err(AcquireError::Timeout(_)) => {
-                    Answer::TimedOut { first: 1, last, least: 1, most: last, max: self.model.max }
+                    let max = self.model.max;
+                    Answer::TimedOut { first: 1, last, least: 1, most: last, max, or_shed: false }
                 }
                 Err(AcquireError::Connect(_)) => Answer::Refused,
                 Err(AcquireError::Overloaded { .. }) => Answer::Overloaded,
@@ -403,7 +404,7 @@ impl<'a> World<'a> {
             }
             Poll::Ready(acquired) => {
                 if let Err(AcquireError::Timeout(timeout)) = &acquired
-                    && let Some(Answer::TimedOut { first, last, least, most, max }) =
+                    && let Some(Answer::TimedOut { first, last, least, most, max, .. }) =
                         self.model.served(key).map(|served| served.answer)
                     && !goes_back
                 {
@@ -455,10 +456,7 @@ impl<'a> World<'a> {
             .iter()
             .filter(|record| record.is_unused() || (closed_now(record.closed_at) && !record.held));
         let old = |record: &Record| shortest.is_some_and(|limit| limit <= record.born.elapsed());
-        // One that is unsure may have proved to work earlier than the record says.
-        let doubt =
-            |record: &Record| ledger.is_in_doubt(record) || (record.unsure && !ledger.doubts.is_empty());
-        stale || unused.any(|record| old(record) || doubt(record))
+        stale || unused.any(|record| old(record) || ledger.may_be_in_doubt(record))
     }
 }
 
