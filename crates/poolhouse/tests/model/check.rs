@@ -157,7 +157,7 @@ impl World<'_> {
     /// Whether nothing closes a connection but its age and its idleness.
     fn is_well(&self) -> bool {
         let ledger = self.server.ledger();
-        let lives = ledger.records.iter().all(|record| !record.alive || !record.dead);
+        let lives = ledger.records.iter().all(|record| !record.alive || !(record.dead || record.look_panics));
         let well = ledger.checks == WELL && ledger.checking == 0 && ledger.connects.end != End::Stillborn;
         lives && well && !self.model.closed && !self.model.suspended
     }

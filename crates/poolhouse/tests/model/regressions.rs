@@ -176,3 +176,24 @@ fn one_that_is_late_may_be_one_too_many() {
     let sizes = Config { max: 4, max_connecting: 1, max_pending: Some(1), ..PLAIN };
     plays(Config { connection_timeout: Some(20), check_after_idle: Some(15), lifo: false, ..sizes }, steps);
 }
+
+/// `health.known_dead`: what was served is in doubt when the waiter looks, and another connection serves the waiter.
+#[test]
+fn what_is_taken_back_in_doubt_is_checked() {
+    let step = |op| Step { op, settle: false };
+    let steps = vec![
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Pass(15)),
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Resize(3)),
+        step(Op::Pass(85)),
+        step(Op::Acquire(How::Eager)),
+        Step { op: Op::PeersClose, settle: true },
+        step(Op::Return(0, Fate::Release)),
+        step(Op::Poll(20)),
+        Step { op: Op::Acquire(How::Eager), settle: true },
+        step(Op::Return(0, Fate::Release)),
+        step(Op::Poll(0)),
+    ];
+    plays(Config { min: 2, max_connecting: 1, check_after_idle: Some(15), lifo: false, ..PLAIN }, steps);
+}
