@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use poolhouse::blocking::NewPoolError;
 use poolhouse::{
-    AcquireError, ConnectError, FailureKind, Manager, PacketConnection, PacketError, PacketManager,
-    PacketOptions, Pool, PoolConfig,
+    AcquireError, FailureKind, Manager, PacketConnection, PacketError, PacketManager, PacketOptions, Pool,
+    PoolConfig,
 };
 use regex::Regex;
 use tokio::io::duplex;
+use tokio::runtime::Builder;
 use tokio::time::sleep;
 
 /// An error: `AcquireError::Closed`, or `AcquireError::Timeout (Queueing)`.
@@ -37,7 +38,7 @@ impl Sample {
 
 /// Made once: they take a while of virtual time, and some milliseconds of ours.
 pub(crate) static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
@@ -51,7 +52,8 @@ pub(crate) static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
         texts.extend(packets().await);
         texts
     });
-    texts.into_iter().map(|(kind, text)| Sample { kind, text: masked(&text) }).collect()
+    let texts = texts.into_iter().chain([("AcquireError::RuntimeEnded", runtime_ended().to_string())]);
+    texts.map(|(kind, text)| Sample { kind, text: masked(&text) }).collect()
 });
 
 type Texts = Vec<(&'static str, String)>;
@@ -77,6 +79,7 @@ enum Mood {
     WrongPassword,
     ClosesAtOnce,
     NeverAnswersChecks,
+    Panics,
 }
 
 struct Database {
@@ -100,6 +103,8 @@ impl Manager for Database {
             Mood::Hangs => std::future::pending().await,
             Mood::RefusesOnceThenHangs if !first => std::future::pending().await,
             Mood::Refuses | Mood::RefusesOnceThenHangs => Err(io::ErrorKind::ConnectionRefused.into()),
+            // Without a message on stderr.
+            Mood::Panics => std::panic::resume_unwind(Box::new("on purpose")),
             Mood::WrongPassword => Err(io::Error::new(io::ErrorKind::PermissionDenied, "wrong password")),
             Mood::Well | Mood::ClosesAtOnce | Mood::NeverAnswersChecks => Ok(()),
         }
@@ -198,19 +203,24 @@ async fn refusals() -> Texts {
     texts.push(("CloseReport", report.to_string()));
     drop(held);
 
-    let ended = AcquireError::<io::Error>::RuntimeEnded { target: "db.example:5432".to_owned() };
-    texts.push(("AcquireError::RuntimeEnded", ended.to_string()));
-
-    let refused = ConnectError::Failed(io::Error::from(io::ErrorKind::ConnectionRefused));
-    texts.push(("ConnectError::Failed", refused.to_string()));
+    let refused = pool(Mood::Refuses, config(2)).warm_up().await.expect_err("the server is down");
+    texts.push(("ConnectError::Failed", cause(&refused)));
     let hung = pool(Mood::Hangs, config(2)).warm_up().await.expect_err("the server hangs");
     texts.push(("ConnectError::TimedOut", cause(&hung)));
-    let panicked = ConnectError::<io::Error>::Panicked;
-    texts.push(("ConnectError::Panicked", panicked.to_string()));
+    let panicked = pool(Mood::Panics, config(2)).warm_up().await.expect_err("the manager panics");
+    texts.push(("ConnectError::Panicked", cause(&panicked)));
     let full =
         pool(Mood::ClosesAtOnce, PoolConfig { connection_timeout: Duration::from_millis(50), ..config(1) });
     texts.push(("ConnectError::ClosedAtOnce", cause(&failure(&full).await)));
     texts
+}
+
+/// Polled where a runtime was: what is left of it is a handle.
+fn runtime_ended() -> AcquireError<io::Error> {
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime without sockets");
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    handle.block_on(failure(&pool(Mood::Well, config(2))))
 }
 
 fn cause(error: &AcquireError<io::Error>) -> String {

@@ -173,7 +173,7 @@ impl<M: Manager> Connecting<M> {
         let took = self.inner.apply(|policy, now, fx| policy.connect_failed(key, failure, now, fx));
         self.inner.report_failed_connect(&error, took, kind);
         // The error may be the last of its kind, and is the user's.
-        drop(call_out(|| drop(error)));
+        self.inner.shield("a connect error", || drop(error));
     }
 
     fn connected(&mut self, connection: M::Connection) {
@@ -214,7 +214,8 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
     match call_out_within(limit, || inner.manager.connect()).await {
         Ok(Some(Ok(connection))) => this.connected(connection),
         Ok(Some(Err(error))) => {
-            let kind = call_out(|| inner.manager.classify(&error)).unwrap_or(FailureKind::Transient);
+            let mut kind = FailureKind::Transient;
+            inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
             this.failed(ConnectError::Failed(error), kind);
         }
         Ok(None) => this.failed(ConnectError::TimedOut(limit), FailureKind::Transient),
@@ -251,53 +252,58 @@ async fn check<M: Manager>(mut this: Checking<M>) {
     let connection = entry.id;
     let result = call_out_within(limit, || inner.manager.check(&mut entry.connection)).await;
     let elapsed_ms = millis(inner.now().since(began));
-    let error = match result {
-        Ok(Some(Ok(()))) => {
-            // A manager without a check of its own would never notice what costs no round trip to see.
-            if let Ok(false) = call_out(|| inner.manager.is_connected(&mut entry.connection)) {
+    let (outcome, error) = match result {
+        // A manager without a check of its own would never notice what costs no round trip to see.
+        Ok(Some(Ok(()))) => match call_out(|| inner.manager.is_connected(&mut entry.connection)) {
+            Ok(true) => {
+                this.outcome = Checked::Passed;
+                inner.log(|target| {
+                    tracing::trace!(
+                        target: "poolhouse::check",
+                        target_address = %target,
+                        connection,
+                        elapsed_ms,
+                        "healthy"
+                    );
+                });
+                return;
+            }
+            Ok(false) => {
                 this.outcome = Checked::PeerClosed;
                 return;
             }
-            this.outcome = Checked::Passed;
-            inner.log(|target| {
-                tracing::trace!(
-                    target: "poolhouse::check",
-                    target_address = %target,
-                    connection,
-                    elapsed_ms,
-                    "healthy"
-                );
-            });
-            return;
-        }
+            Err(_) => panicked(&inner, connection),
+        },
         Ok(Some(Err(error))) => {
             log_unhealthy(&inner, connection, elapsed_ms, &Inner(&error));
-            Some(error)
+            (Checked::Failed, Some(error))
         }
         Ok(None) => {
             let silence = format_args!("no answer after {limit:?} (check_timeout)");
             log_unhealthy(&inner, connection, elapsed_ms, &silence);
-            None
+            (Checked::Failed, None)
         }
-        Err(_) => {
-            inner.log(|target| {
-                tracing::warn!(
-                    target: "poolhouse::check",
-                    target_address = %target,
-                    connection,
-                    guide = page::PANICS,
-                    "the manager panicked while it checked: see the panic's message on stderr"
-                );
-            });
-            None
-        }
+        Err(_) => panicked(&inner, connection),
     };
-    this.outcome = Checked::Failed;
+    this.outcome = outcome;
     inner.tell(|| Event::CheckFailed {
         connection,
         error: error.as_ref().map(|error| error as &(dyn Error + 'static)),
     });
-    drop(call_out(|| drop(error)));
+    inner.shield("the error of a health check", || drop(error));
+}
+
+fn panicked<M: Manager, E>(inner: &PoolInner<M>, connection: u64) -> (Checked, Option<E>) {
+    inner.log(|target| {
+        tracing::warn!(
+            target: "poolhouse::check",
+            target_address = %target,
+            connection,
+            guide = page::PANICS,
+            "the manager panicked while it checked: see the panic's message on stderr"
+        );
+    });
+    (Checked::Panicked, None)
 }
 
 fn log_unhealthy<M: Manager>(

@@ -21,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::acquire::Acquire;
 use crate::admin::CloseReport;
 use crate::config::{ConfigError, PoolConfig};
-use crate::error::{AcquireError, page};
+use crate::error::{AcquireError, Inner, page};
 use crate::events::Listener;
 use crate::manager::{IntoManager, Manager};
 use crate::packet::{Dial, PacketError, PacketManager};
@@ -44,10 +44,11 @@ pub enum NewPoolError {
     ///
     /// Guide: `troubleshooting/descriptors-and-ports`.
     #[error(
-        "cannot start the pool's runtime: {0}; look at the limits on threads and open files; guide: {guide}",
-        guide = page::DESCRIPTORS
+        "cannot start the pool's runtime: {}; look at the limits on threads and open files; guide: {}",
+        Inner(.0),
+        page::DESCRIPTORS
     )]
-    Runtime(#[source] io::Error),
+    Runtime(io::Error),
 }
 
 /// A pool for threads. Cloning it is cheap and gives another handle to the same pool.

@@ -121,6 +121,7 @@ pub enum AcquireError<E: Error + 'static> {
          its pools; guide: {}",
         page::SHARING
     )]
+    #[non_exhaustive]
     RuntimeEnded {
         /// Where the pool's connections go.
         target: String,
@@ -193,10 +194,12 @@ impl<E: Error + 'static> AcquireError<E> {
     /// Whether the acquire was polled inside a runtime that has ended. Another try in the same runtime ends the same way.
     ///
     /// ```
-    /// use poolhouse::{AcquireError, PacketError};
-    ///
-    /// let error = AcquireError::<PacketError>::RuntimeEnded { target: "db.example:5432".to_owned() };
-    /// assert!(error.is_runtime_ended());
+    /// let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// let runtime = tokio::runtime::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// drop(runtime);
+    /// assert!(handle.block_on(pool.acquire()).is_err_and(|error| error.is_runtime_ended()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_runtime_ended(&self) -> bool {
         matches!(self, Self::RuntimeEnded { .. })

@@ -148,7 +148,7 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// Runs the user's code. A panic is logged.
-    fn shield(&self, what: &str, code: impl FnOnce()) -> Option<Panic> {
+    pub(crate) fn shield(&self, what: &str, code: impl FnOnce()) -> Option<Panic> {
         let panic = call_out(code).err();
         if panic.is_some() {
             self.log(|target| {

@@ -47,7 +47,7 @@
 //! | `poolhouse::check` | warn | the manager panicked while it checked | `connection`, `guide` |
 //! | `poolhouse::retire` | debug | the pool closes a connection | `connection`, `reason` |
 //! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms`, `guide` |
-//! | `poolhouse::panic` | error | code of yours panicked outside of any call: a waker, a drop | `guide` |
+//! | `poolhouse::panic` | error | code of yours panicked outside of any call: a waker, a drop, `classify` | `guide` |
 //! | `poolhouse::listener` | error | the listener panicked | `guide` |
 //! | `poolhouse::close` | debug | the pool begins to close | `held` |
 //! | `poolhouse::close` | debug | the pool has closed | |

@@ -153,7 +153,7 @@ impl<M: Manager> Pool<M> {
         if inner.ensure_background().is_err() {
             return Err(inner.runtime_ended());
         }
-        let failures = inner.state.read(|state| state.policy.failed_connects());
+        let failures = inner.state.read(|state| state.policy.telling_failures());
         inner.plan_wanted.notify_waiters();
         let opened = async {
             loop {
@@ -165,7 +165,7 @@ impl<M: Manager> Pool<M> {
                         Some(Err(Refusal::Closed))
                     } else if policy.minimum_missing() == 0 {
                         Some(Ok(()))
-                    } else if policy.failed_connects() > failures {
+                    } else if policy.telling_failures() > failures {
                         policy.last_failure().map(Err)
                     } else {
                         None

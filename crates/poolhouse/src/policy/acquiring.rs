@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::deadlines::Deadline;
 use super::wait_queue::Ticket;
-use super::waiting::{Answer, Refusal, Wait};
+use super::waiting::{Answer, Outcome, Refusal, Wait};
 use super::{Caller, Disposition, Effects, Entry, Policy, Site, Span, Tick};
 use crate::error::AcquireTimeout;
 use crate::events::RetireReason;
@@ -101,41 +101,57 @@ impl<C, E, W> Policy<C, E, W> {
         self.look_again_at_served(wait.ticket, now, fx);
         let deadline = self.waiting.deadline(wait.since, wait.own_limit);
         if deadline <= now && self.waiting.answered(wait.ticket).is_none() {
-            self.time_out(wait, now, fx);
+            self.end_late_wait(wait, now, fx);
         }
-        let Some(answer) = self.waiting.answered(wait.ticket) else {
+        if self.waiting.answered(wait.ticket).is_none() {
             refresh(self.waiting.waker_of(wait.ticket));
             self.waiting.keep_own_deadline(wait);
             self.wake_by(Deadline::Wait, deadline, fx);
             return Polled::Waiting;
-        };
-        let (waker, refusal) = self.waiting.leave(wait);
+        }
+        let (waker, outcome) = self.waiting.leave(wait);
         fx.spent_waker = waker;
-        match answer {
-            Answer::Granted(record) => {
+        match outcome.expect("it has been answered") {
+            Outcome::Granted(record) => {
                 let entry = self.holders.pick_up(record, caller);
                 Polled::Granted(entry.expect("the answer says that it is there"))
             }
-            Answer::Refused(_) => {
+            Outcome::Refused(refusal) => {
                 self.counts.failed += 1;
-                Polled::Refused(refusal.expect("the answer says that it is there"))
+                Polled::Refused(refusal)
             }
-            Answer::TimedOut(position) => {
+            Outcome::TimedOut(mut diagnosis) => {
                 self.counts.failed += 1;
                 self.counts.timed_out += 1;
-                Polled::TimedOut(self.diagnose_waiter(wait, position as usize, caller, now))
+                // What is the waiter's own; the rest is of the moment at which its wait ended.
+                diagnosis.waited = now.since(wait.since);
+                diagnosis.nested = self.nested(caller, now);
+                Polled::TimedOut(diagnosis)
             }
         }
     }
 
+    /// Ends every wait whose time is up, in one walk however many they are.
+    pub(super) fn end_due_waits(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        let due = self.waiting.due(now);
+        self.time_out(due, now, fx);
+    }
+
     /// With all others whose time is up: otherwise each of a crowd would walk the queue for its own position.
-    fn time_out(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
+    fn end_late_wait(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
         self.waiting.keep_own_deadline(wait);
-        self.waiting.expire_due(now, &mut fx.wake);
+        self.end_due_waits(now, fx);
         if self.waiting.answered(wait.ticket).is_none() {
             // It came back into the queue, so it is not where its deadline would have it.
             let position = self.waiting.position(wait.ticket) as u32;
-            fx.wake.extend(self.waiting.time_out(wait.ticket, position));
+            self.time_out(vec![(wait.ticket, position)], now, fx);
+        }
+    }
+
+    fn time_out(&mut self, due: Vec<(Ticket, u32)>, now: Tick, fx: &mut Effects<C, E, W>) {
+        if !due.is_empty() {
+            let diagnosis = self.diagnose_queue(now);
+            self.waiting.time_out(due, diagnosis, &mut fx.wake);
         }
     }
 
@@ -153,7 +169,11 @@ impl<C, E, W> Policy<C, E, W> {
             self.waiting.rejoin(ticket);
             match self.retire_reason(&entry, now) {
                 Some(reason) => self.retire(entry, reason, fx),
-                None => self.shelve(entry, now, fx),
+                None => {
+                    // If another serves this waiter nobody asks for a check of it. The plan checks what is in doubt.
+                    fx.plan |= self.checks.is_in_doubt(&entry);
+                    self.shelve(entry, now, fx);
+                }
             }
         }
         self.serve_after_rejoin(now, fx);
@@ -226,16 +246,17 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     fn give_up(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
-        let answer = self.waiting.answered(wait.ticket);
-        let (waker, refusal) = self.waiting.leave(wait);
+        let (waker, outcome) = self.waiting.leave(wait);
         fx.spent_waker = waker;
-        if let Some(Refusal::Connect { error, .. }) = refusal {
-            fx.spent_errors.push(error);
-        }
-        if let Some(Answer::Granted(record)) = answer
-            && let Some(entry) = self.holders.pick_up(record, None)
-        {
-            self.give_back(entry, Disposition::Reuse, now, fx);
+        match outcome {
+            Some(Outcome::Granted(record)) => {
+                if let Some(entry) = self.holders.pick_up(record, None) {
+                    self.give_back(entry, Disposition::Reuse, now, fx);
+                }
+            }
+            Some(Outcome::Refused(Refusal::Connect { error, .. })) => fx.spent_errors.push(error),
+            Some(Outcome::TimedOut(diagnosis)) => fx.spent_errors.extend(diagnosis.last_connect_error),
+            Some(Outcome::Refused(_)) | None => {}
         }
     }
 }

@@ -74,6 +74,8 @@ pub(super) struct Connects<E> {
     max_connecting: usize,
     connect_time: ConnectTimeEwma,
     last_failure: Option<LastFailure<E>>,
+    /// How many failures have said something about the server of their time.
+    telling_failures: u64,
     /// When the youngest connection was opened that proved to work.
     last_success: Option<Tick>,
     last_connection: u64,
@@ -90,6 +92,7 @@ impl<E> Connects<E> {
             max_connecting: config.max_connecting,
             connect_time: ConnectTimeEwma::default(),
             last_failure: None,
+            telling_failures: 0,
             last_success: None,
             last_connection: 0,
         }
@@ -124,6 +127,10 @@ impl<E> Connects<E> {
     /// When the pause after failures ends, while it lasts.
     pub(super) fn pause(&self, now: Tick) -> Option<Tick> {
         self.backoff.pause(now)
+    }
+
+    pub(super) fn telling_failures(&self) -> u64 {
+        self.telling_failures
     }
 
     pub(super) fn is_failing(&self) -> bool {
@@ -208,6 +215,7 @@ impl<E> Connects<E> {
         (started, now): (Tick, Tick),
         rng: &mut fastrand::Rng,
     ) -> Option<Arc<ConnectError<E>>> {
+        self.telling_failures += 1;
         self.backoff.failed(started, now, self.pauses, rng);
         let in_a_row = self.last_failure.as_ref().map_or(0, |last| last.in_a_row) + 1;
         self.last_failure.replace(LastFailure { error, at: now, in_a_row }).map(|last| last.error)
@@ -276,8 +284,8 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// A connect has failed. A permanent failure is the answer to everybody who waits, unless a connection is open or
-    /// about to be: that one serves them. What began before `invalidate_all` says nothing about now. Returns how long the
-    /// connect took.
+    /// about to be: that one serves them. What began before `invalidate_all` or a suspension says nothing about now. Returns
+    /// how long the connect took.
     pub(crate) fn connect_failed(
         &mut self,
         attempt: usize,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::waiting::{Refusal, Wait};
+use super::waiting::Refusal;
 use super::{Caller, Policy, Tick};
 use crate::error::{AcquireTimeout, Holder, Phase};
 use crate::stats::PoolStats;
@@ -33,8 +33,10 @@ impl<C, E, W> Policy<C, E, W> {
         Some(Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row })
     }
 
-    pub(crate) fn failed_connects(&self) -> u64 {
-        self.counts.failed_connects
+    /// How many failures to connect there have been that said something about the server of their time: not those of
+    /// attempts from before `invalidate_all` or a suspension.
+    pub(crate) fn telling_failures(&self) -> u64 {
+        self.connects.telling_failures()
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
@@ -64,19 +66,9 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
-    /// Of a waiter that has run out of time, and had this place in the queue.
-    pub(super) fn diagnose_waiter(
-        &self,
-        wait: Wait,
-        position: usize,
-        caller: Option<Caller>,
-        now: Tick,
-    ) -> Box<AcquireTimeout<E>> {
-        let waited = now.since(wait.since);
-        // This one has left the queue already, and so may have others of the same deadline.
-        let waiting = (self.waiting.len_with_timed_out() + 1).max(position);
-        let nested = self.nested(caller, now);
-        AcquireTimeout { position, waiting, nested, ..self.diagnose(waited, now) }.into()
+    /// Of those whose waits end now. What is each waiter's own is filled in when it asks.
+    pub(super) fn diagnose_queue(&self, now: Tick) -> AcquireTimeout<E> {
+        AcquireTimeout { waiting: self.waiting.len(), ..self.diagnose(Duration::ZERO, now) }
     }
 
     /// What a waiter at the end of the queue would be told.
@@ -115,6 +107,19 @@ impl<C, E, W> Policy<C, E, W> {
             Phase::Checking
         } else {
             Phase::Queueing
+        }
+    }
+}
+
+impl<E> AcquireTimeout<E> {
+    /// The same for another acquire. Not `Clone`, which would ask the same of `E`.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            target: self.target.clone(),
+            last_connect_error: self.last_connect_error.clone(),
+            longest_holders: self.longest_holders.clone(),
+            nested: self.nested.clone(),
+            ..*self
         }
     }
 }

@@ -77,9 +77,10 @@ impl Eviction {
         Origin { home, epoch: self.epoch, suspension: self.suspensions }
     }
 
-    /// Whether a connect began after the latest `invalidate_all`: what failed before says nothing about now.
+    /// Whether a connect began after the latest `invalidate_all` and the latest suspension: what failed before says nothing
+    /// about now.
     pub(super) fn is_current(&self, origin: Origin) -> bool {
-        origin.epoch == self.epoch
+        origin.epoch == self.epoch && origin.suspension == self.suspensions
     }
 
     /// Why a connection of this origin is no longer eligible, whatever its age. If several reasons apply, the first

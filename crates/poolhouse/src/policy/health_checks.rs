@@ -16,6 +16,8 @@ use crate::events::RetireReason;
 pub(crate) enum Checked {
     Passed,
     Failed,
+    /// The manager panicked, in the check or in the look that follows it.
+    Panicked,
     /// The peer had closed the connection, so there was nothing to check.
     PeerClosed,
     /// It was dropped half-way, so the connection may be in the middle of an exchange.
@@ -173,10 +175,10 @@ impl<C, E, W> Policy<C, E, W> {
                 }
                 return;
             }
-            Checked::Failed => {
+            Checked::Failed | Checked::Panicked => {
                 self.counts.failed_checks += 1;
                 self.checks.doubt(check.map_or(now, |check| check.began));
-                RetireReason::CheckFailed
+                if outcome == Checked::Failed { RetireReason::CheckFailed } else { RetireReason::Panicked }
             }
             Checked::PeerClosed => RetireReason::PeerClosed,
             Checked::Cut => {

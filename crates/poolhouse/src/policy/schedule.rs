@@ -115,7 +115,7 @@ impl<C, E, W> Policy<C, E, W> {
         plan.abandoned = self.connects.take_abandoned(home);
         plan.cut_checks = self.checks.take_cut(home);
         self.deadlines.clear();
-        self.waiting.expire_due(now, &mut fx.wake);
+        self.end_due_waits(now, fx);
         self.retire_overdue(now, fx);
         // What had idled out is fit again if it is the minimum's now.
         self.serve_idle(now, fx);

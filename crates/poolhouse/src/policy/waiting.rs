@@ -9,10 +9,10 @@ use slab::Slab;
 
 use super::wait_queue::{Ticket, Turn, WaitQueue};
 use super::{Span, Tick};
-use crate::error::ConnectError;
+use crate::error::{AcquireTimeout, ConnectError};
 
-/// Room for this many refusals is kept when there are none.
-const KEPT_REFUSALS: usize = 1024;
+/// Room for this many refusals, and for as many diagnoses, is kept when there are none.
+const KEPT: usize = 1024;
 
 /// Why an acquire gets no connection, other than time.
 #[derive(Debug)]
@@ -34,14 +34,56 @@ pub(crate) struct Wait {
 pub(super) struct Waiter<W> {
     /// `None` once the waiter has been woken, until it asks.
     waker: Option<W>,
-    since: Tick,
-    at: Option<&'static Location<'static>>,
+    stage: Stage,
+}
+
+/// No larger than a wait alone, as two variants are: the place of a timeout takes the room of what it does not need.
+#[derive(Clone, Copy)]
+enum Stage {
+    Waits {
+        since: Tick,
+        at: &'static Location<'static>,
+    },
+    /// Its time was up when it had this place in the queue, from 1. Nobody is in a free place of the queue: 0.
+    TimedOut {
+        position: u32,
+    },
 }
 
 impl<W> Default for Waiter<W> {
     fn default() -> Self {
-        Self { waker: None, since: Tick::START, at: None }
+        Self { waker: None, stage: Stage::TimedOut { position: 0 } }
     }
+}
+
+impl<W> Waiter<W> {
+    fn new(waker: Option<W>, since: Tick, at: &'static Location<'static>) -> Self {
+        Self { waker, stage: Stage::Waits { since, at } }
+    }
+
+    /// Since when it waits, and where, as long as its time is not up.
+    fn wait(&self) -> Option<(Tick, &'static Location<'static>)> {
+        match self.stage {
+            Stage::Waits { since, at } => Some((since, at)),
+            Stage::TimedOut { .. } => None,
+        }
+    }
+}
+
+/// What a waiter was answered, when it asks or goes.
+pub(super) enum Outcome<E> {
+    /// A connection, by its record.
+    Granted(u32),
+    Refused(Refusal<E>),
+    /// What was true of the pool when the wait ended.
+    TimedOut(Box<AcquireTimeout<E>>),
+}
+
+/// One diagnosis for all whose waits ended in one walk of the queue.
+struct SharedDiagnosis<E> {
+    diagnosis: Box<AcquireTimeout<E>>,
+    /// How many have not asked for it yet.
+    unasked: usize,
 }
 
 /// What a waiter is answered, packed into the link that its place does not need any more.
@@ -51,7 +93,7 @@ pub(super) enum Answer {
     Granted(u32),
     /// A refusal, by its key.
     Refused(u32),
-    /// Its time is up. The number is its place in the queue at that moment.
+    /// Its time is up, by the key of the diagnosis.
     TimedOut(u32),
 }
 
@@ -63,7 +105,7 @@ impl Answer {
         let (kind, number) = match self {
             Self::Granted(number) => (0, number),
             Self::Refused(number) => (1, number),
-            Self::TimedOut(number) => (2, number.min(Self::NUMBER)),
+            Self::TimedOut(number) => (2, number),
         };
         debug_assert!(number <= Self::NUMBER, "fewer than 2^30 connections are open and acquires wait");
         kind << Self::KIND | number
@@ -84,10 +126,10 @@ pub(super) struct Waiting<E, W> {
     queue: WaitQueue<Waiter<W>>,
     /// What waiters were refused with, until they ask.
     refusals: Slab<Refusal<E>>,
+    /// Why waits ran out of time, until everybody has asked whose wait ended in the same walk.
+    diagnoses: Slab<SharedDiagnosis<E>>,
     /// Everybody with a deadline of its own who may still wait.
     own_deadlines: BTreeSet<(Tick, Ticket)>,
-    /// How many have run out of time and do not know yet.
-    timed_out: usize,
     common_limit: Span,
     max_pending: Option<usize>,
 }
@@ -106,8 +148,8 @@ impl<E, W> Waiting<E, W> {
         Self {
             queue: WaitQueue::new(),
             refusals: Slab::new(),
+            diagnoses: Slab::new(),
             own_deadlines: BTreeSet::new(),
-            timed_out: 0,
             common_limit: common_limit.into(),
             max_pending,
         }
@@ -123,11 +165,6 @@ impl<E, W> Waiting<E, W> {
 
     pub(super) fn next_turn(&mut self) -> Turn {
         self.queue.next_turn()
-    }
-
-    /// How many wait or have just run out of time.
-    pub(super) fn len_with_timed_out(&self) -> usize {
-        self.queue.len() + self.timed_out
     }
 
     pub(super) fn position(&self, ticket: Ticket) -> usize {
@@ -150,7 +187,7 @@ impl<E, W> Waiting<E, W> {
         (since, own_limit): (Tick, Option<Span>),
         at: &'static Location<'static>,
     ) -> Ticket {
-        let waiter = Waiter { waker, since, at: Some(at) };
+        let waiter = Waiter::new(waker, since, at);
         let ticket = self.queue.join(waiter, own_limit.is_some());
         self.keep_own_deadline(Wait { ticket, since, own_limit });
         ticket
@@ -163,7 +200,7 @@ impl<E, W> Waiting<E, W> {
         (since, own_limit): (Tick, Option<Span>),
         at: &'static Location<'static>,
     ) -> Ticket {
-        let waiter = Waiter { waker: None, since, at: Some(at) };
+        let waiter = Waiter::new(None, since, at);
         let ticket = self.queue.join_in_turn(waiter, turn.with_own_deadline(own_limit.is_some()));
         self.keep_own_deadline(Wait { ticket, since, own_limit });
         ticket
@@ -195,8 +232,8 @@ impl<E, W> Waiting<E, W> {
     pub(super) fn serve_head(&mut self, record: u32) -> Head<W> {
         let ticket = self.queue.head().expect("somebody waits");
         let (waiter, turn) = self.queue.answer(ticket, Answer::Granted(record).pack());
-        let at = waiter.at.expect("a waiter says where it waits");
-        Head { ticket, turn, since: waiter.since, at, waker: waiter.waker.take() }
+        let (since, at) = waiter.wait().expect("it waits");
+        Head { ticket, turn, since, at, waker: waiter.waker.take() }
     }
 
     fn refuse(&mut self, ticket: Ticket, refusal: Refusal<E>) -> Option<W> {
@@ -219,24 +256,41 @@ impl<E, W> Waiting<E, W> {
         }
     }
 
-    /// Gives up a place. Returns the waker and what the waiter was refused with, to be dropped outside of the lock.
-    pub(super) fn leave(&mut self, wait: Wait) -> (Option<W>, Option<Refusal<E>>) {
+    /// Gives up a place. Returns the waker and what the waiter was answered, to be dropped outside of the lock.
+    pub(super) fn leave(&mut self, wait: Wait) -> (Option<W>, Option<Outcome<E>>) {
         if let Some(limit) = wait.own_limit {
             self.own_deadlines.remove(&(wait.since + limit, wait.ticket));
         }
-        let refusal = match self.answered(wait.ticket) {
-            Some(Answer::Refused(key)) => self.refusals.try_remove(key as usize),
-            Some(Answer::TimedOut(_)) => {
-                self.timed_out -= 1;
-                None
-            }
-            Some(Answer::Granted(_)) | None => None,
-        };
+        let answer = self.answered(wait.ticket);
+        let waiter = self.queue.leave(wait.ticket);
+        let outcome = answer.map(|answer| match answer {
+            Answer::Granted(record) => Outcome::Granted(record),
+            Answer::Refused(key) => Outcome::Refused(self.refusals.remove(key as usize)),
+            Answer::TimedOut(key) => Outcome::TimedOut(self.diagnosis(key, waiter.stage)),
+        });
         // The memory of a crowd goes with it.
-        if self.refusals.is_empty() && self.refusals.capacity() > KEPT_REFUSALS {
+        if self.refusals.is_empty() && self.refusals.capacity() > KEPT {
             self.refusals = Slab::new();
         }
-        (self.queue.leave(wait.ticket).waker, refusal)
+        if self.diagnoses.is_empty() && self.diagnoses.capacity() > KEPT {
+            self.diagnoses = Slab::new();
+        }
+        (waiter.waker, outcome)
+    }
+
+    /// The last to ask takes the diagnosis with it, so it keeps none of the user's errors longer than it has to.
+    fn diagnosis(&mut self, key: u32, stage: Stage) -> Box<AcquireTimeout<E>> {
+        let shared = &mut self.diagnoses[key as usize];
+        shared.unasked -= 1;
+        let mut diagnosis = if shared.unasked > 0 {
+            Box::new(shared.diagnosis.copy())
+        } else {
+            self.diagnoses.remove(key as usize).diagnosis
+        };
+        if let Stage::TimedOut { position } = stage {
+            diagnosis.position = position as usize;
+        }
+        diagnosis
     }
 
     pub(super) fn wake_all(&mut self, wake: &mut impl Extend<W>) {
@@ -246,9 +300,9 @@ impl<E, W> Waiting<E, W> {
         });
     }
 
-    /// Ends every wait whose time is up, in one walk however many they are, and notes the place in the queue that each
-    /// had. Arrival order is deadline order for those with the common limit.
-    pub(super) fn expire_due(&mut self, now: Tick, wake: &mut impl Extend<W>) {
+    /// Everybody whose time is up, with the place in the queue that each has, in one walk however many they are. Arrival
+    /// order is deadline order for those with the common limit.
+    pub(super) fn due(&mut self, now: Tick) -> Vec<(Ticket, u32)> {
         let mut own = BTreeSet::new();
         while let Some((deadline, ticket)) = self.own_deadlines.first().copied()
             && deadline <= now
@@ -261,7 +315,7 @@ impl<E, W> Waiting<E, W> {
         }
         let (mut due, mut position, mut common_due) = (Vec::new(), 0, self.queue.any_common());
         if own.is_empty() && !common_due {
-            return;
+            return due;
         }
         let (mut own_due, limit) = (own.len(), self.common_limit);
         self.queue.walk(|ticket, waiter, turn| {
@@ -271,21 +325,30 @@ impl<E, W> Waiting<E, W> {
                     own_due -= 1;
                     due.push((ticket, position));
                 }
-            } else if common_due && waiter.since + limit <= now {
+            } else if common_due && waiter.wait().is_some_and(|(since, _)| since + limit <= now) {
                 due.push((ticket, position));
             } else {
                 common_due = false;
             }
             own_due > 0 || common_due
         });
-        for (ticket, position) in due {
-            wake.extend(self.time_out(ticket, position));
-        }
+        due
     }
 
-    pub(super) fn time_out(&mut self, ticket: Ticket, position: u32) -> Option<W> {
-        self.timed_out += 1;
-        self.queue.answer(ticket, Answer::TimedOut(position).pack()).0.waker.take()
+    /// Ends these waits. One diagnosis serves all of them, for it is of this moment, whenever each of them asks.
+    pub(super) fn time_out(
+        &mut self,
+        due: Vec<(Ticket, u32)>,
+        diagnosis: AcquireTimeout<E>,
+        wake: &mut impl Extend<W>,
+    ) {
+        let shared = SharedDiagnosis { diagnosis: Box::new(diagnosis), unasked: due.len() };
+        let key = u32::try_from(self.diagnoses.insert(shared)).expect("fewer than 2^32 acquires wait");
+        for (ticket, position) in due {
+            let (waiter, _) = self.queue.answer(ticket, Answer::TimedOut(key).pack());
+            waiter.stage = Stage::TimedOut { position };
+            wake.extend(waiter.waker.take());
+        }
     }
 
     /// When the first wait ends.
@@ -294,12 +357,20 @@ impl<E, W> Waiting<E, W> {
         let (mut first_common, limit) = (Tick::NEVER, self.common_limit);
         let any_common = self.queue.any_common();
         self.queue.walk(|_, waiter, turn| {
-            if !turn.has_own_deadline() {
-                first_common = waiter.since + limit;
+            if !turn.has_own_deadline()
+                && let Some((since, _)) = waiter.wait()
+            {
+                first_common = since + limit;
             }
             any_common && turn.has_own_deadline()
         });
         own.min(first_common)
+    }
+
+    /// How many diagnoses are kept for those who have not asked.
+    #[cfg(test)]
+    pub(super) fn diagnoses(&self) -> usize {
+        self.diagnoses.len()
     }
 
     /// Everybody who waits, from the head.

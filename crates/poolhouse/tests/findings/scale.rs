@@ -1,11 +1,11 @@
 //! What a crowd costs: time, memory, and the attention of the background.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use poolhouse::{Pool, PoolConfig};
+use poolhouse::{Acquire, AcquireError, Pool, PoolConfig};
 
 use crate::common::{Mock, Step, assert_hands_out_exactly, config, filled, ms, pool, secs, settle};
 use crate::support::{bounded, in_child, one_thread, paused};
@@ -88,23 +88,40 @@ fn a_hundred_thousand_deadlines_end_in_time() {
     }
 }
 
+type Crowd<'a> = Vec<Pin<Box<Acquire<'a, Mock>>>>;
+
+/// Every wait of the crowd ends, and each waiter asks why, or only the first does.
+fn time_is_up(pool: &Pool<Mock>, crowd: &mut Crowd<'_>, all_ask: bool) {
+    // Polled once: the clock moves, and nobody runs.
+    let _ = pin!(tokio::time::advance(secs(31))).poll(&mut Context::from_waker(Waker::noop()));
+    for waiter in crowd.iter_mut().take(if all_ask { usize::MAX } else { 1 }) {
+        let polled = waiter.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Err(AcquireError::Timeout(_)))), "{polled:?}");
+        assert_eq!(pool.stats().pending_requests, 0, "all of them end in one walk");
+    }
+}
+
 /// What the pool keeps of a crowd that has gone, in bytes.
-fn left_of_a_crowd(pool: &Pool<Mock>, count: usize, leave: impl FnOnce(&Pool<Mock>)) -> i64 {
+fn left_of_a_crowd<'a>(
+    pool: &'a Pool<Mock>,
+    count: usize,
+    leave: impl FnOnce(&Pool<Mock>, &mut Crowd<'a>),
+) -> i64 {
     let measured = allocation_counter::measure(|| {
-        let mut crowd: Vec<_> = (0..count).map(|_| Box::pin(pool.acquire())).collect();
+        let mut crowd: Crowd<'a> = (0..count).map(|_| Box::pin(pool.acquire())).collect();
         for waiter in &mut crowd {
-            let waiter: Pin<&mut _> = waiter.as_mut();
-            assert!(waiter.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(waiter.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
         assert_eq!(pool.stats().pending_requests, count);
-        leave(pool);
+        leave(pool, &mut crowd);
         drop(crowd);
         assert_eq!(pool.stats().pending_requests, 0);
     });
     measured.bytes_current
 }
 
-/// acquire.shed: the memory of a crowd is given back when the crowd has gone: by giving up, or by a refusal.
+/// acquire.shed: the memory of a crowd is given back when the crowd has gone: by giving up, by a timeout, or by a
+/// refusal.
 #[test]
 fn the_memory_of_a_crowd_is_given_back() {
     const CROWD: usize = 100_000;
@@ -115,16 +132,22 @@ fn the_memory_of_a_crowd_is_given_back() {
             let mock = Mock::ok();
             let pool = filled(&mock, 1, config(1)).await;
             let held = pool.acquire().await.unwrap();
-            let given_up = left_of_a_crowd(&pool, CROWD, |_| ());
+            let given_up = left_of_a_crowd(&pool, CROWD, |_, _| ());
             println!("{given_up} bytes after {CROWD} waiters that gave up");
             // A pool may wait for the next call to give back.
             drop(held);
             let after = left_of_a_crowd_that_was_served(&pool, 1).await;
             let left = given_up + after;
             assert!(left < MOST, "{left} bytes, {} for each waiter", left / CROWD as i64);
+            for asks in [true, false] {
+                let _held = pool.acquire().await.unwrap();
+                let late = left_of_a_crowd(&pool, CROWD, |pool, crowd| time_is_up(pool, crowd, asks));
+                println!("{late} bytes after {CROWD} waiters whose time was up, asked: {asks}");
+                assert!(late < MOST, "{late} bytes, {} for each waiter", late / CROWD as i64);
+            }
             let refused = {
                 let _held = pool.acquire().await.unwrap();
-                left_of_a_crowd(&pool, CROWD, |pool| {
+                left_of_a_crowd(&pool, CROWD, |pool, _| {
                     drop(pool.close());
                     let closing = std::pin::pin!(pool.close());
                     let _ = closing.poll(&mut Context::from_waker(Waker::noop()));

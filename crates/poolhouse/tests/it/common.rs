@@ -47,6 +47,7 @@ struct State {
     peak: AtomicUsize,
     checked: AtomicUsize,
     panic_on_return: AtomicBool,
+    panic_on_look: AtomicBool,
     refuse_returns: AtomicBool,
 }
 
@@ -70,6 +71,7 @@ impl Mock {
             peak: AtomicUsize::new(0),
             checked: AtomicUsize::new(0),
             panic_on_return: AtomicBool::new(false),
+            panic_on_look: AtomicBool::new(false),
             refuse_returns: AtomicBool::new(false),
         }))
     }
@@ -96,6 +98,10 @@ impl Mock {
 
     pub(crate) fn panic_on_return(&self, panic: bool) {
         self.0.panic_on_return.store(panic, SeqCst);
+    }
+
+    pub(crate) fn panic_on_look(&self, panic: bool) {
+        self.0.panic_on_look.store(panic, SeqCst);
     }
 
     /// The peer closes the connections with these numbers.
@@ -228,6 +234,9 @@ impl Manager for Mock {
     }
 
     fn is_connected(&self, connection: &mut Conn) -> bool {
+        if self.0.panic_on_look.load(SeqCst) {
+            quiet_panic("as the test says");
+        }
         !lock(&self.0.dead).contains(&connection.id)
     }
 

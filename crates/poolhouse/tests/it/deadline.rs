@@ -4,6 +4,7 @@ use std::error::Error;
 use std::pin::pin;
 
 use poolhouse::{AcquireError, AcquireTimeout, ConnectError, Phase, PoolConfig};
+use tokio::runtime::Builder;
 use tokio::time::Instant;
 
 use crate::common::{Mock, MockError, Step, config, ms, poll_once, pool, secs, settle};
@@ -126,6 +127,31 @@ async fn the_text_names_place_counts_and_the_longest_holder() {
     assert!(text.ends_with("; guide: troubleshooting/pool-exhaustion"), "{text}");
 }
 
+/// acquire.diagnosis: of a crowd whose waits end together, each is told the counts of that moment, though some have let go
+/// of connections before the others ask.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_ends_together_is_told_the_same() {
+    let pool = pool(&Mock::ok(), config(4));
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(pool.acquire().await.unwrap());
+    }
+    let mut crowd: Vec<_> = (0..8).map(|_| Box::pin(pool.acquire())).collect();
+    for waiter in &mut crowd {
+        assert!(poll_once(waiter.as_mut()).await.is_pending());
+    }
+    for (index, waiter) in crowd.into_iter().enumerate() {
+        let error = waiter.await.unwrap_err();
+        let (text, place) = (error.to_string(), format!("{} of 8 in the queue", index + 1));
+        assert!(
+            text.contains(": 4 of 4 connections are held, 0 connecting; the longest is held for"),
+            "{text}"
+        );
+        assert!(text.contains(&place), "{place}: {text}");
+        drop(held.pop());
+    }
+}
+
 /// acquire.diagnosis: a pool whose only connection hangs in its health check says so.
 #[tokio::test(start_paused = true)]
 async fn a_check_in_the_way_is_named() {
@@ -203,4 +229,22 @@ async fn warming_up_ends_at_the_deadline() {
     let Err(AcquireError::Timeout(timeout)) = pool.warm_up().await else { panic!("no timeout") };
     assert!(begin.elapsed() <= secs(30) + ms(2), "ended after {:?}", begin.elapsed());
     assert_eq!((timeout.phase, timeout.connecting), (Phase::Connecting, 1));
+}
+
+/// acquire.deadline, time.fresh: the clock of the runtime that waits stands before the one that the pool was made by, as
+/// where one test after another, each with a paused clock, uses one pool in a `static`.
+#[test]
+fn a_clock_that_stands_before_the_pool_was_made_keeps_its_deadlines() {
+    let paused = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (early, late) = (paused(), paused());
+    let pool = late.block_on(async {
+        tokio::time::advance(secs(3600)).await;
+        pool(&Mock::new(Step::Never), config(1))
+    });
+    early.block_on(async {
+        let begin = Instant::now();
+        let result = tokio::time::timeout(secs(300), pool.acquire_within(secs(1))).await;
+        assert!(matches!(result, Ok(Err(AcquireError::Timeout(_)))), "{result:?}");
+        assert!(begin.elapsed() <= secs(1) + ms(2), "ended after {:?}", begin.elapsed());
+    });
 }

@@ -108,3 +108,26 @@ async fn a_check_under_way_is_cut() {
     assert_eq!((pool.stats().checking, mock.open(), pool.stats().failed_checks), (0, 0, 0));
     assert_hands_out_exactly(&pool, 1, "after the cut").await;
 }
+
+/// `epoch.invalidate_all`, `size.max`: its documented limit. Called more often than a connect takes it keeps the pool from
+/// connecting, and no longer: the first connect that it leaves alone serves those who wait.
+#[tokio::test(start_paused = true)]
+async fn calls_that_come_faster_than_a_connect_keep_it_from_connecting() {
+    let mock = Mock::new(Step::Slow(ms(50)));
+    let pool = pool(&mock, config(1));
+    let mut acquire = pin!(pool.acquire());
+    for (pause, connects) in [(ms(20), false), (ms(60), true)] {
+        for _ in 0..50 {
+            assert!(poll_once(acquire.as_mut()).await.is_pending());
+            pool.invalidate_all();
+            tokio::time::sleep(pause).await;
+            if pool.stats().connections_created > 0 {
+                break;
+            }
+        }
+        assert_eq!(pool.stats().connections_created > 0, connects, "every {pause:?}");
+    }
+    drop(acquire.await.unwrap());
+    assert!(mock.attempts().len() > 50, "each call gives up an attempt and begins another");
+    assert_eq!(mock.peak(), 1, "one at a time, however many were given up");
+}

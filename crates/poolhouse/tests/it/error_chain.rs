@@ -4,9 +4,13 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use poolhouse::{AcquireError, ConnectError, FailureKind, Manager, PacketManager, Pool, PoolConfig};
+use poolhouse::{
+    AcquireError, ConnectError, FailureKind, Manager, PacketError, PacketManager, Pool, PoolConfig,
+};
 
 use crate::common::{config, ms, secs};
 
@@ -152,12 +156,123 @@ async fn an_error_without_a_text_harms_nobody() {
     assert!(format!("{error:?}").contains("Mute"));
 }
 
+/// What the two layers below an error of the operating system say.
+const OS: [&str; 2] = ["no route", "the cable is cut"];
+
+fn os_error() -> io::Error {
+    io::Error::other(layers(&OS))
+}
+
+/// One error of each type that the crate makes, with what its chain has to say: its name is that of the type.
+async fn of_every_type() -> Vec<(&'static str, Box<dyn Error>, Vec<&'static str>)> {
+    let cause = vec!["db error", PASSWORD];
+    let error = refused(db_error()).await;
+    let AcquireError::Connect(failed) = refused(db_error()).await else { panic!("it is permanent") };
+    let attempt = ConnectError::Failed(db_error());
+    let pool = Pool::new(Database(db_error(), FailureKind::Transient), config(1)).unwrap();
+    let late = pool.acquire_within(ms(50)).await.map(drop).unwrap_err();
+    let AcquireError::Timeout(timeout) = pool.acquire_within(ms(50)).await.map(drop).unwrap_err() else {
+        panic!("it is transient")
+    };
+    let wrong = config(0).validate().unwrap_err();
+    let refuse = || async { Err::<tokio::io::DuplexStream, _>(os_error()) };
+    let dial = PacketManager::new(refuse).connect().await.map(drop).unwrap_err();
+    assert!(dial.io_error().is_some());
+    #[cfg(feature = "blocking")]
+    let of_blocking: Vec<(_, Box<dyn Error>, _)> = {
+        use poolhouse::blocking::NewPoolError;
+        vec![
+            ("NewPoolError", Box::new(NewPoolError::Config(wrong.clone())), vec!["max_connections"]),
+            ("NewPoolError", Box::new(NewPoolError::Runtime(os_error())), OS.to_vec()),
+        ]
+    };
+    #[cfg(not(feature = "blocking"))]
+    let of_blocking = Vec::new();
+    let all: Vec<(_, Box<dyn Error>, _)> = vec![
+        ("AcquireError", Box::new(error), cause.clone()),
+        ("AcquireError", Box::new(late), cause.clone()),
+        ("AcquireTimeout", timeout, cause.clone()),
+        ("ConnectFailed", Box::new(failed), cause.clone()),
+        ("ConnectError", Box::new(attempt), cause),
+        ("PacketError", Box::new(PacketError::from(wrong.clone())), vec!["max_connections"]),
+        ("PacketError", Box::new(dial), OS.to_vec()),
+        ("ConfigError", Box::new(wrong), vec!["max_connections"]),
+    ];
+    all.into_iter().chain(of_blocking).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_packet_protocol_is_told_once() {
-    let refuse = || async { Err::<tokio::io::DuplexStream, _>(std::io::ErrorKind::ConnectionRefused.into()) };
-    let error = PacketManager::new(refuse).connect().await.map(drop).unwrap_err();
-    assert_eq!(count(&printed(&error), "connection refused"), 1, "{}", printed(&error));
-    assert!(error.io_error().is_some());
+async fn every_type_tells_its_cause_once() {
+    for (name, error, parts) in of_every_type().await {
+        let text = printed(&*error);
+        for part in parts.into_iter().chain(["; guide: "]) {
+            assert_eq!(count(&text, part), 1, "{name}: {part:?} in {text}");
+        }
+        assert!(error.source().is_none(), "{name}: the text tells the cause, so `source` does not");
+    }
+}
+
+/// An error type that is added is added above too.
+#[tokio::test(start_paused = true)]
+async fn no_type_is_missing_above() {
+    let mut known: Vec<_> = of_every_type().await.into_iter().map(|(name, ..)| name.to_owned()).collect();
+    // Behind a feature.
+    known.push("NewPoolError".to_owned());
+    let mut found = 0;
+    for (file, text) in sources() {
+        for name in error_types(&text) {
+            assert!(known.contains(&name), "{name} of {}", file.display());
+            found += 1;
+        }
+    }
+    assert_eq!(found, 7);
+}
+
+/// A field that is added to a variant breaks nobody's code.
+#[test]
+fn a_variant_with_fields_can_get_more() {
+    let mut found = 0;
+    for (file, text) in sources() {
+        let (mut public, mut before) = (false, "");
+        for line in text.lines() {
+            public = line.starts_with("pub enum ") || (public && line != "}");
+            let name = line.strip_prefix("    ").and_then(|line| line.strip_suffix(" {"));
+            if let Some(name) = name.filter(|name| public && name.chars().all(char::is_alphanumeric)) {
+                assert_eq!(before, "    #[non_exhaustive]", "{name} of {}", file.display());
+                found += 1;
+            }
+            before = line;
+        }
+    }
+    assert!(found > 20, "{found}");
+}
+
+/// The files that define what users see.
+fn sources() -> Vec<(PathBuf, String)> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folders = [sources.clone(), sources.join("packet")];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = files.map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    files.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
+}
+
+/// The types to which a file gives the trait: by hand, or by a derive above the type.
+fn error_types(text: &str) -> Vec<String> {
+    let mut lines = text.lines();
+    let mut types = Vec::new();
+    while let Some(line) = lines.next() {
+        let name = if line.starts_with("#[derive(") && line.contains("Error)") {
+            lines.find_map(|line| line.strip_prefix("pub enum ").or(line.strip_prefix("pub struct ")))
+        } else if line.starts_with("impl") {
+            line.split_once(" Error for ").map(|(_, name)| name)
+        } else {
+            None
+        };
+        let is_part = |letter: &char| letter.is_alphanumeric();
+        types.extend(name.map(|name| name.chars().take_while(is_part).collect::<String>()));
+    }
+    types
 }
 
 /// Counts agree with their nouns.

@@ -1,6 +1,9 @@
 //! Panics cost no capacity: `panic.no_loss`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use poolhouse::{Event, Pool, PoolConfig, RetireReason};
 
 use crate::common::{Mock, Step, assert_hands_out_exactly, check_stats, config, pool, secs, settle};
 
@@ -28,6 +31,36 @@ async fn in_check() {
     tokio::time::sleep(secs(100)).await;
     assert_eq!((mock.checks(), mock.open(), pool.stats().checking), (2, 0, 0));
     assert_hands_out_exactly(&pool, 2, "check").await;
+}
+
+/// panic.no_loss, health.known_dead: in `is_connected`, which the background asks after a check that has passed. The check
+/// has failed then, for nobody knows how the connection is. It was taken for passed.
+#[tokio::test(start_paused = true)]
+async fn in_is_connected_after_a_check() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = {
+        let told = Arc::clone(&told);
+        move |event: &Event<'_>| match event {
+            Event::CheckFailed { connection, error: None, .. } => {
+                told.lock().unwrap().push((*connection, None));
+            }
+            Event::Retired { connection, reason, .. } => {
+                told.lock().unwrap().push((*connection, Some(*reason)));
+            }
+            _ => {}
+        }
+    };
+    let mock = Mock::ok();
+    let pool =
+        Pool::with_listener(mock.clone(), PoolConfig { min_connections: 1, ..config(2) }, listener).unwrap();
+    drop(pool.acquire().await.unwrap());
+    mock.panic_on_look(true);
+    tokio::time::sleep(secs(31)).await;
+    mock.panic_on_look(false);
+    assert_eq!(*told.lock().unwrap(), [(1, None), (1, Some(RetireReason::Panicked))]);
+    assert_eq!((mock.checks(), pool.stats().failed_checks, pool.stats().total_connections), (1, 1, 1));
+    assert_eq!(pool.acquire().await.unwrap().id, 2);
+    assert_hands_out_exactly(&pool, 2, "the look after a check").await;
 }
 
 /// panic.no_loss: in `is_reusable`. The panic reaches who gave back; the connection is closed.

@@ -1,12 +1,15 @@
 //! `suspend.nothing_moves`: a suspended pool hands out nothing and opens nothing, and who asks waits.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use poolhouse::{AcquireError, Phase, PoolConfig};
+use poolhouse::{AcquireError, FailureKind, Manager, Phase, Pool, PoolConfig};
+use tokio::sync::Notify;
 
 use crate::common::{
-    Mock, Step, assert_hands_out_exactly, check_stats, config, filled, ms, poll_once, pool, secs, settle,
-    under_check,
+    Mock, MockError, Step, assert_hands_out_exactly, check_stats, config, filled, ms, poll_once, pool, secs,
+    settle, under_check,
 };
 
 /// `suspend.nothing_moves`: callers see a pause, and are served in order after it.
@@ -64,6 +67,58 @@ async fn a_connect_under_way_is_given_up() {
     pool.resume();
     acquire.await.unwrap();
     assert_eq!(mock.peak(), 1);
+}
+
+/// Its first connect waits for the gate and is refused for good; the others succeed.
+struct Gated {
+    gate: Arc<Notify>,
+    first: AtomicBool,
+}
+
+impl Manager for Gated {
+    type Connection = ();
+    type Error = MockError;
+
+    async fn connect(&self) -> Result<(), MockError> {
+        if self.first.swap(false, SeqCst) {
+            self.gate.notified().await;
+            return Err(MockError(Step::Permanent));
+        }
+        Ok(())
+    }
+
+    fn classify(&self, _: &MockError) -> FailureKind {
+        FailureKind::Permanent
+    }
+}
+
+/// `suspend.nothing_moves`, `epoch.invalidate_all`, `connect.permanent`: a connect from before fails for good, in the
+/// moment before the pool has given it up. That says nothing about now, so those who wait, wait on.
+#[tokio::test(start_paused = true)]
+async fn a_failure_from_before_refuses_nobody() {
+    for suspends in [true, false] {
+        let gate = Arc::new(Notify::new());
+        let manager = Gated { gate: Arc::clone(&gate), first: AtomicBool::new(true) };
+        let pool = Pool::new(manager, PoolConfig { min_connections: 1, ..config(1) }).unwrap();
+        let mut acquire = pin!(pool.acquire());
+        let mut warm_up = pin!(pool.warm_up());
+        assert!(poll_once(acquire.as_mut()).await.is_pending());
+        assert!(poll_once(warm_up.as_mut()).await.is_pending());
+        settle().await;
+        // Before the background runs again, the connect does.
+        gate.notify_one();
+        if suspends {
+            pool.suspend();
+            pool.resume();
+        } else {
+            pool.invalidate_all();
+        }
+        let served = acquire.await;
+        assert!(served.is_ok(), "suspends: {suspends}, {served:?}");
+        let warm = warm_up.await;
+        assert!(warm.is_ok(), "suspends: {suspends}, {warm:?}");
+        assert_eq!(pool.stats().failed_connects, 1);
+    }
 }
 
 /// `suspend.nothing_moves`: a waiter that was served just before, and has not looked yet, waits on.

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Once};
 
-use poolhouse::{PacketManager, PacketOptions, Pool, PoolConfig};
+use poolhouse::{FailureKind, Manager, PacketManager, PacketOptions, Pool, PoolConfig};
 use poolhouse_echo::{EchoServer, Faults, Reply};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -154,6 +155,71 @@ async fn every_documented_event_is_there() {
     let late =
         log.heads().into_iter().find(|head| head.starts_with("poolhouse::close WARN not closed in time"));
     assert!(late.is_some_and(|head| head.contains("trace.rs:")), "{:?}", log.heads());
+}
+
+/// A manager that connects once, with an error that panics as it is dropped.
+#[derive(Default)]
+struct Clumsy(AtomicBool);
+
+#[derive(Debug, thiserror::Error)]
+#[error("refused")]
+struct Refused;
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        clumsy();
+    }
+}
+
+fn clumsy() {
+    // Without a message on stderr.
+    std::panic::resume_unwind(Box::new("as the test says"));
+}
+
+impl Manager for Clumsy {
+    type Connection = ();
+    type Error = Refused;
+
+    async fn connect(&self) -> Result<(), Refused> {
+        if self.0.swap(true, SeqCst) { Err(Refused) } else { Ok(()) }
+    }
+
+    async fn check(&self, _: &mut ()) -> Result<(), Refused> {
+        Err(Refused)
+    }
+
+    fn classify(&self, _: &Refused) -> FailureKind {
+        clumsy();
+        FailureKind::Permanent
+    }
+}
+
+/// `panic.no_loss`: a panic of the manager that nobody else hears of is in the log.
+#[tokio::test(start_paused = true)]
+async fn a_panic_that_ends_in_the_pool_is_logged() {
+    let log = record();
+    let mock = Mock::ok();
+    let checked = pool(&mock, config(1));
+    for panics_in_check in [true, false] {
+        drop(checked.acquire().await.unwrap());
+        mock.set_check(if panics_in_check { Step::Panic } else { Step::Ok });
+        mock.panic_on_look(!panics_in_check);
+        tokio::time::sleep(secs(31)).await;
+        mock.panic_on_look(false);
+    }
+    let panicked = "the manager panicked while it checked: see the panic's message on stderr";
+    assert_eq!(log.fields(&format!("poolhouse::check WARN {panicked}")).len(), 2, "{:?}", log.heads());
+
+    let clumsy = Pool::new(Clumsy::default(), config(1)).unwrap();
+    drop(clumsy.acquire().await.unwrap());
+    tokio::time::sleep(secs(31)).await;
+    // The error that the pool keeps is dropped with the next.
+    std::mem::forget(clumsy.acquire_within(secs(1)).await.map(drop).unwrap_err());
+    let heads = log.heads();
+    for what in ["Manager::classify", "a connect error", "the error of a health check"] {
+        let head = format!("poolhouse::panic ERROR {what} panicked: see the panic's message on stderr");
+        assert!(heads.contains(&head), "{what}: {heads:?}");
+    }
 }
 
 /// Every record says which server it is about.

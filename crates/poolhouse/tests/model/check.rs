@@ -1,6 +1,7 @@
 //! What must hold after every step, and what must hold once every task that was ready has run.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -8,6 +9,7 @@ use crate::ensure;
 use crate::errands::Errand;
 use crate::ops::{End, WELL};
 use crate::reference::{AtServer, Verdict};
+use crate::server::{Ledger, Record};
 use crate::world::World;
 
 impl World<'_> {
@@ -155,7 +157,7 @@ impl World<'_> {
     /// Whether nothing closes a connection but its age and its idleness.
     fn is_well(&self) -> bool {
         let ledger = self.server.ledger();
-        let lives = ledger.records.iter().all(|record| !record.alive || !record.dead);
+        let lives = ledger.records.iter().all(|record| !record.alive || !(record.dead || record.look_panics));
         let well = ledger.checks == WELL && ledger.checking == 0 && ledger.connects.end != End::Stillborn;
         lives && well && !self.model.closed && !self.model.suspended
     }
@@ -176,5 +178,34 @@ impl World<'_> {
         // What the minimum does not need is replaced only while it is in use.
         let needed = total <= self.model.min;
         self.is_well() && connects && room && long && needed && self.config.idle_timeout.is_none()
+    }
+}
+
+/// What may be handed out as it is.
+impl Ledger {
+    /// Whether a check failed that began after the connection had last proved to work: it may be dead for the same reason.
+    pub(crate) fn is_in_doubt(&self, record: &Record) -> bool {
+        self.doubts.iter().any(|(began, _)| record.proven < *began)
+    }
+
+    /// One that is unsure may have proved to work earlier than the record says.
+    pub(crate) fn may_be_in_doubt(&self, record: &Record) -> bool {
+        self.is_in_doubt(record) || (record.unsure && !self.doubts.is_empty())
+    }
+
+    /// How many connections may have to pass a check, or to retire, before anybody gets one.
+    pub(crate) fn perhaps_unfit(&self, jitter: f64) -> usize {
+        let idle = self.records.iter().filter(|record| record.is_unused());
+        idle.filter(|record| !self.is_surely_fit(record, jitter)).count()
+    }
+
+    /// Whether a connection that is idle may be handed out as it is, but for what the peer does.
+    pub(crate) fn is_surely_fit(&self, record: &Record, jitter: f64) -> bool {
+        let (now, config) = (Instant::now(), &self.config);
+        let lifetime = config.max_lifetime;
+        let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
+        let rested = now - record.idle_since < config.idle_timeout;
+        let proven = config.check_after_idle.is_none_or(|limit| now - record.proven < limit);
+        young && rested && proven && !record.unsure && !self.is_in_doubt(record)
     }
 }

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! It takes a new seed each time, prints it, and fails too if an operation's outcome never happened.
-//! `POOLHOUSE_MODEL_SEED` sets the seed of a run, and `POOLHOUSE_MODEL_SEQUENCE` plays one sequence of it.
+//! `POOLHOUSE_MODEL_SEED` sets the seed of a run, and `POOLHOUSE_MODEL_SEQUENCE` plays one sequence of it. A sequence
+//! goes the same way each time: its seed is the pool's too, and nothing in it reads the real clock.
 //!
 //! Not here, because they need a second thread or a socket: `blocking`, several runtimes, and `packet`.
 

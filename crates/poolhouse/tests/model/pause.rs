@@ -14,7 +14,7 @@ use std::time::Duration;
 use poolhouse::{Pool, PoolConfig};
 use tokio::time::Instant;
 
-use crate::server::{Ledger, Server};
+use crate::server::{Ledger, Record, Server};
 
 #[derive(Debug, Default)]
 pub(crate) struct Pause {
@@ -92,7 +92,20 @@ impl Fresh {
     }
 }
 
+/// How often `invalidate_all` had been called when a connect began, and how many suspensions had begun.
+pub(crate) type Era = (u64, u64);
+
+impl Record {
+    pub(crate) fn era(&self) -> Era {
+        (self.epoch, self.suspension)
+    }
+}
+
 impl Ledger {
+    pub(crate) fn era(&self) -> Era {
+        (self.epoch, self.suspensions)
+    }
+
     /// Those that have become idle since have proved to work, or are closed.
     pub(crate) fn look_for_idle(&mut self) {
         for id in self.fresh.idle() {
@@ -109,7 +122,7 @@ impl Ledger {
 
     fn proves(&mut self, id: usize) {
         let record = &self.records[id];
-        if record.epoch == self.epoch {
+        if record.era() == self.era() {
             self.pause.succeeded(record.born);
         }
     }
@@ -124,17 +137,17 @@ impl Ledger {
             return self.proves(id);
         }
         let record = &self.records[id];
-        let (began, epoch) = (record.began, record.epoch);
-        if epoch == self.epoch && self.pause.proved.is_none_or(|proved| proved <= record.born) {
-            self.connect_failed(began, epoch);
+        let (began, era) = (record.began, record.era());
+        if era == self.era() && self.pause.proved.is_none_or(|proved| proved <= record.born) {
+            self.connect_failed(began, era);
         }
     }
 
-    pub(crate) fn connect_failed(&mut self, began: Instant, epoch: u64) {
+    pub(crate) fn connect_failed(&mut self, began: Instant, era: Era) {
         self.look_for_idle();
         self.failed_connects += 1;
-        // What began before `invalidate_all` says nothing about now.
-        if epoch == self.epoch {
+        // What began before `invalidate_all` or a suspension says nothing about now.
+        if era == self.era() {
             let PoolConfig { connect_backoff, max_connect_backoff, .. } = self.config;
             self.pause.failed(began, Instant::now(), (connect_backoff, max_connect_backoff));
         }

@@ -22,7 +22,11 @@ pub(crate) fn play(case: &Case, seen: &mut Coverage, mut story: Option<&mut Stri
     fastrand::seed(u64::from(case.seed));
     let quiet = Quiet::default();
     let runtime = quiet.runtime();
-    let mut world = World::new(&case.config, quiet, seen);
+    // The pool takes its origin from the paused clock: from the real one it would differ from run to run.
+    let mut world = {
+        let _entered = runtime.enter();
+        World::new(&case.config, quiet, seen)
+    };
     // Without a budget: the test polls many futures by hand between two yields.
     let verdict = runtime.block_on(unconstrained(async {
         for (number, step) in case.steps.iter().enumerate() {

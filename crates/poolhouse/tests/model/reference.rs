@@ -29,10 +29,16 @@ pub(crate) struct Waiting {
 pub(crate) enum Answer {
     /// A connection is decided for it.
     Granted,
-    /// Its time was up. Its place in the line at that moment lies between these two.
+    /// Its time was up. Its place in the line at that moment lies between these two, and the length of the line between
+    /// `least` and `most`, of a pool with this maximum.
     TimedOut {
         first: usize,
         last: usize,
+        least: usize,
+        most: usize,
+        max: usize,
+        /// Or there were too many at the same instant.
+        or_shed: bool,
     },
     /// A permanent failure; or its time was up at the same instant.
     Refused,
@@ -164,14 +170,6 @@ impl Reference {
         self.served.iter().filter(|served| served.answer == Answer::Granted).count()
     }
 
-    /// How many have run out of time and have not looked: at least, and at most.
-    pub(crate) fn unaware(&self) -> (usize, usize) {
-        let count =
-            |which: fn(&Answer) -> bool| self.served.iter().filter(|served| which(&served.answer)).count();
-        let certain = count(|answer| matches!(answer, Answer::TimedOut { .. }));
-        (certain, certain + count(|answer| *answer == Answer::Refused))
-    }
-
     /// Who has left the line since the last look, and why.
     ///
     /// All whose time is up leave together. Before and after that the oldest are served. So of those who are due the
@@ -183,7 +181,8 @@ impl Reference {
         let Some(granted) = active.checked_sub(before) else {
             return Err(format!("cancel.no_loss: of {before} in use {active} are left"));
         };
-        let left = self.line.len() - pending;
+        let line = self.line.len();
+        let left = line - pending;
         let Some(mut turned_away) = left.checked_sub(granted) else {
             return Err(format!("acquire.fifo: {granted} are served, and {left} have left the line"));
         };
@@ -225,9 +224,13 @@ impl Reference {
         for key in leaving {
             self.serve(key, now);
         }
+        // Who left for another reason did so before or after that; who came back may have done so after it.
+        let (least, most) = (if back { 1 } else { pending + timed_out.len() }, line + gone);
         for (key, first, last) in timed_out {
             let first = if back { 1 } else { first };
-            self.answer(key, now, Answer::TimedOut { first, last: last + gone });
+            let last = last + gone;
+            let or_shed = back && self.max_pending.is_some();
+            self.answer(key, now, Answer::TimedOut { first, last, least, most, max: self.max, or_shed });
         }
         for _ in 0..shed {
             let youngest = self.line.iter().rposition(may_leave);
@@ -321,7 +324,9 @@ impl Reference {
         let due = waiting.deadline.is_some_and(|deadline| deadline <= now);
         let right = match answer {
             Answer::Granted => outcome == Outcome::Got,
-            Answer::TimedOut { .. } => outcome == Outcome::TimedOut,
+            Answer::TimedOut { or_shed, .. } => {
+                outcome == Outcome::TimedOut || (or_shed && outcome == Outcome::Overloaded)
+            }
             Answer::Refused => outcome == Outcome::Refused || outcome == Outcome::TimedOut,
             Answer::Overloaded => outcome == Outcome::Overloaded,
             Answer::Closed => outcome == Outcome::Closed,

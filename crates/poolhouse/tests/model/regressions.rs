@@ -123,3 +123,77 @@ fn a_limit_of_its_own_ends_a_wait_in_a_suspended_pool() {
     let config = Config { max: 4, idle_timeout: Some(200), leak_threshold: Some(25), nested: true, ..PLAIN };
     plays(config, steps);
 }
+
+/// `health.known_dead`: a check fails while a waiter has been served and has not looked. What it was served is in doubt.
+#[test]
+fn what_was_served_may_come_into_doubt() {
+    let step = |op| Step { op, settle: true };
+    let steps = vec![
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Checks(Mood { delay: 0, end: End::Never })),
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Cancel(0)),
+        step(Op::Pass(50)),
+        step(Op::Poll(0)),
+    ];
+    plays(Config { health_check_interval: Some(10), ..PLAIN }, steps);
+}
+
+/// `health.off_path`: a check fails, and which of the connections that are in doubt came back from a waiter that left, the
+/// ledger cannot tell.
+#[test]
+fn what_a_waiter_left_may_be_in_doubt() {
+    let step = |op| Step { op, settle: false };
+    let steps = vec![
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Checks(Mood { delay: 11, end: End::Ok })),
+        step(Op::Pass(15)),
+        step(Op::Acquire(How::Eager)),
+        step(Op::Cancel(0)),
+        step(Op::Acquire(How::Eager)),
+        step(Op::Pass(2)),
+        step(Op::Return(0, Fate::Release)),
+        step(Op::Pass(8)),
+    ];
+    let sizes = Config { min: 4, max: 4, max_connecting: 1, check_after_idle: Some(15), ..PLAIN };
+    plays(Config { max_lifetime: Some(300), check_timeout: 10, lifo: false, ..sizes }, steps);
+}
+
+/// `acquire.shed`: an older one comes back to its turn at an instant at which the time of the youngest is up too.
+#[test]
+fn one_that_is_late_may_be_one_too_many() {
+    let step = |op| Step { op, settle: false };
+    let steps = vec![
+        step(Op::Acquire(How::Eager)),
+        step(Op::Acquire(How::Task)),
+        Step { op: Op::Acquire(How::Eager), settle: true },
+        step(Op::Acquire(How::Eager)),
+        step(Op::Acquire(How::Task)),
+        step(Op::Return(0, Fate::Release)),
+        step(Op::Acquire(How::Eager)),
+        step(Op::Jump(100)),
+    ];
+    let sizes = Config { max: 4, max_connecting: 1, max_pending: Some(1), ..PLAIN };
+    plays(Config { connection_timeout: Some(20), check_after_idle: Some(15), lifo: false, ..sizes }, steps);
+}
+
+/// `health.known_dead`: what was served is in doubt when the waiter looks, and another connection serves the waiter.
+#[test]
+fn what_is_taken_back_in_doubt_is_checked() {
+    let step = |op| Step { op, settle: false };
+    let steps = vec![
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Pass(15)),
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Resize(3)),
+        step(Op::Pass(85)),
+        step(Op::Acquire(How::Eager)),
+        Step { op: Op::PeersClose, settle: true },
+        step(Op::Return(0, Fate::Release)),
+        step(Op::Poll(20)),
+        Step { op: Op::Acquire(How::Eager), settle: true },
+        step(Op::Return(0, Fate::Release)),
+        step(Op::Poll(0)),
+    ];
+    plays(Config { min: 2, max_connecting: 1, check_after_idle: Some(15), lifo: false, ..PLAIN }, steps);
+}

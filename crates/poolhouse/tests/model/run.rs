@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use crate::coverage::Coverage;
@@ -83,7 +84,8 @@ fn command(sequence: u64) -> String {
     format!("POOLHOUSE_MODEL_SEQUENCE={sequence} cargo test -p poolhouse --test model -- --nocapture")
 }
 
-fn sequence_of(seed: u64, seen: &mut Coverage) {
+/// Draws from a seed of its own.
+fn runner_of(seed: u64) -> TestRunner {
     let mut bytes = [0; 32];
     fastrand::Rng::with_seed(seed).fill(&mut bytes);
     let config = Config {
@@ -93,7 +95,11 @@ fn sequence_of(seed: u64, seen: &mut Coverage) {
         failure_persistence: None,
         ..Config::default()
     };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
+fn sequence_of(seed: u64, seen: &mut Coverage) {
+    let mut runner = runner_of(seed);
     let seen = std::cell::RefCell::new(seen);
     let played = runner
         .run(&case(LONGEST), |case| play(&case, &mut seen.borrow_mut(), None).map_err(TestCaseError::fail));
@@ -130,4 +136,19 @@ fn report(seed: u64, why: &str, case: Case) -> String {
         if again.is_ok() { "It passes when played once more: something is not deterministic.\n" } else { "" },
         command(seed),
     )
+}
+
+/// A sequence that failed once and passes when it is played again helps nobody.
+#[test]
+fn a_sequence_goes_the_same_way_each_time() {
+    listen_to_panics();
+    for seed in 0..60 {
+        let case = case(LONGEST).new_tree(&mut runner_of(seed)).expect("it has no filter").current();
+        let story = || {
+            let mut story = String::new();
+            let verdict = play(&case, &mut Coverage::default(), Some(&mut story));
+            (verdict, story)
+        };
+        assert_eq!(story(), story(), "sequence {seed} went two ways: {}", command(seed));
+    }
 }

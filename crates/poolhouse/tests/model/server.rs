@@ -13,7 +13,7 @@ use poolhouse::{FailureKind, Manager, PoolConfig};
 use tokio::time::Instant;
 
 use crate::ops::{End, Mood, WELL};
-use crate::pause::{Fresh, Pause};
+use crate::pause::{Era, Fresh, Pause};
 
 /// How long after a look a connection is handed out without another.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
@@ -21,9 +21,10 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// The payload of a panic that the script asks for.
 pub(crate) struct Scripted;
 
+/// The answer to a connect of that era, or to a check.
 #[derive(Debug, thiserror::Error)]
 #[error("the server says {0:?}")]
-pub(crate) struct Refused(pub(crate) End);
+pub(crate) struct Refused(pub(crate) End, pub(crate) Era);
 
 /// What the server knows of one connection.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ pub(crate) struct Record {
     pub(crate) suspension: u64,
     /// When it was last looked at before it was handed out.
     pub(crate) looked_at: Option<Instant>,
-    /// It has passed a check, and the background looks at it.
-    just_checked: bool,
+    /// It has passed a check that began then, and the background looks at it.
+    just_checked: Option<Instant>,
     /// Its drop panics.
     pub(crate) drop_panics: bool,
     /// The peer has closed it.
@@ -158,27 +159,6 @@ impl Ledger {
 
     fn somebody_waits(&self) -> bool {
         self.fresh.pool.as_ref().is_some_and(|pool| pool.stats().pending_requests > 0)
-    }
-
-    /// Whether a check failed that began after the connection had last proved to work: it may be dead for the same reason.
-    pub(crate) fn is_in_doubt(&self, record: &Record) -> bool {
-        self.doubts.iter().any(|(began, _)| record.proven < *began)
-    }
-
-    /// How many connections may have to pass a check, or to retire, before anybody gets one.
-    pub(crate) fn perhaps_unfit(&self, jitter: f64) -> usize {
-        let idle = self.records.iter().filter(|record| record.is_unused());
-        idle.filter(|record| !self.is_surely_fit(record, jitter)).count()
-    }
-
-    /// Whether a connection that is idle may be handed out as it is, but for what the peer does.
-    pub(crate) fn is_surely_fit(&self, record: &Record, jitter: f64) -> bool {
-        let (now, config) = (Instant::now(), &self.config);
-        let lifetime = config.max_lifetime;
-        let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
-        let rested = now - record.idle_since < config.idle_timeout;
-        let proven = config.check_after_idle.is_none_or(|limit| now - record.proven < limit);
-        young && rested && proven && !record.unsure && !self.is_in_doubt(record)
     }
 
     /// Whether the pool connects again and again at one instant. Then nobody answers any more, so that it stops and
@@ -310,7 +290,7 @@ impl Attempt {
             epoch: self.epoch,
             suspension: self.suspension,
             looked_at: None,
-            just_checked: false,
+            just_checked: None,
             drop_panics: false,
             dead,
             look_panics: false,
@@ -327,7 +307,7 @@ impl Attempt {
         if end == End::Panic {
             std::panic::panic_any(Scripted);
         }
-        Refused(end)
+        Refused(end, (self.epoch, self.suspension))
     }
 }
 
@@ -339,7 +319,7 @@ impl Drop for Attempt {
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
         if self.end.is_some() || self.started.elapsed() >= ledger.config.connect_timeout {
-            ledger.connect_failed(self.started, self.epoch);
+            ledger.connect_failed(self.started, (self.epoch, self.suspension));
         } else {
             ledger.abandoned += 1;
         }
@@ -364,7 +344,7 @@ impl Checking {
         let idle = record.alive && !record.held && !record.spoiled;
         ledger.expect(idle, |_| format!("health.off_path: connection {id} is checked and is not idle"));
         // A check that a waiter or a doubt asks for comes at once.
-        let regular = !ledger.waited && !ledger.is_in_doubt(&ledger.records[id]);
+        let regular = !ledger.waited && !ledger.may_be_in_doubt(&ledger.records[id]);
         let unused = ledger.records.iter().filter(|record| record.alive && !record.held && !record.detached);
         let most = (unused.count() / 10).max(1);
         let few = !regular || ledger.checking <= most;
@@ -383,7 +363,7 @@ impl Drop for Checking {
         ledger.records[self.id].checking = false;
         if self.passed {
             ledger.records[self.id].proven = Instant::now();
-            ledger.records[self.id].just_checked = true;
+            ledger.records[self.id].just_checked = Some(self.started);
         } else {
             ledger.records[self.id].spoiled = true;
             if self.answered || self.started.elapsed() >= ledger.config.check_timeout {
@@ -438,7 +418,7 @@ impl Manager for Server {
                 Ok(())
             }
             End::Panic => std::panic::panic_any(Scripted),
-            end => Err(Refused(end)),
+            end => Err(Refused(end, self.ledger().era())),
         }
     }
 
@@ -453,14 +433,18 @@ impl Manager for Server {
         let mut ledger = self.ledger();
         let after_check = std::mem::take(&mut ledger.records[connection.id].just_checked);
         if ledger.records[connection.id].look_panics {
-            // After a check that has passed a panic says nothing.
-            ledger.records[connection.id].spoiled = !after_check;
+            ledger.records[connection.id].spoiled = true;
+            if let Some(began) = after_check {
+                // The check has failed after all.
+                ledger.failed_checks += 1;
+                ledger.doubts.push((began, Instant::now()));
+            }
             drop(ledger);
             std::panic::panic_any(Scripted);
         }
         let Record { dead, held, looked_at, .. } = ledger.records[connection.id];
         ledger.expect(!held, |_| "health.known_dead: a held connection is looked at".into());
-        if after_check {
+        if after_check.is_some() {
             ledger.closed_after_check += u64::from(dead);
             ledger.records[connection.id].spoiled = dead;
             return !dead;
@@ -477,8 +461,8 @@ impl Manager for Server {
     fn classify(&self, error: &Refused) -> FailureKind {
         if error.0 == End::Permanent {
             let mut ledger = self.ledger();
-            // What is open or on its way serves those who wait.
-            if ledger.live() + ledger.connecting == 0 {
+            // What is open or on its way serves those who wait, and what is from before says nothing.
+            if ledger.live() + ledger.connecting == 0 && error.1 == ledger.era() {
                 ledger.refused_up_to = ledger.joined;
             }
             return FailureKind::Permanent;

@@ -18,7 +18,7 @@ use crate::errands::Running;
 use crate::ops::{Config, End, How, ms};
 use crate::quiet::{Polled, Quiet};
 use crate::reference::{Answer, Arrival, Outcome, Reference, Seen, Verdict};
-use crate::server::{Conn, Refused, Server};
+use crate::server::{Conn, Record, Refused, Server};
 
 pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError<Refused>>;
 
@@ -226,7 +226,10 @@ impl<'a> World<'a> {
             let last = in_line.max(1);
             let answer = match acquired {
                 Ok(_) => continue,
-                Err(AcquireError::Timeout(_)) => Answer::TimedOut { first: 1, last },
+                Err(AcquireError::Timeout(_)) => {
+                    let max = self.model.max;
+                    Answer::TimedOut { first: 1, last, least: 1, most: last, max, or_shed: false }
+                }
                 Err(AcquireError::Connect(_)) => Answer::Refused,
                 Err(AcquireError::Overloaded { .. }) => Answer::Overloaded,
                 Err(_) => Answer::Closed,
@@ -401,7 +404,7 @@ impl<'a> World<'a> {
             }
             Poll::Ready(acquired) => {
                 if let Err(AcquireError::Timeout(timeout)) = &acquired
-                    && let Some(Answer::TimedOut { first, last }) =
+                    && let Some(Answer::TimedOut { first, last, least, most, max, .. }) =
                         self.model.served(key).map(|served| served.answer)
                     && !goes_back
                 {
@@ -410,15 +413,12 @@ impl<'a> World<'a> {
                         (first..=last).contains(&position),
                         "acquire.diagnosis: says place {position}, and it was {first}..={last}"
                     );
-                    // Those who have run out of time and have not looked still count.
-                    let (least, most) = self.model.unaware();
-                    let wait = self.model.line.len();
-                    let waiting = (wait + least).max(position)..=(wait + most).max(position);
+                    let waiting = timeout.waiting;
                     ensure!(
-                        waiting.contains(&timeout.waiting) && timeout.max_connections == self.model.max,
-                        "acquire.diagnosis: says {} wait, and it is {waiting:?}",
-                        timeout.waiting
+                        (least..=most).contains(&waiting) && position <= waiting,
+                        "acquire.diagnosis: says {position} of {waiting} wait, and it was {least}..={most}"
                     );
+                    ensure!(timeout.max_connections == max, "acquire.diagnosis: the maximum was {max}");
                 }
                 self.ended(key, acquired)
             }
@@ -455,8 +455,8 @@ impl<'a> World<'a> {
             .records
             .iter()
             .filter(|record| record.is_unused() || (closed_now(record.closed_at) && !record.held));
-        let old = shortest.is_some_and(|limit| unused.any(|record| limit <= record.born.elapsed()));
-        stale || old
+        let old = |record: &Record| shortest.is_some_and(|limit| limit <= record.born.elapsed());
+        stale || unused.any(|record| old(record) || ledger.may_be_in_doubt(record))
     }
 }
 

@@ -188,3 +188,35 @@ fn nobody_waits_for_a_check_that_is_cut() {
     assert_eq!(policy.checks.wanted(), 0);
     assert_eq!(policy.plan(late, home, &mut fx).connects.len(), 1);
 }
+
+/// `health.known_dead`: what a waiter was served comes into doubt, and is taken back when the waiter comes for it. It is
+/// checked, also if another connection serves that waiter at once.
+#[test]
+fn what_is_taken_back_in_doubt_is_checked() {
+    let never = Duration::MAX;
+    let timing =
+        PoolConfig { idle_timeout: never, max_lifetime: never, health_check_interval: never, ..config(3) };
+    let (mut policy, home, now) = policy(PoolConfig { check_after_idle: Some(SECOND * 15), ..timing });
+    open(&mut policy, home, 2, now);
+    let (doubtful, good) = (take(&mut policy, now), take(&mut policy, now));
+    let mut fx = Fx::default();
+    let wait = join(&mut policy, now, 0, &mut fx);
+    let id = doubtful.id;
+    policy.give_back(doubtful, Disposition::Reuse, now, &mut fx);
+    let third = attempt(&mut policy, home, now);
+    policy.connected(third, 3, (now, now), &mut fx);
+    // The check of the idle one fails. What the waiter was served has not been used since that check began.
+    let later = now + SECOND * 16;
+    let other = join(&mut policy, later, 1, &mut fx);
+    let failing = policy.plan(later, home, &mut fx).checks.pop().expect("it has been idle for long");
+    policy.checked(failing, Checked::Failed, later, &mut fx);
+    policy.cancel(other, later, &mut fx);
+    policy.give_back(good, Disposition::Reuse, later, &mut fx);
+    policy.plan(later, home, &mut fx);
+    let mut fx = Fx::default();
+    let Polled::Granted(got) = ask(&mut policy, wait, later, &mut fx) else { panic!("one is fit") };
+    assert_ne!(got.id, id);
+    assert!(fx.plan, "nobody waits for it, and it is in doubt");
+    let checks = policy.plan(later, home, &mut fx).checks;
+    assert_eq!(checks.iter().map(|entry| entry.id).collect::<Vec<_>>(), [id]);
+}

@@ -125,19 +125,54 @@ fn a_dead_connection_after_close_is_a_refusal() {
     assert_eq!(policy.stats().failed_acquisitions, failed + 1);
 }
 
-/// `epoch.invalidate_all`: an old attempt that fails is counted, and tells nobody anything.
+/// `epoch.invalidate_all`, `suspend.nothing_moves`, `connect.permanent`: an old attempt that fails is counted, and tells
+/// nobody anything.
 #[test]
 fn a_failure_of_an_old_attempt_is_counted_and_no_more() {
-    let (mut policy, home, now) = policy(config(2));
-    let mut fx = Fx::default();
-    let ticket = join(&mut policy, now, 0, &mut fx);
-    let old = policy.plan(now, home, &mut fx).connects;
-    policy.invalidate_all(now, &mut fx);
-    policy.connect_failed(old[0], refused(FailureKind::Permanent), now, &mut fx);
-    let stats = policy.stats();
-    assert_eq!((stats.failed_connects, stats.pending_requests), (1, 1));
-    assert!(got(&mut policy, ticket, now).is_none(), "it waits on");
-    assert!(policy.last_failure().is_none() && !policy.connects.is_failing());
+    for case in ["invalidated", "suspended", "suspended and resumed"] {
+        let (mut policy, home, now) = policy(config(2));
+        let mut fx = Fx::default();
+        let ticket = join(&mut policy, now, 0, &mut fx);
+        let old = policy.plan(now, home, &mut fx).connects;
+        match case {
+            "invalidated" => policy.invalidate_all(now, &mut fx),
+            _ => policy.suspend(now, &mut fx),
+        }
+        if case == "suspended and resumed" {
+            policy.resume(now, &mut fx);
+        }
+        policy.connect_failed(old[0], refused(FailureKind::Permanent), now, &mut fx);
+        let stats = policy.stats();
+        assert_eq!((stats.failed_connects, stats.pending_requests), (1, 1), "{case}");
+        assert!(got(&mut policy, ticket, now).is_none(), "{case}: it waits on");
+        assert!(policy.last_failure().is_none() && !policy.connects.is_failing(), "{case}");
+        assert_eq!(policy.telling_failures(), 0, "{case}: nor does it end a `warm_up`");
+    }
+}
+
+/// `suspend.nothing_moves`, `connect.backoff`: a connection that was opened before a suspension says as little, whether it
+/// is found dead or alive after it.
+#[test]
+fn a_first_look_at_an_old_connection_says_nothing() {
+    for dead in [true, false] {
+        let (mut policy, home, now) = policy(config(2));
+        let mut fx = Fx::default();
+        let wait = join(&mut policy, now, 0, &mut fx);
+        let coming = policy.plan(now, home, &mut fx).connects;
+        let failing = attempt(&mut policy, home, now);
+        policy.connect_failed(failing, refused(FailureKind::Transient), now, &mut fx);
+        policy.connected(coming[0], 1, (now, now), &mut fx);
+        let mut fresh = got(&mut policy, wait, now).expect("served").expect("a connection");
+        policy.suspend(now, &mut fx);
+        policy.resume(now, &mut fx);
+        if dead {
+            policy.found_dead(fresh, now, &mut fx);
+        } else {
+            policy.proven(&mut fresh, now, &mut fx);
+        }
+        assert_eq!((policy.stats().failed_connects, policy.telling_failures()), (1, 1), "dead: {dead}");
+        assert!(policy.connects.is_failing(), "the failure from before counts on");
+    }
 }
 
 /// `close.complete`: a check that is cut short says why its connection goes, and is not a failed one.

@@ -26,7 +26,7 @@ fn what_ends_the_pause() {
     let mut early = served(&mut policy, home, now, now);
     fail(&mut policy, home, now + SECOND);
     fail(&mut policy, home, now + SECOND * 2);
-    assert_eq!((policy.failed_connects(), policy.connects.is_failing()), (2, true));
+    assert_eq!((policy.stats().failed_connects, policy.connects.is_failing()), (2, true));
     let Some(Refusal::Connect { attempts: 2, .. }) = policy.last_failure() else { panic!("two in a row") };
     policy.proven(&mut early, now + SECOND * 3, &mut fx);
     assert!(policy.connects.is_failing(), "it was opened before the failures");
@@ -64,7 +64,7 @@ fn which_dead_connection_is_a_failure() {
             _ => {}
         }
         policy.found_dead(dead, now + SECOND, &mut fx);
-        assert_eq!(policy.failed_connects(), expected, "{case}");
+        assert_eq!(policy.stats().failed_connects, expected, "{case}");
         assert_eq!(policy.connects.is_failing(), expected > 0, "{case}");
     }
 }

@@ -185,7 +185,7 @@ impl World {
             2 => {
                 self.tally.failed_checks += 1;
                 self.doubt = self.doubt.max(Some(began));
-                Checked::Failed
+                if self.rng.bool() { Checked::Failed } else { Checked::Panicked }
             }
             _ => Checked::Passed,
         };

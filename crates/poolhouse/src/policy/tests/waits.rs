@@ -76,6 +76,65 @@ fn all_that_are_due_end_in_one_call() {
     }
 }
 
+/// `acquire.diagnosis`: the counts and the holders are those of the moment at which the wait was ended, whatever happens
+/// until the waiter asks. One diagnosis serves all who ended together, and none is kept for nobody.
+#[test]
+fn a_crowd_is_told_the_counts_of_the_moment_at_which_its_waits_ended() {
+    for by_plan in [true, false] {
+        let (mut policy, home, now) = policy(PoolConfig { connection_timeout: SECOND, ..config(4) });
+        open(&mut policy, home, 4, now);
+        let held: Vec<_> = (0..4).map(|_| take(&mut policy, now)).collect();
+        let mut fx = Fx::default();
+        let crowd: Vec<_> = (0..5).map(|waiter| join(&mut policy, now, waiter, &mut fx)).collect();
+        let due = now + SECOND;
+        let mut told = Vec::new();
+        if by_plan {
+            policy.plan(due, home, &mut fx);
+        } else {
+            told.push(ask(&mut policy, crowd[0], due, &mut fx));
+        }
+        assert_eq!(policy.waiting.diagnoses(), 1, "one for all");
+        // One more waits and what was held comes back, before the others ask.
+        let _next = join(&mut policy, due, 5, &mut fx);
+        for entry in held {
+            policy.give_back(entry, Disposition::Retire(RetireReason::Invalidated), due, &mut fx);
+        }
+        let later = due + SECOND / 2;
+        policy.cancel(crowd[4], later, &mut fx);
+        told.extend(crowd[told.len()..4].iter().map(|wait| ask(&mut policy, *wait, later, &mut fx)));
+        for (index, answer) in told.into_iter().enumerate() {
+            let Polled::TimedOut(told) = answer else { panic!("its time is up") };
+            assert_eq!((told.active, told.idle, told.connecting), (4, 0, 0), "{index}, {by_plan}");
+            assert_eq!((told.position, told.waiting), (index + 1, 5), "{by_plan}");
+            assert_eq!((told.phase, told.longest_holders.len()), (crate::error::Phase::Queueing, 3));
+            assert!(told.longest_holders.iter().all(|holder| holder.held_for == SECOND), "{by_plan}");
+            let asked = if by_plan || index > 0 { later } else { due };
+            assert_eq!(told.waited, asked.since(now), "how long it waited is its own");
+        }
+        assert_eq!(policy.waiting.diagnoses(), 0, "everybody has asked or gone");
+    }
+}
+
+/// `acquire.diagnosis`, `foreign.unlocked`: whoever goes without asking keeps nothing, and the error in the diagnosis of
+/// the last is dropped outside of the lock.
+#[test]
+fn a_diagnosis_goes_with_the_last_who_could_ask() {
+    let (mut policy, home, now) = policy(PoolConfig { connection_timeout: SECOND, ..config(1) });
+    let failing = attempt(&mut policy, home, now);
+    policy.connect_failed(failing, refused(FailureKind::Transient), now, &mut Fx::default());
+    let mut fx = Fx::default();
+    let crowd: Vec<_> = (0..3).map(|waiter| join(&mut policy, now, waiter, &mut fx)).collect();
+    policy.plan(now + SECOND, home, &mut fx);
+    let error = Arc::clone(&policy.connects.last_failure().expect("it has failed").error);
+    for (left, wait) in (0..3).rev().zip(crowd) {
+        assert_eq!(policy.waiting.diagnoses(), 1);
+        let mut fx = Fx::default();
+        policy.cancel(wait, now + SECOND, &mut fx);
+        assert!(fx.spent_errors.iter().any(|spent| Arc::ptr_eq(spent, &error)), "{left} are left");
+    }
+    assert_eq!((policy.waiting.diagnoses(), Arc::strong_count(&error)), (0, 2));
+}
+
 /// `acquire.deadline`: a wait of its own length ends then, not before, and not at the common limit.
 #[test]
 fn each_wait_has_its_own_length() {
