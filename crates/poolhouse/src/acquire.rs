@@ -11,6 +11,7 @@ use tokio::task::coop::poll_proceed;
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
+use crate::background;
 use crate::call_out::call_out;
 use crate::error::{AcquireError, page};
 use crate::events::Event;
@@ -122,7 +123,7 @@ impl<M: Manager> Acquire<'_, M> {
         drop(call_out(|| drop(waker)));
         match enqueued {
             Enqueued::Taken(entry) => match inner.look_over(entry, now) {
-                Ok(entry) => Poll::Ready(Ok(self.hand_out(entry, Duration::ZERO))),
+                Ok(entry) => Poll::Ready(Ok(hand_out(inner, entry, self.at, Duration::ZERO))),
                 Err(dead) => match self.rejoin(dead, since, span) {
                     Ok(()) => self.poll_waiting(cx),
                     Err(refusal) => self.refused(refusal),
@@ -140,8 +141,7 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     fn ensure_background(&mut self, at_home: bool) -> Poll<Acquired<M>> {
-        let inner = self.inner;
-        if !at_home && inner.ensure_background().is_err() {
+        if !at_home && background::ensure(self.inner).is_err() {
             return self.runtime_ended();
         }
         Poll::Pending
@@ -168,7 +168,7 @@ impl<M: Manager> Acquire<'_, M> {
                 Err(error) => return self.failed(error),
             };
             match inner.look_over(entry, now) {
-                Ok(entry) => return Poll::Ready(Ok(self.hand_out(entry, now.since(wait.since)))),
+                Ok(entry) => return Poll::Ready(Ok(hand_out(inner, entry, self.at, now.since(wait.since)))),
                 Err(dead) => {
                     if let Err(refusal) = self.rejoin(dead, wait.since, span) {
                         return self.refused(refusal);
@@ -241,10 +241,6 @@ impl<M: Manager> Acquire<'_, M> {
                 );
             });
         }
-    }
-
-    fn hand_out(&self, entry: PoolEntry<M>, waited: Duration) -> PooledConnection<M> {
-        hand_out(self.inner, entry, self.at, waited)
     }
 
     fn refused(&self, refusal: Refusal<M::Error>) -> Poll<Acquired<M>> {

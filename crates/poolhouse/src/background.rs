@@ -14,7 +14,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::coop::consume_budget;
 
@@ -25,27 +25,65 @@ use crate::inner::{PoolInner, millis};
 use crate::manager::{FailureKind, Manager};
 use crate::policy::{Checked, Failure, Home, Plan};
 use crate::state::{PoolEffects, PoolEntry};
-use crate::sync::{AbortHandle, JoinSet, Notify};
-use crate::time::sleep_until;
+use crate::sync::{AbortHandle, Handle, JoinSet, Notify};
+use crate::time::{sleep, sleep_until};
+
+/// No background task can begin in a runtime that has ended or is about to.
+pub(crate) struct RuntimeEnded;
+
+/// Sees to it that this runtime runs a background task.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub(crate) fn ensure<M: Manager>(inner: &Arc<PoolInner<M>>) -> Result<(), RuntimeEnded> {
+    let runtime = Handle::current();
+    // A runtime without a timer has to fail here, where the caller sees it.
+    let _timer = sleep(Duration::ZERO);
+    let mut fx = PoolEffects::<M>::default();
+    let new_home = inner.state.decide(&mut fx, |state, _| {
+        if state.is_home(runtime.id()) {
+            return None;
+        }
+        let home = state.policy.home_opened();
+        state.homes.push((runtime.id(), home));
+        Some(home)
+    });
+    inner.carry_out(fx);
+    let Some(home) = new_home else { return Ok(()) };
+    runtime.spawn(run(Guard::new(inner, home)));
+    // A runtime that has ended drops the task at once.
+    let lives = inner
+        .state
+        .read(|state| state.policy.is_closed() || state.homes.iter().any(|(_, other)| *other == home));
+    if lives { Ok(()) } else { Err(RuntimeEnded) }
+}
 
 /// Reports the end of the task, also when the runtime drops it before its first poll.
-pub(crate) struct Guard<M: Manager> {
+struct Guard<M: Manager> {
     inner: Weak<PoolInner<M>>,
     plan_wanted: Arc<Notify>,
     home: Home,
 }
 
 impl<M: Manager> Guard<M> {
-    pub(crate) fn new(inner: &Arc<PoolInner<M>>, home: Home) -> Self {
+    fn new(inner: &Arc<PoolInner<M>>, home: Home) -> Self {
         Self { inner: Arc::downgrade(inner), plan_wanted: Arc::clone(&inner.plan_wanted), home }
     }
 }
 
 impl<M: Manager> Drop for Guard<M> {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.upgrade() {
-            inner.background_ended(self.home);
-        }
+        let Some(inner) = self.inner.upgrade() else { return };
+        let (now, mut fx) = (inner.now(), PoolEffects::<M>::default());
+        inner.state.decide(&mut fx, |state, fx| {
+            state.homes.retain(|(_, other)| *other != self.home);
+            state.policy.home_lost(self.home, now, fx);
+            if state.homes.is_empty() {
+                fx.retired.extend(std::mem::take(&mut state.to_close));
+            }
+        });
+        inner.carry_out(fx);
     }
 }
 
@@ -66,7 +104,7 @@ impl InFlight {
     }
 }
 
-pub(crate) async fn run<M: Manager>(guard: Guard<M>) {
+async fn run<M: Manager>(guard: Guard<M>) {
     // Dropped before the guard: what is under way ends first.
     let mut in_flight = InFlight::default();
     loop {

@@ -6,17 +6,15 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::background;
 use crate::call_out::{Panic, call_out};
 use crate::clock::Clock;
 use crate::config::PoolConfig;
 use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Caller, Disposition, Few, Home, Refusal, Site, Tick};
+use crate::policy::{Caller, Disposition, Few, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
-use crate::sync::{Handle, Notify, RuntimeId};
-use crate::time::sleep;
+use crate::sync::{Notify, RuntimeId};
 
 pub(crate) struct PoolInner<M: Manager> {
     pub(crate) state: StateLock<M>,
@@ -37,9 +35,6 @@ pub(crate) enum Carried {
     /// has a use for it.
     Effects(Option<Panic>),
 }
-
-/// No background task can begin in a runtime that has ended or is about to.
-pub(crate) struct RuntimeEnded;
 
 impl<M: Manager> PoolInner<M> {
     pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
@@ -237,47 +232,6 @@ impl<M: Manager> PoolInner<M> {
 
     pub(crate) fn site(&self, at: &'static Location<'static>) -> Site {
         Site { at, caller: self.caller() }
-    }
-
-    /// Sees to it that this runtime runs a background task.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a runtime.
-    pub(crate) fn ensure_background(self: &Arc<Self>) -> Result<(), RuntimeEnded> {
-        let handle = Handle::current();
-        // A runtime without a timer has to fail here, where the caller sees it.
-        let _timer = sleep(Duration::ZERO);
-        let mut fx = PoolEffects::<M>::default();
-        let new_home = self.state.decide(&mut fx, |state, _| {
-            if state.is_home(handle.id()) {
-                return None;
-            }
-            let home = state.policy.home_opened();
-            state.homes.push((handle.id(), home));
-            Some(home)
-        });
-        self.carry_out(fx);
-        let Some(home) = new_home else { return Ok(()) };
-        handle.spawn(background::run(background::Guard::new(self, home)));
-        // A runtime that has ended drops the task at once.
-        let lives = self
-            .state
-            .read(|state| state.policy.is_closed() || state.homes.iter().any(|(_, other)| *other == home));
-        if lives { Ok(()) } else { Err(RuntimeEnded) }
-    }
-
-    /// A background task has ended, with its runtime or because the pool closed.
-    pub(crate) fn background_ended(&self, home: Home) {
-        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
-        self.state.decide(&mut fx, |state, fx| {
-            state.homes.retain(|(_, other)| *other != home);
-            state.policy.home_lost(home, now, fx);
-            if state.homes.is_empty() {
-                fx.retired.extend(std::mem::take(&mut state.to_close));
-            }
-        });
-        self.carry_out(fx);
     }
 
     /// Whether a runtime has a background task of this pool.

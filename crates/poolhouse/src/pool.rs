@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::acquire::{Acquire, try_acquire};
+use crate::background;
 use crate::config::{ConfigError, PoolConfig};
 use crate::error::{AcquireError, Holder};
 use crate::events::Listener;
@@ -150,7 +151,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub async fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
         let inner = self.inner();
-        if inner.ensure_background().is_err() {
+        if background::ensure(inner).is_err() {
             return Err(inner.runtime_ended());
         }
         let failures = inner.state.read(|state| state.policy.telling_failures());
