@@ -22,7 +22,7 @@ impl World<'_> {
         }
         let lost = self.held.iter().find(|held| !ledger.records[held.id].alive);
         ensure!(lost.is_none(), "lifetime.no_interrupt: a held connection was closed");
-        let refused = ledger.refused_up_to;
+        let refused = ledger.surely_refused_up_to;
         let waits_in_vain = self.model.line.iter().any(|waiting| waiting.after < refused);
         ensure!(!waits_in_vain, "connect.permanent: somebody waits after a permanent failure");
         if quiet {

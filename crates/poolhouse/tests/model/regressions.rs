@@ -197,3 +197,21 @@ fn what_is_taken_back_in_doubt_is_checked() {
     ];
     plays(Config { min: 2, max_connecting: 1, check_after_idle: Some(15), lifo: false, ..PLAIN }, steps);
 }
+
+/// `connect.permanent`: a connect fails for good while the next one is on its way and has not begun.
+#[test]
+fn an_attempt_that_has_not_begun_serves_those_who_wait_too() {
+    let step = |op, settle| Step { op, settle };
+    let steps = vec![
+        step(Op::Acquire(How::Eager), false),
+        step(Op::Checks(Mood { delay: 1, end: End::Panic }), true),
+        step(Op::Return(0, Fate::Release), false),
+        step(Op::Pass(66), false),
+        step(Op::Connects(Mood { delay: 1, end: End::Permanent }), false),
+        step(Op::Acquire(How::Eager), true),
+        step(Op::Acquire(How::Eager), false),
+        step(Op::Pass(1), false),
+    ];
+    let limits = Config { health_check_interval: Some(50), check_after_idle: Some(15), ..PLAIN };
+    plays(Config { min: 1, max: 3, connection_timeout: Some(100), lifo: false, ..limits }, steps);
+}

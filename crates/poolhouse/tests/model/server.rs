@@ -104,6 +104,8 @@ pub(crate) struct Ledger {
     /// Acquires so far, and how many there had been at the last permanent failure.
     joined: u64,
     pub(crate) refused_up_to: u64,
+    /// The same, if no other attempt can have been on its way at the failure.
+    pub(crate) surely_refused_up_to: u64,
     /// How many attempts had begun when the test last had control.
     begun_before: u64,
     pub(crate) violations: Vec<String>,
@@ -212,6 +214,7 @@ impl Server {
             fresh: Fresh::default(),
             joined: 0,
             refused_up_to: 0,
+            surely_refused_up_to: 0,
             begun_before: 0,
             violations: Vec::new(),
         })))
@@ -464,6 +467,11 @@ impl Manager for Server {
             // What is open or on its way serves those who wait, and what is from before says nothing.
             if ledger.live() + ledger.connecting == 0 && error.1 == ledger.era() {
                 ledger.refused_up_to = ledger.joined;
+                // The pool counts an attempt from the plan on, and the ledger from when it begins.
+                let alone = ledger.fresh.pool.as_ref().is_some_and(|pool| pool.stats().connecting <= 1);
+                if alone {
+                    ledger.surely_refused_up_to = ledger.joined;
+                }
             }
             return FailureKind::Permanent;
         }
