@@ -12,7 +12,6 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::background;
-use crate::call_out::call_out;
 use crate::error::{AcquireError, page};
 use crate::events::Event;
 use crate::inner::PoolInner;
@@ -120,7 +119,7 @@ impl<M: Manager> Acquire<'_, M> {
             let waits = matches!(enqueued, Enqueued::Waiting(_));
             (enqueued, since, waits && Handle::try_current().is_ok_and(|handle| state.is_home(handle.id())))
         });
-        drop(call_out(|| drop(waker)));
+        inner.shield("a waker", || drop(waker));
         match enqueued {
             Enqueued::Taken(entry) => match inner.look_over(entry, now) {
                 Ok(entry) => Poll::Ready(Ok(hand_out(inner, entry, self.at, Duration::ZERO))),

@@ -91,7 +91,8 @@ impl<M: Manager> Pool<M> {
 
     /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones
     /// as they come back, also after `resume`; [`drained`](Pool::drained) waits for that. Acquires wait, within the deadline.
-    /// What one was served and has not picked up is taken back.
+    /// What one was served and has not picked up is taken back. A pause after failed connects ends: what failed before says
+    /// nothing about the server after its maintenance.
     ///
     /// Calls do not add up: one `resume` ends any number of them.
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::deadlines::Deadline;
 use super::wait_queue::Ticket;
 use super::waiting::{Answer, Outcome, Refusal, Wait};
-use super::{Caller, Disposition, Effects, Entry, Policy, Site, Span, Tick};
+use super::{Caller, Effects, Entry, Policy, Site, Span, Tick};
 use crate::error::AcquireTimeout;
 use crate::events::RetireReason;
 
@@ -160,8 +160,9 @@ impl<C, E, W> Policy<C, E, W> {
     fn look_again_at_served(&mut self, ticket: Ticket, now: Tick, fx: &mut Effects<C, E, W>) {
         let Some(Answer::Granted(record)) = self.waiting.answered(ticket) else { return };
         let Some(entry) = self.holders.served(record) else { return };
-        let stale_at = entry.held_since + self.limits.trust.max(PICK_UP.into());
-        let (expired, stale) = (entry.retire_at <= now, stale_at <= now || self.checks.is_in_doubt(entry));
+        let late = entry.held_since + PICK_UP <= now;
+        let stale = self.checks.is_in_doubt(entry) || (late && self.wants_check(entry, now));
+        let expired = entry.retire_at <= now;
         if !expired && !stale {
             return;
         }
@@ -251,7 +252,7 @@ impl<C, E, W> Policy<C, E, W> {
         match outcome {
             Some(Outcome::Granted(record)) => {
                 if let Some(entry) = self.holders.pick_up(record, None) {
-                    self.give_back(entry, Disposition::Reuse, now, fx);
+                    self.put_back(entry, now, fx);
                 }
             }
             Some(Outcome::Refused(Refusal::Connect { error, .. })) => fx.spent_errors.push(error),

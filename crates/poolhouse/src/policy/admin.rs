@@ -40,9 +40,10 @@ impl<C, E, W> Policy<C, E, W> {
         self.request_plan_if_work(now, fx);
     }
 
-    /// Hands out nothing and opens nothing until `resume`. Acquires wait.
+    /// Hands out nothing and opens nothing until `resume`. Acquires wait. What failed before says nothing about then.
     pub(crate) fn suspend(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
         self.eviction.suspend();
+        fx.spent_errors.extend(self.connects.forget_failures());
         self.retire_unused(RetireReason::Suspended, now, fx);
         fx.progress = true;
     }

@@ -33,6 +33,19 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
+    /// A waiter goes away that was served and has not used its connection. That proves nothing, so it may have to pass a
+    /// check before the next has it.
+    pub(super) fn put_back(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.timings.on_returned(now.span_since(entry.held_since));
+        self.holders.on_unused(entry.record, entry.idle_since);
+        if self.retire_reason(&entry, now).is_none() && self.wants_check(&entry, now) {
+            self.shelve(entry, now, fx);
+            self.request_plan_if_work(now, fx);
+        } else {
+            self.place(entry, now, fx);
+        }
+    }
+
     /// A connection that was handed out goes before anybody has used it.
     pub(crate) fn discard(
         &mut self,

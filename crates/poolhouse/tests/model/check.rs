@@ -188,11 +188,6 @@ impl Ledger {
         self.doubts.iter().any(|(began, _)| record.proven < *began)
     }
 
-    /// One that is unsure may have proved to work earlier than the record says.
-    pub(crate) fn may_be_in_doubt(&self, record: &Record) -> bool {
-        self.is_in_doubt(record) || (record.unsure && !self.doubts.is_empty())
-    }
-
     /// How many connections may have to pass a check, or to retire, before anybody gets one.
     pub(crate) fn perhaps_unfit(&self, jitter: f64) -> usize {
         let idle = self.records.iter().filter(|record| record.is_unused());
@@ -206,6 +201,6 @@ impl Ledger {
         let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
         let rested = now - record.idle_since < config.idle_timeout;
         let proven = config.check_after_idle.is_none_or(|limit| now - record.proven < limit);
-        young && rested && proven && !record.unsure && !self.is_in_doubt(record)
+        young && rested && proven && !self.is_in_doubt(record)
     }
 }

@@ -44,7 +44,6 @@ impl World<'_> {
         let old = at_once && self.options.max_lifetime <= record.born.elapsed();
         ensure!(!old, "max_lifetime: connection {id} is too old and is handed out");
         record.held = true;
-        record.unsure = false;
         let suspended = record.suspension != ledger.suspensions;
         ensure!(!suspended, "suspend.nothing_moves: connection {id} was open before a suspension");
         let record = &ledger.records[id];

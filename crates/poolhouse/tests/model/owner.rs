@@ -93,6 +93,7 @@ impl World<'_> {
             let mut ledger = self.server.ledger();
             ledger.suspensions += u64::from(!ledger.suspended);
             ledger.suspended = true;
+            ledger.pause.ends();
         }
         self.model.suspended = true;
         self.recall();

@@ -57,8 +57,6 @@ pub(crate) struct Record {
     pub(crate) dead: bool,
     /// The next look at it panics.
     pub(crate) look_panics: bool,
-    /// Somebody who was served left without a look, and it may have been this one that came back.
-    pub(crate) unsure: bool,
 }
 
 impl Record {
@@ -297,7 +295,6 @@ impl Attempt {
             drop_panics: false,
             dead,
             look_panics: false,
-            unsure: false,
         });
         let id = ledger.records.len() - 1;
         ledger.fresh.opened(id);
@@ -347,7 +344,7 @@ impl Checking {
         let idle = record.alive && !record.held && !record.spoiled;
         ledger.expect(idle, |_| format!("health.off_path: connection {id} is checked and is not idle"));
         // A check that a waiter or a doubt asks for comes at once.
-        let regular = !ledger.waited && !ledger.may_be_in_doubt(&ledger.records[id]);
+        let regular = !ledger.waited && !ledger.is_in_doubt(&ledger.records[id]);
         let unused = ledger.records.iter().filter(|record| record.alive && !record.held && !record.detached);
         let most = (unused.count() / 10).max(1);
         let few = !regular || ledger.checking <= most;

@@ -445,8 +445,9 @@ impl<'a> World<'a> {
 
     /// Whether something that was served then may be too old by now, or may have to be checked first.
     fn may_be_unfit(&self, since: Option<Instant>) -> bool {
-        let stale = self.options.check_after_idle.map(|limit| limit.max(PICK_UP));
-        let stale = stale.is_some_and(|limit| since.is_none_or(|since| limit <= since.elapsed()));
+        let late = since.is_none_or(|since| PICK_UP <= since.elapsed());
+        let trust = self.options.check_after_idle.filter(|_| late);
+        let stale = |record: &Record| trust.is_some_and(|limit| limit <= record.proven.elapsed());
         let shortest = self.config.max_lifetime.map(|most| ms(most).mul_f64(1.0 - self.config.jitter));
         let ledger = self.server.ledger();
         // The background may have closed it just now.
@@ -456,7 +457,7 @@ impl<'a> World<'a> {
             .iter()
             .filter(|record| record.is_unused() || (closed_now(record.closed_at) && !record.held));
         let old = |record: &Record| shortest.is_some_and(|limit| limit <= record.born.elapsed());
-        stale || unused.any(|record| old(record) || ledger.may_be_in_doubt(record))
+        unused.any(|record| stale(record) || old(record) || ledger.is_in_doubt(record))
     }
 }
 

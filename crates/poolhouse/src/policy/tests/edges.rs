@@ -159,20 +159,50 @@ fn a_first_look_at_an_old_connection_says_nothing() {
         let mut fx = Fx::default();
         let wait = join(&mut policy, now, 0, &mut fx);
         let coming = policy.plan(now, home, &mut fx).connects;
-        let failing = attempt(&mut policy, home, now);
-        policy.connect_failed(failing, refused(FailureKind::Transient), now, &mut fx);
         policy.connected(coming[0], 1, (now, now), &mut fx);
         let mut fresh = got(&mut policy, wait, now).expect("served").expect("a connection");
         policy.suspend(now, &mut fx);
         policy.resume(now, &mut fx);
+        let failing = attempt(&mut policy, home, now);
+        policy.connect_failed(failing, refused(FailureKind::Transient), now, &mut fx);
         if dead {
             policy.found_dead(fresh, now, &mut fx);
         } else {
             policy.proven(&mut fresh, now, &mut fx);
         }
         assert_eq!((policy.stats().failed_connects, policy.telling_failures()), (1, 1), "dead: {dead}");
-        assert!(policy.connects.is_failing(), "the failure from before counts on");
+        assert!(policy.connects.is_failing(), "the failure of now counts on");
     }
+}
+
+/// `suspend.nothing_moves`, `connect.backoff`: what failed before a suspension draws no pause after it.
+#[test]
+fn a_suspension_ends_the_pause() {
+    let (mut policy, home, now) = policy(config(2));
+    let mut fx = Fx::default();
+    let failing = attempt(&mut policy, home, now);
+    policy.connect_failed(failing, refused(FailureKind::Transient), now, &mut fx);
+    assert!(policy.connects.pause(now).is_some());
+    policy.suspend(now, &mut fx);
+    policy.resume(now, &mut fx);
+    assert!(policy.connects.pause(now).is_none() && policy.last_failure().is_none());
+}
+
+/// `health.known_dead`, `health.off_path`: a waiter that goes without its connection has proved nothing of it.
+#[test]
+fn what_nobody_used_is_checked_before_the_next_has_it() {
+    let second = Duration::from_secs(1);
+    let (mut policy, home, now) = policy(PoolConfig { check_after_idle: Some(second), ..config(1) });
+    open(&mut policy, home, 1, now);
+    let held = take(&mut policy, now);
+    let mut fx = Fx::default();
+    let (first, next) = (join(&mut policy, now, 0, &mut fx), join(&mut policy, now, 1, &mut fx));
+    policy.give_back(held, Disposition::Reuse, now, &mut fx);
+    // The first is served, and its runtime stands still for longer than a connection is trusted.
+    let later = now + second;
+    policy.cancel(first, later, &mut fx);
+    assert!(matches!(ask(&mut policy, next, later, &mut fx), Polled::Waiting));
+    assert_eq!(policy.plan(later, home, &mut fx).checks.len(), 1);
 }
 
 /// `close.complete`: a check that is cut short says why its connection goes, and is not a failed one.

@@ -59,14 +59,6 @@ impl World<'_> {
             self.seen.saw("cancel: already served");
         }
         self.model.cancels(key);
-        if granted {
-            // What it was served goes back, whichever it is.
-            let now = Instant::now();
-            let mut ledger = self.server.ledger();
-            for record in ledger.records.iter_mut().filter(|record| !record.held) {
-                (record.idle_since, record.proven, record.unsure) = (now, now, true);
-            }
-        }
         match self.waiters.remove(index).wait {
             Wait::Future(future) => drop(future),
             Wait::Task(task) => {
