@@ -170,11 +170,7 @@ impl<C, E, W> Policy<C, E, W> {
             self.waiting.rejoin(ticket);
             match self.retire_reason(&entry, now) {
                 Some(reason) => self.retire(entry, reason, fx),
-                None => {
-                    // If another serves this waiter nobody asks for a check of it. The plan checks what is in doubt.
-                    fx.plan |= self.checks.is_in_doubt(&entry);
-                    self.shelve(entry, now, fx);
-                }
+                None => self.shelve(entry, now, fx),
             }
         }
         self.serve_after_rejoin(now, fx);

@@ -92,6 +92,8 @@ impl<C, E, W> Policy<C, E, W> {
     /// Puts a connection among the idle.
     pub(super) fn shelve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         let fresh = entry.fresh;
+        // The plan checks what is in doubt, also if nobody waits for it.
+        fx.plan |= self.checks.is_in_doubt(&entry);
         self.note_success(&mut entry, fx);
         for (which, at) in self.idle_deadlines(&entry) {
             self.wake_by(which, at, fx);

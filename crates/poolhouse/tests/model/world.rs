@@ -445,8 +445,11 @@ impl<'a> World<'a> {
 
     /// Whether something that was served then may be too old by now, or may have to be checked first.
     fn may_be_unfit(&self, since: Option<Instant>) -> bool {
-        let late = since.is_none_or(|since| PICK_UP <= since.elapsed());
-        let trust = self.options.check_after_idle.filter(|_| late);
+        let late = |limit: Duration| since.is_none_or(|since| limit <= since.elapsed());
+        let trust = self.options.check_after_idle;
+        // It may have been checked since.
+        let was_stale = trust.is_some_and(|limit| late(limit.max(PICK_UP)));
+        let trust = trust.filter(|_| late(PICK_UP));
         let stale = |record: &Record| trust.is_some_and(|limit| limit <= record.proven.elapsed());
         let shortest = self.config.max_lifetime.map(|most| ms(most).mul_f64(1.0 - self.config.jitter));
         let ledger = self.server.ledger();
@@ -457,7 +460,7 @@ impl<'a> World<'a> {
             .iter()
             .filter(|record| record.is_unused() || (closed_now(record.closed_at) && !record.held));
         let old = |record: &Record| shortest.is_some_and(|limit| limit <= record.born.elapsed());
-        unused.any(|record| stale(record) || old(record) || ledger.is_in_doubt(record))
+        was_stale || unused.any(|record| stale(record) || old(record) || ledger.is_in_doubt(record))
     }
 }
 
