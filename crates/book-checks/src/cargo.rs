@@ -6,7 +6,7 @@ use std::process::Command;
 /// Cargo without what it told this process about this process's own package.
 ///
 /// Some build scripts, ring's among them, run again when these variables change. With them, a build from inside a test
-/// would compile the script's dependents anew each time, and so would the next build from a shell.
+/// would compile the script's dependents anew each time, and so would the next build from a shell: all examples, twice.
 #[must_use]
 pub fn command() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -17,19 +17,28 @@ pub fn command() -> Command {
 /// The same for a program that will start cargo.
 pub fn forget_package(command: &mut Command) {
     for (name, _) in env::vars_os() {
-        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
+        if is_of_the_package(&name.to_string_lossy()) {
             command.env_remove(name);
         }
     }
 }
 
+fn is_of_the_package(variable: &str) -> bool {
+    // A package with a build script has its OUT_DIR in the environment of its tests, too.
+    variable == "OUT_DIR" || ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| variable.starts_with(own))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn cargo_does_not_hear_of_the_package_that_asks() {
-        assert!(std::env::var_os("CARGO_PKG_NAME").is_some(), "cargo tells a test its package");
-        let command = super::command();
+        assert!(env::var_os("CARGO_PKG_NAME").is_some(), "cargo tells a test its package");
+        let command = command();
         let removed = |name: &str| command.get_envs().any(|(key, value)| key == name && value.is_none());
         assert!(removed("CARGO_PKG_NAME") && removed("CARGO_MANIFEST_DIR"));
+        assert!(is_of_the_package("OUT_DIR"));
+        assert!(!is_of_the_package("CARGO_HOME") && !is_of_the_package("CARGO_TARGET_DIR"));
     }
 }
