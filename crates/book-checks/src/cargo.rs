@@ -1,6 +1,7 @@
 //! Cargo, asked by a program that cargo itself started.
 
 use std::env;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Cargo without what it told this process about this process's own package.
@@ -14,7 +15,28 @@ pub fn command() -> Command {
     command
 }
 
-/// The same for a program that will start cargo.
+/// Cargo in the project of a reader who follows a page of the book of this repository.
+///
+/// What such projects have in common is built once. Nobody debugs them or builds them a second time: what is made for
+/// that takes longer than the programs themselves.
+#[must_use]
+pub fn as_reader(repository: &Path, project: &Path) -> Command {
+    let mut command = command();
+    command
+        .current_dir(project)
+        .env("CARGO_TARGET_DIR", reader_target(repository))
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_INCREMENTAL", "0");
+    command
+}
+
+/// The target folder of [`as_reader`].
+#[must_use]
+pub fn reader_target(repository: &Path) -> PathBuf {
+    repository.join("target/quick-start")
+}
+
+/// What [`command`] does, for a program that will start cargo.
 pub fn forget_package(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if is_of_the_package(&name.to_string_lossy()) {
