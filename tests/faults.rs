@@ -17,8 +17,8 @@ use poolhouse_echo::{EchoServer, Faults, Reply};
 /// Every example ends by then, whatever the server does.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Most examples wait most of the time, so more of them run than there are processors.
-const AT_A_TIME: usize = 16;
+/// Most examples wait most of the time, so many more of them run than there are processors.
+const AT_A_TIME: usize = 48;
 
 /// The faults by name. `None` is a server that has gone: nobody listens at its address.
 fn faults() -> Vec<(&'static str, Option<Faults>)> {

@@ -60,23 +60,16 @@ fn file_in(text: &str) -> Option<&str> {
     Some(&text[start..start + length + 3])
 }
 
-struct Project {
+struct Project<'a> {
     folder: tempfile::TempDir,
-    target: std::path::PathBuf,
+    root: &'a Path,
 }
 
-impl Project {
-    fn cargo_run(&self, arguments: &[&str]) -> Command {
-        let mut command = cargo::command();
-        command.args(["run", "--quiet"]).args(arguments).current_dir(self.folder.path());
-        command.env("CARGO_TARGET_DIR", &self.target);
-        command
-    }
-
+impl Project<'_> {
     /// Starts the service, and returns with the address at which it listens.
     fn start(&self) -> (Service, String) {
         // Not through cargo: a signal to cargo would not reach the program.
-        let mut command = Command::new(self.target.join("debug/hello-service"));
+        let mut command = Command::new(cargo::reader_target(self.root).join("debug/hello-service"));
         let mut child = command.arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().expect("it starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
@@ -127,7 +120,7 @@ fn each_step_does_what_the_page_says() {
     let page = fs::read_to_string(root.join(PAGE)).expect("the chapter is there");
     // Outside of the repository: inside it, cargo would take the project for a member of the workspace.
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let project = Project { folder, target: root.join("target/quick-start") };
+    let project = Project { folder, root };
     fs::create_dir(project.folder.path().join("src")).expect("an empty directory");
     // The versions that everything else here is tested with, so that nothing has to be downloaded again.
     fs::copy(root.join("Cargo.lock"), project.folder.path().join("Cargo.lock")).expect("the lock file");
@@ -144,7 +137,7 @@ fn each_step_does_what_the_page_says() {
             fs::write(project.folder.path().join("Cargo.toml"), manifest).expect("the manifest");
         }
         if section.starts_with("Step ") {
-            step(root, &project, &blocks);
+            step(&project, &blocks);
             steps += 1;
         }
     }
@@ -152,7 +145,8 @@ fn each_step_does_what_the_page_says() {
     leaves_in_order(&page, &project);
 }
 
-fn step(root: &Path, project: &Project, blocks: &[Block]) {
+fn step(project: &Project<'_>, blocks: &[Block]) {
+    let root = project.root;
     for block in blocks.iter().filter(|block| block.tag == "rust") {
         let Some((code, anchor)) = expand(root, block) else { continue };
         // Other anchors show parts of a file that stands on the page as a whole.
@@ -166,7 +160,8 @@ fn step(root: &Path, project: &Project, blocks: &[Block]) {
 
     let output = blocks.iter().find(|block| block.tag == "text").expect("each step shows what it prints");
     let (expected, _) = expand(root, output).expect("the first output is an include");
-    let run = project.cargo_run(&[]).output().expect("cargo runs");
+    let run =
+        cargo::as_reader(root, project.folder.path()).args(["run", "--quiet"]).output().expect("cargo runs");
     let stderr = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{PAGE}:{}: the step fails:\n{stderr}", output.line);
     assert!(!stderr.contains("warning"), "{PAGE}:{}: the step warns:\n{stderr}", output.line);
@@ -189,7 +184,7 @@ fn step(root: &Path, project: &Project, blocks: &[Block]) {
 
 /// Ctrl-C is a signal, which std cannot send: `kill` does.
 #[cfg(unix)]
-fn leaves_in_order(page: &str, project: &Project) {
+fn leaves_in_order(page: &str, project: &Project<'_>) {
     let promised = "all closed in time: true";
     assert!(page.contains(&format!("ctrl-C now prints `{promised}`")), "{PAGE}: what does ctrl-C print?");
     let (mut service, _) = project.start();
@@ -202,7 +197,7 @@ fn leaves_in_order(page: &str, project: &Project) {
 }
 
 #[cfg(not(unix))]
-fn leaves_in_order(_: &str, _: &Project) {}
+fn leaves_in_order(_: &str, _: &Project<'_>) {}
 
 /// An alarm on a metric that nobody exports never rings.
 #[test]

@@ -41,12 +41,7 @@ fn project(root: &Path, page: &str) -> tempfile::TempDir {
 
 fn cargo_run(root: &Path, project: &Path, program: &str) -> Output {
     fs::write(project.join("src/main.rs"), program).unwrap();
-    cargo::command()
-        .args(["run", "--quiet"])
-        .current_dir(project)
-        .env("CARGO_TARGET_DIR", root.join("target/quick-start"))
-        .output()
-        .expect("cargo runs")
+    cargo::as_reader(root, project).args(["run", "--quiet"]).output().expect("cargo runs")
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Page {
     pub name: String,
     pub kind: Kind,
     pub text: String,
+    /// Where each line begins: the place of every word is asked for.
+    lines: Vec<usize>,
 }
 
 impl Page {
@@ -30,7 +32,7 @@ impl Page {
 
     /// The line, counted from 1, in which the byte at `offset` stands.
     pub fn line_at(&self, offset: usize) -> usize {
-        snippets::line_at(&self.text, offset)
+        self.lines.partition_point(|begin| *begin <= offset)
     }
 
     pub fn blocks(&self) -> Vec<snippets::Block> {
@@ -68,7 +70,9 @@ impl Book {
                 name if name.starts_with("book/src/") => Kind::Chapter,
                 _ => Kind::Readme,
             };
-            Ok(Page { name, kind, text })
+            let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            let lines = [0].into_iter().chain(breaks.map(|(offset, _)| offset + 1)).collect();
+            Ok(Page { name, kind, text, lines })
         };
         let pages = names.into_iter().map(read).collect::<io::Result<_>>()?;
         Ok(Book { root: root.to_owned(), pages })

@@ -77,9 +77,9 @@ impl Check {
             // another name, in which their snippets mean nothing.
             Check::Snippets => &["test", "--workspace", "--doc", "--exclude", "model-check"],
             Check::Programs => &["test", "--workspace", "--test", "programs"],
-            Check::Examples => &["test", "--workspace", "--test", "examples"],
-            Check::Faults => &["test", "--workspace", "--test", "faults"],
-            Check::QuickStart => &["test", "--workspace", "--test", "quick_start"],
+            Check::Examples => &["test", "--workspace", "--test", "reader", "examples::"],
+            Check::Faults => &["test", "--workspace", "--test", "reader", "faults::"],
+            Check::QuickStart => &["test", "--workspace", "--test", "reader", "quick_start::"],
             Check::Book => &["test", "--workspace", "--test", "book"],
             Check::Mdbook => {
                 let mut command = Command::new(env::current_exe()?);

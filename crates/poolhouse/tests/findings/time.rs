@@ -72,6 +72,13 @@ fn burst(pool: &Pool<Dated>) {
     }
 }
 
+/// Nothing looks at a lull after the last round, so there is none.
+fn lull_between(round: usize, lull: Duration) {
+    if round > 0 {
+        thread::sleep(lull);
+    }
+}
+
 /// time.fresh, acquire.deadline: one pool, one runtime after another. An acquire in the next runtime has its whole limit,
 /// however busy the last one was.
 #[test]
@@ -80,13 +87,13 @@ fn an_acquire_in_the_next_runtime_has_its_whole_limit() {
         let limit = secs(2);
         let pool = dated(ms(50), PoolConfig { connection_timeout: limit, ..config(4) });
         for round in 0..4 {
+            lull_between(round, limit + ms(200));
             let runtime = Runtime::new().unwrap();
             let begin = Instant::now();
             let acquired = runtime.block_on(async { pool.acquire().await.map(drop) });
             assert!(acquired.is_ok(), "round {round}: {acquired:?} after {:?}", begin.elapsed());
             runtime.block_on(async { burst(&pool) });
             drop(runtime);
-            thread::sleep(limit + ms(200));
         }
     });
 }
@@ -98,6 +105,7 @@ fn all_tasks_of_the_next_runtime_have_their_whole_limit() {
         let limit = secs(2);
         let pool = dated(ms(20), PoolConfig { connection_timeout: limit, ..config(4) });
         for round in 0..3 {
+            lull_between(round, limit + ms(200));
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             let tasks: Vec<_> = (0..16)
                 .map(|_| {
@@ -115,7 +123,6 @@ fn all_tasks_of_the_next_runtime_have_their_whole_limit() {
             }
             burst(&pool);
             drop(runtime);
-            thread::sleep(limit + ms(200));
         }
     });
 }
@@ -156,16 +163,21 @@ fn after_a_lull_try_acquire_in_a_plain_thread_gives_nothing_stale() {
             ("idle_timeout", PoolConfig { idle_timeout: ms(200), ..base() }),
             ("max_lifetime", PoolConfig { max_lifetime: ms(300), ..base() }),
         ];
-        for (option, config) in cases {
-            let runtime = one_thread();
-            let pool = dated(ms(0), config);
-            for round in 0..3 {
-                runtime.block_on(async { drop(pool.acquire().await.unwrap()) });
-                burst(&pool);
-                thread::sleep(ms(500));
-                assert!(pool.try_acquire().is_none(), "{option}, round {round}: a stale one");
+        // Side by side, since each does little but lie idle.
+        thread::scope(|scope| {
+            for (option, config) in cases {
+                scope.spawn(move || {
+                    let runtime = one_thread();
+                    let pool = dated(ms(0), config);
+                    for round in 0..3 {
+                        runtime.block_on(async { drop(pool.acquire().await.unwrap()) });
+                        burst(&pool);
+                        thread::sleep(ms(500));
+                        assert!(pool.try_acquire().is_none(), "{option}, round {round}: a stale one");
+                    }
+                });
             }
-        }
+        });
     });
 }
 
