@@ -65,7 +65,7 @@ impl<C, E, W> Policy<C, E, W> {
         site: Site,
         fx: &mut Effects<C, E, W>,
     ) -> Option<Box<Entry<C>>> {
-        if self.somebody_waits() || self.idle.is_empty() {
+        if self.somebody_waits() {
             return None;
         }
         let Some(mut entry) = self.take_fit(now) else {

@@ -175,6 +175,17 @@ fn a_first_look_at_an_old_connection_says_nothing() {
     }
 }
 
+/// `try_acquire.immediate`: what is overdue is left to the background, which is told.
+#[test]
+fn an_overdue_connection_is_the_backgrounds_to_close() {
+    let (mut policy, home, now) =
+        policy(PoolConfig { max_lifetime: SECOND, lifetime_jitter: 0.0, ..config(1) });
+    open(&mut policy, home, 1, now);
+    let mut fx = Fx::default();
+    assert!(policy.try_take(now + SECOND, here(), &mut fx).is_none());
+    assert!(fx.plan && fx.retired.is_empty());
+}
+
 /// `suspend.nothing_moves`, `connect.backoff`: what failed before a suspension draws no pause after it.
 #[test]
 fn a_suspension_ends_the_pause() {

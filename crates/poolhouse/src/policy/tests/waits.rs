@@ -164,6 +164,20 @@ fn what_was_served_in_time_is_not_late() {
     assert!(matches!(got(&mut policy, wait, now + SECOND * 5), Some(Ok(_))));
 }
 
+/// `health.off_path`: what is handed over needs no check if its waiter comes for it at once, however short the trust is.
+#[test]
+fn what_is_picked_up_at_once_is_not_stale() {
+    let pick_up = Duration::from_millis(100);
+    for (after, served) in [(pick_up - Duration::from_millis(1), true), (pick_up, false)] {
+        let (mut policy, home, now) =
+            policy(PoolConfig { check_after_idle: Some(Duration::ZERO), ..config(1) });
+        open(&mut policy, home, 1, now);
+        let held = take(&mut policy, now);
+        let wait = served_to(&mut policy, held, 0, now);
+        assert_eq!(got(&mut policy, wait, now + after).is_some(), served, "{after:?}");
+    }
+}
+
 /// `acquire.shed`: an answer that is taken back makes nobody one too many. Those that arrived last are refused.
 #[test]
 fn a_waiter_that_comes_back_displaces_the_youngest() {
