@@ -170,7 +170,7 @@ fn what_is_picked_up_at_once_is_not_stale() {
     let pick_up = Duration::from_millis(100);
     for (after, served) in [(pick_up - Duration::from_millis(1), true), (pick_up, false)] {
         let (mut policy, home, now) =
-            policy(PoolConfig { check_after_idle: Some(Duration::ZERO), ..config(1) });
+            policy(PoolConfig { check_after_idle: Some(Duration::from_millis(1)), ..config(1) });
         open(&mut policy, home, 1, now);
         let held = take(&mut policy, now);
         let wait = served_to(&mut policy, held, 0, now);
