@@ -11,7 +11,7 @@ use std::time::Duration;
 use kv::connection::{KvConnection, KvError};
 use kv::manager::KvManager;
 use kv::server::KvServer;
-use poolhouse::{Event, FailureKind, Manager, Pool, PoolConfig, TcpDialer};
+use poolhouse::{Event, FailureKind, Manager, Pool, PoolConfig, PooledConnection, TcpDialer};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -100,7 +100,9 @@ impl Writer {
     async fn set(&self, key: &str, value: &str) -> Result<(), Box<dyn Error>> {
         let mut connection = self.pool.acquire().await?;
         match connection.set(key, value).await {
-            Err(error) if error.is_refused("READONLY") => self.primary_moved(connection.id()),
+            Err(error) if error.is_refused("READONLY") => {
+                self.primary_moved(PooledConnection::id(&connection));
+            }
             done => return Ok(done?),
         }
         connection.invalidate();

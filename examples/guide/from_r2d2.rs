@@ -23,7 +23,7 @@ struct Echo {
 
 impl Echo {
     fn connect(address: SocketAddr) -> io::Result<Echo> {
-        let stream = TcpStream::connect_attempt_timeout(&address, Duration::from_secs(2))?;
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         Ok(Echo { stream, busy: false })
     }

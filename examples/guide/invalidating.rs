@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use poolhouse::{Event, PacketConnection, PacketError, PacketPool, PoolConfig};
+use poolhouse::{Event, PacketConnection, PacketError, PacketPool, PoolConfig, PooledConnection};
 use poolhouse_echo::{EchoServer, Faults, Reply};
 use tokio::time::{sleep, timeout};
 
@@ -67,7 +67,7 @@ async fn told(pool: &PacketPool, server: &EchoServer, told: &Told) -> Result<(),
     drop(held);
     told.report("all: the one that was held, when it comes back");
 
-    let _mine = pool.acquire().await?.detach();
+    let _mine = PooledConnection::detach(pool.acquire().await?);
     told.report("taken out of the pool, and still open");
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use kv::manager::KvManager;
 use kv::server::KvServer;
-use poolhouse::{AcquireError, Event, Pool, PoolConfig, TcpDialer};
+use poolhouse::{AcquireError, Event, Pool, PoolConfig, PooledConnection, TcpDialer};
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let server = KvServer::start("app", "s3cret").await?;
@@ -38,7 +38,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         println!("greeting: {}", greeting.unwrap_or_default());
         println!("a key with a line break: {}", describe(connection.get("a\nPING").await));
     }
-    println!("connection {} is used again", pool.acquire().await?.id());
+    println!("connection {} is used again", PooledConnection::id(&pool.acquire().await?));
 
     println!("== a caller gives up in the middle of an exchange");
     {

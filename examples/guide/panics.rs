@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use poolhouse::{Event, Manager, PacketConnection, PacketPool, Pool, PoolConfig, RetireReason};
+use poolhouse::{
+    Event, Manager, PacketConnection, PacketPool, Pool, PoolConfig, PooledConnection, RetireReason,
+};
 use poolhouse_echo::EchoServer;
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -50,7 +52,7 @@ async fn while_holding(server: &EchoServer) -> Result<(), AnyError> {
     let next = pool.acquire().await?;
     // ANCHOR_END: holding
     println!("it panicked: {panicked}; its connection was closed: {}", last(&reasons));
-    println!("the next caller has connection {}", next.id());
+    println!("the next caller has connection {}", PooledConnection::id(&next));
     Ok(())
 }
 

@@ -71,7 +71,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     );
 
     for _ in 0..10_000 {
-        pool.acquire().await?;
+        drop(pool.acquire().await?);
     }
     let before = pool.stats();
 
@@ -84,7 +84,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     drop(held);
     for _ in 0..9 {
-        pool.acquire().await?;
+        drop(pool.acquire().await?);
     }
 
     let after = pool.stats();

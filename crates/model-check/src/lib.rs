@@ -50,6 +50,7 @@ published! {
     "../../poolhouse/src/pooled_connection.rs" pooled_connection
     "../../poolhouse/src/state.rs" state
     "../../poolhouse/src/stats.rs" stats
+    "../../poolhouse/src/weak_pool.rs" weak_pool
 }
 
 pub use crate::acquire::Acquire;

@@ -1,5 +1,6 @@
 //! The future of one acquire.
 
+use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
@@ -12,11 +13,11 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::background;
-use crate::error::{AcquireError, page};
+use crate::error::{AcquireError, Holder, page};
 use crate::events::Event;
 use crate::inner::PoolInner;
 use crate::manager::Manager;
-use crate::policy::{self, Caller, Enqueued, Polled, Refusal, Tick, Wait};
+use crate::policy::{self, Enqueued, Polled, Refusal, Tick, Wait};
 use crate::pooled_connection::PooledConnection;
 use crate::state::PoolEntry;
 use crate::sync::Handle;
@@ -87,6 +88,17 @@ impl<M: Manager> Future for Acquire<'_, M> {
     }
 }
 
+impl<M: Manager> fmt::Debug for Acquire<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::New => "not polled yet",
+            State::Waiting { .. } => "waiting",
+            State::Ended => "ended",
+        };
+        f.debug_struct("Acquire").field("acquired_at", &self.at).field("state", &state).finish()
+    }
+}
+
 impl<M: Manager> Acquire<'_, M> {
     pub(crate) fn new<'a>(
         inner: &'a Arc<PoolInner<M>>,
@@ -114,10 +126,14 @@ impl<M: Manager> Acquire<'_, M> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
         // Wakers are cloned and dropped outside of the lock: either may run foreign code.
         let mut waker = Some(cx.waker().clone());
-        let ((enqueued, since, at_home), now) = inner.apply_for_acquire(|state, since, fx| {
+        let (mut at_home, mut nested) = (false, Vec::new());
+        let ((enqueued, since), now) = inner.apply_for_acquire(|state, since, fx| {
             let enqueued = state.policy.take_or_join(since, site, (&mut waker, own_limit), fx);
-            let waits = matches!(enqueued, Enqueued::Waiting(_));
-            (enqueued, since, waits && Handle::try_current().is_ok_and(|handle| state.is_home(handle.id())))
+            if matches!(enqueued, Enqueued::Waiting(_)) {
+                at_home = Handle::try_current().is_ok_and(|handle| state.is_home(handle.id()));
+                nested = state.policy.nested(site.caller, since);
+            }
+            (enqueued, since)
         });
         inner.shield("a waker", || drop(waker));
         match enqueued {
@@ -130,7 +146,7 @@ impl<M: Manager> Acquire<'_, M> {
             },
             Enqueued::Waiting(ticket) => {
                 self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
-                self.warn_of_nesting(site.caller, since);
+                self.warn_of_nesting(nested);
                 // After the place in the queue, so that a closed pool answers outside of a runtime too. The waker is in
                 // the queue, so this wait need not ask again.
                 self.ensure_background(at_home)
@@ -224,11 +240,8 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     /// The task holds a connection of this pool already: enough of such tasks wait for each other.
-    fn warn_of_nesting(&self, caller: Option<Caller>, now: Tick) {
-        if caller.is_none() {
-            return;
-        }
-        for holder in self.inner.state.read(|state| state.policy.nested(caller, now)) {
+    fn warn_of_nesting(&self, held: Vec<Holder>) {
+        for holder in held {
             self.inner.log(|target| {
                 tracing::warn!(
                     target: "poolhouse::acquire",

@@ -9,12 +9,10 @@
 
 use std::fmt;
 use std::io;
-use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
@@ -24,8 +22,11 @@ use crate::config::{ConfigError, PoolConfig};
 use crate::error::{AcquireError, Inner, page};
 use crate::events::Listener;
 use crate::manager::{IntoManager, Manager};
-use crate::packet::{Dial, PacketError, PacketManager};
 use crate::stats::PoolStats;
+
+mod pooled_connection;
+
+pub use self::pooled_connection::PooledConnection;
 
 /// Why a blocking pool could not be made.
 ///
@@ -313,160 +314,5 @@ impl<M: Manager> Pool<M> {
 impl<M: Manager> fmt::Debug for Pool<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pool.fmt(f)
-    }
-}
-
-/// A connection that a thread holds. It goes back to the pool when you drop it, anywhere.
-///
-/// ```
-/// # use poolhouse::{PoolConfig, blocking::Pool};
-/// # let server_runtime = tokio::runtime::Runtime::new()?;
-/// # let server = server_runtime.block_on(poolhouse_echo::EchoServer::start())?;
-/// # let pool = Pool::new((server.host(), server.port()), PoolConfig::default())?;
-/// let mut connection = pool.acquire()?;
-/// connection.send_packet("ping")?;
-/// assert_eq!(connection.receive()?, "ping");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct PooledConnection<M: Manager> {
-    // Before the runtime: a connection's own drop may want its reactor.
-    inner: crate::PooledConnection<M>,
-    runtime: Arc<OwnRuntime>,
-}
-
-impl<M: Manager> PooledConnection<M> {
-    /// Runs `async` code on the connection, on this thread, and waits for it.
-    ///
-    /// # Panics
-    ///
-    /// In `async` code.
-    ///
-    /// ```
-    /// # use poolhouse::{PoolConfig, blocking::Pool};
-    /// # let server_runtime = tokio::runtime::Runtime::new()?;
-    /// # let server = server_runtime.block_on(poolhouse_echo::EchoServer::start())?;
-    /// # let pool = Pool::new((server.host(), server.port()), PoolConfig::default())?;
-    /// let mut connection = pool.acquire()?;
-    /// let answer = connection.run(async |connection| {
-    ///     connection.send_packet("ping").await?;
-    ///     connection.receive().await
-    /// })?;
-    /// # assert_eq!(answer, "ping");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn run<T>(&mut self, work: impl AsyncFnOnce(&mut M::Connection) -> T) -> T {
-        self.runtime.block_on(work(&mut self.inner))
-    }
-
-    /// Gives the connection back now. The same as dropping it.
-    ///
-    /// ```
-    /// fn done(connection: poolhouse::blocking::PooledConnection<poolhouse::PacketManager>) {
-    ///     connection.release();
-    /// }
-    /// ```
-    pub fn release(self) {
-        drop(self);
-    }
-
-    /// Closes the connection instead of giving it back.
-    ///
-    /// ```
-    /// fn broken(connection: poolhouse::blocking::PooledConnection<poolhouse::PacketManager>) {
-    ///     connection.invalidate();
-    /// }
-    /// ```
-    pub fn invalidate(self) {
-        self.inner.invalidate();
-    }
-
-    /// Takes the connection out of the pool for good, like [`crate::PooledConnection::detach`].
-    ///
-    /// Its I/O belongs to the pool's runtime, and ends with the pool's last handle or guard.
-    ///
-    /// ```
-    /// fn keep(
-    ///     connection: poolhouse::blocking::PooledConnection<poolhouse::PacketManager>,
-    /// ) -> poolhouse::PacketConnection {
-    ///     connection.detach()
-    /// }
-    /// ```
-    pub fn detach(self) -> M::Connection {
-        self.inner.detach()
-    }
-
-    /// The connection's number in this pool, like [`crate::PooledConnection::id`].
-    ///
-    /// ```
-    /// fn log(connection: &poolhouse::blocking::PooledConnection<poolhouse::PacketManager>) {
-    ///     println!("using connection {}", connection.id());
-    /// }
-    /// ```
-    pub fn id(&self) -> u64 {
-        self.inner.id()
-    }
-}
-
-impl<D: Dial> PooledConnection<PacketManager<D>> {
-    /// Sends one packet, like [`PacketConnection::send_packet`](crate::PacketConnection::send_packet).
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    ///
-    /// # Panics
-    ///
-    /// In `async` code.
-    ///
-    /// ```
-    /// use poolhouse::{PacketError, PacketManager, blocking::PooledConnection};
-    ///
-    /// fn ping(connection: &mut PooledConnection<PacketManager>) -> Result<(), PacketError> {
-    ///     connection.send_packet("ping")
-    /// }
-    /// ```
-    pub fn send_packet(&mut self, payload: impl Into<Bytes>) -> Result<(), PacketError> {
-        self.runtime.block_on(self.inner.send_packet(payload))
-    }
-
-    /// Receives one packet, like [`PacketConnection::receive`](crate::PacketConnection::receive).
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    ///
-    /// # Panics
-    ///
-    /// In `async` code.
-    ///
-    /// ```
-    /// use poolhouse::{PacketError, PacketManager, blocking::PooledConnection};
-    ///
-    /// fn answer_length(connection: &mut PooledConnection<PacketManager>) -> Result<usize, PacketError> {
-    ///     Ok(connection.receive()?.len())
-    /// }
-    /// ```
-    pub fn receive(&mut self) -> Result<Bytes, PacketError> {
-        self.runtime.block_on(self.inner.receive())
-    }
-}
-
-impl<M: Manager> Deref for PooledConnection<M> {
-    type Target = M::Connection;
-
-    fn deref(&self) -> &M::Connection {
-        &self.inner
-    }
-}
-
-impl<M: Manager> DerefMut for PooledConnection<M> {
-    fn deref_mut(&mut self) -> &mut M::Connection {
-        &mut self.inner
-    }
-}
-
-impl<M: Manager> fmt::Debug for PooledConnection<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
     }
 }

@@ -82,6 +82,7 @@ mod state;
 mod stats;
 mod sync;
 mod time;
+mod weak_pool;
 
 pub use crate::acquire::Acquire;
 pub use crate::admin::CloseReport;
@@ -96,6 +97,7 @@ pub use crate::packet::{PacketPool, TcpDialer};
 pub use crate::pool::Pool;
 pub use crate::pooled_connection::PooledConnection;
 pub use crate::stats::PoolStats;
+pub use crate::weak_pool::WeakPool;
 
 /// The crate's README, so that its snippet is a doctest too.
 #[cfg(doctest)]

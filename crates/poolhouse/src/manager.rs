@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 
 /// How the pool treats a failed connect.
 ///
@@ -15,6 +16,7 @@ use std::future::Future;
 /// assert_eq!(classify(401), FailureKind::Permanent);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FailureKind {
     /// It may work later: the server restarts, or the network is slow. The pool tries again, with backoff, while
     /// somebody waits.
@@ -116,6 +118,39 @@ pub trait Manager: Send + Sync + 'static {
     /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out.
     fn target(&self) -> Cow<'_, str> {
         Cow::Borrowed(std::any::type_name::<Self>())
+    }
+}
+
+/// A manager that you keep a handle of, to change what it connects to.
+impl<M: Manager> Manager for Arc<M> {
+    type Connection = M::Connection;
+    type Error = M::Error;
+
+    fn connect(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send {
+        M::connect(self)
+    }
+
+    fn check(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        M::check(self, connection)
+    }
+
+    fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
+        M::is_reusable(self, connection)
+    }
+
+    fn is_connected(&self, connection: &mut Self::Connection) -> bool {
+        M::is_connected(self, connection)
+    }
+
+    fn classify(&self, error: &Self::Error) -> FailureKind {
+        M::classify(self, error)
+    }
+
+    fn target(&self) -> Cow<'_, str> {
+        M::target(self)
     }
 }
 

@@ -41,11 +41,11 @@ use crate::stats::PoolStats;
 /// # }
 /// ```
 pub struct Pool<M: Manager> {
-    handle: Arc<PoolHandle<M>>,
+    pub(crate) handle: Arc<PoolHandle<M>>,
 }
 
 /// Closes the pool with its last handle. Guards and background work share only what is inside.
-struct PoolHandle<M: Manager> {
+pub(crate) struct PoolHandle<M: Manager> {
     inner: Arc<PoolInner<M>>,
 }
 
@@ -230,6 +230,32 @@ impl<M: Manager> Pool<M> {
         Acquire::new(self.inner(), Location::caller(), None)
     }
 
+    /// Like [`acquire`](Pool::acquire), for a task that you spawn: the future owns a handle of the pool, so the pool stays
+    /// open until it ends.
+    ///
+    /// # Errors, panics, cancel safety
+    ///
+    /// As for [`acquire`](Pool::acquire).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let task = tokio::spawn(pool.acquire_owned());
+    /// let connection = task.await??;
+    /// # drop(connection);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn acquire_owned(
+        &self,
+    ) -> impl Future<Output = Result<PooledConnection<M>, AcquireError<M::Error>>> + Send + use<M> {
+        let (pool, at) = (self.clone(), Location::caller());
+        async move { Acquire::new(pool.inner(), at, None).await }
+    }
+
     /// Like [`acquire`](Pool::acquire), with a deadline of its own: for a caller who has less time left than
     /// `connection_timeout`, or more.
     ///
@@ -307,10 +333,8 @@ impl<M: Manager> Pool<M> {
     where
         F: FnOnce(Result<PooledConnection<M>, AcquireError<M::Error>>) + Send + 'static,
     {
-        let (pool, at) = (self.clone(), Location::caller());
-        tokio::spawn(async move {
-            callback(Acquire::new(pool.inner(), at, None).await);
-        })
+        let acquired = self.acquire_owned();
+        tokio::spawn(async move { callback(acquired.await) })
     }
 
     /// What the pool holds and has done, at one instant.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::events::{Event, RetireReason};
 use crate::inner::PoolInner;
@@ -16,6 +17,10 @@ use crate::state::PoolEntry;
 /// [`Manager::is_reusable`] then; a connection in the middle of an exchange is closed, not passed on. So is one that
 /// is dropped by a panic. A connection that does not stay is closed in place. If its own drop panics, the panic reaches
 /// you, unless your thread unwinds already.
+///
+/// It derefs to the connection. So that no method of the pool hides one of the connection's, what the pool knows about it
+/// is told by associated functions: [`PooledConnection::id(&connection)`](PooledConnection::id). Only
+/// [`release`](PooledConnection::release) and [`invalidate`](PooledConnection::invalidate) are methods.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -31,14 +36,18 @@ use crate::state::PoolEntry;
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "a connection that is not kept goes back to the pool at once"]
 pub struct PooledConnection<M: Manager> {
     inner: Arc<PoolInner<M>>,
     /// `None` only once it has been given back.
     entry: Option<PoolEntry<M>>,
 }
 
+const HOLDS: &str = "a guard holds its connection until it is given back";
+
 impl<M: Manager> PooledConnection<M> {
-    pub(crate) fn new(inner: Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
+    pub(crate) fn new(inner: Arc<PoolInner<M>>, mut entry: PoolEntry<M>) -> Self {
+        entry.use_count += 1;
         Self { inner, entry: Some(entry) }
     }
 
@@ -89,16 +98,18 @@ impl<M: Manager> PooledConnection<M> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = poolhouse_echo::EchoServer::start().await?;
     /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
-    /// let mut mine = pool.acquire().await?.detach();
+    /// use poolhouse::PooledConnection;
+    ///
+    /// let mut mine = PooledConnection::detach(pool.acquire().await?);
     /// assert_eq!(pool.stats().total_connections, 0);
     /// mine.send_packet("still open").await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn detach(mut self) -> M::Connection {
-        let entry = self.entry.take().expect("a guard holds its connection until it is given back");
+    pub fn detach(mut this: Self) -> M::Connection {
+        let entry = this.entry.take().expect(HOLDS);
         let (id, opened_at) = (entry.id, entry.opened_at);
-        let inner = &self.inner;
+        let inner = &this.inner;
         let ((connection, held_for), now) =
             inner.apply(|policy, now, fx| (policy.detach(*entry, now, fx), now));
         inner.tell(|| Event::Released { connection: id, held_for });
@@ -116,13 +127,74 @@ impl<M: Manager> PooledConnection<M> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = poolhouse_echo::EchoServer::start().await?;
     /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// use poolhouse::PooledConnection;
+    ///
     /// let connection = pool.acquire().await?;
-    /// assert_eq!(connection.id(), 1);
+    /// assert_eq!(PooledConnection::id(&connection), 1);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn id(&self) -> u64 {
-        self.entry.as_ref().expect("a guard holds its connection until it is given back").id
+    pub fn id(this: &Self) -> u64 {
+        this.entry().id
+    }
+
+    /// How long ago the connection was opened.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use poolhouse::{PacketPool, PooledConnection};
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    ///
+    /// let pool = PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let connection = pool.acquire().await?;
+    /// assert!(PooledConnection::age(&connection).as_secs() < 60);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn age(this: &Self) -> Duration {
+        this.inner.now().since(this.entry().opened_at)
+    }
+
+    /// How long nobody had used the connection before you got it. Zero if it came straight from another holder.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use poolhouse::{PacketPool, PooledConnection};
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    ///
+    /// let pool = PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let connection = pool.acquire().await?;
+    /// assert!(PooledConnection::idle_time(&connection) <= PooledConnection::age(&connection));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn idle_time(this: &Self) -> Duration {
+        this.entry().idle_time()
+    }
+
+    /// How many holders the connection has had, you among them.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use poolhouse::{PacketPool, PooledConnection};
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    ///
+    /// let pool = PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// pool.acquire().await?.release();
+    /// let connection = pool.acquire().await?;
+    /// assert_eq!(PooledConnection::use_count(&connection), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn use_count(this: &Self) -> u64 {
+        this.entry().use_count
+    }
+
+    fn entry(&self) -> &PoolEntry<M> {
+        self.entry.as_ref().expect(HOLDS)
     }
 }
 
@@ -130,13 +202,25 @@ impl<M: Manager> Deref for PooledConnection<M> {
     type Target = M::Connection;
 
     fn deref(&self) -> &M::Connection {
-        &self.entry.as_ref().expect("a guard holds its connection until it is given back").connection
+        &self.entry().connection
     }
 }
 
 impl<M: Manager> DerefMut for PooledConnection<M> {
     fn deref_mut(&mut self) -> &mut M::Connection {
-        &mut self.entry.as_mut().expect("a guard holds its connection until it is given back").connection
+        &mut self.entry.as_mut().expect(HOLDS).connection
+    }
+}
+
+impl<M: Manager> AsRef<M::Connection> for PooledConnection<M> {
+    fn as_ref(&self) -> &M::Connection {
+        self
+    }
+}
+
+impl<M: Manager> AsMut<M::Connection> for PooledConnection<M> {
+    fn as_mut(&mut self) -> &mut M::Connection {
+        self
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model_check::{AcquireError, PoolConfig, block_on, bounded, config, model, pass};
+use model_check::{AcquireError, PoolConfig, PooledConnection, block_on, bounded, config, model, pass};
 
 /// `acquire.race`: an acquire that arrives while a connection comes back gets it.
 #[test]
@@ -207,7 +207,7 @@ fn detach_vs_waiter() {
         let waiter = world.queued();
         world.race();
         let waiter = world.thread(|_| drop(block_on(waiter).unwrap()));
-        let detached = held.detach();
+        let detached = PooledConnection::detach(held);
         waiter.join().unwrap();
         drop(detached);
     });

@@ -15,6 +15,8 @@ pub(crate) struct Entry<C> {
     pub(crate) connection: C,
     /// Counts connections from 1, for logs.
     pub(crate) id: u64,
+    /// How many holders it has had, the present one included.
+    pub(crate) use_count: u64,
     /// The key of its record in `Holders`.
     pub(super) record: u32,
     /// Whether nobody has found it to work since its connect: it is neither used nor looked at yet.
@@ -60,6 +62,7 @@ impl<C> Entry<C> {
         Self {
             connection,
             id,
+            use_count: 0,
             record,
             fresh: true,
             origin: birth.origin,
@@ -87,6 +90,11 @@ impl<C> Entry<C> {
     /// Whether the look that has just been taken is the first proof that its connect has worked.
     pub(crate) fn is_fresh(&self) -> bool {
         self.fresh
+    }
+
+    /// For how long nobody had used it when it was handed out.
+    pub(crate) fn idle_time(&self) -> Duration {
+        self.held_since.since(self.idle_since)
     }
 
     /// When it last proved to work: opened, given back as reusable, or checked.

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::task::Poll;
 
-use poolhouse::{AcquireError, Pool, PoolConfig, RetireReason};
+use poolhouse::{AcquireError, Pool, PoolConfig, PooledConnection, RetireReason};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
@@ -106,7 +106,7 @@ fn a_waiter_gets_no_connection_of_a_runtime_that_has_ended() {
             drop(first);
             let served = second.block_on(async { timeout(secs(10), waiter.as_mut()).await });
             let served = served.expect("it ends").expect("the second runtime lives");
-            assert_eq!(served.id(), 2, "a connection of the runtime that has ended");
+            assert_eq!(PooledConnection::id(&served), 2, "a connection of the runtime that has ended");
             assert_eq!(events.reason(1), Some(RetireReason::RuntimeGone));
             drop(served);
             second.block_on(assert_hands_out_exactly(&pool, 1, "after the end of a runtime"));

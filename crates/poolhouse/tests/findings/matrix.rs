@@ -56,7 +56,7 @@ async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
             connection.invalidate();
         }
         if let Some(connection) = held.pop() {
-            drop(connection.detach());
+            drop(PooledConnection::detach(connection));
         }
     });
     // A wait that is served, one that is served and dropped, and one that is dropped before.

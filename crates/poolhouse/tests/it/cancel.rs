@@ -106,7 +106,7 @@ async fn a_waiter_may_move_between_tasks() {
         settle().await;
         drop(held);
     });
-    done.unwrap();
+    drop(done.unwrap());
 }
 
 /// cancel.no_loss: a storm of acquires that are dropped after a random number of polls. In

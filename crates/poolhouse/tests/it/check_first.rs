@@ -61,13 +61,13 @@ async fn zero_checks_every_time() {
 /// `health.off_path`: what has not idled long is handed out without a check, though others want one.
 #[tokio::test(start_paused = true)]
 async fn what_was_used_a_moment_ago_is_trusted() {
-    for queue in [poolhouse::IdleOrder::Lifo, poolhouse::IdleOrder::Fifo] {
+    for idle_order in [poolhouse::IdleOrder::Lifo, poolhouse::IdleOrder::Fifo] {
         let mock = Mock::ok();
-        let pool = stale(&mock, 3, PoolConfig { queue, ..checked_after(secs(30), 3) }).await;
+        let pool = stale(&mock, 3, PoolConfig { idle_order, ..checked_after(secs(30), 3) }).await;
         drop(pool.acquire().await.unwrap());
         let checks = mock.checks();
         let connection = pool.try_acquire().expect("one is fresh");
-        assert_eq!((mock.checks(), checks), (1, 1), "{queue:?}");
+        assert_eq!((mock.checks(), checks), (1, 1), "{idle_order:?}");
         drop(connection);
     }
 }

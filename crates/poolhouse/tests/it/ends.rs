@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use poolhouse::{Event, Manager, Pool};
+use poolhouse::{Event, Manager, Pool, PooledConnection};
 use tokio::runtime::Builder;
 
 use crate::common::{Mock, config, in_time, poll_once, pool, settle};
@@ -56,7 +56,8 @@ fn pool_of(parts: &Parts, max: usize) -> Pool<Parts> {
 async fn nothing_is_left_of_a_pool() {
     let parts = Parts::default();
     let pool = pool_of(&parts, 3);
-    let (held, mine) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap().detach());
+    let (held, mine) =
+        (pool.acquire().await.unwrap(), PooledConnection::detach(pool.acquire().await.unwrap()));
     let idle = pool.acquire().await.unwrap();
     drop(idle);
     assert_eq!(parts.left().0, 3);
@@ -77,7 +78,8 @@ async fn nor_of_a_pool_that_ends_early() {
     drop(pool_of(&parts, 1));
     assert_eq!(parts.left(), (0, 1));
     let pool = pool_of(&parts, 1);
-    let waiter = tokio::spawn(async move { pool.acquire().await.map(|connection| connection.id()) });
+    let waiter =
+        tokio::spawn(async move { pool.acquire().await.map(|connection| PooledConnection::id(&connection)) });
     tokio::task::yield_now().await;
     waiter.abort();
     settle().await;
@@ -111,7 +113,7 @@ async fn a_pool_begins_from_nothing() {
         let all = [fresh.total_connections, fresh.pending_requests, fresh.checking, fresh.connecting];
         assert_eq!((all, fresh.total_acquisitions, fresh.wait_times.count()), ([0; 4], 0, 0), "{round}");
         let first = pool.acquire().await.unwrap();
-        assert_eq!(first.id(), 1);
+        assert_eq!(PooledConnection::id(&first), 1);
         let _second = pool.acquire().await.unwrap();
         // The next round finds a pool that has ended with a waiter, one that is suspended, and one whose epoch is not the
         // first.

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use poolhouse::{AcquireError, PoolConfig};
+use poolhouse::{AcquireError, PoolConfig, PooledConnection};
 
 use crate::common::{
     Mock, Step, assert_hands_out_exactly, check_stats, config, filled, ms, poll_once, pool, secs, settle,
@@ -25,7 +25,7 @@ async fn idle_ones_go_now_and_held_ones_on_return() {
     for _ in 0..3 {
         let connection = pool.acquire().await.unwrap();
         assert!(connection.id > 3, "{} is from before", connection.id);
-        std::mem::forget(connection.detach());
+        std::mem::forget(PooledConnection::detach(connection));
     }
     check_stats(&pool.stats(), "after");
 }

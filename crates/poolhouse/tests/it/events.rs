@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use poolhouse::{Event, Pool, PoolConfig, RetireReason};
+use poolhouse::{Event, Pool, PoolConfig, PooledConnection, RetireReason};
 
 use crate::common::{Mock, Step, assert_hands_out_exactly, check_stats, config, ms, poll_once, secs, settle};
 
@@ -70,7 +70,7 @@ async fn the_life_of_a_connection() {
             "retired 1 at 40ms: invalidated"
         ]
     );
-    let detached = pool.acquire().await.unwrap().detach();
+    let detached = PooledConnection::detach(pool.acquire().await.unwrap());
     let last: Vec<_> = take(&told).into_iter().skip_while(|event| !event.starts_with("released")).collect();
     assert_eq!(last, ["released 2 after 0ns", "retired 2 at 0ns: detached"]);
     drop(detached);

@@ -177,12 +177,12 @@ async fn try_acquire_takes_what_is_idle() {
 
 /// The order of the idle: the last returned by default, the longest idle when asked for.
 #[tokio::test(start_paused = true)]
-async fn the_queue_option_says_which_idle_connection_is_next() {
-    for (queue, expected) in [(poolhouse::IdleOrder::Lifo, 2), (poolhouse::IdleOrder::Fifo, 1)] {
-        let pool = pool(&Mock::ok(), poolhouse::PoolConfig { queue, ..config(2) });
+async fn the_idle_order_says_which_idle_connection_is_next() {
+    for (idle_order, expected) in [(poolhouse::IdleOrder::Lifo, 2), (poolhouse::IdleOrder::Fifo, 1)] {
+        let pool = pool(&Mock::ok(), poolhouse::PoolConfig { idle_order, ..config(2) });
         let (first, second) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
         drop(first);
         drop(second);
-        assert_eq!(pool.acquire().await.unwrap().id, expected, "{queue:?}");
+        assert_eq!(pool.acquire().await.unwrap().id, expected, "{idle_order:?}");
     }
 }

@@ -8,7 +8,8 @@ use poolhouse::{AcquireError, Pool, PoolConfig, PooledConnection};
 use crate::common::{Mock, Step};
 
 fn pool(max: usize) -> Pool<Mock> {
-    Pool::new(Mock::ok(), PoolConfig { max_connections: max, min_connections: 0, ..PoolConfig::default() }).unwrap()
+    Pool::new(Mock::ok(), PoolConfig { max_connections: max, min_connections: 0, ..PoolConfig::default() })
+        .unwrap()
 }
 
 /// `close.complete`: a weak handle does not keep the pool open.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poolhouse::{Event, Holder, Pool, PoolConfig};
+use poolhouse::{Event, Holder, Pool, PoolConfig, PooledConnection};
 
 use crate::common::{Mock, config, ms, secs};
 
@@ -37,7 +37,7 @@ async fn a_long_hold_is_reported_once() {
     assert!(reports.lock().unwrap().is_empty(), "not yet");
     tokio::time::sleep(ms(1100)).await;
     let report = reports.lock().unwrap()[0];
-    assert_eq!((report.connection, report.acquired_at.line()), (held.id(), line));
+    assert_eq!((report.connection, report.acquired_at.line()), (PooledConnection::id(&held), line));
     assert!(report.acquired_at.file().ends_with("leak.rs"), "{}", report.acquired_at);
     assert!(report.held_for >= secs(10) && report.held_for < ms(10_100), "{:?}", report.held_for);
     tokio::time::sleep(secs(100)).await;
@@ -67,7 +67,7 @@ async fn the_long_hold_among_short_ones_is_found() {
         }
         let reports = reports.lock().unwrap();
         assert_eq!(reports.len(), 1, "seed {seed}: {reports:?}");
-        assert_eq!(Some(reports[0].connection), long.as_ref().map(poolhouse::PooledConnection::id));
+        assert_eq!(Some(reports[0].connection), long.as_ref().map(PooledConnection::id));
         assert!(reports[0].held_for < ms(5100), "seed {seed}: late by {:?}", reports[0].held_for - secs(5));
     }
 }

@@ -21,6 +21,7 @@ mod field;
 mod field_errors;
 mod field_health;
 mod fifo;
+mod handles;
 mod health;
 mod leak;
 mod nested;

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-#[cfg(feature = "net")]
-use poolhouse::Pool;
 use poolhouse::PoolConfig;
+#[cfg(feature = "net")]
+use poolhouse::{Pool, PooledConnection};
 #[cfg(feature = "net")]
 use poolhouse_echo::EchoServer;
 use tokio::runtime::{Builder, Runtime};
@@ -154,7 +154,7 @@ fn everything_dropped_outside_of_any_runtime() {
 async fn a_detached_connection_frees_its_place() {
     let mock = Mock::ok();
     let pool = pool(&mock, config(1));
-    let mine = pool.acquire().await.unwrap().detach();
+    let mine = PooledConnection::detach(pool.acquire().await.unwrap());
     assert_eq!((pool.stats().total_connections, mock.open()), (0, 1));
     let theirs = pool.acquire().await.unwrap();
     assert_eq!((mine.id, theirs.id), (1, 2));
@@ -170,15 +170,18 @@ async fn a_detached_connection_frees_its_place() {
 fn an_acquire_may_outlive_the_runtime_it_began_in() {
     in_time(|| {
         let mock = Mock::new(Step::Never);
-        let config =
-            PoolConfig { connection_timeout: Duration::MAX, connect_attempt_timeout: Duration::MAX, ..config(1) };
+        let config = PoolConfig {
+            connection_timeout: Duration::MAX,
+            connect_attempt_timeout: Duration::MAX,
+            ..config(1)
+        };
         let pool = pool(&mock, config);
         let mut acquire = Box::pin(pool.acquire());
         let first = runtime();
         first.block_on(async { assert!(poll_once(acquire.as_mut()).await.is_pending()) });
         drop(first);
         mock.set_connect(Step::Ok);
-        runtime().block_on(acquire).unwrap();
+        drop(runtime().block_on(acquire).unwrap());
     });
 }
 
@@ -192,7 +195,7 @@ fn a_runtime_without_a_timer_is_told_so() {
         let asked =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| without.block_on(pool.acquire())));
         assert!(asked.is_err(), "it has no timer");
-        runtime().block_on(pool.acquire()).unwrap();
+        drop(runtime().block_on(pool.acquire()).unwrap());
         assert_eq!(pool.stats().connections_created, 1);
     });
 }

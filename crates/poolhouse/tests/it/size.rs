@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use poolhouse::{Pool, PoolConfig};
+use poolhouse::{Pool, PoolConfig, PooledConnection};
 use tokio::time::Instant;
 
 use crate::common::{
@@ -49,7 +49,7 @@ async fn use_at_random(
             1 => {
                 detached.fetch_add(1, SeqCst);
                 // Not the pool's any more: gone before the pool can put another in its place.
-                drop(connection.detach());
+                drop(PooledConnection::detach(connection));
             }
             2 => {
                 let panicked = std::panic::catch_unwind(AssertUnwindSafe(move || {
@@ -177,7 +177,7 @@ async fn the_background_refills_to_the_minimum() {
     assert_eq!((mock.open(), mock.attempts().len()), (3, 4));
 
     mock.set_connect(Step::Fail);
-    drop(pool.acquire().await.unwrap().detach());
+    drop(PooledConnection::detach(pool.acquire().await.unwrap()));
     settle().await;
     assert_eq!(mock.open(), 2);
     mock.set_connect(Step::Ok);

@@ -65,7 +65,7 @@ async fn a_connect_under_way_is_given_up() {
     assert_eq!((mock.open(), pool.stats().connecting), (0, 0));
     assert!(poll_once(acquire.as_mut()).await.is_pending());
     pool.resume();
-    acquire.await.unwrap();
+    drop(acquire.await.unwrap());
     assert_eq!(mock.peak(), 1);
 }
 

@@ -106,7 +106,7 @@ impl World<'_> {
                 continue;
             };
             let due = since + threshold;
-            let number = held.guard.id();
+            let number = poolhouse::PooledConnection::id(&held.guard);
             let times = leaks.iter().filter(|(other, at)| *other == number && *at >= due).count();
             let right = times == usize::from(due <= now) || (times == 0 && self.model.closed);
             ensure!(right, "leak.report: a hold of connection {number} was reported {times} times");

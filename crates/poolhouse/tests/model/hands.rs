@@ -125,7 +125,7 @@ impl World<'_> {
             Fate::Release => guard.release(),
             Fate::Drop | Fate::Tainted | Fate::PanicInIsReusable | Fate::PanicInDrop => drop(guard),
             Fate::Invalidate => guard.invalidate(),
-            Fate::Detach => self.detached.push(guard.detach()),
+            Fate::Detach => self.detached.push(PooledConnection::detach(guard)),
             Fate::PanicWhileHeld => {
                 let _held = guard;
                 std::panic::panic_any(Scripted)

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use poolhouse::Dial;
+use poolhouse::{Dial, PooledConnection};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -218,7 +218,7 @@ impl<D: Dial> Client<D> {
     async fn take_away(&mut self) {
         let Some(connection) = self.acquire().await else { return };
         let _detached = (self.shop.detached)();
-        let _connection = connection.detach();
+        let _connection = PooledConnection::detach(connection);
         self.shop.tally.count("detached");
         let until = Instant::now() + self.up_to(self.shop.hold);
         sleep_until(until).await;
