@@ -1,7 +1,8 @@
 //! Every complete program in the book, compiled and run as a plain `main.rs` by skeptic.
 //!
 //! The name of a test says where its program stands: `tutorial_tour_sect_first_line_12` is line 12 of
-//! `book/src/tutorial/tour.md`, in the section "First". Set `SKEPTIC_JOBS` to compile more of them at a time.
+//! `book/src/tutorial/tour.md`, in the section "First". What was compiled is kept, and run again; `.cargo/config.toml` says
+//! why one at a time.
 
 include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 

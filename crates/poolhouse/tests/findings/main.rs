@@ -15,5 +15,6 @@ mod matrix;
 mod scale;
 mod small;
 mod support;
+mod the_background;
 mod time;
 mod wakeups;
