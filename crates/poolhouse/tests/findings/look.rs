@@ -224,6 +224,20 @@ enum End {
     Reset,
 }
 
+/// Sends a byte over the loopback and waits for it. What the thread sent before has arrived by then: the system delivers it
+/// in order. Without this a busy machine may deliver an end milliseconds late.
+#[cfg(feature = "net")]
+fn loopback_probe() -> impl FnMut() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut here = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut there, _) = listener.accept().unwrap();
+    move || {
+        here.write_all(b"!").unwrap();
+        there.read_exact(&mut [0]).unwrap();
+    }
+}
+
 /// The server's side of one connection, which a thread ends at an instant of the test's choice.
 #[cfg(feature = "net")]
 struct Ended {
@@ -235,6 +249,7 @@ struct Ended {
 #[cfg(feature = "net")]
 impl Ended {
     fn after(wait: Duration, theirs: std::net::TcpStream, end: End, ready: Arc<AtomicBool>) -> Self {
+        let mut probe = loopback_probe();
         let at = Arc::new(Mutex::new(None));
         let noted = Arc::clone(&at);
         let thread = std::thread::spawn(move || {
@@ -249,7 +264,7 @@ impl Ended {
                 socket2::SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
             }
             drop(theirs);
-            // Over loopback it has arrived by now.
+            probe();
             *noted.lock().unwrap() = Some(std::time::Instant::now());
         });
         Self { at, thread }
