@@ -8,6 +8,7 @@
 mod book;
 mod checks;
 mod cli;
+mod destination;
 mod echo;
 mod generate;
 mod port;

@@ -45,19 +45,6 @@ fn a_failed_build_leaves_the_last_good_one_and_nothing_else() {
 }
 
 #[test]
-fn only_a_book_is_replaced() {
-    let book = SmallBook::new();
-    book.write("work/notes.txt", "precious\n");
-    let output = book.run(&["build", "--dest-dir", "work"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("not a built book"), "{}", stderr(&output));
-    assert_eq!(book.read("work/notes.txt"), "precious\n");
-    let output = book.run(&["build", "--dest-dir", "public", "--site-url", "/small/"]);
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(book.read("public/404.html").contains(r#"<base href="/small/">"#));
-}
-
-#[test]
 fn the_preprocessor_of_the_tests_is_not_run_for_html() {
     let book = SmallBook::new();
     let config = book.read("book.toml");
