@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use mdbook_driver::MDBook;
 use mdbook_driver::config::Config;
@@ -23,6 +23,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::destination::Destination;
 use crate::progress::Task;
 use crate::rustdoc;
+use crate::sources::Sources;
 
 #[derive(Args)]
 pub(crate) struct BuildArgs {
@@ -103,6 +104,7 @@ pub(crate) fn render(root: &Path, rendering: &Rendering<'_>) -> Result<Pages> {
 /// The configuration, with what the environment (`MDBOOK_*`) overrides.
 pub(crate) fn config(root: &Path) -> Result<Config> {
     let path = root.join("book.toml");
+    ensure!(path.is_file(), "{} is not a file", path.display());
     let mut config = Config::from_disk(&path).with_context(|| format!("{} is not valid", path.display()))?;
     config.update_from_env()?;
     // A slip in SUMMARY.md should be an error, not an empty chapter.
@@ -111,6 +113,7 @@ pub(crate) fn config(root: &Path) -> Result<Config> {
 }
 
 pub(crate) fn load(root: &Path, config: Config) -> Result<MDBook> {
+    Sources::of(root, &config).check()?;
     let summary = root.join(&config.book.src).join("SUMMARY.md");
     MDBook::load_with_config(root, config)
         .with_context(|| format!("the book cannot be loaded; see {}", summary.display()))

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -13,6 +14,7 @@ use clap::Args;
 use poolhouse_echo::EchoServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use crate::book::{self, Rendering};
 use crate::progress::Task;
@@ -52,15 +54,15 @@ async fn serve(root: &Path, args: &ServeArgs) -> Result<()> {
     let got = listener.local_addr()?.port();
     let press = Press::new(root, got);
 
-    // Watched before it is read, so that no change falls between.
     let mut watcher = Watcher::new()?;
-    let mut sources = Sources::of(root)?;
-    watcher.follow(&sources);
-    let mut built = sources.fingerprint();
-
     let task = Task::start("Building the book");
-    let first = tokio::select! {
-        first = press.print(1) => first?,
+    let start = async {
+        let mut sources = None;
+        let built = look(root, &mut watcher, &mut sources).await?;
+        anyhow::Ok((sources, built, press.print(1).await?))
+    };
+    let (mut sources, mut built, first) = tokio::select! {
+        start = start => start?,
         () = &mut stop => return Ok(()),
     };
     drop(task);
@@ -77,10 +79,7 @@ async fn serve(root: &Path, args: &ServeArgs) -> Result<()> {
     let rebuild = async {
         loop {
             watcher.woken().await;
-            // With a book.toml that does not parse, the last sources tell when it is repaired.
-            sources = Sources::of(root).unwrap_or(sources);
-            watcher.follow(&sources);
-            let fingerprint = sources.fingerprint();
+            let Ok(fingerprint) = look(root, &mut watcher, &mut sources).await else { continue };
             if fingerprint == built {
                 continue;
             }
@@ -109,6 +108,22 @@ async fn serve(root: &Path, args: &ServeArgs) -> Result<()> {
     }
     press.clear();
     outcome
+}
+
+/// Watches the sources, and then takes their fingerprint, so that no change falls between.
+///
+/// Files are read beside the task that serves: a disk that has gone away must stop neither the pages nor Ctrl-C.
+async fn look(root: &Path, watcher: &mut Watcher, sources: &mut Option<Arc<Sources>>) -> Result<u64> {
+    let (root, last) = (root.to_path_buf(), sources.take());
+    let found = spawn_blocking(move || match (book::config(&root), last) {
+        (Ok(config), _) => Ok(Arc::new(Sources::of(&root, &config))),
+        // With a book.toml that does not parse, the last sources tell when it is repaired.
+        (Err(_), Some(last)) => Ok(last),
+        (Err(error), None) => Err(error),
+    });
+    let found = Arc::clone(sources.insert(found.await??));
+    watcher.follow(&found);
+    Ok(spawn_blocking(move || found.fingerprint()).await?)
 }
 
 fn announce(args: &ServeArgs, port: u16, echo: Option<&EchoServer>) {
@@ -140,7 +155,7 @@ impl Press {
     async fn print(&self, number: u64) -> Result<Edition> {
         let root = self.root.clone();
         let dest = self.folder.join(if number.is_multiple_of(2) { "even" } else { "odd" });
-        tokio::task::spawn_blocking(move || {
+        spawn_blocking(move || {
             let live_reload = site::reload_path(number);
             let rendering = Rendering { dest: &dest, live_reload: Some(&live_reload), site_url: Some("/") };
             let pages = book::render(&root, &rendering)?;

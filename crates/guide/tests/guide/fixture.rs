@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -37,6 +37,11 @@ impl SmallBook {
 
     pub(crate) fn root(&self) -> &Path {
         self.0.path()
+    }
+
+    /// A file among the book's chapters.
+    pub(crate) fn source(&self, name: &str) -> PathBuf {
+        self.root().join("book/src").join(name)
     }
 
     /// Writes a file as many editors do: a new file, renamed onto the old one.

@@ -121,6 +121,38 @@ fn an_error_is_printed_and_the_last_good_build_stays() {
     }
 }
 
+/// Reading a pipe waits for a writer. It was read on the task that serves, which answered nobody from then on, and no
+/// signal.
+#[cfg(unix)]
+#[test]
+fn a_pipe_among_the_sources_is_an_error_and_the_last_good_build_stays() {
+    for name in ["pipe", "pipe.md", ".pipe", "link to the pipe.txt"] {
+        let book = SmallBook::new();
+        let mut running = serve(&book);
+        let addr = running.book();
+        let page = get(addr, "/").body;
+        let pipe = if name.starts_with("link") { book.root().join("pipe") } else { book.source(name) };
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        if name.starts_with("link") {
+            std::os::unix::fs::symlink(&pipe, book.source(name)).unwrap();
+        }
+        book.write("book/src/one.md", "second words\n");
+        running.line(name);
+        running.line("last good build");
+        assert!(get(addr, "/").body.contains("first words"), "{name}");
+        let output = book.run(&["build"]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(stderr(&output).contains("neither a file nor a folder"), "{name}: {}", stderr(&output));
+
+        let mut reload = Reload::of(addr, &page);
+        std::fs::remove_file(book.source(name)).unwrap();
+        book.write("book/src/one.md", "third words\n");
+        assert_eq!(reload.message(), "reload", "{name}");
+        running.signal("INT");
+        assert_eq!(running.end().code(), Some(0), "{name}");
+    }
+}
+
 #[test]
 fn a_book_that_cannot_be_built_is_not_served() {
     let book = SmallBook::new();
