@@ -5,6 +5,7 @@
 //!
 //! A build goes to a folder of its own and takes the place of the last one when it has succeeded.
 
+use std::env;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -106,10 +107,30 @@ pub(crate) fn config(root: &Path) -> Result<Config> {
     let path = root.join("book.toml");
     ensure!(path.is_file(), "{} is not a file", path.display());
     let mut config = Config::from_disk(&path).with_context(|| format!("{} is not valid", path.display()))?;
-    config.update_from_env()?;
+    override_from_env(&mut config)?;
     // A slip in SUMMARY.md should be an error, not an empty chapter.
     config.build.create_missing = false;
     Ok(config)
+}
+
+/// What `Config::update_from_env` does, which panics as soon as any variable is not UTF-8, one of another program's
+/// included.
+fn override_from_env(config: &mut Config) -> Result<()> {
+    const TABLES: [&str; 5] = ["book", "build", "rust", "output", "preprocessor"];
+    for (name, value) in env::vars_os() {
+        let Some(key) = name.to_str().and_then(|name| name.strip_prefix("MDBOOK_")) else { continue };
+        let key = key.to_lowercase().replace("__", ".").replace('_', "-");
+        // Other variables are for people's own scripts.
+        if !TABLES.contains(&key.split('.').next().unwrap_or_default()) {
+            continue;
+        }
+        let name = name.display();
+        let value =
+            value.to_str().with_context(|| format!("{name} is not UTF-8; correct it, or unset it"))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::from(value));
+        config.set(&key, value).with_context(|| format!("{name} cannot be used; correct it, or unset it"))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn load(root: &Path, config: Config) -> Result<MDBook> {
