@@ -1,7 +1,11 @@
 //! Cargo, asked by a program that cargo itself started.
 
 use std::env;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 
 /// Cargo without what it told this process about this process's own package.
 ///
@@ -21,6 +25,34 @@ pub fn forget_package(command: &mut Command) {
             command.env_remove(name);
         }
     }
+}
+
+/// The folder into which cargo builds: it may be set by a variable, on the command line, or in any of several files.
+///
+/// # Errors
+///
+/// Cargo cannot be started, or finds no package in `root`.
+pub fn target_directory(root: &Path) -> Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        target_directory: PathBuf,
+    }
+
+    let output = command()
+        .args(["metadata", "--format-version=1", "--no-deps"])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .output()
+        .context("cargo cannot be started; is it in PATH?")?;
+    ensure!(
+        output.status.success(),
+        "cargo cannot read the package in {}:\n{}",
+        root.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)
+        .context("the output of `cargo metadata` is not what it used to be")?;
+    Ok(metadata.target_directory)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 //! A build goes to a folder of its own and takes the place of the last one when it has succeeded.
 
 use std::env;
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,14 +44,13 @@ pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {
     };
     let destination = Destination::new(&dest, sources(root, &config))?;
     let task = Task::start("Building the book");
-    let fresh = destination.beside()?;
-    render(root, &Rendering { dest: &fresh, live_reload: None, site_url: args.site_url.as_deref() })
-        .and_then(|_| if rustdoc::is_there(root) { rustdoc::put_beside(root, &fresh) } else { Ok(()) })
-        .and_then(|()| destination.replace(&fresh))
-        .inspect_err(|_| {
-            // Of no use to anybody, and the error that matters is on its way already.
-            let _ = fs::remove_dir_all(&fresh);
-        })?;
+    let staging = destination.stage()?;
+    let fresh = staging.path().join("book");
+    render(root, &Rendering { dest: &fresh, live_reload: None, site_url: args.site_url.as_deref() })?;
+    if rustdoc::is_there(root) {
+        rustdoc::put_beside(root, &fresh)?;
+    }
+    destination.replace(&staging, &fresh)?;
     let took = task.finish();
     println!("Built {} in {:.1} s", destination.path().join("index.html").display(), took.as_secs_f64());
     Ok(ExitCode::SUCCESS)

@@ -9,12 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The file that says that `cargo guide build` made a folder.
-const MARKER: &str = ".made-by-cargo-guide";
-
-/// What the marker holds. A file of that name with any other text is somebody else's.
-const MARKER_TEXT: &str =
-    "Made by `cargo guide build`, which replaces this folder as a whole. Keep nothing of your own in it.\n";
+use crate::staging::{Staging, is_ours, leftovers, mark};
 
 /// A folder that holds one of these is a checkout, and may hold work that exists nowhere else.
 const VERSION_CONTROL: [&str; 4] = [".git", ".hg", ".jj", ".svn"];
@@ -82,42 +77,120 @@ impl Destination {
         Ok(())
     }
 
-    /// Puts the book in the folder `fresh` in place of what was there.
-    pub(crate) fn replace(&self, fresh: &Path) -> Result<()> {
-        mark(fresh)?;
-        // Building takes long enough for somebody to put something there.
-        self.check()?;
-        let swap = || {
-            if !self.path.exists() {
-                return fs::rename(fresh, &self.path);
+    /// A folder next to the destination, so that renaming what is in it stays on one file system.
+    pub(crate) fn stage(&self) -> Result<Staging> {
+        let parent = self.path.parent().unwrap_or(Path::new(""));
+        let prefix = format!("{}-", self.path.file_name().unwrap_or_default().to_string_lossy());
+        for (folder, lock) in leftovers(parent, &prefix) {
+            // Killed between the two renames of `replace`, a build has left no book but the old one.
+            for old in (0..TRIES).map(|number| folder.join(old(number))).filter(|old| old.exists()) {
+                if !self.path.exists() {
+                    let _ = fs::rename(old, &self.path);
+                }
             }
-            let old = fresh.with_extension("old");
-            fs::rename(&self.path, &old)?;
-            fs::rename(fresh, &self.path)?;
-            fs::remove_dir_all(&old)
-        };
-        swap().with_context(|| format!("{} cannot be replaced; is it in use?", self.path.display()))
+            drop(lock);
+            let _ = fs::remove_dir_all(folder);
+        }
+        Staging::new(parent, &prefix)
     }
 
-    /// A folder next to the destination, empty, so that renaming it stays on one file system.
-    pub(crate) fn beside(&self) -> Result<PathBuf> {
-        let mut name = self.path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!("-{}.new", std::process::id()));
-        let path = self.path.with_file_name(name);
-        fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-        Ok(path)
+    /// Puts the book in the folder `fresh` of `staging` in place of what was there.
+    pub(crate) fn replace(&self, staging: &Staging, fresh: &Path) -> Result<()> {
+        mark(fresh)?;
+        let failed = || format!("{} cannot be replaced; is it in use?", self.path.display());
+        for number in 0..TRIES {
+            // Building takes long enough for somebody to put something there.
+            self.check()?;
+            let old = staging.path().join(old(number));
+            match fs::rename(&self.path, &old) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(failed),
+                _ => {}
+            }
+            match fs::rename(fresh, &self.path) {
+                Ok(()) => return Ok(()),
+                // Another build was quicker, and its book is the old one now.
+                Err(_) if self.path.exists() => {}
+                Err(error) => {
+                    let _ = fs::rename(&old, &self.path);
+                    return Err(error).with_context(failed);
+                }
+            }
+        }
+        bail!("{} is replaced again and again by other builds; try again after them", self.path.display())
     }
 }
 
-fn mark(folder: &Path) -> Result<()> {
-    let marker = folder.join(MARKER);
-    fs::write(&marker, MARKER_TEXT).with_context(|| format!("{} cannot be written", marker.display()))
+/// How often a build tries to take its place, while others take it at the same moment.
+const TRIES: u32 = 100;
+
+/// Where the book that is being replaced waits for its removal.
+fn old(number: u32) -> String {
+    format!("old-{number}")
 }
 
-fn is_ours(folder: &Path) -> bool {
-    let marker = folder.join(MARKER);
-    // Neither a link nor a pipe, which reading would wait for, nor something large.
-    let is_file = |found: fs::Metadata| found.is_file() && found.len() == MARKER_TEXT.len() as u64;
-    fs::symlink_metadata(&marker).is_ok_and(is_file)
-        && fs::read(&marker).is_ok_and(|text| text == MARKER_TEXT.as_bytes())
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn builds_that_end_together_all_succeed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("book");
+        thread::scope(|scope| {
+            for builder in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        let destination = Destination::new(path, vec![]).unwrap();
+                        let staging = destination.stage().unwrap();
+                        let fresh = staging.path().join("book");
+                        fs::create_dir(&fresh).unwrap();
+                        fs::write(fresh.join("index.html"), builder.to_string()).unwrap();
+                        destination.replace(&staging, &fresh).unwrap();
+                    }
+                });
+            }
+        });
+        assert!(path.join("index.html").is_file());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    /// A folder as a killed build leaves it: nobody holds its lock.
+    fn killed(destination: &Destination) -> PathBuf {
+        let staging = destination.stage().unwrap();
+        let (copy, path) = (staging.path().with_file_name("book-killed.new"), staging.path().to_path_buf());
+        fs::create_dir(&copy).unwrap();
+        for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+            fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+        }
+        copy
+    }
+
+    #[test]
+    fn only_what_a_killed_build_of_this_book_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = Destination::new(&folder.path().join("book"), vec![]).unwrap();
+        let killed = killed(&destination);
+        let running = destination.stage().unwrap();
+        assert!(!killed.exists() && running.path().exists());
+        let foreign = folder.path().join("book-12345.new");
+        fs::create_dir(&foreign).unwrap();
+        fs::write(foreign.join("notes.txt"), "precious").unwrap();
+        let another = destination.stage().unwrap();
+        assert!(running.path().exists() && another.path().exists() && foreign.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_build_that_was_killed_between_two_renames_loses_no_book() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = Destination::new(&folder.path().join("book"), vec![]).unwrap();
+        let killed = killed(&destination);
+        fs::create_dir(killed.join(old(0))).unwrap();
+        fs::write(killed.join(old(0)).join("index.html"), "the old book").unwrap();
+        destination.stage().unwrap();
+        assert!(!killed.exists());
+        assert_eq!(fs::read_to_string(folder.path().join("book/index.html")).unwrap(), "the old book");
+    }
 }

@@ -18,6 +18,7 @@ mod rustdoc;
 mod serve;
 mod site;
 mod sources;
+mod staging;
 mod test;
 mod watch;
 mod workspace;

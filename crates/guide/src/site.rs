@@ -29,13 +29,13 @@ pub(crate) fn reload_path(edition: u64) -> String {
     format!("__reload/{edition}")
 }
 
-/// `api` is the folder of the crates' documentation.
-pub(crate) fn router(editions: watch::Receiver<Edition>, api: PathBuf) -> Router {
-    Router::new()
-        .route("/__reload/{edition}", get(reload))
-        .nest_service("/api", ServeDir::new(api))
-        .fallback(page)
-        .with_state(editions)
+/// `api` is the folder of the crates' documentation, if the book has any.
+pub(crate) fn router(editions: watch::Receiver<Edition>, api: Option<PathBuf>) -> Router {
+    let mut router = Router::new().route("/__reload/{edition}", get(reload));
+    if let Some(api) = api {
+        router = router.nest_service("/api", ServeDir::new(api));
+    }
+    router.fallback(page).with_state(editions)
 }
 
 async fn page(State(editions): State<watch::Receiver<Edition>>, request: Request) -> Response {

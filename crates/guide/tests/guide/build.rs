@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::fixture::{SmallBook, stderr};
 
@@ -97,5 +98,63 @@ fn the_books_sources_are_never_replaced() {
     for folder in ["book/src", "book/src/../src/", "book", ".", "book/theme"] {
         book.write(&format!("{folder}/{name}"), &text);
         refuses(&book, folder, "from which the book is made");
+    }
+}
+
+#[test]
+fn a_file_is_no_destination() {
+    let book = SmallBook::new();
+    book.write("public", "precious\n");
+    refuses(&book, "public", "is not a folder");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_no_destination() {
+    let book = SmallBook::new();
+    assert!(book.run(&["build", "--dest-dir", "public"]).status.success());
+    for (link, to) in [("link", "public"), ("dangling", "nowhere"), ("to-a-file", "book.toml")] {
+        let path = book.root().join(link);
+        std::os::unix::fs::symlink(to, &path).unwrap();
+        for spelt in [link.to_owned(), format!("{link}/")] {
+            let output = book.run(&["build", "--dest-dir", &spelt]);
+            assert_eq!(output.status.code(), Some(1), "{spelt}");
+            assert!(stderr(&output).contains("is a link"), "{spelt}: {}", stderr(&output));
+            assert_eq!(fs::read_link(&path).unwrap(), Path::new(to), "{spelt}");
+        }
+    }
+    assert!(!book.root().join("nowhere").exists());
+}
+
+/// Two of them in one moment: the end of one met the end of the other. The test of `destination` does it more often.
+#[test]
+fn two_builds_at_a_time_both_succeed() {
+    let book = SmallBook::new();
+    let builds = [(); 4]
+        .map(|()| book.command(&["build"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    for build in builds {
+        let output = build.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    assert_eq!(book.names("target"), ["book"]);
+    assert!(book.read("target/book/index.html").contains("first words"));
+}
+
+/// However the folder of cargo's results was chosen.
+#[test]
+fn the_crates_documentation_is_found_where_cargo_puts_it() {
+    let book = SmallBook::with_crates();
+    for variable in [None, Some("CARGO_TARGET_DIR"), Some("CARGO_BUILD_TARGET_DIR")] {
+        let mut command = book.command(&["build"]);
+        if let Some(variable) = variable {
+            command.env(variable, "elsewhere");
+        } else {
+            book.write(".cargo/config.toml", "[build]\ntarget-dir = \"configured\"\n");
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{variable:?}: {}", stderr(&output));
+        assert!(book.read("target/book/api/poolhouse/index.html").contains("What it is for"), "{variable:?}");
+        let folder = if variable.is_some() { "elsewhere" } else { "configured" };
+        fs::remove_dir_all(book.root().join(folder)).unwrap();
     }
 }

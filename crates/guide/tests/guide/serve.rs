@@ -203,7 +203,39 @@ fn a_signal_ends_it_with_success_and_nothing_is_left() {
         let _reload = Reload::of(addr, &get(addr, "/").body);
         running.signal(signal);
         assert_eq!(running.end().code(), Some(0), "{signal}");
-        let left = std::fs::read_dir(book.root().join("target/book-serve")).unwrap().count();
-        assert_eq!(left, 0, "{signal}");
+        assert!(book.names("target").is_empty() && book.names("temporary").is_empty(), "{signal}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_checkout_that_cannot_be_written_to_is_served() {
+    let book = SmallBook::new();
+    // Permissions would not keep root out, but a file in the folder's place does.
+    book.write("target", "not a folder\n");
+    let mut running = serve(&book);
+    let addr = running.book();
+    assert!(get(addr, "/").body.contains("first words"));
+    running.line("Ctrl-C");
+    running.signal("INT");
+    assert_eq!(running.end().code(), Some(0));
+    assert_eq!(book.read("target"), "not a folder\n");
+    assert!(book.names("temporary").is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_server_left_goes_with_the_next() {
+    let book = SmallBook::new();
+    let mut killed = serve(&book);
+    killed.book();
+    drop(killed);
+    assert_eq!(book.names("target").len(), 1);
+    let mut running = serve(&book);
+    running.book();
+    assert_eq!(book.names("target").len(), 1, "its own");
+    running.line("Ctrl-C");
+    running.signal("TERM");
+    running.end();
+    assert!(book.names("target").is_empty());
 }
