@@ -306,7 +306,8 @@ impl EchoServerBuilder {
         self
     }
 
-    /// The longest payload to accept, in bytes. The default is [`DEFAULT_MAX_FRAME_LENGTH`].
+    /// The longest payload to accept, in bytes. The default is [`DEFAULT_MAX_FRAME_LENGTH`], and the most is
+    /// [`u32::MAX`], which is what the header can say.
     ///
     /// A client that announces a longer frame is disconnected without a reply, before the frame is read.
     pub fn max_frame_length(mut self, bytes: usize) -> Self {
@@ -324,10 +325,19 @@ impl EchoServerBuilder {
         self
     }
 
-    fn shared(&self) -> Arc<Shared> {
+    /// What the server's parts share, if the options are possible.
+    fn shared(&self) -> io::Result<Arc<Shared>> {
+        if u32::try_from(self.max_frame_length).is_err() {
+            let why = format!(
+                "max_frame_length is {}, above {}, the most that the four bytes before a payload can say: lower it",
+                self.max_frame_length,
+                u32::MAX
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let default = DEFAULT_MAX_BUFFERED.max(self.max_frame_length.saturating_mul(4));
         let max_buffered = self.max_buffered.unwrap_or(default);
-        Shared::new(self.faults.clone(), self.max_frame_length, max_buffered)
+        Ok(Shared::new(self.faults.clone(), self.max_frame_length, max_buffered))
     }
 
     /// Starts the server on a socket.
@@ -337,18 +347,18 @@ impl EchoServerBuilder {
     /// # Errors
     ///
     /// The address is not `host:port`, the host is unknown, or the port is taken or not allowed. The message names the
-    /// address; the kind is the operating system's.
+    /// address; the kind is the operating system's. `InvalidInput` if `max_frame_length` is above [`u32::MAX`].
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with its I/O driver enabled. The time driver is needed too, once a fault takes time.
     pub async fn start(self) -> io::Result<EchoServer> {
+        let shared = self.shared()?;
         let (listener, addr) = bind(&self.listen).await.map_err(|error| {
             let listen = &self.listen;
             let hint = "give a free address as host:port, such as 127.0.0.1:0";
             io::Error::new(error.kind(), format!("cannot listen on `{listen}`: {error}; {hint}"))
         })?;
-        let shared = self.shared();
         let listener = Arc::new(listener);
         tokio::spawn(accept(Arc::downgrade(&listener), Arc::clone(&shared)));
         Ok(EchoServer { shared, endpoint: Endpoint::Socket { addr, listener: Mutex::new(Some(listener)) } })
@@ -358,11 +368,12 @@ impl EchoServerBuilder {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// Outside a tokio runtime, and if `max_frame_length` is above [`u32::MAX`].
     #[track_caller]
     pub fn in_memory(self) -> EchoServer {
         let runtime = Handle::current();
-        EchoServer { shared: self.shared(), endpoint: Endpoint::InMemory { runtime } }
+        let shared = self.shared().unwrap_or_else(|error| panic!("{error}"));
+        EchoServer { shared, endpoint: Endpoint::InMemory { runtime } }
     }
 }
 
