@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::future::Future;
 
+use crate::config::ConfigError;
+
 /// How the pool treats a failed connect.
 ///
 /// ```
@@ -111,6 +113,14 @@ pub trait Manager: Send + Sync + 'static {
     fn classify(&self, error: &Self::Error) -> FailureKind {
         let _ = error;
         FailureKind::Transient
+    }
+
+    /// Whether the manager's own options are within bounds. The pool asks once, when it is made.
+    ///
+    /// Only the packet protocol has options of this kind: no other code can make a [`ConfigError`].
+    #[doc(hidden)]
+    fn validate(&self) -> Result<(), ConfigError> {
+        Ok(())
     }
 
     /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out.
