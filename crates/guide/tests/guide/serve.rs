@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use crate::fixture::{Running, SmallBook, stderr};
-use crate::http::{Reload, get, path};
+use crate::http::{Reload, ask, get, path};
 
 fn serve(book: &SmallBook) -> Running {
     Running::start(book.command(&["--port", "0", "--echo-port", "0"]))
@@ -44,6 +44,66 @@ fn nothing_outside_the_book_is_served() {
         let reply = get(addr, path);
         assert!([400, 404].contains(&reply.status), "{path}: {}", reply.status);
         assert!(!reply.body.contains("not for readers"), "{path}");
+    }
+}
+
+/// DNS rebinding: a page of somebody else's gives its own name the address of this machine.
+#[test]
+fn only_this_machine_by_its_own_names_is_answered() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    let port = addr.port();
+    for host in ["127.0.0.1", "localhost", "LocalHost", "[::1]"] {
+        for authority in [host.to_owned(), format!("{host}:{port}")] {
+            assert_eq!(ask(addr, "/", &format!("Host: {authority}\r\n")).status, 200, "{authority}");
+        }
+    }
+    for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "127.0.0.1:x", ""] {
+        for path in ["/", "/api/poolhouse/index.html", "/__reload/1"] {
+            assert_eq!(ask(addr, path, &format!("Host: {host}\r\n")).status, 403, "{host}{path}");
+        }
+    }
+    for (origin, status) in [
+        ("http://evil.example", 403),
+        ("https://127.0.0.1.evil.example", 403),
+        ("null", 403),
+        ("http://localhost:1", 400),
+    ] {
+        let headers = format!("Host: {addr}\r\nOrigin: {origin}\r\n");
+        // From here it is let through, and refused only because it asks for no websocket.
+        assert_eq!(ask(addr, "/__reload/1", &headers).status, status, "{origin}");
+    }
+}
+
+#[test]
+fn odd_paths_are_refused_and_lead_nowhere_else() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    for (path, status) in [("//css", 404), ("//evil.example/..", 404)] {
+        let reply = get(addr, path);
+        assert_eq!(reply.status, status, "{path}");
+        assert!(!reply.head.contains("location:"), "{path}: {}", reply.head);
+    }
+    for length in [300, 2000, 60_000] {
+        let status = get(addr, &format!("/{}", "a".repeat(length))).status;
+        assert!([404, 414].contains(&status), "{length}: {status}");
+    }
+}
+
+#[test]
+fn the_crates_documentation_is_reached_from_every_spelling() {
+    let book = SmallBook::with_crates();
+    book.write("target/doc/poolhouse/index.html", "the crate's page\n");
+    let mut running = serve(&book);
+    let addr = running.book();
+    for start in ["/api", "/api/", "/api/poolhouse", "/api/poolhouse/"] {
+        let mut reply = get(addr, start);
+        while let Some((_, location)) = reply.head.split_once("location: ") {
+            reply = get(addr, location.lines().next().unwrap());
+        }
+        assert_eq!(reply.status, 200, "{start}");
     }
 }
 
