@@ -117,8 +117,12 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Whether the manager's own options are within bounds. The pool asks once, when it is made.
     ///
-    /// Only the packet protocol has options of this kind: no other code can make a [`ConfigError`].
-    #[doc(hidden)]
+    /// An error is what [`Pool::new`](crate::Pool::new) returns. A manager around another one passes the question on.
+    /// The default has no options.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is out of bounds.
     fn validate(&self) -> Result<(), ConfigError> {
         Ok(())
     }
