@@ -25,12 +25,10 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_command_line();
     book::show_mdbook_messages();
     match run(cli) {
         Ok(code) => code,

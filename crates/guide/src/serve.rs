@@ -24,7 +24,7 @@ use crate::staging::{self, Staging};
 use crate::watch::Watcher;
 use crate::{echo, port, rustdoc};
 
-#[derive(Args)]
+#[derive(Args, PartialEq)]
 pub(crate) struct ServeArgs {
     /// Port of the book on 127.0.0.1; the next free one if it is taken, any free one if 0
     #[arg(long, short, value_name = "PORT", default_value_t = 3000)]

@@ -160,6 +160,9 @@ fn mdbooks_own_test_is_run_when_it_is_configured() {
     assert!(stdout(&output).contains("externs"), "{}", stdout(&output));
     assert!(stdout(&output).contains("before any test ran"), "{}", stdout(&output));
 
+    let child = book.run(&["mdbook-test"]);
+    assert!(!child.status.success() && !stdout(&child).contains("passed"), "{}", stdout(&child));
+
     // Configured, but told to leave the chapters alone: the chapters themselves are judged.
     book.write(
         "book.toml",
