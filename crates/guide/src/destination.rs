@@ -37,6 +37,11 @@ impl Destination {
 
     /// Whether a book may take this place.
     fn check(&self) -> Result<()> {
+        // Another build may take the folder away between two looks at it. A reason to refuse stays.
+        (1..LOOKS).find_map(|_| self.look().ok()).map_or_else(|| self.look(), Ok)
+    }
+
+    fn look(&self) -> Result<()> {
         let path = self.path.display();
         match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -119,6 +124,9 @@ impl Destination {
         bail!("{} is replaced again and again by other builds; try again after them", self.path.display())
     }
 }
+
+/// How often a refusal is looked at again before it stands.
+const LOOKS: u32 = 10;
 
 /// How often a build tries to take its place, while others take it at the same moment.
 const TRIES: u32 = 100;
