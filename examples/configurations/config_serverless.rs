@@ -17,10 +17,10 @@ fn serverless() -> PoolConfig {
         min_connections: 0,
         max_connections: 1,
         connection_timeout: Duration::from_secs(3),
-        connect_timeout: Duration::from_secs(1),
+        connect_attempt_timeout: Duration::from_secs(1),
         // After a freeze nothing is known about the connection: ask it first.
         check_after_idle: Some(Duration::from_secs(1)),
-        check_timeout: Duration::from_millis(500),
+        health_check_timeout: Duration::from_millis(500),
         // Nobody is awake to do it in the background.
         health_check_interval: Duration::MAX,
         idle_timeout: Duration::from_secs(60),

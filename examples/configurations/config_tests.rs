@@ -18,7 +18,7 @@ fn tests() -> PoolConfig {
         max_connections: 1,
         // A test that hangs is worse than one that fails.
         connection_timeout: Duration::from_secs(1),
-        connect_timeout: Duration::from_millis(500),
+        connect_attempt_timeout: Duration::from_millis(500),
         connect_backoff: Duration::from_millis(10),
         max_connect_backoff: Duration::from_millis(50),
         leak_threshold: Some(Duration::from_millis(500)),

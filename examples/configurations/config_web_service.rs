@@ -18,11 +18,11 @@ fn web_service() -> PoolConfig {
         max_connections: 20,
         // Requests have five seconds in all: see the hierarchy of timeouts.
         connection_timeout: Duration::from_secs(2),
-        connect_timeout: Duration::from_millis(800),
+        connect_attempt_timeout: Duration::from_millis(800),
         max_connect_backoff: Duration::from_secs(1),
         max_pending: Some(100),
         check_after_idle: Some(Duration::from_secs(30)),
-        check_timeout: Duration::from_millis(500),
+        health_check_timeout: Duration::from_millis(500),
         leak_threshold: Some(Duration::from_secs(30)),
         ..PoolConfig::default()
     }

@@ -186,8 +186,8 @@ mod ours {
                 min_connections: 0,
                 max_connections: max,
                 connection_timeout: DEADLINE,
-                connect_timeout: STEP,
-                check_timeout: STEP,
+                connect_attempt_timeout: STEP,
+                health_check_timeout: STEP,
                 // As the others do by default.
                 check_after_idle: Some(Duration::ZERO),
                 ..PoolConfig::default()

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 /// Every connection goes to the primary, whichever node that is at the moment.
 struct Cluster {
     nodes: Vec<KvManager<TcpDialer>>,
-    /// For one node. All together must fit into `connect_timeout`, or a silent first one hides the second.
+    /// For one node. All together must fit into `connect_attempt_timeout`, or a silent first one hides the second.
     attempt_timeout: Duration,
     target: String,
 }

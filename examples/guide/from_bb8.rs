@@ -122,8 +122,8 @@ mod after {
         let config = PoolConfig {
             max_connections: 4,
             connection_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(2),
-            check_timeout: Duration::from_secs(1),
+            connect_attempt_timeout: Duration::from_secs(2),
+            health_check_timeout: Duration::from_secs(1),
             ..PoolConfig::default()
         };
         Ok(Pool::new(EchoManager(address), config)?)

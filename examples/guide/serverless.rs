@@ -61,9 +61,9 @@ fn pool<F: AsyncDial>(
         min_connections: 0,
         max_connections: 1,
         connection_timeout: Duration::from_secs(4),
-        connect_timeout: Duration::from_secs(2),
+        connect_attempt_timeout: Duration::from_secs(2),
         check_after_idle,
-        check_timeout: Duration::from_secs(1),
+        health_check_timeout: Duration::from_secs(1),
         // Its clock may stand still while the function is frozen: let the server keep the time.
         idle_timeout: Duration::MAX,
         health_check_interval: Duration::MAX,

@@ -64,15 +64,15 @@ async fn never() -> io::Result<DuplexStream> {
 
 async fn wrong_way_round() -> Result<(), AnyError> {
     println!("== a network that swallows every connect; connection_timeout is 2 s");
-    for connect_timeout in [Duration::from_secs(10), Duration::from_millis(500)] {
+    for connect_attempt_timeout in [Duration::from_secs(10), Duration::from_millis(500)] {
         let config = PoolConfig {
             connection_timeout: Duration::from_secs(2),
-            connect_timeout,
+            connect_attempt_timeout,
             ..PoolConfig::default()
         };
         let pool = Pool::new(PacketManager::new(never), config)?;
         if let Err(error) = pool.acquire().await {
-            println!("connect_timeout {connect_timeout:?}:\n  {}", error.to_string().replace("; ", ";\n  "));
+            println!("connect_attempt_timeout {connect_attempt_timeout:?}:\n  {}", error.to_string().replace("; ", ";\n  "));
         }
     }
     Ok(())

@@ -138,7 +138,7 @@ async fn run() -> Result<(), AnyError> {
     // Ask before use, and do not wait long for an answer.
     let asks = PoolConfig {
         check_after_idle: Some(Duration::from_secs(60)),
-        check_timeout: Duration::from_secs(1),
+        health_check_timeout: Duration::from_secs(1),
         ..trusting
     };
     // ANCHOR_END: other_cure

@@ -143,7 +143,7 @@ async fn run() -> Result<(), AnyError> {
     let config = PoolConfig {
         max_connections: 5,
         connection_timeout: Duration::from_secs(2),
-        connect_timeout: Duration::from_secs(1),
+        connect_attempt_timeout: Duration::from_secs(1),
         ..PoolConfig::default()
     };
     // ANCHOR_END: symptom

@@ -195,7 +195,7 @@ async fn run() -> Result<(), AnyError> {
         min_connections: 2,
         max_connections: 3,
         connection_timeout: Duration::from_secs(3),
-        connect_timeout: Duration::from_secs(2),
+        connect_attempt_timeout: Duration::from_secs(2),
         idle_timeout: Duration::from_secs(60),
         health_check_interval: Duration::from_secs(30),
         check_after_idle: Some(Duration::from_secs(20)),

@@ -62,8 +62,8 @@ pub(crate) fn sections() -> Result<String, String> {
             ("Too large", &noted.too_large),
         ] {
             let label = match (label, name) {
-                ("Too small", "queue") => "`Lifo`",
-                ("Too large", "queue") => "`Fifo`",
+                ("Too small", "idle_order") => "`Lifo`",
+                ("Too large", "idle_order") => "`Fifo`",
                 ("Too small", "detect_nested_acquires") => "Off",
                 ("Too large", "detect_nested_acquires") => "On",
                 (label, _) => label,
@@ -177,8 +177,8 @@ fn set(name: &str, end: End) -> Option<PoolConfig> {
         "health_check_interval" => config.health_check_interval = time,
         "max_lifetime" => config.max_lifetime = time,
         "check_after_idle" => config.check_after_idle = Some(time),
-        "connect_timeout" => config.connect_timeout = time,
-        "check_timeout" => config.check_timeout = time,
+        "connect_attempt_timeout" => config.connect_attempt_timeout = time,
+        "health_check_timeout" => config.health_check_timeout = time,
         "max_connecting" => config.max_connecting = number,
         "max_pending" => config.max_pending = Some(number),
         "lifetime_jitter" => {
@@ -189,8 +189,8 @@ fn set(name: &str, end: End) -> Option<PoolConfig> {
         }
         "connect_backoff" => config.connect_backoff = time,
         "max_connect_backoff" => config.max_connect_backoff = time,
-        "queue" => {
-            config.queue = match end {
+        "idle_order" => {
+            config.idle_order = match end {
                 End::Least => IdleOrder::Lifo,
                 End::Most => IdleOrder::Fifo,
             };

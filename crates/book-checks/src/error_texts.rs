@@ -164,7 +164,7 @@ async fn timeouts() -> Texts {
     texts.push(("AcquireError::Timeout (Connecting)", down.to_string()));
 
     let checked =
-        pool(Mood::NeverAnswersChecks, PoolConfig { check_timeout: Duration::from_secs(60), ..config(1) });
+        pool(Mood::NeverAnswersChecks, PoolConfig { health_check_timeout: Duration::from_secs(60), ..config(1) });
     drop(checked.acquire().await);
     sleep(Duration::from_secs(31)).await;
     let limit = Duration::from_secs(5);

@@ -83,7 +83,7 @@ fn config(order: IdleOrder, min_connections: usize, idle_timeout: Duration) -> P
         max_connections: BURST,
         max_connecting: BURST,
         idle_timeout,
-        queue: order,
+        idle_order: order,
         ..PoolConfig::default()
     };
     undisturbed(config)

@@ -46,7 +46,7 @@ pub fn config(max_connections: usize) -> PoolConfig {
         idle_timeout: Duration::MAX,
         health_check_interval: Duration::MAX,
         max_lifetime: Duration::MAX,
-        connect_timeout: Duration::MAX,
+        connect_attempt_timeout: Duration::MAX,
         lifetime_jitter: 0.0,
         ..PoolConfig::default()
     }

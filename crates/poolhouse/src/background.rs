@@ -248,7 +248,7 @@ impl<M: Manager> Drop for Connecting<M> {
 
 async fn connect<M: Manager>(mut this: Connecting<M>) {
     let inner = Arc::clone(&this.inner);
-    let limit = inner.config.connect_timeout;
+    let limit = inner.config.connect_attempt_timeout;
     match call_out_within(limit, || inner.manager.connect()).await {
         Ok(Some(Ok(connection))) => this.connected(connection),
         Ok(Some(Err(error))) => {
@@ -285,7 +285,7 @@ impl<M: Manager> Drop for Checking<M> {
 async fn check<M: Manager>(mut this: Checking<M>) {
     let inner = Arc::clone(&this.inner);
     let began = inner.now();
-    let limit = inner.config.check_timeout;
+    let limit = inner.config.health_check_timeout;
     let Some(entry) = this.entry.as_mut() else { return };
     let connection = entry.id;
     let result = call_out_within(limit, || inner.manager.check(&mut entry.connection)).await;
@@ -317,7 +317,7 @@ async fn check<M: Manager>(mut this: Checking<M>) {
             (Checked::Failed, Some(error))
         }
         Ok(None) => {
-            let silence = format_args!("no answer after {limit:?} (check_timeout)");
+            let silence = format_args!("no answer after {limit:?} (health_check_timeout)");
             log_unhealthy(&inner, connection, elapsed_ms, &silence);
             (Checked::Failed, None)
         }

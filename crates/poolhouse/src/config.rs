@@ -51,7 +51,7 @@ pub struct PoolConfig {
     pub health_check_interval: Duration,
     /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back. The successor of
     /// one that is in use, or that the minimum needs, is opened a little before, by a tenth of the lifetime or
-    /// `connect_timeout`, whichever is less. At least 1 ms.
+    /// `connect_attempt_timeout`, whichever is less. At least 1 ms.
     pub max_lifetime: Duration,
     /// How long a connection may go unused before an acquire has it checked first, within its own deadline. Zero checks
     /// each idle connection every time; one that goes from its holder straight to somebody who waits is not idle. `None` trusts every idle connection whose peer has not closed it. Set it where
@@ -59,9 +59,9 @@ pub struct PoolConfig {
     pub check_after_idle: Option<Duration>,
     /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
     /// attempt.
-    pub connect_timeout: Duration,
+    pub connect_attempt_timeout: Duration,
     /// How long one health check may take. A connection that has not answered by then is closed.
-    pub check_timeout: Duration,
+    pub health_check_timeout: Duration,
     /// The most attempts to connect under way at once. After a failure it is one, until a connect succeeds.
     pub max_connecting: usize,
     /// The most acquires that may wait. The next one fails at once with
@@ -77,7 +77,7 @@ pub struct PoolConfig {
     /// The longest pause between failed connects. At least 1 ms.
     pub max_connect_backoff: Duration,
     /// Which idle connection is used next: the last returned, or the longest idle.
-    pub queue: IdleOrder,
+    pub idle_order: IdleOrder,
     /// How long a connection may be held before it is reported as a leak, once, with the line that acquired it. `None`
     /// reports none. It ends nothing: the holder keeps the connection. At least 1 ms.
     pub leak_threshold: Option<Duration>,
@@ -92,8 +92,8 @@ pub struct PoolConfig {
 /// use poolhouse::{IdleOrder, PoolConfig};
 ///
 /// // Spread the use over all connections, so that none idles long enough for a firewall to drop it.
-/// let config = PoolConfig { queue: IdleOrder::Fifo, ..PoolConfig::default() };
-/// assert_eq!(config.queue, IdleOrder::Fifo);
+/// let config = PoolConfig { idle_order: IdleOrder::Fifo, ..PoolConfig::default() };
+/// assert_eq!(config.idle_order, IdleOrder::Fifo);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -115,14 +115,14 @@ impl Default for PoolConfig {
             health_check_interval: Duration::from_secs(30),
             max_lifetime: Duration::from_secs(60 * 60),
             check_after_idle: None,
-            connect_timeout: Duration::from_secs(10),
-            check_timeout: Duration::from_secs(5),
+            connect_attempt_timeout: Duration::from_secs(10),
+            health_check_timeout: Duration::from_secs(5),
             max_connecting: 8,
             max_pending: None,
             lifetime_jitter: 0.1,
             connect_backoff: Duration::from_millis(100),
             max_connect_backoff: Duration::from_secs(5),
-            queue: IdleOrder::Lifo,
+            idle_order: IdleOrder::Lifo,
             leak_threshold: None,
             detect_nested_acquires: false,
         }
@@ -167,8 +167,8 @@ impl PoolConfig {
         let limits = [
             ("connection_timeout", self.connection_timeout),
             ("idle_timeout", self.idle_timeout),
-            ("connect_timeout", self.connect_timeout),
-            ("check_timeout", self.check_timeout),
+            ("connect_attempt_timeout", self.connect_attempt_timeout),
+            ("health_check_timeout", self.health_check_timeout),
         ];
         if let Some((field, _)) = limits.into_iter().find(|(_, value)| value.is_zero()) {
             return Err(ConfigError::NoTime { field });
@@ -211,14 +211,14 @@ impl PoolConfig {
             health_check_interval,
             max_lifetime,
             check_after_idle,
-            connect_timeout,
-            check_timeout,
+            connect_attempt_timeout,
+            health_check_timeout,
             max_connecting,
             max_pending,
             lifetime_jitter,
             connect_backoff,
             max_connect_backoff,
-            queue,
+            idle_order,
             leak_threshold,
             detect_nested_acquires,
         } = self;
@@ -231,14 +231,14 @@ impl PoolConfig {
             ("health_check_interval", in_units(*health_check_interval)),
             ("max_lifetime", in_units(*max_lifetime)),
             ("check_after_idle", optional(check_after_idle)),
-            ("connect_timeout", in_units(*connect_timeout)),
-            ("check_timeout", in_units(*check_timeout)),
+            ("connect_attempt_timeout", in_units(*connect_attempt_timeout)),
+            ("health_check_timeout", in_units(*health_check_timeout)),
             ("max_connecting", max_connecting.to_string()),
             ("max_pending", max_pending.map_or_else(|| "None".to_string(), |n| n.to_string())),
             ("lifetime_jitter", lifetime_jitter.to_string()),
             ("connect_backoff", in_units(*connect_backoff)),
             ("max_connect_backoff", in_units(*max_connect_backoff)),
-            ("queue", format!("{queue:?}")),
+            ("idle_order", format!("{idle_order:?}")),
             ("leak_threshold", optional(leak_threshold)),
             ("detect_nested_acquires", detect_nested_acquires.to_string()),
         ]
@@ -406,8 +406,8 @@ mod tests {
             ("idle_timeout", PoolConfig { idle_timeout: Duration::ZERO, ..base() }),
             ("health_check_interval", PoolConfig { health_check_interval: Duration::ZERO, ..base() }),
             ("max_lifetime", PoolConfig { max_lifetime: Duration::ZERO, ..base() }),
-            ("connect_timeout", PoolConfig { connect_timeout: Duration::ZERO, ..base() }),
-            ("check_timeout", PoolConfig { check_timeout: Duration::ZERO, ..base() }),
+            ("connect_attempt_timeout", PoolConfig { connect_attempt_timeout: Duration::ZERO, ..base() }),
+            ("health_check_timeout", PoolConfig { health_check_timeout: Duration::ZERO, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: Duration::ZERO, ..base() }),
             ("max_connect_backoff", PoolConfig { max_connect_backoff: Duration::ZERO, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: Duration::from_secs(6), ..base() }),

@@ -223,7 +223,7 @@ pub enum ConnectError<E> {
     ///
     /// Guide: `troubleshooting/server-down`.
     Failed(E),
-    /// `connect_timeout` passed.
+    /// `connect_attempt_timeout` passed.
     ///
     /// Guide: `troubleshooting/server-down`.
     TimedOut(Duration),
@@ -267,7 +267,7 @@ impl<E: Error> fmt::Display for ConnectError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => write!(f, "{}", Inner(error)),
-            Self::TimedOut(limit) => write!(f, "no connection after {limit:?} (connect_timeout)"),
+            Self::TimedOut(limit) => write!(f, "no connection after {limit:?} (connect_attempt_timeout)"),
             Self::Panicked => {
                 f.write_str("the manager panicked while it connected: see the panic's message on stderr")
             }
@@ -475,7 +475,7 @@ impl<E: Error> fmt::Display for AcquireTimeout<E> {
             Phase::Connecting => {
                 "; check the address, and that the server runs and accepts connections in time"
             }
-            Phase::Checking => "; check that the server answers, or lower check_timeout",
+            Phase::Checking => "; check that the server answers, or lower health_check_timeout",
             Phase::Suspended => "; the pool is suspended: call Pool::resume() when the server is back",
         })?;
         write!(f, "; guide: {}", self.page())

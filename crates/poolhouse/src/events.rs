@@ -126,7 +126,7 @@ pub enum Event<'a> {
     CheckFailed {
         /// The connection's number.
         connection: u64,
-        /// What the manager said; `None` when `check_timeout` passed, or the manager panicked.
+        /// What the manager said; `None` when `health_check_timeout` passed, or the manager panicked.
         error: Option<&'a (dyn Error + 'static)>,
     },
     /// A connection has been held for longer than `leak_threshold`. Once a hold.

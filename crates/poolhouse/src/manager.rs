@@ -71,13 +71,13 @@ pub trait Manager: Send + Sync + 'static {
     /// Why a connect or a check failed.
     type Error: Error + Send + Sync + 'static;
 
-    /// Opens one connection. The pool drops the future after `connect_timeout`.
+    /// Opens one connection. The pool drops the future after `connect_attempt_timeout`.
     fn connect(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
 
     /// Asks an idle connection for a sign of life, with a round trip if the protocol has one.
     ///
     /// The background calls it on connections that have gone unused for `health_check_interval`, never while
-    /// somebody holds one, and on a tenth of the unused ones at a time. An error, or `check_timeout`, closes the
+    /// somebody holds one, and on a tenth of the unused ones at a time. An error, or `health_check_timeout`, closes the
     /// connection; the idle ones that have not proved to work since that check began are then checked at once. After a
     /// check that passes, [`is_connected`](Manager::is_connected) is asked too. The default trusts every connection.
     fn check(

@@ -128,7 +128,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// [`Connect`](AcquireError::Connect) on the first connect that fails, [`Closed`](AcquireError::Closed), and
     /// [`Timeout`](AcquireError::Timeout) after `connection_timeout`, for example when
-    /// `connect_timeout` is longer.
+    /// `connect_attempt_timeout` is longer.
     ///
     /// # Panics
     ///

@@ -247,7 +247,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.connects.connect_time.record(took);
         let early = self.config.lifetime_jitter * self.rng.f64();
         let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));
-        let lead = self.config.connect_timeout.min(lifetime / 10);
+        let lead = self.config.connect_attempt_timeout.min(lifetime / 10);
         let (origin, connect_began_at) = (attempt.origin, attempt.started);
         let birth = Birth { origin, connect_began_at, opened_at, lifetime, lead };
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());

@@ -149,7 +149,7 @@ impl<C, E, W> Policy<C, E, W> {
         Self {
             limits: Limits::new(&config),
             waiting: Waiting::new(config.connection_timeout, config.max_pending),
-            idle: IdleSet::new(config.queue),
+            idle: IdleSet::new(config.idle_order),
             eviction: Eviction::default(),
             holders: Holders::new(),
             connects: Connects::new(&config),

@@ -165,7 +165,7 @@ impl<C, E, W> Policy<C, E, W> {
         if !self.eviction.is_in_service() {
             return Vec::new();
         }
-        let lead = self.config.connect_timeout.min(self.config.max_lifetime / 10);
+        let lead = self.config.connect_attempt_timeout.min(self.config.max_lifetime / 10);
         let open_without = self.holders.ageing().filter(|record| !record.has_successor).count();
         let mut surplus = open_without.saturating_sub(self.config.min_connections);
         let mut wanted = Vec::new();

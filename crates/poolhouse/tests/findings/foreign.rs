@@ -107,7 +107,7 @@ fn a_panic_as_an_overdue_connection_closes_loses_none_behind_it() {
         // that.
         let runtime = one_thread();
         let events = Events::default();
-        let limits = PoolConfig { idle_timeout: ms(300), queue: IdleOrder::Fifo, ..config(2) };
+        let limits = PoolConfig { idle_timeout: ms(300), idle_order: IdleOrder::Fifo, ..config(2) };
         let (pool, charges) = explosive(limits, &events);
         let (first, second) =
             runtime.block_on(async { (pool.acquire().await.unwrap(), pool.acquire().await.unwrap()) });

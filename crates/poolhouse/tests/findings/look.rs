@@ -188,7 +188,7 @@ async fn an_end_during_a_long_hold_is_known() {
 #[tokio::test(start_paused = true)]
 async fn each_connection_has_its_own_look() {
     let watched = Watched::default();
-    let pool = Pool::new(watched.clone(), PoolConfig { queue: IdleOrder::Fifo, ..config(2) }).unwrap();
+    let pool = Pool::new(watched.clone(), PoolConfig { idle_order: IdleOrder::Fifo, ..config(2) }).unwrap();
     let both = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     drop(both);
     advance(ms(5)).await;

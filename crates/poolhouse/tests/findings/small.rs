@@ -35,7 +35,7 @@ async fn a_connection_dead_at_its_first_look_is_told_as_a_failed_connect() {
 #[tokio::test(start_paused = true)]
 async fn a_shrink_closes_the_connection_under_a_hung_check_first() {
     let mock = Mock::ok();
-    let config = PoolConfig { check_timeout: secs(600), ..config(2) };
+    let config = PoolConfig { health_check_timeout: secs(600), ..config(2) };
     let pool = pool(&mock, config);
     let (first, second) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     mock.set_check(Step::Never);
@@ -61,8 +61,8 @@ async fn a_lifetime_that_ends_during_a_check_has_a_successor() {
         min_connections: 1,
         max_lifetime: secs(60),
         health_check_interval: secs(50),
-        check_timeout: secs(60),
-        connect_timeout: secs(1),
+        health_check_timeout: secs(60),
+        connect_attempt_timeout: secs(1),
         ..config(2)
     };
     let pool = pool(&mock, config);
@@ -189,7 +189,7 @@ fn try_acquire_does_not_wait_for_the_drop_of_another_connection() {
 async fn a_check_that_suspend_cuts_retires_as_suspended() {
     let (mock, events) = (Mock::ok(), Events::default());
     mock.set_check(Step::Never);
-    let config = PoolConfig { check_timeout: Duration::MAX, ..config(1) };
+    let config = PoolConfig { health_check_timeout: Duration::MAX, ..config(1) };
     let pool = Pool::with_listener(mock.clone(), config, events.listener()).unwrap();
     drop(pool.acquire().await.unwrap());
     tokio::time::sleep(secs(31)).await;

@@ -224,7 +224,7 @@ fn be_stopped() -> usize {
     let config = PoolConfig {
         check_after_idle: Some(ms(100)),
         health_check_interval: Duration::MAX,
-        queue: IdleOrder::Fifo,
+        idle_order: IdleOrder::Fifo,
         ..config(IDLE)
     };
     let pool = dated(ms(0), config);

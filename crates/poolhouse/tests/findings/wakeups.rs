@@ -273,7 +273,7 @@ fn a_callers_panic_is_no_failed_check() {
         let mock = Mock::ok();
         mock.set_check(Step::Never);
         let events = Events::default();
-        let config = PoolConfig { check_timeout: Duration::MAX, ..config(1) };
+        let config = PoolConfig { health_check_timeout: Duration::MAX, ..config(1) };
         let pool = Pool::with_listener(mock.clone(), config, events.listener()).unwrap();
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let runtime = paused();

@@ -91,8 +91,8 @@ impl Cell {
         };
         let config = PoolConfig {
             check_after_idle: Some(secs(1)),
-            check_timeout: ms(20),
-            connect_timeout: ms(20),
+            health_check_timeout: ms(20),
+            connect_attempt_timeout: ms(20),
             connect_backoff: ms(4),
             max_connect_backoff: ms(8),
             ..config(MAX)
@@ -240,7 +240,7 @@ async fn connects_are_slow() {
     every_cell(Step::Slow(ms(5))).await;
 }
 
-/// `cancel.no_loss`, `panic.no_loss`, `size.max`: connects that end only at `connect_timeout`.
+/// `cancel.no_loss`, `panic.no_loss`, `size.max`: connects that end only at `connect_attempt_timeout`.
 #[tokio::test(start_paused = true)]
 async fn connects_never_end() {
     every_cell(Step::Never).await;

@@ -38,15 +38,15 @@ async fn queueing_ends_at_the_deadline() {
 /// acquire.deadline: a connect that never ends, with and without a limit of its own.
 #[tokio::test(start_paused = true)]
 async fn a_connect_that_never_ends_does_not_outlast_the_deadline() {
-    for connect_timeout in [secs(10), std::time::Duration::MAX] {
+    for connect_attempt_timeout in [secs(10), std::time::Duration::MAX] {
         let mock = Mock::new(Step::Never);
-        let pool = pool(&mock, PoolConfig { connect_timeout, ..config(1) });
+        let pool = pool(&mock, PoolConfig { connect_attempt_timeout, ..config(1) });
         let timeout = times_out(&pool).await;
         assert_eq!((timeout.phase, timeout.active), (Phase::Connecting, 0));
         let error = timeout.last_connect_error.as_deref();
         assert_eq!(
             matches!(error, Some(ConnectError::TimedOut(_))),
-            connect_timeout == secs(10),
+            connect_attempt_timeout == secs(10),
             "{error:?}"
         );
     }
@@ -157,7 +157,7 @@ async fn a_crowd_that_ends_together_is_told_the_same() {
 async fn a_check_in_the_way_is_named() {
     let mock = Mock::ok();
     mock.set_check(Step::Never);
-    let pool = pool(&mock, PoolConfig { check_timeout: secs(600), ..config(1) });
+    let pool = pool(&mock, PoolConfig { health_check_timeout: secs(600), ..config(1) });
     drop(pool.acquire().await.unwrap());
     tokio::time::sleep(secs(31)).await;
     assert_eq!(pool.stats().checking, 1);
@@ -224,7 +224,7 @@ async fn acquire_async_calls_back_with_either() {
 async fn warming_up_ends_at_the_deadline() {
     let mock = Mock::new(Step::Never);
     let patient = std::time::Duration::MAX;
-    let pool = pool(&mock, PoolConfig { min_connections: 1, connect_timeout: patient, ..config(1) });
+    let pool = pool(&mock, PoolConfig { min_connections: 1, connect_attempt_timeout: patient, ..config(1) });
     let begin = Instant::now();
     let Err(AcquireError::Timeout(timeout)) = pool.warm_up().await else { panic!("no timeout") };
     assert!(begin.elapsed() <= secs(30) + ms(2), "ended after {:?}", begin.elapsed());

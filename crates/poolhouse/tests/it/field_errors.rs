@@ -39,7 +39,7 @@ fn cause(error: &AcquireError<MockError>) -> &'static str {
 /// an error of its own, by type and by text.
 #[tokio::test(start_paused = true)]
 async fn each_cause_has_an_error_of_its_own() {
-    let short = || PoolConfig { connect_timeout: secs(1), ..config(1) };
+    let short = || PoolConfig { connect_attempt_timeout: secs(1), ..config(1) };
     let mut errors = Vec::new();
 
     let too_small = pool(&Mock::ok(), short());
@@ -53,7 +53,7 @@ async fn each_cause_has_an_error_of_its_own() {
     errors.push(("wrong password", fails(&pool(&Mock::new(Step::Permanent), short())).await));
 
     let mock = Mock::ok();
-    let patient = PoolConfig { check_after_idle: Some(secs(1)), check_timeout: secs(60), ..short() };
+    let patient = PoolConfig { check_after_idle: Some(secs(1)), health_check_timeout: secs(60), ..short() };
     let hung = pool(&mock, patient);
     drop(hung.acquire().await.unwrap());
     tokio::time::sleep(secs(2)).await;

@@ -120,12 +120,12 @@ async fn a_failing_check_retires_and_refills() {
     }
 }
 
-/// health.off_path: a check that never ends costs its connection after `check_timeout`.
+/// health.off_path: a check that never ends costs its connection after `health_check_timeout`.
 #[tokio::test(start_paused = true)]
 async fn a_check_that_never_ends_is_bounded() {
     let mock = Mock::ok();
     mock.set_check(Step::Never);
-    let pool = pool(&mock, PoolConfig { check_timeout: secs(5), ..config(1) });
+    let pool = pool(&mock, PoolConfig { health_check_timeout: secs(5), ..config(1) });
     drop(pool.acquire().await.unwrap());
     let begin = Instant::now();
     tokio::time::sleep(secs(31)).await;

@@ -75,7 +75,7 @@ async fn the_manager_never_sees_more_than_the_maximum() {
         let config = PoolConfig {
             min_connections: rng.usize(0..=max),
             max_connecting: rng.usize(1..4),
-            connect_timeout: ms(50),
+            connect_attempt_timeout: ms(50),
             idle_timeout: ms(100),
             max_lifetime: ms(300),
             health_check_interval: ms(40),
@@ -108,7 +108,7 @@ async fn resizing_at_random_keeps_to_the_largest_maximum() {
         let context = format!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
         let mock = Mock::ok().script(any_steps(&mut rng));
-        let pool = pool(&mock, PoolConfig { connect_timeout: ms(50), ..config(3) });
+        let pool = pool(&mock, PoolConfig { connect_attempt_timeout: ms(50), ..config(3) });
         let users: Vec<_> = (0..8)
             .map(|_| tokio::spawn(use_at_random(pool.clone(), rng.fork(), Arc::default(), context.clone())))
             .collect();

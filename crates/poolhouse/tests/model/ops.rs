@@ -35,8 +35,8 @@ pub(crate) struct Config {
     pub(crate) check_after_idle: Option<u64>,
     pub(crate) leak_threshold: Option<u64>,
     pub(crate) nested: bool,
-    pub(crate) connect_timeout: u64,
-    pub(crate) check_timeout: u64,
+    pub(crate) connect_attempt_timeout: u64,
+    pub(crate) health_check_timeout: u64,
     pub(crate) backoff: u64,
     pub(crate) max_backoff: u64,
     pub(crate) jitter: f64,
@@ -74,14 +74,14 @@ impl Config {
             check_after_idle: self.check_after_idle.map(ms),
             leak_threshold: self.leak_threshold.map(ms),
             detect_nested_acquires: self.nested,
-            connect_timeout: ms(self.connect_timeout),
-            check_timeout: ms(self.check_timeout),
+            connect_attempt_timeout: ms(self.connect_attempt_timeout),
+            health_check_timeout: ms(self.health_check_timeout),
             max_connecting: self.max_connecting,
             max_pending: self.max_pending,
             lifetime_jitter: self.jitter,
             connect_backoff: ms(self.backoff),
             max_connect_backoff: ms(self.max_backoff),
-            queue: if self.lifo { IdleOrder::Lifo } else { IdleOrder::Fifo },
+            idle_order: if self.lifo { IdleOrder::Lifo } else { IdleOrder::Fifo },
         }
     }
 }
@@ -244,7 +244,7 @@ fn config() -> impl Strategy<Value = Config> {
                 check_after_idle,
                 leak_threshold,
             ) = limits;
-            let (connect_timeout, check_timeout, (backoff, max_backoff)) = server;
+            let (connect_attempt_timeout, health_check_timeout, (backoff, max_backoff)) = server;
             Config {
                 min: min.min(max),
                 max,
@@ -257,8 +257,8 @@ fn config() -> impl Strategy<Value = Config> {
                 check_after_idle,
                 leak_threshold,
                 nested,
-                connect_timeout,
-                check_timeout,
+                connect_attempt_timeout,
+                health_check_timeout,
                 backoff,
                 max_backoff,
                 jitter,

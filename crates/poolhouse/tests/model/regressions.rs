@@ -18,8 +18,8 @@ const PLAIN: Config = Config {
     check_after_idle: None,
     leak_threshold: None,
     nested: false,
-    connect_timeout: 60,
-    check_timeout: 40,
+    connect_attempt_timeout: 60,
+    health_check_timeout: 40,
     backoff: 5,
     max_backoff: 20,
     jitter: 0.0,
@@ -156,7 +156,7 @@ fn what_a_waiter_left_may_be_in_doubt() {
         step(Op::Pass(8)),
     ];
     let sizes = Config { min: 4, max: 4, max_connecting: 1, check_after_idle: Some(15), ..PLAIN };
-    plays(Config { max_lifetime: Some(300), check_timeout: 10, lifo: false, ..sizes }, steps);
+    plays(Config { max_lifetime: Some(300), health_check_timeout: 10, lifo: false, ..sizes }, steps);
 }
 
 /// `acquire.shed`: an older one comes back to its turn at an instant at which the time of the youngest is up too.

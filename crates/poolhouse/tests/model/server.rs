@@ -318,7 +318,7 @@ impl Drop for Attempt {
         }
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
-        if self.end.is_some() || self.started.elapsed() >= ledger.config.connect_timeout {
+        if self.end.is_some() || self.started.elapsed() >= ledger.config.connect_attempt_timeout {
             ledger.connect_failed(self.started, (self.epoch, self.suspension));
         } else {
             ledger.abandoned += 1;
@@ -366,7 +366,7 @@ impl Drop for Checking {
             ledger.records[self.id].just_checked = Some(self.started);
         } else {
             ledger.records[self.id].spoiled = true;
-            if self.answered || self.started.elapsed() >= ledger.config.check_timeout {
+            if self.answered || self.started.elapsed() >= ledger.config.health_check_timeout {
                 ledger.failed_checks += 1;
                 ledger.doubts.push((self.started, Instant::now()));
             } else {

@@ -22,7 +22,7 @@ fn config() -> PoolConfig {
         max_connections: IDLE,
         connection_timeout: LIMITS.acquire,
         health_check_interval: CHECK_INTERVAL,
-        check_timeout: CHECK_TIMEOUT,
+        health_check_timeout: CHECK_TIMEOUT,
         ..PoolConfig::default()
     }
 }

@@ -65,9 +65,9 @@ fn config() -> PoolConfig {
         min_connections: 1,
         max_connections: MAX,
         connection_timeout: LIMITS.acquire,
-        connect_timeout: secs(1),
+        connect_attempt_timeout: secs(1),
         health_check_interval: CHECK_INTERVAL,
-        check_timeout: secs(1),
+        health_check_timeout: secs(1),
         connect_backoff: ms(50),
         max_connect_backoff: secs(1),
         ..PoolConfig::default()

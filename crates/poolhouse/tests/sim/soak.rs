@@ -51,15 +51,15 @@ fn config(rng: &mut fastrand::Rng) -> PoolConfig {
         min_connections: MIN,
         max_connections: MAX,
         connection_timeout: LIMITS.acquire,
-        connect_timeout: secs(1),
+        connect_attempt_timeout: secs(1),
         idle_timeout: secs(60),
         health_check_interval: secs(10),
-        check_timeout: secs(1),
+        health_check_timeout: secs(1),
         max_lifetime: secs(10 * 60),
         connect_backoff: ms(50),
         max_connect_backoff: secs(2),
         check_after_idle: rng.bool().then_some(secs(3)),
-        queue: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
+        idle_order: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
         ..PoolConfig::default()
     }
 }

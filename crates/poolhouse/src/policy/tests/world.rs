@@ -78,7 +78,7 @@ impl World {
             check_after_idle: rng.bool().then(|| SECOND * rng.u32(1..10)),
             leak_threshold: rng.bool().then(|| SECOND * rng.u32(1..10)),
             connection_timeout: if rng.bool() { SECOND * rng.u32(5..40) } else { Duration::MAX },
-            queue: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
+            idle_order: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
             ..config(max)
         };
         let context = format!("seed {seed}, {config:?}");
