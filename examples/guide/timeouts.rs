@@ -72,7 +72,10 @@ async fn wrong_way_round() -> Result<(), AnyError> {
         };
         let pool = Pool::new(PacketManager::new(never), config)?;
         if let Err(error) = pool.acquire().await {
-            println!("connect_attempt_timeout {connect_attempt_timeout:?}:\n  {}", error.to_string().replace("; ", ";\n  "));
+            println!(
+                "connect_attempt_timeout {connect_attempt_timeout:?}:\n  {}",
+                error.to_string().replace("; ", ";\n  ")
+            );
         }
     }
     Ok(())

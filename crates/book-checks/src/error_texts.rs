@@ -163,8 +163,10 @@ async fn timeouts() -> Texts {
     let down = down.acquire_within(limit).await.map(drop).expect_err("the server is down");
     texts.push(("AcquireError::Timeout (Connecting)", down.to_string()));
 
-    let checked =
-        pool(Mood::NeverAnswersChecks, PoolConfig { health_check_timeout: Duration::from_secs(60), ..config(1) });
+    let checked = pool(
+        Mood::NeverAnswersChecks,
+        PoolConfig { health_check_timeout: Duration::from_secs(60), ..config(1) },
+    );
     drop(checked.acquire().await);
     sleep(Duration::from_secs(31)).await;
     let limit = Duration::from_secs(5);

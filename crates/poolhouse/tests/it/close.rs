@@ -61,7 +61,8 @@ async fn nothing_is_opened_after_close() {
 #[tokio::test(start_paused = true)]
 async fn close_abandons_a_connect_under_way() {
     let mock = Mock::new(Step::Never);
-    let pool = pool(&mock, poolhouse::PoolConfig { connect_attempt_timeout: std::time::Duration::MAX, ..config(2) });
+    let pool =
+        pool(&mock, poolhouse::PoolConfig { connect_attempt_timeout: std::time::Duration::MAX, ..config(2) });
     let waiter = tokio::spawn({
         let pool = pool.clone();
         async move { pool.acquire().await.map(drop) }

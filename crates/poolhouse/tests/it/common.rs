@@ -273,7 +273,8 @@ pub(crate) async fn filled(mock: &Mock, count: usize, config: PoolConfig) -> Poo
 /// A pool whose only connection is under a health check that does not end.
 pub(crate) async fn under_check(mock: &Mock) -> Pool<Mock> {
     let never = Duration::MAX;
-    let config = PoolConfig { health_check_timeout: never, idle_timeout: never, max_lifetime: never, ..config(1) };
+    let config =
+        PoolConfig { health_check_timeout: never, idle_timeout: never, max_lifetime: never, ..config(1) };
     let pool = filled(mock, 1, config).await;
     mock.set_check(Step::Never);
     tokio::time::sleep(secs(31)).await;

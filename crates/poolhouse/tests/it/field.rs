@@ -83,7 +83,8 @@ async fn a_timeout_shorter_than_a_connect_still_makes_progress() {
 #[tokio::test(start_paused = true)]
 async fn eight_hung_idle_connections_cost_one_deadline() {
     let mock = Mock::ok();
-    let timeouts = PoolConfig { health_check_timeout: ms(100), connect_attempt_timeout: ms(100), ..config(8) };
+    let timeouts =
+        PoolConfig { health_check_timeout: ms(100), connect_attempt_timeout: ms(100), ..config(8) };
     let pool = pool(&mock, PoolConfig { min_connections: 8, check_after_idle: Some(secs(1)), ..timeouts });
     pool.warm_up().await.unwrap();
     tokio::time::sleep(secs(2)).await;

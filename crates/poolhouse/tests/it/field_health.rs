@@ -70,8 +70,12 @@ async fn no_stampede(min: usize, opened: usize) {
 async fn looking_at_a_connection_does_not_draw_its_jitter_again() {
     let mock = Mock::ok();
     // A successor at most 1 ms ahead, so that the ages are those that were drawn.
-    let config =
-        PoolConfig { max_lifetime: secs(100), lifetime_jitter: 0.5, connect_attempt_timeout: ms(1), ..config(80) };
+    let config = PoolConfig {
+        max_lifetime: secs(100),
+        lifetime_jitter: 0.5,
+        connect_attempt_timeout: ms(1),
+        ..config(80)
+    };
     let pool = pool(&mock, config);
     let begin = Instant::now();
     for _ in 0..101 {

@@ -170,8 +170,11 @@ async fn a_detached_connection_frees_its_place() {
 fn an_acquire_may_outlive_the_runtime_it_began_in() {
     in_time(|| {
         let mock = Mock::new(Step::Never);
-        let config =
-            PoolConfig { connection_timeout: Duration::MAX, connect_attempt_timeout: Duration::MAX, ..config(1) };
+        let config = PoolConfig {
+            connection_timeout: Duration::MAX,
+            connect_attempt_timeout: Duration::MAX,
+            ..config(1)
+        };
         let pool = pool(&mock, config);
         let mut acquire = Box::pin(pool.acquire());
         let first = runtime();
