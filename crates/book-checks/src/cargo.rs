@@ -2,7 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 
 /// Cargo without what it told this process about this process's own package.
 ///
@@ -48,6 +51,34 @@ pub fn forget_package(command: &mut Command) {
 fn is_of_the_package(variable: &str) -> bool {
     // A package with a build script has its OUT_DIR in the environment of its tests, too.
     variable == "OUT_DIR" || ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| variable.starts_with(own))
+}
+
+/// The folder into which cargo builds: it may be set by a variable, on the command line, or in any of several files.
+///
+/// # Errors
+///
+/// Cargo cannot be started, or finds no package in `root`.
+pub fn target_directory(root: &Path) -> Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        target_directory: PathBuf,
+    }
+
+    let output = command()
+        .args(["metadata", "--format-version=1", "--no-deps"])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .output()
+        .context("cargo cannot be started; is it in PATH?")?;
+    ensure!(
+        output.status.success(),
+        "cargo cannot read the package in {}:\n{}",
+        root.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)
+        .context("the output of `cargo metadata` is not what it used to be")?;
+    Ok(metadata.target_directory)
 }
 
 #[cfg(test)]

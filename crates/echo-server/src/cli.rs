@@ -36,7 +36,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5555")]
     pub listen: String,
     /// The longest payload to accept, in bytes; a client that announces more is disconnected
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_FRAME_LENGTH)]
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_FRAME_LENGTH, value_parser = parse_length)]
     pub max_frame_length: usize,
     /// What the server does wrong.
     #[command(flatten)]
@@ -226,6 +226,14 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write a time such as 20ms, 1s or 5m"))
 }
 
+fn parse_length(text: &str) -> Result<usize, String> {
+    let most = u32::MAX;
+    let length: u32 = text.parse().map_err(|error| {
+        format!("{error}; the header of a frame can say 0 to {most}, so write such a number")
+    })?;
+    usize::try_from(length).map_err(|error| error.to_string())
+}
+
 fn parse_range(text: &str) -> Result<RangeInclusive<Duration>, String> {
     let (from, to) = text.split_once("..").ok_or("write a range of times such as 5ms..50ms")?;
     // Rust's own inclusive form is what a Rust programmer may well type, and it means the same.
@@ -316,6 +324,13 @@ mod tests {
             ("--random-latency 50ms..5ms", "--random-latency", "'50ms..5ms'", "5ms..50ms"),
             ("--random-latency 5ms..", "--random-latency", "'5ms..'", "20ms"),
             ("--max-connections many", "--max-connections", "'many'", "digit"),
+            (
+                "--max-frame-length 18446744073709551615",
+                "--max-frame-length",
+                "'18446744073709551615'",
+                "4294967295",
+            ),
+            ("--max-frame-length 4294967296", "--max-frame-length", "'4294967296'", "4294967295"),
             ("--reply nothing", "--reply", "'nothing'", "half-then-stall"),
         ] {
             let complaint = complaint(args);

@@ -7,16 +7,18 @@
 //! that hangs up; more than one frame ahead would let a client fill the memory.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use fastrand::Rng;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::codec::{Encoder, Framed, LengthDelimitedCodec};
+use tokio_util::codec::Framed;
 
+use crate::codec::{FrameCodec, SMALL};
 use crate::shared::Admission;
 use crate::transport::Transport;
 use crate::{CROSSTALK_MARKER, Faults, Reply};
@@ -26,7 +28,7 @@ const NOISE: usize = 32;
 
 /// The fields drop in this order: the stream is closed before the connection stops counting as open.
 pub(crate) struct Connection<T> {
-    framed: Framed<T, LengthDelimitedCodec>,
+    framed: Framed<T, FrameCodec>,
     faults: watch::Receiver<Faults>,
     rng: Rng,
     /// What `rng` was seeded with.
@@ -61,7 +63,7 @@ impl<T: Transport> Connection<T> {
         let faults = shared.faults.subscribe();
         let seed = faults.borrow().seed;
         Connection {
-            framed: Framed::new(stream, codec(shared.max_frame_length)),
+            framed: Framed::new(stream, FrameCodec::new(shared.max_frame_length, Arc::clone(&shared.budget))),
             rng: rng(seed, admission.number),
             seed,
             faults,
@@ -184,7 +186,7 @@ impl<T: Transport> Connection<T> {
                 let mut garbage = BytesMut::with_capacity(4 + NOISE);
                 garbage.put_u32(u32::MAX);
                 garbage.extend((0..NOISE).map(|_| self.rng.u8(..)));
-                self.send_raw(&garbage).await?;
+                self.send_raw(&mut garbage).await?;
             }
             Reply::Reset => {
                 self.framed.get_ref().reset_on_drop();
@@ -196,36 +198,41 @@ impl<T: Transport> Connection<T> {
 
     async fn send(&mut self, payload: Bytes) -> io::Result<()> {
         self.admission.sending(&payload);
-        self.framed.send(payload).await
+        if payload.len() <= SMALL {
+            return self.framed.send(payload).await;
+        }
+        let header = header(&payload);
+        self.send_raw(&mut header.chain(payload)).await
     }
 
     async fn send_half(&mut self, payload: Bytes) -> io::Result<()> {
-        let mut frame = BytesMut::new();
-        self.framed.codec_mut().encode(payload, &mut frame)?;
-        self.send_raw(&frame[..frame.len() / 2]).await
+        let frame = header(&payload).chain(payload);
+        let half = frame.remaining() / 2;
+        self.send_raw(&mut frame.take(half)).await
     }
 
     /// Sends bytes past the codec. Its buffer is empty, because every other write is flushed.
-    async fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    async fn send_raw(&mut self, bytes: &mut impl Buf) -> io::Result<()> {
         let stream = self.framed.get_mut();
-        stream.write_all(bytes).await?;
+        stream.write_all_buf(bytes).await?;
         stream.flush().await
     }
 }
 
 /// Reads one frame and counts it. Cancel safe: a frame read in part stays in the buffer.
 async fn read<T: Transport>(
-    framed: &mut Framed<T, LengthDelimitedCodec>,
+    framed: &mut Framed<T, FrameCodec>,
     admission: &Admission,
 ) -> io::Result<Option<Request>> {
     let Some(payload) = framed.next().await.transpose()? else { return Ok(None) };
-    let payload = payload.freeze();
     let previous = admission.received(&payload);
     Ok(Some(Request { payload, previous }))
 }
 
-fn codec(max_frame_length: usize) -> LengthDelimitedCodec {
-    LengthDelimitedCodec::builder().length_field_length(4).max_frame_length(max_frame_length).new_codec()
+/// The length of a payload, as it stands in front of it. No payload is longer than the header can say.
+fn header(payload: &Bytes) -> Bytes {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    Bytes::copy_from_slice(&length.to_be_bytes())
 }
 
 /// The generator of the connection with this number. The odd constant, 2^64 by the golden ratio, keeps neighbouring

@@ -51,6 +51,7 @@
 
 #[cfg(feature = "cli")]
 mod cli;
+mod codec;
 mod connection;
 mod connector;
 mod counts;
@@ -64,7 +65,7 @@ pub use cli::{FaultArgs, ServeArgs, interrupted, serve, serve_until};
 pub use connector::Connector;
 pub use counts::Counts;
 pub use faults::{CROSSTALK_MARKER, Faults, Reply};
-pub use server::{DEFAULT_MAX_FRAME_LENGTH, EchoServer, EchoServerBuilder};
+pub use server::{DEFAULT_MAX_BUFFERED, DEFAULT_MAX_FRAME_LENGTH, EchoServer, EchoServerBuilder};
 
 /// The README's snippets are tests too.
 #[cfg(doctest)]

@@ -23,6 +23,10 @@ use crate::{Connector, Counts, Faults};
 /// The longest payload that a server takes unless you say otherwise: 16 MiB, in bytes.
 pub const DEFAULT_MAX_FRAME_LENGTH: usize = 16 * 1024 * 1024;
 
+/// What the large frames of all clients may hold together unless you say otherwise: 256 MiB, in bytes, or four of the
+/// longest frames if that is more.
+pub const DEFAULT_MAX_BUFFERED: usize = 256 * 1024 * 1024;
+
 /// How long to leave off accepting after it failed. Out of file descriptors, accepting fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -274,6 +278,7 @@ pub struct EchoServerBuilder {
     listen: String,
     faults: Faults,
     max_frame_length: usize,
+    max_buffered: Option<usize>,
 }
 
 impl Default for EchoServerBuilder {
@@ -282,6 +287,7 @@ impl Default for EchoServerBuilder {
             listen: "127.0.0.1:0".to_owned(),
             faults: Faults::default(),
             max_frame_length: DEFAULT_MAX_FRAME_LENGTH,
+            max_buffered: None,
         }
     }
 }
@@ -300,12 +306,38 @@ impl EchoServerBuilder {
         self
     }
 
-    /// The longest payload to accept, in bytes. The default is [`DEFAULT_MAX_FRAME_LENGTH`].
+    /// The longest payload to accept, in bytes. The default is [`DEFAULT_MAX_FRAME_LENGTH`], and the most is
+    /// [`u32::MAX`], which is what the header can say.
     ///
     /// A client that announces a longer frame is disconnected without a reply, before the frame is read.
     pub fn max_frame_length(mut self, bytes: usize) -> Self {
         self.max_frame_length = bytes;
         self
+    }
+
+    /// What frames of more than 64 KiB, of all clients together, may hold in memory, in bytes. The default is
+    /// [`DEFAULT_MAX_BUFFERED`], or four of the longest frames if that is more.
+    ///
+    /// A client whose frame would take more is disconnected without a reply. A frame counts as its bytes arrive, and until
+    /// its reply is written; the latest one of all counts until the next.
+    pub fn max_buffered(mut self, bytes: usize) -> Self {
+        self.max_buffered = Some(bytes);
+        self
+    }
+
+    /// What the server's parts share, if the options are possible.
+    fn shared(&self) -> io::Result<Arc<Shared>> {
+        if u32::try_from(self.max_frame_length).is_err() {
+            let why = format!(
+                "max_frame_length is {}, above {}, the most that the four bytes before a payload can say: lower it",
+                self.max_frame_length,
+                u32::MAX
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let default = DEFAULT_MAX_BUFFERED.max(self.max_frame_length.saturating_mul(4));
+        let max_buffered = self.max_buffered.unwrap_or(default);
+        Ok(Shared::new(self.faults.clone(), self.max_frame_length, max_buffered))
     }
 
     /// Starts the server on a socket.
@@ -315,18 +347,18 @@ impl EchoServerBuilder {
     /// # Errors
     ///
     /// The address is not `host:port`, the host is unknown, or the port is taken or not allowed. The message names the
-    /// address; the kind is the operating system's.
+    /// address; the kind is the operating system's. `InvalidInput` if `max_frame_length` is above [`u32::MAX`].
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with its I/O driver enabled. The time driver is needed too, once a fault takes time.
     pub async fn start(self) -> io::Result<EchoServer> {
+        let shared = self.shared()?;
         let (listener, addr) = bind(&self.listen).await.map_err(|error| {
             let listen = &self.listen;
             let hint = "give a free address as host:port, such as 127.0.0.1:0";
             io::Error::new(error.kind(), format!("cannot listen on `{listen}`: {error}; {hint}"))
         })?;
-        let shared = Shared::new(self.faults, self.max_frame_length);
         let listener = Arc::new(listener);
         tokio::spawn(accept(Arc::downgrade(&listener), Arc::clone(&shared)));
         Ok(EchoServer { shared, endpoint: Endpoint::Socket { addr, listener: Mutex::new(Some(listener)) } })
@@ -336,14 +368,12 @@ impl EchoServerBuilder {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// Outside a tokio runtime, and if `max_frame_length` is above [`u32::MAX`].
     #[track_caller]
     pub fn in_memory(self) -> EchoServer {
         let runtime = Handle::current();
-        EchoServer {
-            shared: Shared::new(self.faults, self.max_frame_length),
-            endpoint: Endpoint::InMemory { runtime },
-        }
+        let shared = self.shared().unwrap_or_else(|error| panic!("{error}"));
+        EchoServer { shared, endpoint: Endpoint::InMemory { runtime } }
     }
 }
 

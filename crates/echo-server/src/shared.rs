@@ -13,11 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::codec::Budget;
 use crate::{Counts, Faults};
 
 pub(crate) struct Shared {
     pub(crate) faults: watch::Sender<Faults>,
     pub(crate) max_frame_length: usize,
+    pub(crate) budget: Arc<Budget>,
     counts: watch::Sender<Counts>,
     orders: watch::Sender<Orders>,
     /// The latest payload received on any connection: what crosstalk answers with.
@@ -39,10 +41,11 @@ pub(crate) enum Turned {
 }
 
 impl Shared {
-    pub(crate) fn new(faults: Faults, max_frame_length: usize) -> Arc<Shared> {
+    pub(crate) fn new(faults: Faults, max_frame_length: usize, max_buffered: usize) -> Arc<Shared> {
         Arc::new(Shared {
             faults: watch::Sender::new(faults),
             max_frame_length,
+            budget: Budget::new(max_buffered),
             counts: watch::Sender::default(),
             orders: watch::Sender::default(),
             latest_payload: Mutex::new(None),

@@ -5,13 +5,13 @@
 //!
 //! A build goes to a folder of its own and takes the place of the last one when it has succeeded.
 
-use std::fs;
+use std::env;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use mdbook_driver::MDBook;
 use mdbook_driver::config::Config;
@@ -20,12 +20,14 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::destination::Destination;
 use crate::progress::Task;
 use crate::rustdoc;
+use crate::sources::Sources;
 
 #[derive(Args)]
 pub(crate) struct BuildArgs {
-    /// Where to put the book; a book that is there is replaced [default: build-dir in book.toml]
+    /// Where to put the book; a book that this command put there before is replaced [default: build-dir in book.toml]
     #[arg(long, short, value_name = "DIR")]
     pub(crate) dest_dir: Option<PathBuf>,
     /// The path under which the book will be published, such as /guide/; the page for missing pages needs it
@@ -40,19 +42,24 @@ pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {
         Some(dir) => std::path::absolute(dir)?,
         None => root.join(&config.build.build_dir),
     };
-    refuse_foreign(&dest)?;
+    let destination = Destination::new(&dest, sources(root, &config))?;
     let task = Task::start("Building the book");
-    let fresh = beside(&dest)?;
-    render(root, &Rendering { dest: &fresh, live_reload: None, site_url: args.site_url.as_deref() })
-        .and_then(|_| if rustdoc::is_there(root) { rustdoc::put_beside(root, &fresh) } else { Ok(()) })
-        .and_then(|()| replace(&dest, &fresh))
-        .inspect_err(|_| {
-            // Of no use to anybody, and the error that matters is on its way already.
-            let _ = fs::remove_dir_all(&fresh);
-        })?;
+    let staging = destination.stage()?;
+    let fresh = staging.path().join("book");
+    render(root, &Rendering { dest: &fresh, live_reload: None, site_url: args.site_url.as_deref() })?;
+    if rustdoc::is_there(root) {
+        rustdoc::put_beside(root, &fresh)?;
+    }
+    destination.replace(&staging, &fresh)?;
     let took = task.finish();
-    println!("Built {} in {:.1} s", dest.join("index.html").display(), took.as_secs_f64());
+    println!("Built {} in {:.1} s", destination.path().join("index.html").display(), took.as_secs_f64());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a build must not replace.
+fn sources(root: &Path, config: &Config) -> Vec<PathBuf> {
+    let theme = config.html_config().unwrap_or_default().theme_dir(root);
+    vec![root.to_path_buf(), root.join(&config.book.src), theme]
 }
 
 /// What differs between one rendering of the book and another.
@@ -96,51 +103,39 @@ pub(crate) fn render(root: &Path, rendering: &Rendering<'_>) -> Result<Pages> {
 /// The configuration, with what the environment (`MDBOOK_*`) overrides.
 pub(crate) fn config(root: &Path) -> Result<Config> {
     let path = root.join("book.toml");
+    ensure!(path.is_file(), "{} is not a file", path.display());
     let mut config = Config::from_disk(&path).with_context(|| format!("{} is not valid", path.display()))?;
-    config.update_from_env()?;
+    override_from_env(&mut config)?;
     // A slip in SUMMARY.md should be an error, not an empty chapter.
     config.build.create_missing = false;
     Ok(config)
 }
 
+/// What `Config::update_from_env` does, which panics as soon as any variable is not UTF-8, one of another program's
+/// included.
+fn override_from_env(config: &mut Config) -> Result<()> {
+    const TABLES: [&str; 5] = ["book", "build", "rust", "output", "preprocessor"];
+    for (name, value) in env::vars_os() {
+        let Some(key) = name.to_str().and_then(|name| name.strip_prefix("MDBOOK_")) else { continue };
+        let key = key.to_lowercase().replace("__", ".").replace('_', "-");
+        // Other variables are for people's own scripts.
+        if !TABLES.contains(&key.split('.').next().unwrap_or_default()) {
+            continue;
+        }
+        let name = name.display();
+        let value =
+            value.to_str().with_context(|| format!("{name} is not UTF-8; correct it, or unset it"))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::from(value));
+        config.set(&key, value).with_context(|| format!("{name} cannot be used; correct it, or unset it"))?;
+    }
+    Ok(())
+}
+
 pub(crate) fn load(root: &Path, config: Config) -> Result<MDBook> {
+    Sources::of(root, &config).check()?;
     let summary = root.join(&config.book.src).join("SUMMARY.md");
     MDBook::load_with_config(root, config)
         .with_context(|| format!("the book cannot be loaded; see {}", summary.display()))
-}
-
-/// A slip in `--dest-dir` must not delete somebody's work: only a book is replaced.
-fn refuse_foreign(dest: &Path) -> Result<()> {
-    let Ok(mut entries) = fs::read_dir(dest) else { return Ok(()) };
-    // mdBook writes this file into every book.
-    if entries.next().is_none() || dest.join(".nojekyll").is_file() {
-        return Ok(());
-    }
-    bail!("{} holds something that is not a built book; empty it, or choose another folder", dest.display())
-}
-
-/// A folder next to `dest`, empty, so that renaming it stays on one file system.
-fn beside(dest: &Path) -> Result<PathBuf> {
-    let name =
-        dest.file_name().context("the book needs a folder of its own; give it a name with --dest-dir")?;
-    let mut name = name.to_os_string();
-    name.push(format!("-{}.new", std::process::id()));
-    let path = dest.with_file_name(name);
-    fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-    Ok(path)
-}
-
-fn replace(dest: &Path, fresh: &Path) -> Result<()> {
-    let swap = || {
-        if !dest.exists() {
-            return fs::rename(fresh, dest);
-        }
-        let old = fresh.with_extension("old");
-        fs::rename(dest, &old)?;
-        fs::rename(fresh, dest)?;
-        fs::remove_dir_all(&old)
-    };
-    swap().with_context(|| format!("{} cannot be replaced; is it in use?", dest.display()))
 }
 
 /// How many errors mdBook has logged since the program started.

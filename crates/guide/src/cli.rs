@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::book::BuildArgs;
 use crate::generate::GenerateArgs;
@@ -22,7 +23,6 @@ use crate::test::TestArgs;
         cargo run -- --open           the same, in a browser window\n  \
         cargo guide test              run every check of the book\n  \
         cargo guide echo --latency 20ms\n",
-    args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
 )]
 pub(crate) struct Cli {
@@ -33,6 +33,25 @@ pub(crate) struct Cli {
     /// The folder that holds book.toml [default: this folder or the nearest one above it]
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) root: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Parses the command line, or ends the program with what is wrong with it.
+    pub(crate) fn from_command_line() -> Cli {
+        let cli = Cli::parse();
+        cli.check().unwrap_or_else(|error| error.exit());
+        cli
+    }
+
+    /// The switches of `serve` may stand without it, but not before another command. `--root` may stand anywhere.
+    fn check(&self) -> Result<(), clap::Error> {
+        let none = ServeArgs { port: 3000, echo_port: 5555, no_echo: false, open: false };
+        if self.command.is_none() || self.serve == none {
+            return Ok(());
+        }
+        let why = "the switches of `serve` belong behind its name; only --root may come before a command";
+        Err(Cli::command().error(ErrorKind::ArgumentConflict, why))
+    }
 }
 
 #[derive(Subcommand)]
@@ -66,7 +85,7 @@ pub(crate) enum Command {
         cargo guide echo\n  \
         cargo guide echo --latency 20ms --close-idle-after 5m\n\n\
         A frame is a length of four bytes, big-endian, then the payload. Ctrl-C stops the server and prints what it \
-        counted.")]
+        counted. `cargo run -p poolhouse-echo --` starts the same server, and has less to compile.")]
     Echo(poolhouse_echo::ServeArgs),
     /// One check of `test`, run as a child because mdBook writes its failures to stderr.
     #[command(hide = true)]
@@ -75,13 +94,27 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_switches_do_not_contradict_each_other() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_root_may_stand_before_a_command_and_the_switches_of_serve_may_not() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from([&["guide"], arguments].concat()).unwrap();
+        for arguments in
+            [&["--root", "there", "build"][..], &["build", "--root", "there"], &["--root", "there"]]
+        {
+            let cli = parse(arguments);
+            assert_eq!(cli.root.as_deref(), Some("there".as_ref()), "{arguments:?}");
+            cli.check().unwrap();
+        }
+        for switch in [&["--port", "4000"][..], &["--no-echo"], &["--open"], &["--echo-port", "1"]] {
+            assert!(parse(&[switch, &["build"]].concat()).check().is_err(), "{switch:?}");
+            parse(&[&["serve"], switch].concat()).check().unwrap();
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod book;
 mod checks;
 mod cli;
+mod destination;
 mod echo;
 mod generate;
 mod port;
@@ -17,18 +18,17 @@ mod rustdoc;
 mod serve;
 mod site;
 mod sources;
+mod staging;
 mod test;
 mod watch;
 mod workspace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_command_line();
     book::show_mdbook_messages();
     match run(cli) {
         Ok(code) => code,

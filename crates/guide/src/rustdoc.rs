@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs, io};
+use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
 use book_checks::cargo;
@@ -23,6 +23,8 @@ pub(crate) fn is_there(root: &Path) -> bool {
 /// The command that makes it.
 pub(crate) fn command(root: &Path) -> Command {
     let mut cargo = cargo::command();
+    // With it, cargo would put the documentation into a folder of that target.
+    cargo.env_remove("CARGO_BUILD_TARGET");
     cargo.args(["doc", "--quiet", "--no-deps", "--all-features"]).current_dir(root).stdin(Stdio::null());
     for package in PACKAGES {
         cargo.args(["--package", package]);
@@ -31,9 +33,8 @@ pub(crate) fn command(root: &Path) -> Command {
 }
 
 /// The folder into which cargo puts the documentation of every crate.
-pub(crate) fn made_in(root: &Path) -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    target.join("doc")
+pub(crate) fn made_in(root: &Path) -> Result<PathBuf> {
+    Ok(cargo::target_directory(root)?.join("doc"))
 }
 
 /// Makes it, and puts it into the book.
@@ -42,7 +43,7 @@ pub(crate) fn put_beside(root: &Path, book: &Path) -> Result<()> {
     if !output.status.success() {
         bail!("the crates cannot be documented:\n{}", String::from_utf8_lossy(&output.stderr));
     }
-    let (from, to) = (made_in(root), book.join(FOLDER));
+    let (from, to) = (made_in(root)?, book.join(FOLDER));
     copy(&from, &to).with_context(|| format!("{} cannot be copied", from.display()))
 }
 

@@ -3,15 +3,17 @@
 //! These are the chapters, the theme, `book.toml` and every file that a chapter includes, wherever it lies. Whether
 //! something has changed is told by the files' contents, not by the watcher's events: a build reads these files, an
 //! editor touches them, and neither is a reason to build again.
+//!
+//! Only plain files are read. A pipe, a device or a link to one would keep its reader waiting, or never end.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-
-use crate::book;
+use anyhow::{Result, bail};
+use mdbook_driver::config::Config;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
@@ -22,8 +24,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub(crate) fn of(root: &Path) -> Result<Sources> {
-        let config = book::config(root)?;
+    pub(crate) fn of(root: &Path, config: &Config) -> Sources {
         let html = config.html_config().unwrap_or_default();
         let chapters = root.join(&config.book.src);
         let mut trees = BTreeSet::from([chapters.clone(), html.theme_dir(root)]);
@@ -36,7 +37,7 @@ impl Sources {
             }
         }
         files.retain(|file| !trees.iter().any(|tree| file.starts_with(tree)));
-        Ok(Sources { trees, files })
+        Sources { trees, files }
     }
 
     /// The folders that hold the single files. An editor that replaces a file by renaming another onto it ends a
@@ -51,15 +52,41 @@ impl Sources {
         let below = self.trees.iter().flat_map(|tree| files_below(tree));
         for file in below.chain(self.files.iter().cloned()) {
             file.hash(&mut hasher);
-            fs::read(&file).ok().hash(&mut hasher);
+            read(&file).hash(&mut hasher);
         }
         hasher.finish()
     }
+
+    /// Refuses what mdBook would wait for: it reads and copies whatever it finds.
+    ///
+    /// # Errors
+    ///
+    /// The first source that is neither a plain file nor a folder.
+    pub(crate) fn check(&self) -> Result<()> {
+        let below = self.trees.iter().flat_map(|tree| everything_below(tree));
+        for file in below.chain(self.files.iter().cloned()) {
+            if fs::metadata(&file).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+                bail!(
+                    "{} is neither a file nor a folder, and reading it may never end; remove it",
+                    file.display()
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a plain file holds. Nothing if it is something else, or cannot be read.
+fn read(file: &Path) -> Option<Vec<u8>> {
+    if !fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
+    fs::read(file).ok()
 }
 
 /// The files that a chapter includes, there or not, without their anchors and line numbers.
 fn included(chapter: &Path) -> Vec<PathBuf> {
-    let Ok(text) = fs::read_to_string(chapter) else { return Vec::new() };
+    let Some(text) = read(chapter).and_then(|bytes| String::from_utf8(bytes).ok()) else { return Vec::new() };
     let folder = chapter.parent().unwrap_or(Path::new(""));
     snippets::includes(&text).iter().map(|include| normal(&folder.join(&include.path))).collect()
 }
@@ -77,18 +104,25 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// In a fixed order. What cannot be read is left out: mdBook's own message about it is better.
+/// The files that count, in a fixed order.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = everything_below(folder);
+    found.retain(|file| !file.strip_prefix(folder).unwrap_or(file).iter().any(is_an_editors));
+    found
+}
+
+/// Backups, locks and swap files of editors.
+fn is_an_editors(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with(['.', '#']) || name.ends_with(['~', '#'])
+}
+
+/// Whatever is not a folder, in a fixed order. What cannot be read is left out: mdBook's own message about it is better.
+fn everything_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            // Backups, locks and swap files of editors.
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(['.', '#']) || name.ends_with(['~', '#']) {
-                continue;
-            }
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),
                 _ => found.push(entry.path()),
@@ -120,10 +154,14 @@ mod tests {
         temp
     }
 
+    fn sources(root: &Path) -> Sources {
+        Sources::of(root, &Config::from_disk(root.join("book.toml")).unwrap())
+    }
+
     #[test]
     fn an_included_file_is_a_source_wherever_it_lies() {
         let book = book();
-        let sources = Sources::of(book.path()).unwrap();
+        let sources = sources(book.path());
         assert!(sources.files.contains(&book.path().join("examples/one.rs")), "{sources:?}");
         assert!(sources.folders().contains(book.path().join("examples").as_path()));
     }
@@ -132,7 +170,7 @@ mod tests {
     fn the_fingerprint_follows_contents_and_nothing_else() {
         let book = book();
         let root = book.path();
-        let sources = Sources::of(root).unwrap();
+        let sources = sources(root);
         let before = sources.fingerprint();
 
         fs::write(root.join("examples/one.rs"), "fn main() {}\n").unwrap();

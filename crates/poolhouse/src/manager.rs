@@ -5,6 +5,8 @@ use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::config::ConfigError;
+
 /// How the pool treats a failed connect.
 ///
 /// ```
@@ -113,6 +115,18 @@ pub trait Manager: Send + Sync + 'static {
     fn classify(&self, error: &Self::Error) -> FailureKind {
         let _ = error;
         FailureKind::Transient
+    }
+
+    /// Whether the manager's own options are within bounds. The pool asks once, when it is made.
+    ///
+    /// An error is what [`Pool::new`](crate::Pool::new) returns. A manager around another one passes the question on.
+    /// The default has no options.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is out of bounds.
+    fn validate(&self) -> Result<(), ConfigError> {
+        Ok(())
     }
 
     /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out.

@@ -66,7 +66,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// An option that no pool can have, by its name.
+    /// An option that no pool can have, by its name: of `config`, or of the packet protocol.
     ///
     /// ```
     /// use poolhouse::{PacketPool, PoolConfig};
@@ -110,6 +110,7 @@ impl<M: Manager> Pool<M> {
         listener: Option<Box<dyn Listener>>,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
+        manager.validate()?;
         let inner = Arc::new(PoolInner::new(manager, config, listener));
         Ok(Self { handle: Arc::new(PoolHandle { inner }) })
     }

@@ -164,3 +164,23 @@ async fn a_server_in_memory_has_no_address() {
     assert_eq!(server.try_addr(), None);
     server.addr();
 }
+
+/// The header could not say such a length, and the server closed connections over it.
+#[cfg(target_pointer_width = "64")]
+#[tokio::test]
+async fn a_frame_length_that_no_header_can_say_is_refused() {
+    let above = usize::try_from(u32::MAX).unwrap() + 1;
+    for length in [above, usize::MAX] {
+        let error = EchoServer::builder().max_frame_length(length).start().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(&format!("max_frame_length is {length}")), "{error}");
+    }
+    EchoServer::builder().max_frame_length(above - 1).start().await.unwrap();
+}
+
+#[cfg(target_pointer_width = "64")]
+#[tokio::test]
+#[should_panic = "max_frame_length is"]
+async fn in_memory_too() {
+    EchoServer::builder().max_frame_length(usize::MAX).in_memory();
+}

@@ -6,4 +6,5 @@ mod both;
 mod client;
 mod in_memory;
 mod lifecycle;
+mod memory;
 mod on_a_socket;

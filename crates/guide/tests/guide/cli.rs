@@ -26,6 +26,38 @@ fn a_build_has_no_reload_script_and_works_from_any_folder() {
     assert!(stdout(&output).contains("index.html"), "{}", stdout(&output));
 }
 
+/// Of mdBook's variables and of anybody's.
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf8_does_no_harm() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let not_utf8 = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    let book = SmallBook::new();
+    for (name, value) in [("SOMEBODYS".as_ref(), not_utf8), (not_utf8, "value".as_ref())] {
+        let output = book.command(&["build"]).env(name, value).output().unwrap();
+        assert!(output.status.success(), "{name:?}: {}", stderr(&output));
+    }
+    let output = book.command(&["build"]).env("MDBOOK_BOOK__TITLE", not_utf8).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = stderr(&output);
+    assert!(complaint.contains("MDBOOK_BOOK__TITLE is not UTF-8"), "{complaint}");
+}
+
+#[test]
+fn mdbooks_variables_override_the_configuration() {
+    let book = SmallBook::new();
+    let mut command = book.command(&["build"]);
+    command.env("MDBOOK_BOOK__TITLE", "Overridden").env("MDBOOK_OUTPUT__HTML__NO_SECTION_LABEL", "true");
+    command.env("MDBOOK_VERSION", "not mdBook's");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(book.read("target/book/index.html").contains("Overridden"));
+    let output = book.command(&["build"]).env("MDBOOK_BUILD__BUILD_DIR", "7").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("MDBOOK_BUILD__BUILD_DIR"), "{}", stderr(&output));
+}
+
 #[test]
 fn a_failed_build_leaves_the_last_good_one_and_nothing_else() {
     let book = SmallBook::new();
@@ -42,19 +74,6 @@ fn a_failed_build_leaves_the_last_good_one_and_nothing_else() {
     book.write("book/src/one.md", "second words\n");
     assert!(book.run(&["build"]).status.success());
     assert!(book.read("target/book/index.html").contains("second words"));
-}
-
-#[test]
-fn only_a_book_is_replaced() {
-    let book = SmallBook::new();
-    book.write("work/notes.txt", "precious\n");
-    let output = book.run(&["build", "--dest-dir", "work"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("not a built book"), "{}", stderr(&output));
-    assert_eq!(book.read("work/notes.txt"), "precious\n");
-    let output = book.run(&["build", "--dest-dir", "public", "--site-url", "/small/"]);
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(book.read("public/404.html").contains(r#"<base href="/small/">"#));
 }
 
 #[test]
@@ -140,6 +159,9 @@ fn mdbooks_own_test_is_run_when_it_is_configured() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("externs"), "{}", stdout(&output));
     assert!(stdout(&output).contains("before any test ran"), "{}", stdout(&output));
+
+    let child = book.run(&["mdbook-test"]);
+    assert!(!child.status.success() && !stdout(&child).contains("passed"), "{}", stdout(&child));
 
     // Configured, but told to leave the chapters alone: the chapters themselves are judged.
     book.write(

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -31,12 +31,31 @@ impl SmallBook {
         );
         book.write("examples/one.txt", "first output\n");
         book.write("secret.txt", "not for readers\n");
-        fs::create_dir_all(book.root().join("book/theme")).unwrap();
+        for folder in ["book/theme", "temporary"] {
+            fs::create_dir_all(book.root().join(folder)).unwrap();
+        }
+        book
+    }
+
+    /// The same with two crates to document, named as those of the guide.
+    pub(crate) fn with_crates() -> SmallBook {
+        let book = SmallBook::new();
+        book.write("Cargo.toml", "[workspace]\nmembers = [\"crates/*\"]\nresolver = \"3\"\n");
+        for name in ["poolhouse", "poolhouse-echo"] {
+            let manifest = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+            book.write(&format!("crates/{name}/Cargo.toml"), &manifest);
+            book.write(&format!("crates/{name}/src/lib.rs"), "//! What it is for.\n");
+        }
         book
     }
 
     pub(crate) fn root(&self) -> &Path {
         self.0.path()
+    }
+
+    /// A file among the book's chapters.
+    pub(crate) fn source(&self, name: &str) -> PathBuf {
+        self.root().join("book/src").join(name)
     }
 
     /// Writes a file as many editors do: a new file, renamed onto the old one.
@@ -60,8 +79,19 @@ impl SmallBook {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = guide(arguments);
-        command.current_dir(self.root());
+        command.current_dir(self.root()).env("TMPDIR", self.root().join("temporary"));
+        // What the surrounding cargo was told is not for the book's.
+        command.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_TARGET_DIR");
         command
+    }
+
+    /// The names of what is in a folder.
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.root().join(folder)).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {

@@ -19,8 +19,13 @@ fn connect(addr: SocketAddr) -> TcpStream {
 
 /// Asks for a path exactly as it is written.
 pub(crate) fn get(addr: SocketAddr, path: &str) -> Reply {
+    ask(addr, path, &format!("Host: {addr}\r\n"))
+}
+
+/// The same with these headers.
+pub(crate) fn ask(addr: SocketAddr, path: &str, headers: &str) -> Reply {
     let mut stream = connect(addr);
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     let text = String::from_utf8_lossy(&bytes);

@@ -1,6 +1,7 @@
 //! The real program against small books: what it serves, what it prints, how it ends.
 #![forbid(unsafe_code)]
 
+mod build;
 mod cli;
 mod fixture;
 mod http;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use crate::fixture::{Running, SmallBook, stderr};
-use crate::http::{Reload, get, path};
+use crate::http::{Reload, ask, get, path};
 
 fn serve(book: &SmallBook) -> Running {
     Running::start(book.command(&["--port", "0", "--echo-port", "0"]))
@@ -44,6 +44,66 @@ fn nothing_outside_the_book_is_served() {
         let reply = get(addr, path);
         assert!([400, 404].contains(&reply.status), "{path}: {}", reply.status);
         assert!(!reply.body.contains("not for readers"), "{path}");
+    }
+}
+
+/// DNS rebinding: a page of somebody else's gives its own name the address of this machine.
+#[test]
+fn only_this_machine_by_its_own_names_is_answered() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    let port = addr.port();
+    for host in ["127.0.0.1", "localhost", "LocalHost", "[::1]"] {
+        for authority in [host.to_owned(), format!("{host}:{port}")] {
+            assert_eq!(ask(addr, "/", &format!("Host: {authority}\r\n")).status, 200, "{authority}");
+        }
+    }
+    for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "127.0.0.1:x", ""] {
+        for path in ["/", "/api/poolhouse/index.html", "/__reload/1"] {
+            assert_eq!(ask(addr, path, &format!("Host: {host}\r\n")).status, 403, "{host}{path}");
+        }
+    }
+    for (origin, status) in [
+        ("http://evil.example", 403),
+        ("https://127.0.0.1.evil.example", 403),
+        ("null", 403),
+        ("http://localhost:1", 400),
+    ] {
+        let headers = format!("Host: {addr}\r\nOrigin: {origin}\r\n");
+        // From here it is let through, and refused only because it asks for no websocket.
+        assert_eq!(ask(addr, "/__reload/1", &headers).status, status, "{origin}");
+    }
+}
+
+#[test]
+fn odd_paths_are_refused_and_lead_nowhere_else() {
+    let book = SmallBook::new();
+    let mut running = serve(&book);
+    let addr = running.book();
+    for (path, status) in [("//css", 404), ("//evil.example/..", 404)] {
+        let reply = get(addr, path);
+        assert_eq!(reply.status, status, "{path}");
+        assert!(!reply.head.contains("location:"), "{path}: {}", reply.head);
+    }
+    for length in [300, 2000, 60_000] {
+        let status = get(addr, &format!("/{}", "a".repeat(length))).status;
+        assert!([404, 414].contains(&status), "{length}: {status}");
+    }
+}
+
+#[test]
+fn the_crates_documentation_is_reached_from_every_spelling() {
+    let book = SmallBook::with_crates();
+    book.write("target/doc/poolhouse/index.html", "the crate's page\n");
+    let mut running = serve(&book);
+    let addr = running.book();
+    for start in ["/api", "/api/", "/api/poolhouse", "/api/poolhouse/"] {
+        let mut reply = get(addr, start);
+        while let Some((_, location)) = reply.head.split_once("location: ") {
+            reply = get(addr, location.lines().next().unwrap());
+        }
+        assert_eq!(reply.status, 200, "{start}");
     }
 }
 
@@ -121,6 +181,38 @@ fn an_error_is_printed_and_the_last_good_build_stays() {
     }
 }
 
+/// Reading a pipe waits for a writer. It was read on the task that serves, which answered nobody from then on, and no
+/// signal.
+#[cfg(unix)]
+#[test]
+fn a_pipe_among_the_sources_is_an_error_and_the_last_good_build_stays() {
+    for name in ["pipe", "pipe.md", ".pipe", "link to the pipe.txt"] {
+        let book = SmallBook::new();
+        let mut running = serve(&book);
+        let addr = running.book();
+        let page = get(addr, "/").body;
+        let pipe = if name.starts_with("link") { book.root().join("pipe") } else { book.source(name) };
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        if name.starts_with("link") {
+            std::os::unix::fs::symlink(&pipe, book.source(name)).unwrap();
+        }
+        book.write("book/src/one.md", "second words\n");
+        running.line(name);
+        running.line("last good build");
+        assert!(get(addr, "/").body.contains("first words"), "{name}");
+        let output = book.run(&["build"]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(stderr(&output).contains("neither a file nor a folder"), "{name}: {}", stderr(&output));
+
+        let mut reload = Reload::of(addr, &page);
+        std::fs::remove_file(book.source(name)).unwrap();
+        book.write("book/src/one.md", "third words\n");
+        assert_eq!(reload.message(), "reload", "{name}");
+        running.signal("INT");
+        assert_eq!(running.end().code(), Some(0), "{name}");
+    }
+}
+
 #[test]
 fn a_book_that_cannot_be_built_is_not_served() {
     let book = SmallBook::new();
@@ -171,7 +263,39 @@ fn a_signal_ends_it_with_success_and_nothing_is_left() {
         let _reload = Reload::of(addr, &get(addr, "/").body);
         running.signal(signal);
         assert_eq!(running.end().code(), Some(0), "{signal}");
-        let left = std::fs::read_dir(book.root().join("target/book-serve")).unwrap().count();
-        assert_eq!(left, 0, "{signal}");
+        assert!(book.names("target").is_empty() && book.names("temporary").is_empty(), "{signal}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_checkout_that_cannot_be_written_to_is_served() {
+    let book = SmallBook::new();
+    // Permissions would not keep root out, but a file in the folder's place does.
+    book.write("target", "not a folder\n");
+    let mut running = serve(&book);
+    let addr = running.book();
+    assert!(get(addr, "/").body.contains("first words"));
+    running.line("Ctrl-C");
+    running.signal("INT");
+    assert_eq!(running.end().code(), Some(0));
+    assert_eq!(book.read("target"), "not a folder\n");
+    assert!(book.names("temporary").is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_server_left_goes_with_the_next() {
+    let book = SmallBook::new();
+    let mut killed = serve(&book);
+    killed.book();
+    drop(killed);
+    assert_eq!(book.names("target").len(), 1);
+    let mut running = serve(&book);
+    running.book();
+    assert_eq!(book.names("target").len(), 1, "its own");
+    running.line("Ctrl-C");
+    running.signal("TERM");
+    running.end();
+    assert!(book.names("target").is_empty());
 }

@@ -133,6 +133,17 @@ impl Fixture {
         Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
+    /// All files around the book, apart from what is built.
+    pub(crate) fn everything(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        collect(self.folder.path(), &mut found);
+        found.retain(|path| {
+            !path.iter().any(|part| part == "target" || part == "built" || part == "Cargo.lock")
+        });
+        found.sort();
+        found
+    }
+
     /// All the copies of chapters that exist.
     pub(crate) fn copies(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();

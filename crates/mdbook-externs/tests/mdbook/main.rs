@@ -2,6 +2,7 @@
 
 mod contract;
 mod fixture;
+mod outside;
 
 use std::fs;
 

@@ -1,27 +1,38 @@
-//! tokio-util's length-delimited frames, plus the knowledge of being inside one.
+//! tokio-util's length-delimited frames, with memory that follows what has arrived.
 //!
-//! The codec takes the header out of the buffer before the payload is there. A connection that looked only at the
-//! buffer would seem clean then, and the rest of the frame would be the next caller's reply.
+//! tokio-util's codec takes the length out of the buffer and reserves memory for the payload at once, on the word of
+//! four bytes. Here it is asked only when a frame is whole. Until then the buffer grows with what is in it, and the
+//! length stays there: a buffer with anything in it is a connection inside a frame.
+//!
+//! tokio-util's buffers never shrink either. A connection that has carried one large frame would keep its memory for
+//! as long as it idles, so the buffers of a large frame are replaced after it.
 
 use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
+
+/// The most that an idle connection keeps in each direction, in bytes.
+pub(super) const KEPT: usize = 64 * 1024;
+
+/// How much a new buffer holds, as in tokio-util.
+const INITIAL: usize = 8 * 1024;
+
+const HEADER: usize = 4;
 
 pub(super) struct FrameCodec {
     inner: LengthDelimitedCodec,
-    in_frame: bool,
 }
 
 impl FrameCodec {
     pub(super) fn new(max_frame_length: usize) -> Self {
-        let inner = LengthDelimitedCodec::builder().max_frame_length(max_frame_length).new_codec();
-        Self { inner, in_frame: false }
+        Self { inner: LengthDelimitedCodec::builder().max_frame_length(max_frame_length).new_codec() }
     }
 
-    /// Whether a header has been read whose payload has not.
-    pub(super) fn in_frame(&self) -> bool {
-        self.in_frame
+    /// How many bytes the frame at the start of `unread` has, header included, if it is one to wait for.
+    fn expected(&self, unread: &BytesMut) -> Option<usize> {
+        let length = usize::try_from((&unread[..]).try_get_u32().ok()?).ok()?;
+        (length <= self.inner.max_frame_length()).then(|| length.saturating_add(HEADER))
     }
 }
 
@@ -30,19 +41,45 @@ impl Decoder for FrameCodec {
     type Error = io::Error;
 
     fn decode(&mut self, unread: &mut BytesMut) -> io::Result<Option<BytesMut>> {
-        let before = unread.len();
+        if unread.len() < HEADER {
+            return Ok(None);
+        }
+        // A length over the limit is tokio-util's to refuse.
+        if let Some(whole) = self.expected(unread).filter(|whole| unread.len() < *whole) {
+            if unread.len() == unread.capacity() {
+                resize(unread, whole.min(2 * unread.len()));
+            }
+            return Ok(None);
+        }
         let frame = self.inner.decode(unread)?;
-        self.in_frame = frame.is_none() && (self.in_frame || unread.len() < before);
+        if let Some(frame) = &frame
+            && HEADER + frame.len() + unread.capacity() > KEPT
+        {
+            // The rest of the buffer is one piece of memory with the frame, and would keep all of it.
+            resize(unread, 0);
+        }
         Ok(frame)
     }
 
     fn decode_eof(&mut self, unread: &mut BytesMut) -> io::Result<Option<BytesMut>> {
         match self.decode(unread)? {
-            None if self.in_frame || !unread.is_empty() => {
-                Err(io::Error::other("the stream ended inside a frame"))
-            }
+            None if !unread.is_empty() => Err(io::Error::other("the stream ended inside a frame")),
             frame => Ok(frame),
         }
+    }
+}
+
+/// Moves what is in `buffer` to memory of its own, with room for `capacity` bytes in all.
+fn resize(buffer: &mut BytesMut, capacity: usize) {
+    let mut other = BytesMut::with_capacity(capacity.max(buffer.len()).max(INITIAL));
+    other.extend_from_slice(buffer);
+    *buffer = other;
+}
+
+/// Replaces a buffer that everything has been written from, if `sent` bytes have made it large.
+pub(super) fn give_back(written: &mut BytesMut, sent: usize) {
+    if sent > KEPT {
+        resize(written, 0);
     }
 }
 

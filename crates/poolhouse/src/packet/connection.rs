@@ -15,7 +15,7 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{Framed, LengthDelimitedCodecError};
 
-use super::codec::FrameCodec;
+use super::codec::{FrameCodec, give_back};
 use super::{PacketError, PacketOptions};
 use crate::time::within;
 
@@ -29,6 +29,9 @@ type DefaultStream = std::convert::Infallible;
 /// It keeps count of what it has sent and not had an answer to. The pool closes a connection that comes back with an
 /// answer outstanding, so that the next caller cannot read it. If your protocol has packets without answers, say so
 /// with [`exchange_complete`](PacketConnection::exchange_complete).
+///
+/// Its buffers grow with the bytes that arrive, not with the length that is announced. After an exchange they keep at
+/// most about 64 KiB in each direction.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -115,7 +118,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
         self.begin()?;
         self.unanswered += 1;
         let limit = self.io_timeout;
+        let length = payload.len();
         let sent = within(limit, feed(Pin::new(&mut self.framed), payload)).await;
+        if let Some(Ok(())) = sent {
+            give_back(self.framed.write_buffer_mut(), length);
+        }
         let result = match sent {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(PacketError::Io { target: self.target(), error }),
@@ -281,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
 
     /// Whether part of a frame has arrived.
     fn mid_frame(&self) -> bool {
-        self.framed.codec().in_frame() || !self.framed.read_buffer().is_empty()
+        !self.framed.read_buffer().is_empty()
     }
 
     fn too_long(&self, length: u64, sending: bool) -> PacketError {

@@ -52,8 +52,8 @@ impl Default for PacketOptions {
 impl PacketOptions {
     /// Checks every option against its bounds and against the others.
     ///
-    /// A [`PacketManager`] with options that are out of bounds opens no connection: each connect fails as permanent, with
-    /// [`PacketError::Options`]. Call it yourself to report a bad setting at start-up.
+    /// No pool is made of a [`PacketManager`] with options that are out of bounds. If another manager wraps it, each connect
+    /// fails as permanent, with [`PacketError::Options`].
     ///
     /// # Errors
     ///
@@ -184,7 +184,7 @@ impl<D: Dial> PacketManager<D> {
         Self { dial, options: PacketOptions::default() }
     }
 
-    /// Replaces the options. [`PacketOptions::validate`] says whether they are within bounds; if not, each connect fails.
+    /// Replaces the options. [`PacketOptions::validate`] says whether they are within bounds; if not, no pool is made.
     ///
     /// ```
     /// use poolhouse::{PacketManager, PacketOptions, TcpDialer};
@@ -238,6 +238,10 @@ impl<D: Dial> Manager for PacketManager<D> {
             }
             _ => FailureKind::Transient,
         }
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.options.validate()
     }
 
     fn target(&self) -> Cow<'_, str> {

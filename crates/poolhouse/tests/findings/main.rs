@@ -12,6 +12,7 @@ mod foreign;
 mod hostile;
 mod look;
 mod matrix;
+mod memory;
 mod scale;
 mod small;
 mod support;

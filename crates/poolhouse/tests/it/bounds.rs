@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use poolhouse::{
-    AcquireError, ConfigError, Manager, PacketConnection, PacketError, PacketManager, PacketOptions, Pool,
-    PoolConfig,
+    AcquireError, ConfigError, FailureKind, Manager, PacketConnection, PacketError, PacketManager,
+    PacketOptions, Pool, PoolConfig,
 };
 
 use crate::common::{Mock, Step, config, ms, pool, secs};
@@ -60,9 +60,24 @@ fn manager(options: PacketOptions) -> PacketManager<impl poolhouse::Dial> {
     PacketManager::new(dial).with_options(options)
 }
 
+struct Wrapper<M>(M);
+
+impl<M: Manager> Manager for Wrapper<M> {
+    type Connection = M::Connection;
+    type Error = M::Error;
+
+    async fn connect(&self) -> Result<M::Connection, M::Error> {
+        self.0.connect().await
+    }
+
+    fn classify(&self, error: &M::Error) -> FailureKind {
+        self.0.classify(error)
+    }
+}
+
 /// A check packet that is too long closed every connection at its first check.
 #[tokio::test(start_paused = true)]
-async fn packet_options_out_of_bounds_are_named_at_the_first_connect() {
+async fn packet_options_out_of_bounds_are_named_when_the_pool_is_made() {
     let long = PacketOptions { max_frame_length: 4, check_packet: "hello".into(), ..Default::default() };
     let hasty = PacketOptions { io_timeout: Duration::ZERO, ..Default::default() };
     for (options, text) in [
@@ -70,7 +85,11 @@ async fn packet_options_out_of_bounds_are_named_at_the_first_connect() {
         (hasty, "io_timeout is zero: give it some time, or Duration::MAX to switch it off"),
     ] {
         assert!(options.validate().unwrap_err().to_string().starts_with(text));
-        let pool = Pool::new(manager(options), config(1)).unwrap();
+        let error = Pool::new(manager(options.clone()), config(1)).map(drop).unwrap_err();
+        assert!(error.to_string().starts_with(text), "{error}");
+
+        // A manager around another one may not ask it.
+        let pool = Pool::new(Wrapper(manager(options)), config(1)).unwrap();
         let error = pool.acquire().await.map(drop).unwrap_err();
         assert!(matches!(error, AcquireError::Connect(_)), "told at once, as permanent: {error}");
         assert!(error.to_string().contains(text), "{error}");
