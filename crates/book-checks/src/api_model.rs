@@ -94,7 +94,8 @@ fn exports(root: &Path) -> Vec<Entry> {
             exported(&item.tree, &mut names);
         }
     }
-    let is_blocking = |file: &&File| file.name.ends_with("/blocking.rs");
+    let is_blocking =
+        |file: &&File| file.name.ends_with("/blocking.rs") || file.name.contains("/src/blocking/");
     let mut found: Vec<Entry> = Vec::new();
     for name in names {
         found.extend(entry(
