@@ -15,6 +15,5 @@ mod matrix;
 mod scale;
 mod small;
 mod support;
-mod the_background;
 mod time;
 mod wakeups;
