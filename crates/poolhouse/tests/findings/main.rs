@@ -16,6 +16,5 @@ mod memory;
 mod scale;
 mod small;
 mod support;
-mod the_background;
 mod time;
 mod wakeups;
