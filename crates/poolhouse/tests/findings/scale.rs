@@ -71,9 +71,16 @@ fn twenty_thousand_deadlines_end_in_time() {
 fn twice_as_many_deadlines_take_about_twice_as_long() {
     for deadlines in [Deadlines::Same, Deadlines::Backwards] {
         let small = (0..2).map(|_| crowd_ends(15_000, deadlines)).min().unwrap();
-        let large = crowd_ends(60_000, deadlines);
+        let limit = small.max(ms(20)) * 10;
+        // A machine that is busy with something else lengthens one or another, but hardly each of three.
+        let mut large = crowd_ends(60_000, deadlines);
+        for _ in 0..2 {
+            if large >= limit {
+                large = crowd_ends(60_000, deadlines);
+            }
+        }
         println!("{deadlines:?}: {small:?}, {large:?}");
-        assert!(large < small.max(ms(20)) * 10, "{deadlines:?}: {small:?} and {large:?}");
+        assert!(large < limit, "{deadlines:?}: {small:?} and {large:?}");
     }
 }
 
