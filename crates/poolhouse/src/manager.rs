@@ -163,6 +163,10 @@ impl<M: Manager> Manager for Arc<M> {
         M::classify(self, error)
     }
 
+    fn validate(&self) -> Result<(), ConfigError> {
+        M::validate(self)
+    }
+
     fn target(&self) -> Cow<'_, str> {
         M::target(self)
     }

@@ -1,6 +1,7 @@
 //! Options out of bounds are refused by name, and what is within bounds keeps no pool busy without a pause.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolhouse::{
@@ -87,6 +88,9 @@ async fn packet_options_out_of_bounds_are_named_when_the_pool_is_made() {
         assert!(options.validate().unwrap_err().to_string().starts_with(text));
         let error = Pool::new(manager(options.clone()), config(1)).map(drop).unwrap_err();
         assert!(error.to_string().starts_with(text), "{error}");
+        let shared = Arc::new(manager(options.clone()));
+        let error = Pool::new(shared, config(1)).map(drop).unwrap_err();
+        assert!(error.to_string().starts_with(text), "a manager in an Arc is asked too: {error}");
 
         // A manager around another one may not ask it.
         let pool = Pool::new(Wrapper(manager(options)), config(1)).unwrap();
