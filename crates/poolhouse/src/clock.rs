@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::policy::Tick;
+use crate::policy::{Span, Tick};
 use crate::time::{now, slept};
 
 pub(crate) const ASK_INTERVAL: Duration = Duration::from_millis(1);
@@ -46,22 +46,23 @@ impl Clock {
         let Some(after) = at.checked_duration_since(self.origin) else {
             return Reading { now: Tick::START - self.origin.saturating_duration_since(at), woke: false };
         };
-        let woke =
-            nanos(after).saturating_sub(self.asked.load(Relaxed)) >= nanos(ASK_INTERVAL) && self.ask(after);
+        let after = Span::from(after);
+        let since_asked = after.as_nanos().saturating_sub(self.asked.load(Relaxed));
+        let woke = since_asked >= ASK_INTERVAL.as_nanos() as u64 && self.ask(after);
         Reading { now: Tick::START + after + self.slept(), woke }
     }
 
     /// Returns whether the machine has slept since somebody asked.
     #[cold]
-    fn ask(&self, after: Duration) -> bool {
-        let slept = nanos(slept().saturating_sub(self.slept_before));
-        let before = self.slept.fetch_max(slept, Relaxed);
-        self.asked.fetch_max(nanos(after), Relaxed);
-        slept.saturating_sub(before) >= nanos(NOTICED)
+    fn ask(&self, after: Span) -> bool {
+        let slept = Span::from(slept().saturating_sub(self.slept_before));
+        let before = self.slept.fetch_max(slept.as_nanos(), Relaxed);
+        self.asked.fetch_max(after.as_nanos(), Relaxed);
+        slept.as_nanos().saturating_sub(before) >= NOTICED.as_nanos() as u64
     }
 
-    fn slept(&self) -> Duration {
-        Duration::from_nanos(self.slept.load(Relaxed))
+    fn slept(&self) -> Span {
+        Span::from_nanos(self.slept.load(Relaxed))
     }
 
     /// When a timer has to fire for it, if the machine does not sleep until then. `None` when that is later than an
@@ -74,8 +75,4 @@ impl Clock {
         }
         self.origin.checked_add(at.since(begin))
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

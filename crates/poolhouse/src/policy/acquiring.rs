@@ -82,7 +82,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// The next idle connection that may be handed out as it is.
-    pub(super) fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
+    fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
         let fit =
             |entry: &Entry<C>| self.retire_reason(entry, now).is_none() && !self.wants_check(entry, now);
         let place = self.idle.find_first(fit)?;

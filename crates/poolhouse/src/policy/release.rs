@@ -22,22 +22,23 @@ impl<C, E, W> Policy<C, E, W> {
         now: Tick,
         fx: &mut Effects<C, E, W>,
     ) {
-        self.timings.on_returned(now.span_since(entry.held_since));
-        self.holders.on_unused(entry.record, now);
+        entry.idle_since = now;
+        self.end_hold(&entry, now);
         match disposition {
-            Disposition::Reuse => {
-                entry.idle_since = now;
-                self.place(entry, now, fx);
-            }
+            Disposition::Reuse => self.place(entry, now, fx),
             Disposition::Retire(reason) => self.retire(entry, reason, fx),
         }
+    }
+
+    fn end_hold(&mut self, entry: &Entry<C>, now: Tick) {
+        self.timings.on_returned(now.span_since(entry.held_since));
+        self.holders.on_unused(entry.record, entry.idle_since);
     }
 
     /// A waiter goes away that was served and has not used its connection. That proves nothing, so it may have to pass a
     /// check before the next has it.
     pub(super) fn put_back(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.timings.on_returned(now.span_since(entry.held_since));
-        self.holders.on_unused(entry.record, entry.idle_since);
+        self.end_hold(&entry, now);
         if self.retire_reason(&entry, now).is_none() && self.wants_check(&entry, now) {
             self.shelve(entry, now, fx);
             self.request_plan_if_work(now, fx);

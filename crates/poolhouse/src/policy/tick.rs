@@ -15,7 +15,7 @@ impl Tick {
 
     /// Zero if `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        self.span_since(earlier).into()
     }
 
     /// The same, without a conversion.
@@ -41,8 +41,22 @@ impl Span {
         limit.map_or(Self::FOREVER, Self::from)
     }
 
+    pub(crate) fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    pub(crate) fn as_nanos(self) -> u64 {
+        self.0
+    }
+
     pub(super) fn as_micros(self) -> u64 {
         self.0 / 1000
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_nanos(span.0)
     }
 }
 
