@@ -53,7 +53,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         min_connections: 0,
         max_connections: 2,
         connection_timeout: Duration::from_secs(5),
-        leak_threshold: Some(Duration::from_millis(100)),
+        leak_threshold: Duration::from_millis(100),
         ..PoolConfig::default()
     };
     let metrics = Metrics::default();

@@ -19,7 +19,7 @@ fn serverless() -> PoolConfig {
         connection_timeout: Duration::from_secs(3),
         connect_attempt_timeout: Duration::from_secs(1),
         // After a freeze nothing is known about the connection: ask it first.
-        check_after_idle: Some(Duration::from_secs(1)),
+        check_after_idle: Duration::from_secs(1),
         health_check_timeout: Duration::from_millis(500),
         // Nobody is awake to do it in the background.
         health_check_interval: Duration::MAX,

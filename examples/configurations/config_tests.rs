@@ -21,7 +21,7 @@ fn tests() -> PoolConfig {
         connect_attempt_timeout: Duration::from_millis(500),
         connect_backoff: Duration::from_millis(10),
         max_connect_backoff: Duration::from_millis(50),
-        leak_threshold: Some(Duration::from_millis(500)),
+        leak_threshold: Duration::from_millis(500),
         detect_nested_acquires: true,
         ..PoolConfig::default()
     }

@@ -21,9 +21,9 @@ fn web_service() -> PoolConfig {
         connect_attempt_timeout: Duration::from_millis(800),
         max_connect_backoff: Duration::from_secs(1),
         max_pending: Some(100),
-        check_after_idle: Some(Duration::from_secs(30)),
+        check_after_idle: Duration::from_secs(30),
         health_check_timeout: Duration::from_millis(500),
-        leak_threshold: Some(Duration::from_secs(30)),
+        leak_threshold: Duration::from_secs(30),
         ..PoolConfig::default()
     }
 }

@@ -21,7 +21,7 @@ fn worker() -> PoolConfig {
         max_connections: WORKERS,
         connection_timeout: Duration::from_secs(60),
         max_connect_backoff: Duration::from_secs(15),
-        leak_threshold: Some(Duration::from_secs(15 * 60)),
+        leak_threshold: Duration::from_secs(15 * 60),
         ..PoolConfig::default()
     }
 }

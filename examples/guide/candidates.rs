@@ -189,7 +189,7 @@ mod ours {
                 connect_attempt_timeout: STEP,
                 health_check_timeout: STEP,
                 // As the others do by default.
-                check_after_idle: Some(Duration::ZERO),
+                check_after_idle: Duration::ZERO,
                 ..PoolConfig::default()
             };
             Pool::new(Ours(world), config).expect("these options are possible")

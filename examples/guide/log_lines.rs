@@ -45,7 +45,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let config = PoolConfig {
         max_connections: 1,
         connection_timeout: Duration::from_secs(2),
-        leak_threshold: Some(Duration::from_secs(1)),
+        leak_threshold: Duration::from_secs(1),
         ..PoolConfig::default()
     };
     let pool = Pool::new(PacketManager::new(InMemory(server.connector())), config)?;

@@ -54,7 +54,7 @@ type FunctionPool<F> = Pool<PacketManager<F>>;
 /// Made once for each environment, outside of the handler.
 fn pool<F: AsyncDial>(
     dial: F,
-    check_after_idle: Option<Duration>,
+    check_after_idle: Duration,
 ) -> Result<FunctionPool<F>, Box<dyn Error>> {
     let options = PacketOptions { io_timeout: Duration::from_secs(5), ..PacketOptions::default() };
     let config = PoolConfig {
@@ -91,13 +91,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("== the server closes what is idle, and the function thaws");
     let network = Network::new();
     network.first.set_faults(Faults { close_idle_after: Some(Duration::from_secs(60)), ..Faults::default() });
-    let trusting = pool(network.dial(), None)?;
+    let trusting = pool(network.dial(), Duration::MAX)?;
     println!("before the frost: {}", invoke(&trusting).await);
     tokio::time::sleep(FROST).await;
     println!("after it: {}", invoke(&trusting).await);
 
-    for (name, check_after_idle) in [("without a check", None), ("with a check first", Some(Duration::ZERO))]
-    {
+    for (name, check_after_idle) in [("without a check", Duration::MAX), ("with a check first", Duration::ZERO)] {
         println!("== the network forgets the connection, {name}");
         let network = Network::new();
         let pool = pool(network.dial(), check_after_idle)?;
@@ -110,19 +109,19 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
 
     println!("== what a check first costs, in ten warm invocations");
-    for check_after_idle in [None, Some(Duration::ZERO)] {
+    for (what, check_after_idle) in [("off", Duration::MAX), ("zero", Duration::ZERO)] {
         let network = Network::new();
         let pool = pool(network.dial(), check_after_idle)?;
         for _ in 0..10 {
             handler(&pool).await?;
         }
         let round_trips = network.first.counts().frames_received;
-        println!("check_after_idle {check_after_idle:?}: {round_trips} round trips");
+        println!("check_after_idle {what}: {round_trips} round trips");
     }
 
     println!("== the environment shuts down");
     let network = Network::new();
-    let pool = pool(network.dial(), None)?;
+    let pool = pool(network.dial(), Duration::MAX)?;
     handler(&pool).await?;
     // ANCHOR: close
     let report = pool.close_within(Duration::from_millis(250)).await;

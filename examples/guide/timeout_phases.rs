@@ -16,7 +16,7 @@ fn pool_of_one(address: SocketAddr) -> Result<PacketPool, AnyError> {
     let config = PoolConfig {
         max_connections: 1,
         connection_timeout: Duration::from_millis(400),
-        check_after_idle: Some(Duration::ZERO),
+        check_after_idle: Duration::ZERO,
         ..PoolConfig::default()
     };
     Ok(PacketPool::new(address, config)?)

@@ -137,7 +137,7 @@ async fn run() -> Result<(), AnyError> {
     // ANCHOR: other_cure
     // Ask before use, and do not wait long for an answer.
     let asks = PoolConfig {
-        check_after_idle: Some(Duration::from_secs(60)),
+        check_after_idle: Duration::from_secs(60),
         health_check_timeout: Duration::from_secs(1),
         ..trusting
     };

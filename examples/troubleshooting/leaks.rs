@@ -94,7 +94,7 @@ fn make_pool(server: &EchoServer) -> Result<Pool<Packets>, Box<dyn Error>> {
         max_connections: 3,
         connection_timeout: Duration::from_secs(2),
         // Well above the longest hold that you mean to have.
-        leak_threshold: Some(Duration::from_secs(20)),
+        leak_threshold: Duration::from_secs(20),
         ..PoolConfig::default()
     };
     let listener = |event: &Event<'_>| {

@@ -198,7 +198,7 @@ async fn run() -> Result<(), AnyError> {
         connect_attempt_timeout: Duration::from_secs(2),
         idle_timeout: Duration::from_secs(60),
         health_check_interval: Duration::from_secs(30),
-        check_after_idle: Some(Duration::from_secs(20)),
+        check_after_idle: Duration::from_secs(20),
         max_lifetime: Duration::from_secs(600),
         // So that the ages in this example are round. Keep the default in service.
         lifetime_jitter: 0.0,

@@ -176,7 +176,7 @@ fn set(name: &str, end: End) -> Option<PoolConfig> {
         "idle_timeout" => config.idle_timeout = time,
         "health_check_interval" => config.health_check_interval = time,
         "max_lifetime" => config.max_lifetime = time,
-        "check_after_idle" => config.check_after_idle = Some(time),
+        "check_after_idle" => config.check_after_idle = time,
         "connect_attempt_timeout" => config.connect_attempt_timeout = time,
         "health_check_timeout" => config.health_check_timeout = time,
         "max_connecting" => config.max_connecting = number,
@@ -195,7 +195,7 @@ fn set(name: &str, end: End) -> Option<PoolConfig> {
                 End::Most => IdleOrder::Fifo,
             };
         }
-        "leak_threshold" => config.leak_threshold = Some(time),
+        "leak_threshold" => config.leak_threshold = time,
         "detect_nested_acquires" => config.detect_nested_acquires = matches!(end, End::Most),
         _ => return None,
     }
@@ -241,8 +241,8 @@ mod tests {
             ("min_connections", "0 or more, up to `max_connections`"),
             ("connect_backoff", "1 ms or more, up to `max_connect_backoff`"),
             ("idle_timeout", "above zero"),
-            ("check_after_idle", "`None`, or zero or more"),
-            ("leak_threshold", "`None`, or 1 ms or more"),
+            ("check_after_idle", "zero or more"),
+            ("leak_threshold", "1 ms or more"),
             ("lifetime_jitter", "0.0 to 1.0"),
         ] {
             assert_eq!(bounds(name).unwrap(), expected);

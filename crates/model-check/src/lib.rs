@@ -38,12 +38,16 @@ published! {
     "../../poolhouse/src/admin.rs" admin
     "../../poolhouse/src/background.rs" background
     "../../poolhouse/src/call_out.rs" call_out
+    "../../poolhouse/src/chores.rs" chores
     "../../poolhouse/src/clock.rs" clock
+    "../../poolhouse/src/closing.rs" closing
     "../../poolhouse/src/config.rs" config
+    "../../poolhouse/src/config_error.rs" config_error
     "../../poolhouse/src/error.rs" error
     "../../poolhouse/src/events.rs" events
     "../../poolhouse/src/histogram.rs" histogram
     "../../poolhouse/src/inner.rs" inner
+    "../../poolhouse/src/maintenance.rs" maintenance
     "../../poolhouse/src/manager.rs" manager
     "../../poolhouse/src/policy/mod.rs" policy
     "../../poolhouse/src/pool.rs" pool
@@ -56,10 +60,11 @@ published! {
 pub use crate::acquire::Acquire;
 pub use crate::admin::CloseReport;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
-pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
+pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase, Retry};
 pub use crate::events::{Event, Listener, RetireReason};
 pub use crate::histogram::Histogram;
+pub use crate::maintenance::ConnectionInfo;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::pool::Pool;
 pub use crate::pooled_connection::PooledConnection;
-pub use crate::stats::PoolStats;
+pub use crate::stats::{CloseCounts, PoolStats};

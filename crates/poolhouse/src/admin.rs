@@ -28,8 +28,32 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn resize(&self, max_connections: usize) -> Result<(), ConfigError> {
-        PoolConfig { max_connections, ..self.config().clone() }.validate()?;
+        PoolConfig { max_connections, ..self.config() }.validate()?;
         self.inner().apply(|policy, now, fx| policy.resize(max_connections, now, fx));
+        Ok(())
+    }
+
+    /// Changes every option at once, at run time. What is held is not interrupted: a limit that is lower now shows when a
+    /// connection comes back. Acquires that wait do so by the new `connection_timeout`, counted from when they began.
+    ///
+    /// Connections that are open keep the share of jitter that they have drawn, and live by the new `max_lifetime`.
+    ///
+    /// # Errors
+    ///
+    /// An option that no pool can have, by its name. The pool keeps its options then.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use poolhouse::PoolConfig;
+    ///
+    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// pool.reconfigure(PoolConfig { idle_timeout: Duration::from_secs(30), ..pool.config() })?;
+    /// assert_eq!(pool.config().idle_timeout, Duration::from_secs(30));
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn reconfigure(&self, config: PoolConfig) -> Result<(), ConfigError> {
+        config.validate()?;
+        self.inner().reconfigure(config);
         Ok(())
     }
 
@@ -87,6 +111,24 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub fn invalidate_all(&self) {
         self.inner().apply(Policy::invalidate_all);
+    }
+
+    /// Like [`invalidate_all`](Pool::invalidate_all), spread over a duration: each connection that is open or opening now
+    /// retires at a time of its own within it, and those in use have their successors opened ahead (`lifetime.no_dip`). For
+    /// a change that is not urgent, such as new credentials while the old ones still work: the server is not met by all
+    /// reconnects at once.
+    ///
+    /// It does not end the pause after failed connects.
+    ///
+    /// ```
+    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// use std::time::Duration;
+    ///
+    /// pool.invalidate_all_over(Duration::from_secs(60));
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn invalidate_all_over(&self, spread: Duration) {
+        self.inner().apply(|policy, now, fx| policy.invalidate_all_over(spread, now, fx));
     }
 
     /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones

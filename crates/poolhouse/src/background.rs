@@ -1,15 +1,13 @@
 //! The background task: carries out the policy's plans.
 //!
 //! A pool has one such task in each runtime that waits for its connections. It begins with the first acquire that finds
-//! nothing idle, and ends with the pool's last handle, with `close`, or with its runtime. All of them ask the same policy
+//! nothing idle, and ends with its runtime, or when the pool is closed and everything in it has closed. All of them ask the same policy
 //! for work, so a runtime that nobody drives for a while holds up only what it has begun itself.
 //!
 //! The task waits in one place. It begins to listen before it plans, and every round plans, so a notification is seen
 //! whether it comes before the plan, between the plan and the wait, or during the wait.
 
 use std::collections::HashMap;
-use std::error::Error;
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -18,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use tokio::task::coop::consume_budget;
 
-use crate::call_out::{call_out, call_out_within};
-use crate::error::{ConnectError, Holder, Inner, page};
+use crate::call_out::call_out_within;
+use crate::chores::{DoingChore, do_chore};
+use crate::closing::{Closing, close_gracefully};
+use crate::error::{ConnectError, Holder, page};
 use crate::events::Event;
 use crate::inner::{PoolInner, millis};
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Checked, Failure, Home, Plan};
-use crate::state::{PoolEffects, PoolEntry};
+use crate::policy::{Failure, Home, Plan};
+use crate::state::PoolEffects;
 use crate::sync::{AbortHandle, Handle, JoinSet, Notify};
 use crate::time::{sleep, sleep_until};
 
@@ -76,31 +76,41 @@ impl<M: Manager> Drop for Guard<M> {
     fn drop(&mut self) {
         let Some(inner) = self.inner.upgrade() else { return };
         let (now, mut fx) = (inner.now(), PoolEffects::<M>::default());
-        inner.state.decide(&mut fx, |state, fx| {
+        let to_close = inner.state.decide(&mut fx, |state, fx| {
             state.homes.retain(|(_, other)| *other != self.home);
             state.policy.home_lost(self.home, now, fx);
-            if state.homes.is_empty() {
-                fx.retired.extend(std::mem::take(&mut state.to_close));
+            if !state.homes.is_empty() {
+                return Vec::new();
             }
+            fx.retired.extend(std::mem::take(&mut state.to_retire));
+            std::mem::take(&mut state.to_close)
         });
         inner.carry_out(fx);
+        // Nobody is left to close them gracefully.
+        drop(inner.drop_retired(to_close));
     }
 }
 
-/// The connects and checks that the task has begun.
+/// What the task has begun.
 #[derive(Default)]
 struct InFlight {
     tasks: JoinSet<()>,
     /// By the key of the attempt. A key may be used again once its attempt has ended.
     connects: HashMap<usize, AbortHandle>,
     /// By the number of the connection.
-    checks: HashMap<u64, AbortHandle>,
+    chores: HashMap<u64, AbortHandle>,
 }
 
 impl InFlight {
     fn forget_ended(&mut self) {
         self.connects.retain(|_, task| !task.is_finished());
-        self.checks.retain(|_, task| !task.is_finished());
+        self.chores.retain(|_, task| !task.is_finished());
+    }
+
+    /// Drops the connects and the chores. What is closing goes on.
+    fn drop_all(&mut self) {
+        let connects = self.connects.drain().map(|(_, task)| task);
+        connects.chain(self.chores.drain().map(|(_, task)| task)).for_each(|task| task.abort());
     }
 }
 
@@ -129,31 +139,40 @@ async fn run<M: Manager>(guard: Guard<M>) {
     in_flight.tasks.shutdown().await;
 }
 
-/// Begins what the plan says. `None` once the pool is closed or gone; the inner value is when to plan again.
+/// Begins what the plan says. `None` once the pool is gone, or closed and empty; the inner value is when to plan again.
 fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Option<Option<Instant>> {
     let inner = guard.inner.upgrade()?;
     let now = inner.now();
     let mut fx = PoolEffects::<M>::default();
-    let (closed, plan, to_close) = inner.state.decide(&mut fx, |state, fx| {
+    let (stage, plan, to_retire, to_close) = inner.state.decide(&mut fx, |state, fx| {
         let plan = state.policy.plan(now, guard.home, fx);
-        (state.policy.is_closed(), plan, std::mem::take(&mut state.to_close))
+        let (to_retire, to_close) =
+            (std::mem::take(&mut state.to_retire), std::mem::take(&mut state.to_close));
+        let stage = (state.policy.is_closed(), state.policy.is_drained());
+        (stage, plan, to_retire, to_close)
     });
-    let Plan { connects, abandoned, cut_checks, checks, leaks, wake_at } = plan;
+    let Plan { connects, abandoned, cut_chores, chores, leaks, wake_at } = plan;
     // What the plan has begun has an owner before any of the user's code runs.
     let connects: Vec<_> = connects.into_iter().map(|key| Connecting::new(&inner, key)).collect();
-    let checks: Vec<_> = checks.into_iter().map(|entry| Checking::new(&inner, entry)).collect();
+    let chores: Vec<_> = chores.into_iter().map(|chore| DoingChore::new(&inner, chore)).collect();
+    let closing: Vec<_> = to_close.into_iter().map(|entry| Closing::new(&inner, entry)).collect();
     inner.carry_out(fx);
-    inner.close_connections(to_close);
-    if closed {
-        return None;
+    drop(inner.retire(to_retire));
+    for closing in closing {
+        in_flight.tasks.spawn(close_gracefully(closing));
+    }
+    if let (true, drained) = stage {
+        in_flight.drop_all();
+        // Held connections come back yet, and may have to be closed gracefully.
+        return if drained { None } else { Some(None) };
     }
     for key in abandoned {
         if let Some(task) = in_flight.connects.remove(&key) {
             task.abort();
         }
     }
-    for connection in cut_checks {
-        if let Some(task) = in_flight.checks.remove(&connection) {
+    for connection in cut_chores {
+        if let Some(task) = in_flight.chores.remove(&connection) {
             task.abort();
         }
     }
@@ -161,8 +180,8 @@ fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Opt
     for (key, attempt) in connects {
         in_flight.connects.insert(key, in_flight.tasks.spawn(connect(attempt)));
     }
-    for (connection, checking) in checks {
-        in_flight.checks.insert(connection, in_flight.tasks.spawn(check(checking)));
+    for (connection, chore) in chores {
+        in_flight.chores.insert(connection, in_flight.tasks.spawn(do_chore(chore)));
     }
     for holder in leaks {
         report_leak(&inner, holder);
@@ -190,6 +209,34 @@ fn report_leak<M: Manager>(inner: &PoolInner<M>, holder: Holder) {
         );
     });
     inner.tell(|| Event::Leaked { holder });
+}
+
+/// Takes in a connection that was opened elsewhere. Gives it back if there is no room.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub(crate) fn adopt<M: Manager>(
+    inner: &Arc<PoolInner<M>>,
+    connection: M::Connection,
+) -> Result<(), M::Connection> {
+    if ensure(inner).is_err() {
+        return Err(connection);
+    }
+    let runtime = Handle::current().id();
+    let (now, mut fx) = (inner.now(), PoolEffects::<M>::default());
+    let key = inner.state.decide(&mut fx, |state, _| {
+        let home = state.homes.iter().find(|(id, _)| *id == runtime).map(|(_, home)| *home)?;
+        state.policy.reserve(home, now)
+    });
+    inner.carry_out(fx);
+    match key {
+        Some(key) => {
+            Connecting::new(inner, key).1.connected(connection);
+            Ok(())
+        }
+        None => Err(connection),
+    }
 }
 
 /// The share of the maximum that an attempt to connect takes up, given back whatever becomes of it.
@@ -248,7 +295,7 @@ impl<M: Manager> Drop for Connecting<M> {
 
 async fn connect<M: Manager>(mut this: Connecting<M>) {
     let inner = Arc::clone(&this.inner);
-    let limit = inner.config.connect_attempt_timeout;
+    let limit = inner.config().connect_attempt_timeout;
     match call_out_within(limit, || inner.manager.connect()).await {
         Ok(Some(Ok(connection))) => this.connected(connection),
         Ok(Some(Err(error))) => {
@@ -259,106 +306,4 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
         Ok(None) => this.failed(ConnectError::TimedOut(limit), FailureKind::Transient),
         Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),
     }
-}
-
-/// A connection under a health check. It is retired unless the check passes, whatever ends the check.
-struct Checking<M: Manager> {
-    inner: Arc<PoolInner<M>>,
-    entry: Option<PoolEntry<M>>,
-    outcome: Checked,
-}
-
-impl<M: Manager> Checking<M> {
-    fn new(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> (u64, Self) {
-        (entry.id, Self { inner: Arc::clone(inner), entry: Some(entry), outcome: Checked::Cut })
-    }
-}
-
-impl<M: Manager> Drop for Checking<M> {
-    fn drop(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.inner.apply(|policy, now, fx| policy.checked(entry, self.outcome, now, fx));
-        }
-    }
-}
-
-async fn check<M: Manager>(mut this: Checking<M>) {
-    let inner = Arc::clone(&this.inner);
-    let began = inner.now();
-    let limit = inner.config.health_check_timeout;
-    let Some(entry) = this.entry.as_mut() else { return };
-    let connection = entry.id;
-    let result = call_out_within(limit, || inner.manager.check(&mut entry.connection)).await;
-    let elapsed_ms = millis(inner.now().since(began));
-    let (outcome, error) = match result {
-        // A manager without a check of its own would never notice what costs no round trip to see.
-        Ok(Some(Ok(()))) => match call_out(|| inner.manager.is_connected(&mut entry.connection)) {
-            Ok(true) => {
-                this.outcome = Checked::Passed;
-                inner.log(|target| {
-                    tracing::trace!(
-                        target: "poolhouse::check",
-                        target_address = %target,
-                        connection,
-                        elapsed_ms,
-                        "healthy"
-                    );
-                });
-                return;
-            }
-            Ok(false) => {
-                this.outcome = Checked::PeerClosed;
-                return;
-            }
-            Err(_) => panicked(&inner, connection),
-        },
-        Ok(Some(Err(error))) => {
-            log_unhealthy(&inner, connection, elapsed_ms, &Inner(&error));
-            (Checked::Failed, Some(error))
-        }
-        Ok(None) => {
-            let silence = format_args!("no answer after {limit:?} (health_check_timeout)");
-            log_unhealthy(&inner, connection, elapsed_ms, &silence);
-            (Checked::Failed, None)
-        }
-        Err(_) => panicked(&inner, connection),
-    };
-    this.outcome = outcome;
-    inner.tell(|| Event::CheckFailed {
-        connection,
-        error: error.as_ref().map(|error| error as &(dyn Error + 'static)),
-    });
-    inner.shield("the error of a health check", || drop(error));
-}
-
-fn panicked<M: Manager, E>(inner: &PoolInner<M>, connection: u64) -> (Checked, Option<E>) {
-    inner.log(|target| {
-        tracing::warn!(
-            target: "poolhouse::check",
-            target_address = %target,
-            connection,
-            guide = page::PANICS,
-            "the manager panicked while it checked: see the panic's message on stderr"
-        );
-    });
-    (Checked::Panicked, None)
-}
-
-fn log_unhealthy<M: Manager>(
-    inner: &PoolInner<M>,
-    connection: u64,
-    elapsed_ms: u64,
-    error: &dyn fmt::Display,
-) {
-    inner.log(|target| {
-        tracing::warn!(
-            target: "poolhouse::check",
-            target_address = %target,
-            connection,
-            elapsed_ms,
-            %error,
-            guide = page::STALE_CONNECTIONS,
-            "unhealthy"
-        );
-    });
 }

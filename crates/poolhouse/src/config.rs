@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use thiserror::Error;
-
-use crate::error::{Counted, page};
+pub use crate::config_error::ConfigError;
 
 /// The least of the limits by which the background sets its timers again and again, which count in milliseconds. Below it
 /// the background would be at work without a pause.
@@ -18,8 +16,8 @@ const LEAST: Duration = Duration::from_millis(1);
 /// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may
 /// be added in any release, so always end with `..PoolConfig::default()`.
 ///
-/// Set a timeout, an interval or `max_lifetime` to [`Duration::MAX`] to switch it off. A backoff is not for switching
-/// off: with `MAX` the first failed connect is the last attempt for a day.
+/// One convention for "off": a time is off at [`Duration::MAX`], a number at `None`. A backoff is not for switching off:
+/// with `MAX` the first failed connect is the last attempt for a day.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,6 +42,12 @@ pub struct PoolConfig {
     /// The deadline of one acquire. It covers waiting in the queue, connecting and checking together. Like all times here it
     /// is measured on tokio's clock. On Linux and Windows it counts the time that the machine sleeps, on macOS it does not.
     pub connection_timeout: Duration,
+    /// How many connections the pool keeps idle beside those that are held, where the maximum has room: what the next
+    /// callers find ready. The background opens what is missing, and idle reaping stops here too.
+    pub min_idle: usize,
+    /// The most connections that lie idle. One that becomes idle beyond it takes the place of the one that has idled
+    /// longest, which is closed. Not below `min_connections`, nor below `min_idle`.
+    pub max_idle: Option<usize>,
     /// How long a connection may lie idle before it is closed. It never takes the pool below `min_connections`.
     pub idle_timeout: Duration,
     /// How long a connection may go unused before the background checks it with
@@ -53,15 +57,24 @@ pub struct PoolConfig {
     /// one that is in use, or that the minimum needs, is opened a little before, by a tenth of the lifetime or
     /// `connect_attempt_timeout`, whichever is less. At least 1 ms.
     pub max_lifetime: Duration,
+    /// How many holders a connection may have, one after the other, before it is closed.
+    pub max_uses: Option<u64>,
     /// How long a connection may go unused before an acquire has it checked first, within its own deadline. Zero checks
-    /// each idle connection every time; one that goes from its holder straight to somebody who waits is not idle. `None` trusts every idle connection whose peer has not closed it. Set it where
-    /// peers vanish without a word: behind a firewall or a load balancer that drops idle connections.
-    pub check_after_idle: Option<Duration>,
+    /// each idle connection every time; one that goes from its holder straight to somebody who waits is not idle. Off, the
+    /// pool trusts every idle connection whose peer has not closed it. Set it where peers vanish without a word: behind a
+    /// firewall or a load balancer that drops idle connections.
+    pub check_after_idle: Duration,
     /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
     /// attempt.
     pub connect_attempt_timeout: Duration,
     /// How long one health check may take. A connection that has not answered by then is closed.
     pub health_check_timeout: Duration,
+    /// How long one [`reset`](crate::Manager::reset) between two holders may take. A connection that has not finished by
+    /// then is closed.
+    pub reset_timeout: Duration,
+    /// How long one graceful [`close`](crate::Manager::close) may take. The connection takes up room until it has ended,
+    /// and is dropped when the time is up.
+    pub close_timeout: Duration,
     /// The most attempts to connect under way at once. After a failure it is one, until a connect succeeds.
     pub max_connecting: usize,
     /// The most acquires that may wait. The next one fails at once with
@@ -76,11 +89,17 @@ pub struct PoolConfig {
     pub connect_backoff: Duration,
     /// The longest pause between failed connects. At least 1 ms.
     pub max_connect_backoff: Duration,
+    /// How long connecting may go on failing, while no connection is open, before acquires get the failure at once in
+    /// place of a wait: [`Connect`](crate::AcquireError::Connect), with the age of the failure and the time of the next
+    /// attempt. It ends with the first connect that succeeds; until then the background tries again at the pace of the
+    /// backoff. A server that is [`Busy`](crate::FailureKind::Busy) does not count. Off by default: acquires wait until
+    /// their deadline. A second makes a restart invisible and an outage quick.
+    pub fail_fast_after: Duration,
     /// Which idle connection is used next: the last returned, or the longest idle.
     pub idle_order: IdleOrder,
-    /// How long a connection may be held before it is reported as a leak, once, with the line that acquired it. `None`
-    /// reports none. It ends nothing: the holder keeps the connection. At least 1 ms.
-    pub leak_threshold: Option<Duration>,
+    /// How long a connection may be held before it is reported as a leak, once, with the line that acquired it. It
+    /// ends nothing: the holder keeps the connection. At least 1 ms.
+    pub leak_threshold: Duration,
     /// Whether to notice a task that waits for a connection while it holds one of the same pool. It is logged, and
     /// named in the text of the timeout. It makes each acquire a little slower.
     pub detect_nested_acquires: bool,
@@ -111,19 +130,25 @@ impl Default for PoolConfig {
             min_connections: 1,
             max_connections: 10,
             connection_timeout: Duration::from_secs(30),
+            min_idle: 0,
+            max_idle: None,
             idle_timeout: Duration::from_secs(5 * 60),
             health_check_interval: Duration::from_secs(30),
             max_lifetime: Duration::from_secs(60 * 60),
-            check_after_idle: None,
+            max_uses: None,
+            check_after_idle: Duration::MAX,
             connect_attempt_timeout: Duration::from_secs(10),
             health_check_timeout: Duration::from_secs(5),
+            reset_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(5),
             max_connecting: 8,
             max_pending: None,
             lifetime_jitter: 0.1,
             connect_backoff: Duration::from_millis(100),
             max_connect_backoff: Duration::from_secs(5),
+            fail_fast_after: Duration::MAX,
             idle_order: IdleOrder::Lifo,
-            leak_threshold: None,
+            leak_threshold: Duration::MAX,
             detect_nested_acquires: false,
         }
     }
@@ -154,8 +179,16 @@ impl PoolConfig {
         if self.max_connections == 0 {
             return Err(ConfigError::Zero { field: "max_connections" });
         }
-        if self.min_connections > self.max_connections {
-            return Err(ConfigError::MinAboveMax { min: self.min_connections, max: self.max_connections });
+        let lows = [("min_connections", self.min_connections), ("min_idle", self.min_idle)];
+        let highs =
+            [Some(("max_connections", self.max_connections)), self.max_idle.map(|max| ("max_idle", max))];
+        for high in highs.into_iter().flatten() {
+            if let Some(low) = lows.into_iter().find(|(_, low)| *low > high.1) {
+                return Err(ConfigError::AboveOther { low, high });
+            }
+        }
+        if self.max_uses == Some(0) {
+            return Err(ConfigError::Zero { field: "max_uses" });
         }
         if self.max_connecting == 0 {
             return Err(ConfigError::Zero { field: "max_connecting" });
@@ -169,6 +202,8 @@ impl PoolConfig {
             ("idle_timeout", self.idle_timeout),
             ("connect_attempt_timeout", self.connect_attempt_timeout),
             ("health_check_timeout", self.health_check_timeout),
+            ("reset_timeout", self.reset_timeout),
+            ("close_timeout", self.close_timeout),
         ];
         if let Some((field, _)) = limits.into_iter().find(|(_, value)| value.is_zero()) {
             return Err(ConfigError::NoTime { field });
@@ -178,7 +213,8 @@ impl PoolConfig {
             ("max_lifetime", self.max_lifetime),
             ("connect_backoff", self.connect_backoff),
             ("max_connect_backoff", self.max_connect_backoff),
-            ("leak_threshold", self.leak_threshold.unwrap_or(Duration::MAX)),
+            ("leak_threshold", self.leak_threshold),
+            ("fail_fast_after", self.fail_fast_after),
         ];
         if let Some((field, value)) = rhythms.into_iter().find(|(_, value)| *value < LEAST) {
             return Err(ConfigError::TooShort { field, value, least: LEAST });
@@ -207,42 +243,57 @@ impl PoolConfig {
             min_connections,
             max_connections,
             connection_timeout,
+            min_idle,
+            max_idle,
             idle_timeout,
             health_check_interval,
             max_lifetime,
+            max_uses,
             check_after_idle,
             connect_attempt_timeout,
             health_check_timeout,
+            reset_timeout,
+            close_timeout,
             max_connecting,
             max_pending,
             lifetime_jitter,
             connect_backoff,
             max_connect_backoff,
+            fail_fast_after,
             idle_order,
             leak_threshold,
             detect_nested_acquires,
         } = self;
-        let optional = |duration: &Option<Duration>| duration.map_or_else(|| "None".to_string(), in_units);
         vec![
             ("min_connections", min_connections.to_string()),
             ("max_connections", max_connections.to_string()),
             ("connection_timeout", in_units(*connection_timeout)),
+            ("min_idle", min_idle.to_string()),
+            ("max_idle", or_none(max_idle)),
             ("idle_timeout", in_units(*idle_timeout)),
             ("health_check_interval", in_units(*health_check_interval)),
             ("max_lifetime", in_units(*max_lifetime)),
-            ("check_after_idle", optional(check_after_idle)),
+            ("max_uses", or_none(max_uses)),
+            ("check_after_idle", in_units(*check_after_idle)),
             ("connect_attempt_timeout", in_units(*connect_attempt_timeout)),
             ("health_check_timeout", in_units(*health_check_timeout)),
+            ("reset_timeout", in_units(*reset_timeout)),
+            ("close_timeout", in_units(*close_timeout)),
             ("max_connecting", max_connecting.to_string()),
-            ("max_pending", max_pending.map_or_else(|| "None".to_string(), |n| n.to_string())),
+            ("max_pending", or_none(max_pending)),
             ("lifetime_jitter", lifetime_jitter.to_string()),
             ("connect_backoff", in_units(*connect_backoff)),
             ("max_connect_backoff", in_units(*max_connect_backoff)),
+            ("fail_fast_after", in_units(*fail_fast_after)),
             ("idle_order", format!("{idle_order:?}")),
-            ("leak_threshold", optional(leak_threshold)),
+            ("leak_threshold", in_units(*leak_threshold)),
             ("detect_nested_acquires", detect_nested_acquires.to_string()),
         ]
     }
+}
+
+fn or_none(number: &Option<impl ToString>) -> String {
+    number.as_ref().map_or_else(|| "None".to_string(), ToString::to_string)
 }
 
 fn in_units(duration: Duration) -> String {
@@ -253,139 +304,6 @@ fn in_units(duration: Duration) -> String {
         secs if secs >= 60 && whole(60) => format!("{} min", secs / 60),
         secs if whole(1) => format!("{secs} s"),
         _ => format!("{} ms", duration.as_secs_f64() * 1e3),
-    }
-}
-
-/// An option that no pool can have. The message names the field and says what to change.
-///
-/// ```
-/// use poolhouse::{ConfigError, PoolConfig};
-///
-/// let config = PoolConfig { max_connections: 0, ..PoolConfig::default() };
-/// assert!(matches!(config.validate(), Err(ConfigError::Zero { field: "max_connections", .. })));
-/// ```
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A number that must be above zero is zero.
-    ///
-    /// Guide: `reference/configuration`.
-    #[error("{field} is zero: set it to one or more; guide: {}", page::CONFIGURATION)]
-    #[non_exhaustive]
-    Zero {
-        /// The option's name.
-        field: &'static str,
-    },
-    /// A duration that must be above zero is zero.
-    ///
-    /// Guide: `reference/configuration`.
-    #[error("{field} is zero: give it some time{}; guide: {}", or_off(field), page::CONFIGURATION)]
-    #[non_exhaustive]
-    NoTime {
-        /// The option's name.
-        field: &'static str,
-    },
-    /// A duration is so short that the pool's background would be at work without a pause.
-    ///
-    /// Guide: `reference/configuration`.
-    #[error(
-        "{field} is {value:?}, below {least:?}, and would keep the pool busy without a pause: \
-         set it to {least:?} or more{}; guide: {}",
-        or_off(field),
-        page::CONFIGURATION
-    )]
-    #[non_exhaustive]
-    TooShort {
-        /// The option's name.
-        field: &'static str,
-        /// Its value.
-        value: Duration,
-        /// The least that it may be.
-        least: Duration,
-    },
-    /// `min_connections` is above `max_connections`.
-    ///
-    /// Guide: `reference/configuration`.
-    #[error(
-        "min_connections is {min}, above max_connections, which is {max}: lower it or raise max_connections; guide: {}",
-        page::CONFIGURATION
-    )]
-    #[non_exhaustive]
-    MinAboveMax {
-        /// The value of `min_connections`.
-        min: usize,
-        /// The value of `max_connections`.
-        max: usize,
-    },
-    /// `connect_backoff` is above `max_connect_backoff`.
-    ///
-    /// Guide: `reference/configuration`.
-    #[error(
-        "connect_backoff is {first:?}, above max_connect_backoff, which is {max:?}: lower it; guide: {}",
-        page::CONFIGURATION
-    )]
-    #[non_exhaustive]
-    BackoffAboveMax {
-        /// The value of `connect_backoff`.
-        first: Duration,
-        /// The value of `max_connect_backoff`.
-        max: Duration,
-    },
-    /// `lifetime_jitter` is not a share.
-    ///
-    /// Guide: `reference/configuration`.
-    #[error(
-        "lifetime_jitter is {jitter}: it is a share of max_lifetime, from 0.0 to 1.0; guide: {}",
-        page::CONFIGURATION
-    )]
-    #[non_exhaustive]
-    JitterOutOfRange {
-        /// The value of `lifetime_jitter`.
-        jitter: f64,
-    },
-    /// `check_packet` is longer than `max_frame_length`: each health check would close a sound connection.
-    ///
-    /// Guide: `reference/packet-protocol`.
-    #[error(
-        "check_packet has {}, above max_frame_length, which is {max}: shorten it or raise max_frame_length; guide: {}",
-        Counted(*.length, "byte"),
-        page::PACKET_PROTOCOL
-    )]
-    #[non_exhaustive]
-    CheckPacketTooLong {
-        /// The length of `check_packet`.
-        length: usize,
-        /// The value of `max_frame_length`.
-        max: usize,
-    },
-}
-
-/// How a duration is switched off, if it can be.
-fn or_off(field: &str) -> &'static str {
-    match field {
-        "leak_threshold" => ", or None to report no leak",
-        "connect_backoff" | "max_connect_backoff" => "",
-        _ => ", or Duration::MAX to switch it off",
-    }
-}
-
-impl ConfigError {
-    /// The name of the option that is wrong.
-    ///
-    /// ```
-    /// use poolhouse::PoolConfig;
-    ///
-    /// let config = PoolConfig { lifetime_jitter: 2.0, ..PoolConfig::default() };
-    /// assert_eq!(config.validate().unwrap_err().field(), "lifetime_jitter");
-    /// ```
-    pub fn field(&self) -> &'static str {
-        match self {
-            Self::Zero { field } | Self::NoTime { field } | Self::TooShort { field, .. } => field,
-            Self::MinAboveMax { .. } => "min_connections",
-            Self::BackoffAboveMax { .. } => "connect_backoff",
-            Self::JitterOutOfRange { .. } => "lifetime_jitter",
-            Self::CheckPacketTooLong { .. } => "check_packet",
-        }
     }
 }
 
@@ -400,6 +318,10 @@ mod tests {
         let cases = [
             ("max_connections", PoolConfig { max_connections: 0, min_connections: 0, ..base() }),
             ("min_connections", PoolConfig { min_connections: 11, ..base() }),
+            ("min_idle", PoolConfig { min_idle: 11, ..base() }),
+            ("min_idle", PoolConfig { min_idle: 3, max_idle: Some(2), ..base() }),
+            ("min_connections", PoolConfig { max_idle: Some(0), ..base() }),
+            ("max_uses", PoolConfig { max_uses: Some(0), ..base() }),
             ("max_connecting", PoolConfig { max_connecting: 0, ..base() }),
             ("max_pending", PoolConfig { max_pending: Some(0), ..base() }),
             ("connection_timeout", PoolConfig { connection_timeout: Duration::ZERO, ..base() }),
@@ -408,10 +330,14 @@ mod tests {
             ("max_lifetime", PoolConfig { max_lifetime: Duration::ZERO, ..base() }),
             ("connect_attempt_timeout", PoolConfig { connect_attempt_timeout: Duration::ZERO, ..base() }),
             ("health_check_timeout", PoolConfig { health_check_timeout: Duration::ZERO, ..base() }),
+            ("reset_timeout", PoolConfig { reset_timeout: Duration::ZERO, ..base() }),
+            ("close_timeout", PoolConfig { close_timeout: Duration::ZERO, ..base() }),
+            ("fail_fast_after", PoolConfig { fail_fast_after: Duration::ZERO, ..base() }),
+            ("fail_fast_after", PoolConfig { fail_fast_after: SHORT, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: Duration::ZERO, ..base() }),
             ("max_connect_backoff", PoolConfig { max_connect_backoff: Duration::ZERO, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: Duration::from_secs(6), ..base() }),
-            ("leak_threshold", PoolConfig { leak_threshold: Some(Duration::ZERO), ..base() }),
+            ("leak_threshold", PoolConfig { leak_threshold: Duration::ZERO, ..base() }),
             ("health_check_interval", PoolConfig { health_check_interval: SHORT, ..base() }),
             ("max_lifetime", PoolConfig { max_lifetime: SHORT, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: SHORT, ..base() }),
@@ -419,7 +345,7 @@ mod tests {
                 "max_connect_backoff",
                 PoolConfig { connect_backoff: LEAST, max_connect_backoff: SHORT, ..base() },
             ),
-            ("leak_threshold", PoolConfig { leak_threshold: Some(SHORT), ..base() }),
+            ("leak_threshold", PoolConfig { leak_threshold: SHORT, ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: -0.1, ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: f64::NAN, ..base() }),
         ];
@@ -438,7 +364,7 @@ mod tests {
             max_lifetime: LEAST,
             connect_backoff: LEAST,
             max_connect_backoff: LEAST,
-            leak_threshold: Some(LEAST),
+            leak_threshold: LEAST,
             idle_timeout: Duration::from_nanos(1),
             ..base()
         };

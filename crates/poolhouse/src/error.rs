@@ -29,6 +29,7 @@ pub(crate) mod page {
     pub(crate) const TOO_MANY_CLIENTS: &str = "troubleshooting/too-many-clients";
     pub(crate) const DEADLOCK_AT_N: &str = "troubleshooting/deadlock-at-n";
     pub(crate) const LEAKS: &str = "troubleshooting/leaks";
+    pub(crate) const SESSION_STATE: &str = "guide/session-state";
     pub(crate) const MAINTENANCE: &str = "guide/maintenance";
     pub(crate) const SHUTTING_DOWN: &str = "guide/shutting-down";
     pub(crate) const LOAD_SHEDDING: &str = "guide/load-shedding";
@@ -304,6 +305,8 @@ pub struct ConnectFailed<E> {
     pub target: String,
     /// Failed attempts since the last one that succeeded.
     pub attempts: u64,
+    /// With `fail_fast_after`: the acquire was told at once.
+    pub retry: Option<Retry>,
     /// The latest failure, shared by all who waited for it.
     pub error: Arc<ConnectError<E>>,
 }
@@ -314,12 +317,43 @@ impl<E: Error> fmt::Display for ConnectFailed<E> {
         if self.attempts > 1 {
             write!(f, " (failed attempt {})", self.attempts)?;
         }
+        if let Some(Retry { age, next_in }) = self.retry {
+            write!(f, "; that was {} ago, and the next attempt begins in {}", brief(age), brief(next_in))?;
+        }
         let page = self.error.page();
         write!(f, "; check the address, and that the server runs and lets you in; guide: {page}")
     }
 }
 
 impl<E: Error> Error for ConnectFailed<E> {}
+
+/// How old a failure is that an acquire was told at once, and when the pool tries again (`fail_fast_after`).
+///
+/// ```
+/// use poolhouse::{AcquireError, PacketError};
+///
+/// /// For the header `Retry-After`.
+/// fn retry_after(error: &AcquireError<PacketError>) -> Option<u64> {
+///     match error {
+///         AcquireError::Connect(failed) => Some(failed.retry?.next_in.as_secs() + 1),
+///         _ => None,
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retry {
+    /// How long ago the failure was.
+    pub age: Duration,
+    /// When the next attempt begins. Zero if it is under way.
+    pub next_in: Duration,
+}
+
+impl Retry {
+    pub(crate) fn new(age: Duration, next_in: Duration) -> Self {
+        Self { age, next_in }
+    }
+}
 
 /// What an acquire was doing when its time ran out.
 ///
@@ -342,6 +376,10 @@ pub enum Phase {
     ///
     /// Guide: `troubleshooting/stale-connections`.
     Checking,
+    /// The connections that came back were being reset, and no reset ended in time.
+    ///
+    /// Guide: `guide/session-state`.
+    Resetting,
     /// The pool was suspended, and not resumed in time.
     ///
     /// Guide: `guide/maintenance`.
@@ -354,6 +392,7 @@ impl fmt::Display for Phase {
             Self::Queueing => "queueing",
             Self::Connecting => "connecting",
             Self::Checking => "checking",
+            Self::Resetting => "resetting",
             Self::Suspended => "suspended",
         })
     }
@@ -433,6 +472,8 @@ pub struct AcquireTimeout<E> {
     pub failed_connects: u64,
     /// The latest of them.
     pub last_connect_error: Option<Arc<ConnectError<E>>>,
+    /// Whether the last one said that the server is at its own limit ([`FailureKind::Busy`](crate::FailureKind::Busy)).
+    pub server_is_busy: bool,
     /// How long ago that was.
     pub last_connect_error_age: Option<Duration>,
     /// Who has held a connection longest, three at most, the longest first.
@@ -469,6 +510,9 @@ impl<E: Error> fmt::Display for AcquireTimeout<E> {
             f.write_str(": acquire once and pass the connection on, or release it first")?;
         }
         f.write_str(match phase {
+            Phase::Queueing if self.server_is_busy => {
+                "; the server takes no more connections: release connections sooner, or let others leave room at it"
+            }
             Phase::Queueing => {
                 "; release connections sooner, raise max_connections, or shed load with max_pending"
             }
@@ -476,6 +520,7 @@ impl<E: Error> fmt::Display for AcquireTimeout<E> {
                 "; check the address, and that the server runs and accepts connections in time"
             }
             Phase::Checking => "; check that the server answers, or lower health_check_timeout",
+            Phase::Resetting => "; check that a reset is quick, or lower reset_timeout",
             Phase::Suspended => "; the pool is suspended: call Pool::resume() when the server is back",
         })?;
         write!(f, "; guide: {}", self.page())
@@ -486,11 +531,13 @@ impl<E> AcquireTimeout<E> {
     fn page(&self) -> &'static str {
         match self.phase {
             Phase::Queueing if !self.nested.is_empty() => page::DEADLOCK_AT_N,
+            Phase::Queueing if self.server_is_busy => page::TOO_MANY_CLIENTS,
             Phase::Queueing => page::POOL_EXHAUSTION,
             Phase::Connecting => {
                 self.last_connect_error.as_ref().map_or(page::SERVER_DOWN, |error| error.page())
             }
             Phase::Checking => page::STALE_CONNECTIONS,
+            Phase::Resetting => page::SESSION_STATE,
             Phase::Suspended => page::MAINTENANCE,
         }
     }

@@ -129,6 +129,14 @@ pub enum Event<'a> {
         /// What the manager said; `None` when `health_check_timeout` passed, or the manager panicked.
         error: Option<&'a (dyn Error + 'static)>,
     },
+    /// A reset between two holders has failed. `Retired` follows.
+    #[non_exhaustive]
+    ResetFailed {
+        /// The connection's number.
+        connection: u64,
+        /// What the manager said; `None` when `reset_timeout` passed, or the manager panicked.
+        error: Option<&'a (dyn Error + 'static)>,
+    },
     /// A connection has been held for longer than `leak_threshold`. Once a hold.
     #[non_exhaustive]
     Leaked {
@@ -149,6 +157,10 @@ pub enum RetireReason {
     Lifetime,
     /// It lay idle for `idle_timeout`.
     Idle,
+    /// It has had `max_uses` holders.
+    Uses,
+    /// More than `max_idle` were idle, and it had idled longest.
+    MaxIdle,
     /// The maximum is below what is open.
     Shrunk,
     /// The pool is closed.
@@ -157,6 +169,12 @@ pub enum RetireReason {
     RuntimeGone,
     /// A health check failed.
     CheckFailed,
+    /// A reset between two holders failed.
+    ResetFailed,
+    /// The hook before reuse failed.
+    HookFailed,
+    /// [`Pool::retain`](crate::Pool::retain) did not keep it.
+    NotRetained,
     /// Its peer has closed it: [`Manager::is_connected`](crate::Manager::is_connected) said `false`.
     PeerClosed,
     /// [`Manager::is_reusable`](crate::Manager::is_reusable) said `false`.
@@ -174,6 +192,28 @@ pub enum RetireReason {
 }
 
 impl RetireReason {
+    /// Every reason, in the order of the variants.
+    pub(crate) const ALL: [Self; 18] = [
+        Self::Lifetime,
+        Self::Idle,
+        Self::Uses,
+        Self::MaxIdle,
+        Self::Shrunk,
+        Self::PoolClosed,
+        Self::RuntimeGone,
+        Self::CheckFailed,
+        Self::ResetFailed,
+        Self::HookFailed,
+        Self::NotRetained,
+        Self::PeerClosed,
+        Self::NotReusable,
+        Self::Invalidated,
+        Self::InvalidatedAll,
+        Self::Suspended,
+        Self::Panicked,
+        Self::Detached,
+    ];
+
     /// A short name that does not change: the `reason` field of the `poolhouse::retire` record, and a label for metrics.
     ///
     /// ```
@@ -183,10 +223,15 @@ impl RetireReason {
         match self {
             Self::Lifetime => "max_lifetime",
             Self::Idle => "idle_timeout",
+            Self::Uses => "max_uses",
+            Self::MaxIdle => "max_idle",
             Self::Shrunk => "resize",
             Self::PoolClosed => "pool_closed",
             Self::RuntimeGone => "runtime_gone",
             Self::CheckFailed => "check_failed",
+            Self::ResetFailed => "reset_failed",
+            Self::HookFailed => "hook_failed",
+            Self::NotRetained => "not_retained",
             Self::PeerClosed => "peer_closed",
             Self::NotReusable => "not_reusable",
             Self::Invalidated => "invalidated",
@@ -201,5 +246,20 @@ impl RetireReason {
 impl fmt::Display for RetireReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_stands_at_its_number_and_has_a_name_of_its_own() {
+        for (number, reason) in RetireReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, number, "{reason}");
+        }
+        let names: std::collections::HashSet<_> =
+            RetireReason::ALL.into_iter().map(RetireReason::as_str).collect();
+        assert_eq!(names.len(), RetireReason::ALL.len());
     }
 }

@@ -34,6 +34,7 @@ pub struct Histogram {
     /// `None` until something is counted.
     counts: Option<histogram::Histogram>,
     total: u64,
+    sum_micros: u64,
 }
 
 impl Histogram {
@@ -46,6 +47,45 @@ impl Histogram {
         });
         counts.add(micros.min(longest), 1).expect("within the limit");
         self.total += 1;
+        self.sum_micros = self.sum_micros.saturating_add(micros);
+    }
+
+    /// The sum of all durations that have been counted, each in whole microseconds. With [`count`](Histogram::count) it
+    /// gives the mean, and the difference of two sums the time spent in between.
+    ///
+    /// ```
+    /// assert_eq!(poolhouse::Histogram::default().sum(), std::time::Duration::ZERO);
+    /// ```
+    pub fn sum(&self) -> Duration {
+        Duration::from_micros(self.sum_micros)
+    }
+
+    /// What has been counted since `earlier`, a snapshot of the same histogram. Empty if it is not one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// pool.acquire().await?.release();
+    /// let before = pool.stats().hold_times;
+    /// pool.acquire().await?.release();
+    /// assert_eq!(pool.stats().hold_times.since(&before).count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn since(&self, earlier: &Self) -> Self {
+        let counts = match (&self.counts, &earlier.counts) {
+            (Some(now), Some(then)) => now.checked_sub(then).ok(),
+            (now, None) => now.clone(),
+            (None, Some(_)) => None,
+        };
+        let Some(counts) = counts else { return Self::default() };
+        Self {
+            counts: Some(counts),
+            total: self.total.saturating_sub(earlier.total),
+            sum_micros: self.sum_micros.saturating_sub(earlier.sum_micros),
+        }
     }
 
     /// How many durations have been counted.
@@ -118,7 +158,22 @@ mod tests {
             assert!(found >= exact && found <= exact * 9 / 8, "{share}: {found:?} for {exact:?}");
         }
         assert_eq!(times.buckets().map(|(_, count)| count).sum::<u64>(), 1000);
+        assert_eq!(times.sum(), Duration::from_millis(500_500));
         assert!(times.buckets().is_sorted_by_key(|(up_to, _)| up_to));
+    }
+
+    #[test]
+    fn a_difference_holds_what_came_between_and_nothing_if_it_is_not_one() {
+        let mut times = Histogram::default();
+        times.record_micros(5_000);
+        let before = times.clone();
+        times.record_micros(7_000);
+        let between = times.since(&before);
+        assert_eq!((between.count(), between.sum()), (1, Duration::from_millis(7)));
+        assert!(between.quantile(0.5).is_some_and(|median| median >= Duration::from_millis(7)));
+        assert_eq!(before.since(&times), Histogram::default());
+        assert_eq!(times.since(&Histogram::default()), times);
+        assert_eq!(times.since(&times).count(), 0);
     }
 
     #[test]

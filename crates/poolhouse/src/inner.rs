@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::call_out::{Panic, call_out};
@@ -12,7 +13,7 @@ use crate::config::PoolConfig;
 use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Caller, Disposition, Few, Refusal, Site, Tick};
+use crate::policy::{Caller, Disposition, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::{Notify, RuntimeId};
 
@@ -20,7 +21,8 @@ pub(crate) struct PoolInner<M: Manager> {
     pub(crate) state: StateLock<M>,
     listener: Option<Box<dyn Listener>>,
     pub(crate) manager: M,
-    pub(crate) config: PoolConfig,
+    /// Whether tasks are noticed that wait for a connection while they hold one. Each acquire asks.
+    detect_nested_acquires: AtomicBool,
     clock: Clock,
     /// Tells the background tasks to make a new plan.
     pub(crate) plan_wanted: Arc<Notify>,
@@ -38,11 +40,12 @@ pub(crate) enum Carried {
 
 impl<M: Manager> PoolInner<M> {
     pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
+        let detect_nested_acquires = AtomicBool::new(config.detect_nested_acquires);
         Self {
-            state: StateLock::new(config.clone()),
+            state: StateLock::new(config),
             listener,
             manager,
-            config,
+            detect_nested_acquires,
             clock: Clock::new(),
             plan_wanted: Arc::default(),
             progress: Notify::new(),
@@ -72,7 +75,7 @@ impl<M: Manager> PoolInner<M> {
         let value = self.state.decide(&mut fx, |state, fx| {
             let value = decide(state, now, fx);
             if !fx.retired.is_empty() && !state.homes.is_empty() {
-                state.to_close.extend(std::mem::take(&mut fx.retired));
+                state.to_retire.extend(std::mem::take(&mut fx.retired));
                 fx.plan = true;
             }
             value
@@ -113,33 +116,7 @@ impl<M: Manager> PoolInner<M> {
         if let Some(failed) = failed_connect {
             self.report_failed_connect(&*failed.error, failed.took, FailureKind::Transient);
         }
-        self.close_connections(retired)
-    }
-
-    /// Closes retired connections. They take up room until the last of them is gone. Returns the first panic.
-    pub(crate) fn close_connections(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
-        let mut first_panic = None;
-        let count = retired.len();
-        if count == 0 {
-            return None;
-        }
-        for (entry, reason) in retired {
-            let connection = entry.id;
-            self.log(|target| {
-                tracing::debug!(
-                    target: "poolhouse::retire",
-                    target_address = %target,
-                    connection,
-                    reason = reason.as_str(),
-                    "closing a connection"
-                );
-            });
-            self.tell(|| Event::Retired { connection, reason, age: self.now().since(entry.opened_at) });
-            let panic = self.shield("a connection that was closed", || drop(entry));
-            first_panic = first_panic.or(panic);
-        }
-        self.apply(|policy, now, fx| policy.closed(count, now, fx));
-        first_panic
+        self.retire(retired)
     }
 
     /// Runs the user's code. A panic is logged.
@@ -227,7 +204,17 @@ impl<M: Manager> PoolInner<M> {
 
     /// The current task, if nested-acquire detection is on.
     pub(crate) fn caller(&self) -> Option<Caller> {
-        self.config.detect_nested_acquires.then(Caller::current)
+        self.detect_nested_acquires.load(Ordering::Relaxed).then(Caller::current)
+    }
+
+    /// The options in force.
+    pub(crate) fn config(&self) -> PoolConfig {
+        self.state.read(|state| state.policy.config().clone())
+    }
+
+    pub(crate) fn reconfigure(&self, config: PoolConfig) {
+        self.detect_nested_acquires.store(config.detect_nested_acquires, Ordering::Relaxed);
+        self.apply(|policy, now, fx| policy.reconfigure(config, now, fx));
     }
 
     pub(crate) fn site(&self, at: &'static Location<'static>) -> Site {
@@ -270,15 +257,18 @@ impl<M: Manager> PoolInner<M> {
         if std::thread::panicking() {
             return self.take_back(entry, Disposition::Retire(RetireReason::Panicked));
         }
-        let reusable = call_out(|| self.manager.is_reusable(&mut entry.connection));
-        let disposition = match &reusable {
-            Ok(true) => Disposition::Reuse,
-            Ok(false) => Disposition::Retire(RetireReason::NotReusable),
-            Err(_) => Disposition::Retire(RetireReason::Panicked),
-        };
-        self.take_back(entry, disposition);
-        if let Err(panic) = reusable {
-            panic.resume();
+        let connection = &mut entry.connection;
+        let asked = call_out(|| match self.manager.is_reusable(connection) {
+            true if self.manager.needs_reset(connection) => Disposition::Reset,
+            true => Disposition::Reuse,
+            false => Disposition::Retire(RetireReason::NotReusable),
+        });
+        match asked {
+            Ok(disposition) => self.take_back(entry, disposition),
+            Err(panic) => {
+                self.take_back(entry, Disposition::Retire(RetireReason::Panicked));
+                panic.resume();
+            }
         }
     }
 
@@ -305,8 +295,8 @@ impl<M: Manager> PoolInner<M> {
             Refusal::Overloaded { waiting, max_pending } => {
                 AcquireError::Overloaded { target, waiting, max_pending }
             }
-            Refusal::Connect { error, attempts } => {
-                AcquireError::Connect(ConnectFailed { target, attempts, error })
+            Refusal::Connect { error, attempts, retry } => {
+                AcquireError::Connect(ConnectFailed { target, attempts, retry, error })
             }
         }
     }

@@ -67,12 +67,16 @@ mod background;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod call_out;
+mod chores;
 mod clock;
+mod closing;
 mod config;
+mod config_error;
 mod error;
 mod events;
 mod histogram;
 mod inner;
+mod maintenance;
 mod manager;
 mod packet;
 mod policy;
@@ -87,16 +91,17 @@ mod weak_pool;
 pub use crate::acquire::Acquire;
 pub use crate::admin::CloseReport;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
-pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
+pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase, Retry};
 pub use crate::events::{Event, Listener, RetireReason};
 pub use crate::histogram::Histogram;
+pub use crate::maintenance::ConnectionInfo;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::packet::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions};
 #[cfg(feature = "net")]
 pub use crate::packet::{PacketPool, TcpDialer};
 pub use crate::pool::Pool;
 pub use crate::pooled_connection::PooledConnection;
-pub use crate::stats::PoolStats;
+pub use crate::stats::{CloseCounts, PoolStats};
 pub use crate::weak_pool::WeakPool;
 
 /// The crate's README, so that its snippet is a doctest too.

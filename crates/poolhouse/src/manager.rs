@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::config::ConfigError;
+use crate::events::RetireReason;
 
 /// How the pool treats a failed connect.
 ///
@@ -23,6 +24,9 @@ pub enum FailureKind {
     /// It may work later: the server restarts, or the network is slow. The pool tries again, with backoff, while
     /// somebody waits.
     Transient,
+    /// The server is at its own limit, such as "too many clients". It is not down: the pool lives with the connections that
+    /// it has, tells nobody who waits, and asks again with backoff. It does not count for `fail_fast_after`.
+    Busy,
     /// It cannot work until a person changes something, such as a wrong password. Everybody who waits gets the error at
     /// once, if no connection is open and no other connect is under way; otherwise the open connections serve them.
     Permanent,
@@ -100,6 +104,49 @@ pub trait Manager: Send + Sync + 'static {
         true
     }
 
+    /// Whether a connection that comes back has to be reset before anybody else gets it.
+    ///
+    /// The pool asks on every release of a connection that is reusable, on the releasing thread. Keep it cheap, and do not
+    /// block: look whether the session has changed, or answer `true` if you cannot tell. Without this,
+    /// [`reset`](Manager::reset) is never called. The default answers `false`.
+    fn needs_reset(&self, connection: &mut Self::Connection) -> bool {
+        let _ = connection;
+        false
+    }
+
+    /// Undoes what the last holder has left in a connection: an open transaction, settings, subscriptions.
+    ///
+    /// The background calls it on connections for which [`needs_reset`](Manager::needs_reset) answered `true`, off the
+    /// caller's path, before anybody else gets them (`reset.between`): those who wait are served after it. An error, a
+    /// panic, or `reset_timeout` closes the connection. The future is dropped at an await point when the pool is closed,
+    /// suspended, invalidated or shrunk, and the connection is closed then too. The default does nothing.
+    fn reset(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = connection;
+        async { Ok(()) }
+    }
+
+    /// Whether a connection that the pool is done with is to be closed by [`close`](Manager::close), and not dropped.
+    ///
+    /// The pool asks on the thread that retires it. Keep it cheap, and do not block. It does not ask for one whose peer has
+    /// closed it or whose runtime has ended. Without this, `close` is never called. The default answers `false`.
+    fn needs_close(&self, connection: &mut Self::Connection, reason: RetireReason) -> bool {
+        let _ = (connection, reason);
+        false
+    }
+
+    /// Closes a connection gracefully: a goodbye to the server, a request to cancel what still runs.
+    ///
+    /// A background task calls it on connections for which [`needs_close`](Manager::needs_close) answered `true`. The
+    /// connection takes up room until it has ended (`size.max`), at most `close_timeout`; then the future is dropped, and
+    /// the connection with it. [`Pool::close`](crate::Pool::close) waits for it. Without a runtime that waits for this
+    /// pool's connections, and when that runtime ends, the connection is dropped instead. The default drops it.
+    fn close(&self, connection: Self::Connection) -> impl Future<Output = ()> + Send {
+        async move { drop(connection) }
+    }
+
     /// Whether the peer has kept an idle connection open, as far as can be told without a round trip.
     ///
     /// The pool asks before it hands a connection out, on the acquiring thread: at most once a millisecond for each
@@ -153,6 +200,25 @@ impl<M: Manager> Manager for Arc<M> {
 
     fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
         M::is_reusable(self, connection)
+    }
+
+    fn needs_reset(&self, connection: &mut Self::Connection) -> bool {
+        M::needs_reset(self, connection)
+    }
+
+    fn reset(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        M::reset(self, connection)
+    }
+
+    fn needs_close(&self, connection: &mut Self::Connection, reason: RetireReason) -> bool {
+        M::needs_close(self, connection, reason)
+    }
+
+    fn close(&self, connection: Self::Connection) -> impl Future<Output = ()> + Send {
+        M::close(self, connection)
     }
 
     fn is_connected(&self, connection: &mut Self::Connection) -> bool {

@@ -2,21 +2,18 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use crate::acquire::{Acquire, try_acquire};
-use crate::background;
 use crate::config::{ConfigError, PoolConfig};
 use crate::error::{AcquireError, Holder};
 use crate::events::Listener;
 use crate::inner::PoolInner;
 use crate::manager::{IntoManager, Manager};
-use crate::policy::{Policy, Refusal};
+use crate::policy::Policy;
 use crate::pooled_connection::PooledConnection;
 use crate::stats::PoolStats;
 
@@ -117,77 +114,6 @@ impl<M: Manager> Pool<M> {
 
     pub(crate) fn inner(&self) -> &Arc<PoolInner<M>> {
         &self.handle.inner
-    }
-
-    /// Opens `min_connections` now, and so reports a wrong address or a server that is down at start-up.
-    ///
-    /// To wait for a server that starts late, call [`acquire`](Pool::acquire) instead: it tries again until its
-    /// deadline.
-    ///
-    /// # Errors
-    ///
-    /// [`Connect`](AcquireError::Connect) on the first connect that fails, [`Closed`](AcquireError::Closed), and
-    /// [`Timeout`](AcquireError::Timeout) after `connection_timeout`, for example when
-    /// `connect_attempt_timeout` is longer.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it loses nothing: the background goes on opening connections.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use poolhouse::{PacketPool, PoolConfig};
-    /// # let server = poolhouse_echo::EchoServer::start().await?;
-    /// let config = PoolConfig { min_connections: 3, ..PoolConfig::default() };
-    /// let pool = PacketPool::new((server.host(), server.port()), config)?;
-    /// pool.warm_up().await?;
-    /// assert_eq!(pool.stats().idle_connections, 3);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
-        let inner = self.inner();
-        if background::ensure(inner).is_err() {
-            return Err(inner.runtime_ended());
-        }
-        let failures = inner.state.read(|state| state.policy.telling_failures());
-        inner.plan_wanted.notify_waiters();
-        let opened = async {
-            loop {
-                let mut progress = pin!(inner.progress.notified());
-                progress.as_mut().enable();
-                let outcome = inner.state.read(|state| {
-                    let policy = &state.policy;
-                    if policy.is_closed() {
-                        Some(Err(Refusal::Closed))
-                    } else if policy.minimum_missing() == 0 {
-                        Some(Ok(()))
-                    } else if policy.telling_failures() > failures {
-                        policy.last_failure().map(Err)
-                    } else {
-                        None
-                    }
-                });
-                match outcome {
-                    Some(outcome) => return outcome,
-                    None => progress.await,
-                }
-            }
-        };
-        let limit = inner.config.connection_timeout;
-        match timeout(limit, opened).await {
-            Ok(opened) => opened.map_err(|refusal| inner.refused(refusal)),
-            Err(_) => {
-                let now = inner.now();
-                let diagnosis = inner.state.read(|state| state.policy.diagnose(limit, now));
-                Err(inner.timed_out(diagnosis.into()))
-            }
-        }
     }
 
     /// Waits for a connection, in order of arrival, until the deadline of `connection_timeout`.
@@ -363,16 +289,16 @@ impl<M: Manager> Pool<M> {
         self.inner().state.read(|state| state.policy.holders(now))
     }
 
-    /// The options that the pool was made with. A later [`resize`](Pool::resize) shows in
-    /// [`stats`](Pool::stats), not here.
+    /// The options in force: those that the pool was made with, or what [`resize`](Pool::resize) and
+    /// [`reconfigure`](Pool::reconfigure) have made of them.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
     /// assert_eq!(pool.config().max_connections, 10);
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
-    pub fn config(&self) -> &PoolConfig {
-        &self.inner().config
+    pub fn config(&self) -> PoolConfig {
+        self.inner().config()
     }
 
     /// The manager that the pool was made with: to change what later connects use.

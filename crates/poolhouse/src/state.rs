@@ -21,8 +21,10 @@ pub(crate) struct State<M: Manager> {
     pub(crate) policy: PoolPolicy<M>,
     /// The runtimes that run a background task of this pool.
     pub(crate) homes: Vec<(RuntimeId, Home)>,
-    /// Retired connections that a background task closes, because an acquire must not wait for their drop.
-    pub(crate) to_close: Few<(PoolEntry<M>, RetireReason)>,
+    /// Retired connections that a background task lets go of, because an acquire must not wait for their drop.
+    pub(crate) to_retire: Few<(PoolEntry<M>, RetireReason)>,
+    /// Connections that a background task closes gracefully. They have been announced.
+    pub(crate) to_close: Vec<PoolEntry<M>>,
 }
 
 impl<M: Manager> State<M> {
@@ -36,7 +38,7 @@ pub(crate) struct StateLock<M: Manager>(Mutex<State<M>>);
 impl<M: Manager> StateLock<M> {
     pub(crate) fn new(config: PoolConfig) -> Self {
         let policy = Policy::new(config, fastrand::Rng::new());
-        Self(Mutex::new(State { policy, homes: Vec::new(), to_close: Few::default() }))
+        Self(Mutex::new(State { policy, homes: Vec::new(), to_retire: Few::default(), to_close: Vec::new() }))
     }
 
     /// Lets the policy decide under the lock, and adds to `fx` what it leaves to do. The caller owns `fx`, so it is

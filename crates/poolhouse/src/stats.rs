@@ -1,10 +1,11 @@
 //! A snapshot of what a pool holds and has done.
 
+use crate::events::RetireReason;
 use crate::histogram::Histogram;
 
 /// What a pool holds and has done, at one instant.
 ///
-/// It takes about 6 KB, most of it in the three histograms.
+/// It takes about 10 KB, most of it in the five histograms.
 ///
 /// The first nine fields are those that every pool has; the rest say more. All come from one look under one lock, so
 /// `total_connections == idle_connections + active_connections`,
@@ -56,23 +57,134 @@ pub struct PoolStats {
     pub connecting: usize,
     /// Of the idle connections, those under a health check. They are not handed out until it passes.
     pub checking: usize,
+    /// Of the idle connections, those under a reset. They are not handed out until it has ended.
+    pub resetting: usize,
     /// Attempts to connect that failed.
     pub failed_connects: u64,
     /// Health checks that failed.
     pub failed_checks: u64,
+    /// Resets between two holders that failed.
+    pub failed_resets: u64,
     /// Of the failed acquisitions, those that ran out of time.
     pub timed_out_acquisitions: u64,
     /// Acquires that were dropped while they waited.
     pub cancelled_acquisitions: u64,
+    /// Of the acquisitions, those that had to wait in the queue.
+    pub waited_acquisitions: u64,
+    /// Of the connections closed or detached, how many for each reason.
+    pub closed: CloseCounts,
     /// Holds that were reported for lasting longer than `leak_threshold`.
     pub reported_leaks: u64,
     /// Whether the pool is suspended.
     pub suspended: bool,
-    /// How long those waited who were served, over the life of the pool. Those who ran out of time are in
-    /// `timed_out_acquisitions`.
+    /// How long those waited who were served, over the life of the pool. In an outage it looks best: see the next two.
     pub wait_times: Histogram,
+    /// How long those waited who ran out of time.
+    pub timed_out_waits: Histogram,
+    /// How long those waited who were dropped before they were served, or as they were.
+    pub cancelled_waits: Histogram,
     /// How long connections that came back had been held.
     pub hold_times: Histogram,
     /// How long the connects took that succeeded.
     pub connect_times: Histogram,
+}
+
+impl PoolStats {
+    /// What has happened since `earlier`, a snapshot of the same pool: counts and histograms hold the difference. What is
+    /// not a count, such as `active_connections`, is as it is now.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// # let pool = poolhouse::PacketPool::new((server.host(), server.port()), Default::default())?;
+    /// let mut last = pool.stats();
+    /// pool.acquire().await?.release();
+    ///
+    /// let now = pool.stats();
+    /// let minute = now.since(&last);
+    /// last = now;
+    /// assert_eq!(minute.total_acquisitions, 1);
+    /// # let _ = last;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn since(&self, earlier: &Self) -> Self {
+        let count = |of: fn(&Self) -> u64| of(self).saturating_sub(of(earlier));
+        let times = |of: fn(&Self) -> &Histogram| of(self).since(of(earlier));
+        Self {
+            total_acquisitions: count(|stats| stats.total_acquisitions),
+            total_releases: count(|stats| stats.total_releases),
+            failed_acquisitions: count(|stats| stats.failed_acquisitions),
+            connections_created: count(|stats| stats.connections_created),
+            connections_destroyed: count(|stats| stats.connections_destroyed),
+            failed_connects: count(|stats| stats.failed_connects),
+            failed_checks: count(|stats| stats.failed_checks),
+            failed_resets: count(|stats| stats.failed_resets),
+            timed_out_acquisitions: count(|stats| stats.timed_out_acquisitions),
+            cancelled_acquisitions: count(|stats| stats.cancelled_acquisitions),
+            waited_acquisitions: count(|stats| stats.waited_acquisitions),
+            reported_leaks: count(|stats| stats.reported_leaks),
+            closed: self.closed.since(&earlier.closed),
+            wait_times: times(|stats| &stats.wait_times),
+            timed_out_waits: times(|stats| &stats.timed_out_waits),
+            cancelled_waits: times(|stats| &stats.cancelled_waits),
+            hold_times: times(|stats| &stats.hold_times),
+            connect_times: times(|stats| &stats.connect_times),
+            ..*self
+        }
+    }
+}
+
+/// How many connections have been closed or detached for each [`RetireReason`].
+///
+/// ```
+/// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+/// use poolhouse::RetireReason;
+///
+/// let closed = pool.stats().closed;
+/// assert_eq!(closed.get(RetireReason::Lifetime), 0);
+/// for (reason, count) in closed.iter() {
+///     println!("closed{{reason=\"{reason}\"}} {count}");
+/// }
+/// # Ok::<(), poolhouse::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CloseCounts([u64; RetireReason::ALL.len()]);
+
+impl CloseCounts {
+    pub(crate) fn add(&mut self, reason: RetireReason) {
+        self.0[reason as usize] += 1;
+    }
+
+    /// How many for this reason.
+    ///
+    /// ```
+    /// assert_eq!(poolhouse::CloseCounts::default().get(poolhouse::RetireReason::Idle), 0);
+    /// ```
+    pub fn get(&self, reason: RetireReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Every reason, with how many were closed for it, none included: a series that a monitoring system sees from the start.
+    ///
+    /// ```
+    /// assert!(poolhouse::CloseCounts::default().iter().all(|(_, count)| count == 0));
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (RetireReason, u64)> {
+        RetireReason::ALL.into_iter().zip(self.0)
+    }
+
+    /// How many in all.
+    ///
+    /// ```
+    /// assert_eq!(poolhouse::CloseCounts::default().total(), 0);
+    /// ```
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    fn since(&self, earlier: &Self) -> Self {
+        Self(std::array::from_fn(|index| self.0[index].saturating_sub(earlier.0[index])))
+    }
 }

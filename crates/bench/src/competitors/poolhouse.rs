@@ -59,8 +59,8 @@ pub fn full_pool<M: Manager>(manager: M, max: usize) -> Pool<M> {
     let config = PoolConfig {
         max_connections: max,
         max_pending: Some(10_000_000),
-        check_after_idle: Some(Duration::from_secs(30)),
-        leak_threshold: Some(Duration::from_secs(60)),
+        check_after_idle: Duration::from_secs(30),
+        leak_threshold: Duration::from_secs(60),
         detect_nested_acquires: true,
         ..PoolConfig::default()
     };

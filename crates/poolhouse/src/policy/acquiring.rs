@@ -46,8 +46,11 @@ impl<C, E, W> Policy<C, E, W> {
         if let Some(entry) = self.try_take(now, site, fx) {
             return Enqueued::Taken(entry);
         }
-        let refusal =
-            if self.is_closed() { Some(Refusal::Closed) } else { self.waiting.overload(self.waiting.len()) };
+        let refusal = if self.is_closed() {
+            Some(Refusal::Closed)
+        } else {
+            self.outage(now).or_else(|| self.waiting.overload(self.waiting.len()))
+        };
         if let Some(refusal) = refusal {
             self.counts.failed += 1;
             return Enqueued::Refused(refusal);
@@ -78,13 +81,17 @@ impl<C, E, W> Policy<C, E, W> {
         self.holders.on_acquired(entry.record, now, site);
         self.timings.on_acquired(Span::ZERO);
         self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
+        if self.config.min_idle > 0 {
+            self.request_plan_if_work(now, fx);
+        }
         Some(entry)
     }
 
     /// The next idle connection that may be handed out as it is.
     fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
-        let fit =
-            |entry: &Entry<C>| self.retire_reason(entry, now).is_none() && !self.wants_check(entry, now);
+        let fit = |entry: &Entry<C>| {
+            self.retire_reason(entry, now).is_none() && self.due_chore(entry, now).is_none()
+        };
         let place = self.idle.find_first(fit)?;
         self.idle.take_at(place)
     }
@@ -122,7 +129,7 @@ impl<C, E, W> Policy<C, E, W> {
             }
             Outcome::TimedOut(mut diagnosis) => {
                 self.counts.failed += 1;
-                self.counts.timed_out += 1;
+                self.timings.on_timed_out(now.span_since(wait.since));
                 // What is the waiter's own; the rest is of the moment at which its wait ended.
                 diagnosis.waited = now.since(wait.since);
                 diagnosis.nested = self.nested(caller, now);
@@ -161,8 +168,8 @@ impl<C, E, W> Policy<C, E, W> {
         let Some(Answer::Granted(record)) = self.waiting.answered(ticket) else { return };
         let Some(entry) = self.holders.served(record) else { return };
         let late = entry.held_since + PICK_UP <= now;
-        let stale = self.checks.is_in_doubt(entry) || (late && self.wants_check(entry, now));
-        let expired = entry.retire_at <= now;
+        let stale = self.checks.is_in_doubt(entry) || (late && self.due_chore(entry, now).is_some());
+        let expired = self.holders.end_of_life(record, now).is_some();
         if !expired && !stale {
             return;
         }
@@ -232,7 +239,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// An acquire was dropped while it waited. What it was served goes to the next.
     pub(crate) fn cancel(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.counts.cancelled += 1;
+        self.timings.on_cancelled(now.span_since(wait.since));
         self.give_up(wait, now, fx);
     }
 

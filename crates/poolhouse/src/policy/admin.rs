@@ -1,7 +1,12 @@
 //! What the pool's owner asks of the policy: resize, invalidate, suspend, close.
 
+use std::time::Duration;
+
+use super::entry::Birth;
+use super::lifetime::Lifetime;
 use super::waiting::Refusal;
-use super::{Effects, Policy, Tick};
+use super::{Effects, Limits, Policy, Tick};
+use crate::config::PoolConfig;
 use crate::events::RetireReason;
 
 impl<C, E, W> Policy<C, E, W> {
@@ -9,7 +14,11 @@ impl<C, E, W> Policy<C, E, W> {
     /// attempts to connect, and held ones as they come back.
     pub(crate) fn resize(&mut self, max_connections: usize, now: Tick, fx: &mut Effects<C, E, W>) {
         self.config.max_connections = max_connections;
-        let cut = self.checks.cut_some(self.surplus(), RetireReason::Shrunk);
+        self.keep_to_max(now, fx);
+    }
+
+    fn keep_to_max(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        let cut = self.upkeep.cut_some(self.surplus(), RetireReason::Shrunk);
         fx.plan |= cut > 0;
         while self.surplus() > 0
             && let Some(entry) = self.idle.take_longest_idle()
@@ -18,6 +27,26 @@ impl<C, E, W> Policy<C, E, W> {
         }
         self.abandon_surplus(fx);
         self.request_plan_if_work(now, fx);
+    }
+
+    /// Changes every limit at once. What is held is not interrupted, and who waits does so by the new limits.
+    pub(crate) fn reconfigure(&mut self, config: PoolConfig, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.limits = Limits::new(&config);
+        self.waiting.set_limits(config.connection_timeout, config.max_pending);
+        self.waiting.shed(&mut fx.wake);
+        self.idle.set_order(config.idle_order);
+        self.connects.set_limits(&config);
+        self.holders.change_lifetimes(|lifetime| lifetime.recount(&config));
+        self.config = config;
+        self.keep_to_max(now, fx);
+        self.keep_to_max_idle(fx);
+        // What was not fit by the old limits may be by the new ones.
+        self.serve_idle(now, fx);
+        fx.plan = true;
+    }
+
+    pub(crate) fn config(&self) -> &PoolConfig {
+        &self.config
     }
 
     /// How many of the connections that stay or come are above the maximum.
@@ -37,6 +66,44 @@ impl<C, E, W> Policy<C, E, W> {
         self.eviction.begin_epoch();
         fx.spent_errors.extend(self.connects.forget_failures());
         self.retire_unused(RetireReason::InvalidatedAll, now, fx);
+        self.request_plan_if_work(now, fx);
+    }
+
+    /// Retires every connection that is open or opening, one after the other over that time. The held ones go as they come
+    /// back.
+    pub(crate) fn invalidate_all_over(&mut self, spread: Duration, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.eviction.spread_over(now, now + spread);
+        let (mut one, all) = (0, self.open());
+        let lead = self.lead();
+        let Self { holders, rng, .. } = self;
+        // One in each share of the time, at random within it.
+        holders.change_lifetimes(|lifetime| {
+            let share = (f64::from(one) + rng.f64()) / all as f64;
+            lifetime.end_by(now + spread.mul_f64(share), lead);
+            one += 1;
+        });
+        fx.plan = true;
+    }
+
+    /// How long before its end of life a successor is opened, at the most.
+    pub(super) fn lead(&self) -> Duration {
+        self.config.connect_attempt_timeout.min(self.config.max_lifetime / 10)
+    }
+
+    /// A connection opens. One that began to before `invalidate_all_over` retires with the others of its time.
+    pub(super) fn draw_lifetime(&mut self, birth: &Birth) -> Lifetime {
+        let mut lifetime = Lifetime::draw(birth.opened_at, &self.config, &mut self.rng);
+        if let Some((began, ends)) = self.eviction.spread()
+            && birth.connect_began_at < began
+        {
+            lifetime.end_by(ends, self.lead());
+        }
+        lifetime
+    }
+
+    /// The server is known to be back: the next attempt to connect begins at once.
+    pub(crate) fn connect_now(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        fx.spent_errors.extend(self.connects.forget_failures());
         self.request_plan_if_work(now, fx);
     }
 
@@ -85,7 +152,7 @@ impl<C, E, W> Policy<C, E, W> {
     fn retire_unused(&mut self, reason: RetireReason, now: Tick, fx: &mut Effects<C, E, W>) {
         self.retire_idle(reason, |_| true, fx);
         self.connects.abandon(usize::MAX);
-        self.checks.cut_some(usize::MAX, reason);
+        self.upkeep.cut_some(usize::MAX, reason);
         self.take_back_ineligible(now, fx);
         fx.plan = true;
     }

@@ -44,8 +44,11 @@ enum AttemptState {
 pub(super) struct LastFailure<E> {
     pub(super) error: Arc<ConnectError<E>>,
     pub(super) at: Tick,
+    pub(super) kind: FailureKind,
     /// Failures since the last connect that succeeded.
     pub(super) in_a_row: u64,
+    /// When the first of these was. `None` if the server has answered since that it is busy: it is not down.
+    pub(super) down_since: Option<Tick>,
 }
 
 /// How an attempt to connect failed.
@@ -96,6 +99,11 @@ impl<E> Connects<E> {
             last_success: None,
             last_connection: 0,
         }
+    }
+
+    pub(super) fn set_limits(&mut self, config: &PoolConfig) {
+        self.pauses = (config.connect_backoff, config.max_connect_backoff);
+        self.max_connecting = config.max_connecting;
     }
 
     /// Attempts that take up room, wanted or not.
@@ -211,18 +219,35 @@ impl<E> Connects<E> {
     /// the lock.
     fn on_failed(
         &mut self,
-        error: Arc<ConnectError<E>>,
+        Failure { error, kind }: Failure<E>,
         (started, now): (Tick, Tick),
         rng: &mut fastrand::Rng,
     ) -> Option<Arc<ConnectError<E>>> {
         self.telling_failures += 1;
         self.backoff.failed(started, now, self.pauses, rng);
-        let in_a_row = self.last_failure.as_ref().map_or(0, |last| last.in_a_row) + 1;
-        self.last_failure.replace(LastFailure { error, at: now, in_a_row }).map(|last| last.error)
+        let before = self.last_failure.take();
+        let in_a_row = before.as_ref().map_or(0, |last| last.in_a_row) + 1;
+        let down_since = match kind {
+            FailureKind::Busy => None,
+            FailureKind::Transient | FailureKind::Permanent => {
+                before.as_ref().and_then(|last| last.down_since).or(Some(now))
+            }
+        };
+        self.last_failure = Some(LastFailure { error, at: now, kind, in_a_row, down_since });
+        before.map(|last| last.error)
     }
 }
 
 impl<C, E, W> Policy<C, E, W> {
+    /// Room for a connection that was opened elsewhere, if there is any: as if it were being opened. Returns the key.
+    pub(crate) fn reserve(&mut self, home: Home, now: Tick) -> Option<usize> {
+        if !self.eviction.is_in_service() || self.room() == 0 {
+            return None;
+        }
+        let origin = self.eviction.origin(home);
+        Some(self.connects.begin(origin, None, now))
+    }
+
     /// A connect has succeeded, and `connected` follows. Gives the connection its number, so that the listener can be
     /// told before anybody has it, and says how long the connect took.
     pub(crate) fn announce(&mut self, attempt: usize, now: Tick) -> (u64, Duration) {
@@ -245,16 +270,14 @@ impl<C, E, W> Policy<C, E, W> {
         self.counts.created += 1;
         self.timings.on_connected(took.into());
         self.connects.connect_time.record(took);
-        let early = self.config.lifetime_jitter * self.rng.f64();
-        let lifetime = self.config.max_lifetime - self.config.max_lifetime.mul_f64(early.min(0.999));
-        let lead = self.config.connect_attempt_timeout.min(lifetime / 10);
         let (origin, connect_began_at) = (attempt.origin, attempt.started);
-        let birth = Birth { origin, connect_began_at, opened_at, lifetime, lead };
+        let birth = Birth { origin, connect_began_at, opened_at };
+        let lifetime = self.draw_lifetime(&birth);
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
-        let record = self.holders.on_opened(id, &birth);
+        let record = self.holders.on_opened(id, lifetime, opened_at);
         let mut entry = Box::new(Entry::new(connection, id, record, &birth));
         entry.turn = self.waiting.next_turn();
-        self.wake_by(Deadline::Successor, birth.replace_at(), fx);
+        self.wake_by(Deadline::Successor, lifetime.replace_at, fx);
         // With one more there may be one above the minimum, so the idle time of the others counts.
         if let Some(longest) = self.idle.longest_idle_since() {
             self.wake_by(Deadline::Idle, self.idles_out_at(longest), fx);
@@ -276,7 +299,8 @@ impl<C, E, W> Policy<C, E, W> {
     fn replace(&mut self, old: u64, fx: &mut Effects<C, E, W>) -> Option<Tick> {
         if let Some(entry) = self.idle.take(old) {
             let idle_since = entry.idle_since;
-            self.retire(entry, RetireReason::Lifetime, fx);
+            let reason = self.holders.lifetime(entry.record).reason;
+            self.retire(entry, reason, fx);
             return Some(idle_since);
         }
         self.holders.on_successor(old);
@@ -297,14 +321,20 @@ impl<C, E, W> Policy<C, E, W> {
         self.counts.failed_connects += 1;
         if self.eviction.is_current(attempt.origin) {
             let kind = failure.kind;
-            self.note_failure(failure.error, attempt.started, now, fx);
+            self.note_failure(failure, attempt.started, now, fx);
             if kind == FailureKind::Permanent && self.open() + self.connects.coming() == 0 {
                 let Self { connects, waiting, .. } = self;
                 if let Some(last) = connects.last_failure() {
-                    let refusal =
-                        || Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row };
+                    let refusal = || {
+                        let (error, attempts) = (Arc::clone(&last.error), last.in_a_row);
+                        Refusal::Connect { error, attempts, retry: None }
+                    };
                     waiting.refuse_all(refusal, &mut fx.wake);
                 }
+            }
+            self.end_waits_in_outage(now, fx);
+            if let Some(from) = self.outage_from() {
+                self.wake_by(Deadline::FailFast, from, fx);
             }
         } else {
             fx.spent_errors.push(failure.error);
@@ -343,14 +373,8 @@ impl<C, E, W> Policy<C, E, W> {
         *last_success = (*last_success).max(Some(entry.opened_at));
     }
 
-    fn note_failure(
-        &mut self,
-        error: Arc<ConnectError<E>>,
-        started: Tick,
-        now: Tick,
-        fx: &mut Effects<C, E, W>,
-    ) {
-        fx.spent_errors.extend(self.connects.on_failed(error, (started, now), &mut self.rng));
+    fn note_failure(&mut self, failure: Failure<E>, started: Tick, now: Tick, fx: &mut Effects<C, E, W>) {
+        fx.spent_errors.extend(self.connects.on_failed(failure, (started, now), &mut self.rng));
     }
 
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that nobody has used
@@ -363,7 +387,8 @@ impl<C, E, W> Policy<C, E, W> {
             let took = entry.opened_at.since(entry.connect_began_at);
             fx.failed_connect = Some(Box::new(FailedConnect { error: Arc::clone(&error), took }));
             self.counts.failed_connects += 1;
-            self.note_failure(error, entry.connect_began_at, now, fx);
+            let failure = Failure { error, kind: FailureKind::Transient };
+            self.note_failure(failure, entry.connect_began_at, now, fx);
         }
         self.discard(entry, RetireReason::PeerClosed, now, fx);
     }

@@ -21,6 +21,8 @@ pub(super) enum Deadline {
     Patience,
     /// A hold becomes too long.
     Leak,
+    /// Connecting has failed for `fail_fast_after`.
+    FailFast,
     /// The pause after failed connects ends.
     Backoff,
 }

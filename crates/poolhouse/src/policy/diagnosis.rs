@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::waiting::Refusal;
 use super::{Caller, Policy, Tick};
 use crate::error::{AcquireTimeout, Holder, Phase};
+use crate::manager::FailureKind;
 use crate::stats::PoolStats;
 
 /// How many holders a diagnosis names.
@@ -30,7 +31,12 @@ impl<C, E, W> Policy<C, E, W> {
     /// The latest failure to connect, if no connect has succeeded since.
     pub(crate) fn last_failure(&self) -> Option<Refusal<E>> {
         let last = self.connects.last_failure()?;
-        Some(Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row })
+        Some(Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row, retry: None })
+    }
+
+    /// Whether the latest failure to connect says that another try cannot help.
+    pub(crate) fn fails_for_good(&self) -> bool {
+        self.connects.last_failure().is_some_and(|last| last.kind == FailureKind::Permanent)
     }
 
     /// How many failures to connect there have been that said something about the server of their time: not those of
@@ -50,17 +56,23 @@ impl<C, E, W> Policy<C, E, W> {
             total_releases: acquisitions - active as u64,
             failed_acquisitions: self.counts.failed,
             connections_created: self.counts.created,
-            connections_destroyed: self.counts.destroyed,
+            connections_destroyed: self.counts.closed.total(),
             max_connections: self.config.max_connections,
             connecting: self.connects.under_way(),
-            checking: self.checks.under_way(),
+            checking: self.upkeep.checks(),
+            resetting: self.upkeep.resets(),
             failed_connects: self.counts.failed_connects,
             failed_checks: self.counts.failed_checks,
-            timed_out_acquisitions: self.counts.timed_out,
-            cancelled_acquisitions: self.counts.cancelled,
+            failed_resets: self.counts.failed_resets,
+            timed_out_acquisitions: self.timings.timed_out().count(),
+            cancelled_acquisitions: self.timings.cancelled().count(),
+            waited_acquisitions: self.counts.waited,
+            closed: self.counts.closed.clone(),
             reported_leaks: self.counts.reported_leaks,
             suspended: self.is_suspended(),
             wait_times: self.timings.waits(),
+            timed_out_waits: self.timings.timed_out(),
+            cancelled_waits: self.timings.cancelled(),
             hold_times: self.timings.holds(),
             connect_times: self.timings.connects(),
         }
@@ -89,21 +101,30 @@ impl<C, E, W> Policy<C, E, W> {
             failed_connects: last.map_or(0, |last| last.in_a_row),
             last_connect_error: last.map(|last| Arc::clone(&last.error)),
             last_connect_error_age: last.map(|last| now.since(last.at)),
+            server_is_busy: last.is_some_and(|last| last.kind == FailureKind::Busy),
             longest_holders,
             nested: Vec::new(),
         }
     }
 
+    /// Whether the server is at its own limit: what is open serves those who wait.
+    fn lives_with_what_it_has(&self) -> bool {
+        let last = self.connects.last_failure();
+        self.open() > 0 && last.is_some_and(|last| last.kind == FailureKind::Busy)
+    }
+
     /// What a waiter waits for now.
     fn phase(&self) -> Phase {
-        let (coming, wanted_checks) = (self.connects.coming(), self.checks.wanted());
+        let (coming, wanted) = (self.connects.coming(), self.upkeep.wanted());
         if self.is_suspended() {
             Phase::Suspended
-        } else if wanted_checks > 0 && wanted_checks >= coming {
-            Phase::Checking
+        } else if wanted > 0 && wanted >= coming {
+            if self.upkeep.resets() == wanted { Phase::Resetting } else { Phase::Checking }
+        } else if self.lives_with_what_it_has() {
+            Phase::Queueing
         } else if coming > 0 || (self.connects.is_failing() && self.room() > 0) {
             Phase::Connecting
-        } else if self.checks.under_way() > 0 {
+        } else if self.upkeep.checks() > 0 {
             Phase::Checking
         } else {
             Phase::Queueing

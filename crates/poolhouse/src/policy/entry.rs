@@ -21,11 +21,14 @@ pub(crate) struct Entry<C> {
     pub(super) record: u32,
     /// Whether nobody has found it to work since its connect: it is neither used nor looked at yet.
     pub(super) fresh: bool,
+    /// Whether its last holder has left something behind: nobody gets it before a reset (`reset.between`).
+    pub(super) needs_reset: bool,
+    /// Whether it may be handed out as it is: it is new, or the hook before reuse has passed. Asked only if there is one.
+    pub(super) prepared: bool,
     pub(super) origin: Origin,
     /// When its connect began, and when it ended.
     pub(super) connect_began_at: Tick,
     pub(crate) opened_at: Tick,
-    pub(super) retire_at: Tick,
     pub(super) idle_since: Tick,
     /// When it was last handed out.
     pub(crate) held_since: Tick,
@@ -42,19 +45,6 @@ pub(super) struct Birth {
     pub(super) origin: Origin,
     pub(super) connect_began_at: Tick,
     pub(super) opened_at: Tick,
-    pub(super) lifetime: Duration,
-    /// How long before its end of life a successor is opened.
-    pub(super) lead: Duration,
-}
-
-impl Birth {
-    pub(super) fn replace_at(&self) -> Tick {
-        self.opened_at + (self.lifetime - self.lead)
-    }
-
-    pub(super) fn retire_at(&self) -> Tick {
-        self.opened_at + self.lifetime
-    }
 }
 
 impl<C> Entry<C> {
@@ -65,10 +55,11 @@ impl<C> Entry<C> {
             use_count: 0,
             record,
             fresh: true,
+            needs_reset: false,
+            prepared: true,
             origin: birth.origin,
             connect_began_at: birth.connect_began_at,
             opened_at: birth.opened_at,
-            retire_at: birth.retire_at(),
             idle_since: birth.opened_at,
             held_since: birth.opened_at,
             checked_at: birth.opened_at,
@@ -95,6 +86,11 @@ impl<C> Entry<C> {
     /// For how long nobody had used it when it was handed out.
     pub(crate) fn idle_time(&self) -> Duration {
         self.held_since.since(self.idle_since)
+    }
+
+    /// For how long nobody has used it, if it is idle.
+    pub(crate) fn unused_for(&self, now: Tick) -> Duration {
+        now.since(self.idle_since)
     }
 
     /// When it last proved to work: opened, given back as reusable, or checked.

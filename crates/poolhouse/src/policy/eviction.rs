@@ -25,6 +25,8 @@ pub(super) struct Eviction {
     epoch: u64,
     /// How often a suspension has begun.
     suspensions: u64,
+    /// When `invalidate_all_over` was last called, and when what was open then has to have gone.
+    spread: Option<(Tick, Tick)>,
     homes: Vec<Home>,
     last_home: u64,
 }
@@ -59,6 +61,19 @@ impl Eviction {
 
     pub(super) fn begin_epoch(&mut self) {
         self.epoch += 1;
+    }
+
+    pub(super) fn spread_over(&mut self, began: Tick, ends: Tick) {
+        self.spread = Some((began, ends));
+    }
+
+    pub(super) fn spread(&self) -> Option<(Tick, Tick)> {
+        self.spread
+    }
+
+    /// Whether a background task runs anywhere.
+    pub(super) fn has_home(&self) -> bool {
+        !self.homes.is_empty()
     }
 
     pub(super) fn add_home(&mut self) -> Home {
@@ -109,8 +124,10 @@ impl<C, E, W> Policy<C, E, W> {
             Some(reason)
         } else if self.staying() > self.config.max_connections {
             Some(RetireReason::Shrunk)
-        } else if entry.retire_at <= now || self.holders.has_successor(entry.record) {
-            Some(RetireReason::Lifetime)
+        } else if let Some(reason) = self.holders.end_of_life(entry.record, now) {
+            Some(reason)
+        } else if entry.use_count >= self.limits.uses {
+            Some(RetireReason::Uses)
         } else if self.idles_out_at(entry.idle_since) <= now {
             Some(RetireReason::Idle)
         } else {
@@ -118,9 +135,14 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
-    /// When a connection that is idle since then has been idle for too long. Never, while the minimum needs it.
+    /// When a connection that is idle since then has been idle for too long. Never, while a minimum needs it.
     pub(super) fn idles_out_at(&self, idle_since: Tick) -> Tick {
-        if self.staying() > self.config.min_connections { idle_since + self.limits.idle } else { Tick::NEVER }
+        let spare_idle = self.config.min_idle == 0 || self.unused() > self.config.min_idle;
+        if spare_idle && self.staying() > self.config.min_connections {
+            idle_since + self.limits.idle
+        } else {
+            Tick::NEVER
+        }
     }
 }
 

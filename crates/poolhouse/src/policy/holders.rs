@@ -7,10 +7,11 @@ use std::thread::{self, ThreadId};
 
 use slab::Slab;
 
-use super::entry::Birth;
+use super::lifetime::Lifetime;
 use super::wait_queue::Ticket;
 use super::{Entry, Tick};
 use crate::error::Holder;
+use crate::events::RetireReason;
 
 /// The current task, or a thread outside of any task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +97,7 @@ enum Place<C> {
 
 struct Record<C> {
     connection: u64,
-    replace_at: Tick,
-    retire_at: Tick,
+    lifetime: Lifetime,
     /// Its successor is open, so it retires as soon as nobody holds it.
     has_successor: bool,
     place: Place<C>,
@@ -141,13 +141,12 @@ impl<C> Holders<C> {
         self.records.len()
     }
 
-    pub(super) fn on_opened(&mut self, connection: u64, birth: &Birth) -> u32 {
+    pub(super) fn on_opened(&mut self, connection: u64, lifetime: Lifetime, opened_at: Tick) -> u32 {
         let key = self.records.insert(Record {
             connection,
-            replace_at: birth.replace_at(),
-            retire_at: birth.retire_at(),
+            lifetime,
             has_successor: false,
-            place: Place::Unused { idle_since: birth.opened_at },
+            place: Place::Unused { idle_since: opened_at },
         });
         u32::try_from(key).expect("fewer than 2^32 connections are open")
     }
@@ -216,8 +215,20 @@ impl<C> Holders<C> {
         taken
     }
 
-    pub(super) fn has_successor(&self, record: u32) -> bool {
-        self.records[record as usize].has_successor
+    /// Why its life is over, if it is.
+    #[inline]
+    pub(super) fn end_of_life(&self, record: u32, now: Tick) -> Option<RetireReason> {
+        let record = &self.records[record as usize];
+        (record.lifetime.retire_at <= now || record.has_successor).then_some(record.lifetime.reason)
+    }
+
+    pub(super) fn lifetime(&self, record: u32) -> &Lifetime {
+        &self.records[record as usize].lifetime
+    }
+
+    /// Changes when lives end.
+    pub(super) fn change_lifetimes(&mut self, mut change: impl FnMut(&mut Lifetime)) {
+        self.records.iter_mut().for_each(|(_, record)| change(&mut record.lifetime));
     }
 
     /// The successor of a connection is open. The connection may have gone meanwhile.
@@ -231,8 +242,8 @@ impl<C> Holders<C> {
     pub(super) fn ageing(&self) -> impl Iterator<Item = Ageing> {
         self.records.iter().map(|(_, record)| Ageing {
             connection: record.connection,
-            replace_at: record.replace_at,
-            retire_at: record.retire_at,
+            replace_at: record.lifetime.replace_at,
+            retire_at: record.lifetime.retire_at,
             idle_since: match record.place {
                 Place::Unused { idle_since } => Some(idle_since),
                 Place::Served { .. } | Place::Held(_) => None,

@@ -16,6 +16,10 @@ impl<C> IdleSet<C> {
         Self { order, entries: VecDeque::new() }
     }
 
+    pub(super) fn set_order(&mut self, order: IdleOrder) {
+        self.order = order;
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

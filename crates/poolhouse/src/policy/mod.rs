@@ -31,7 +31,9 @@
 //! | `holders.rs` | where each open connection is, and who holds it |
 //! | `connects.rs` | attempts to connect, and what follows from how they end |
 //! | `backoff.rs` | the pause after failed connects |
-//! | `health_checks.rs` | which connections are checked, when, and for whom |
+//! | `health_checks.rs` | which connections have to pass a check or a reset, and when |
+//! | `upkeep.rs` | which are being checked or reset now, and for whom |
+//! | `lifetime.rs` | when a life ends |
 //! | `deadlines.rs` | when the background has to act: one enum, one `next_wake()` |
 //! | `timings.rs` | how long waits, holds and connects took |
 //!
@@ -42,6 +44,7 @@
 //! | `acquiring.rs` | taking an idle connection or joining the queue, what came of a wait, giving up |
 //! | `release.rs` | taking back, and a connection's next place |
 //! | `schedule.rs` | the plan of the background |
+//! | `outage.rs` | whether acquires fail fast |
 //! | `admin.rs` | resize, invalidate, suspend, close |
 //! | `diagnosis.rs` | statistics, holders, and why a wait timed out |
 //!
@@ -60,12 +63,15 @@ mod eviction;
 mod health_checks;
 mod holders;
 mod idle;
+mod lifetime;
+mod outage;
 mod release;
 mod schedule;
 #[cfg(test)]
 mod tests;
 mod tick;
 mod timings;
+mod upkeep;
 mod wait_queue;
 mod waiting;
 
@@ -77,7 +83,6 @@ pub(crate) use self::effects::{Effects, FailedConnect, Few};
 pub(crate) use self::entry::Entry;
 use self::eviction::Eviction;
 pub(crate) use self::eviction::Home;
-pub(crate) use self::health_checks::Checked;
 use self::health_checks::HealthChecks;
 use self::holders::Holders;
 pub(crate) use self::holders::{Caller, Site};
@@ -86,11 +91,14 @@ pub(crate) use self::release::Disposition;
 pub(crate) use self::schedule::Plan;
 pub(crate) use self::tick::{Span, Tick};
 use self::timings::Timings;
+use self::upkeep::Upkeep;
+pub(crate) use self::upkeep::{Chore, Outcome};
 #[cfg(test)]
 use self::wait_queue::Ticket;
 use self::waiting::Waiting;
 pub(crate) use self::waiting::{Refusal, Wait};
 use crate::config::PoolConfig;
+use crate::stats::CloseCounts;
 
 /// A connection type, an error type, and whatever wakes a waiter.
 pub(crate) struct Policy<C, E, W> {
@@ -102,6 +110,7 @@ pub(crate) struct Policy<C, E, W> {
     holders: Holders<C>,
     connects: Connects<E>,
     checks: HealthChecks,
+    upkeep: Upkeep,
     deadlines: Deadlines,
     timings: Timings,
     counts: Counts,
@@ -119,6 +128,8 @@ struct Limits {
     leak: Span,
     /// How long after its last proof a connection is handed out without a check.
     trust: Span,
+    uses: u64,
+    fail_fast: Span,
 }
 
 impl Limits {
@@ -126,8 +137,10 @@ impl Limits {
         Self {
             idle: config.idle_timeout.into(),
             check_interval: config.health_check_interval.into(),
-            leak: Span::of_optional(config.leak_threshold),
-            trust: Span::of_optional(config.check_after_idle),
+            leak: config.leak_threshold.into(),
+            trust: config.check_after_idle.into(),
+            uses: config.max_uses.unwrap_or(u64::MAX),
+            fail_fast: config.fail_fast_after.into(),
         }
     }
 }
@@ -135,12 +148,13 @@ impl Limits {
 #[derive(Debug, Default)]
 struct Counts {
     failed: u64,
-    timed_out: u64,
-    cancelled: u64,
+    /// Acquisitions that had to wait.
+    waited: u64,
     created: u64,
-    destroyed: u64,
+    closed: CloseCounts,
     failed_connects: u64,
     failed_checks: u64,
+    failed_resets: u64,
     reported_leaks: u64,
 }
 
@@ -154,6 +168,7 @@ impl<C, E, W> Policy<C, E, W> {
             holders: Holders::new(),
             connects: Connects::new(&config),
             checks: HealthChecks::default(),
+            upkeep: Upkeep::default(),
             deadlines: Deadlines::default(),
             timings: Timings::default(),
             counts: Counts::default(),
@@ -171,10 +186,15 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Of these, all but those whose checks are told to stop: they are as good as gone.
     fn staying(&self) -> usize {
-        self.open() - self.checks.cut()
+        self.open() - self.upkeep.cut()
+    }
+
+    /// How many nobody holds.
+    fn unused(&self) -> usize {
+        self.idle.len() + self.upkeep.under_way()
     }
 
     fn held(&self) -> usize {
-        self.open() - self.idle.len() - self.checks.under_way()
+        self.open() - self.unused()
     }
 }

@@ -10,6 +10,8 @@ use crate::events::RetireReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Disposition {
     Reuse,
+    /// To be used again after a reset.
+    Reset,
     Retire(RetireReason),
 }
 
@@ -23,9 +25,14 @@ impl<C, E, W> Policy<C, E, W> {
         fx: &mut Effects<C, E, W>,
     ) {
         entry.idle_since = now;
+        entry.prepared = false;
         self.end_hold(&entry, now);
         match disposition {
             Disposition::Reuse => self.place(entry, now, fx),
+            Disposition::Reset => {
+                entry.needs_reset = true;
+                self.place(entry, now, fx);
+            }
             Disposition::Retire(reason) => self.retire(entry, reason, fx),
         }
     }
@@ -39,7 +46,12 @@ impl<C, E, W> Policy<C, E, W> {
     /// check before the next has it.
     pub(super) fn put_back(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         self.end_hold(&entry, now);
-        if self.retire_reason(&entry, now).is_none() && self.wants_check(&entry, now) {
+        self.place_unproven(entry, now, fx);
+    }
+
+    /// Gives a connection its next place that has not been used or checked: it may have to pass something first.
+    pub(super) fn place_unproven(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
+        if self.retire_reason(&entry, now).is_none() && self.due_chore(&entry, now).is_some() {
             self.shelve(entry, now, fx);
             self.request_plan_if_work(now, fx);
         } else {
@@ -63,7 +75,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn detach(&mut self, entry: Entry<C>, now: Tick, fx: &mut Effects<C, E, W>) -> (C, Duration) {
         let held_for = now.since(entry.held_since);
         self.timings.on_returned(held_for.into());
-        self.forget(&entry);
+        self.forget(&entry, RetireReason::Detached);
         fx.progress = true;
         self.request_plan_if_work(now, fx);
         (entry.connection, held_for)
@@ -73,7 +85,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn place(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         if let Some(reason) = self.retire_reason(&entry, now) {
             self.retire(entry, reason, fx);
-        } else if self.somebody_waits() {
+        } else if self.somebody_waits() && !self.checks.has_to_be_readied(&entry) {
             self.serve(entry, now, fx);
         } else {
             self.shelve(entry, now, fx);
@@ -84,6 +96,7 @@ impl<C, E, W> Policy<C, E, W> {
     fn serve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         let head = self.waiting.serve_head(entry.record);
         self.timings.on_acquired(now.span_since(head.since));
+        self.counts.waited += 1;
         (entry.held_since, entry.turn) = (now, head.turn);
         self.holders.on_served(entry, head.ticket, now, head.at);
         fx.wake.extend(head.waker);
@@ -93,21 +106,38 @@ impl<C, E, W> Policy<C, E, W> {
     /// Puts a connection among the idle.
     pub(super) fn shelve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         let fresh = entry.fresh;
-        // The plan checks what is in doubt, also if nobody waits for it.
-        fx.plan |= self.checks.is_in_doubt(&entry);
+        entry.prepared = false;
+        // The plan resets what wants it and checks what is in doubt, also if nobody waits for it.
+        fx.plan |= self.checks.is_in_doubt(&entry) || self.checks.has_to_be_readied(&entry);
         self.note_success(&mut entry, fx);
         for (which, at) in self.idle_deadlines(&entry) {
             self.wake_by(which, at, fx);
         }
         self.idle.insert(entry);
+        self.keep_to_max_idle(fx);
+        if self.config.min_idle > 0
+            && let Some(longest) = self.idle.longest_idle_since()
+        {
+            // With one more there may be one above the minimum, so the idle time of the others counts.
+            self.wake_by(Deadline::Idle, self.idles_out_at(longest), fx);
+        }
         if fresh {
             self.request_plan_if_work(now, fx);
         }
     }
 
+    /// Closes what has idled longest, beyond `max_idle`.
+    pub(super) fn keep_to_max_idle(&mut self, fx: &mut Effects<C, E, W>) {
+        while self.config.max_idle.is_some_and(|max_idle| self.unused() - self.upkeep.cut() > max_idle)
+            && let Some(entry) = self.idle.take_longest_idle()
+        {
+            self.retire(entry, RetireReason::MaxIdle, fx);
+        }
+    }
+
     /// Sends a connection on its way out. It still takes up room, so `closed` asks for its replacement.
     pub(super) fn retire(&mut self, entry: Box<Entry<C>>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
-        self.forget(&entry);
+        self.forget(&entry, reason);
         self.closing += 1;
         fx.retired.push((entry, reason));
     }
@@ -123,15 +153,17 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
-    fn forget(&mut self, entry: &Entry<C>) {
+    fn forget(&mut self, entry: &Entry<C>, reason: RetireReason) {
         self.holders.on_gone(entry.record);
-        self.counts.destroyed += 1;
+        self.counts.closed.add(reason);
     }
 
     /// Retired connections are gone, and their share of the maximum is free.
     pub(crate) fn closed(&mut self, count: usize, now: Tick, fx: &mut Effects<C, E, W>) {
         self.closing -= count;
         fx.progress = true;
+        // A background task stays until everything has closed.
+        fx.plan |= self.is_closed() || self.outage(now).is_some();
         self.request_plan_if_work(now, fx);
     }
 }

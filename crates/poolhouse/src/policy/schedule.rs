@@ -10,7 +10,8 @@
 
 use super::deadlines::Deadline;
 use super::eviction::Home;
-use super::{Effects, Entry, Policy, Tick};
+use super::upkeep::Chore;
+use super::{Effects, Entry, Policy, Span, Tick};
 use crate::error::Holder;
 use crate::events::RetireReason;
 
@@ -20,9 +21,10 @@ pub(crate) struct Plan<C> {
     pub(crate) connects: Vec<usize>,
     /// The keys of the attempts to drop.
     pub(crate) abandoned: Vec<usize>,
-    pub(crate) checks: Vec<Box<Entry<C>>>,
-    /// The connections whose checks are to be dropped.
-    pub(crate) cut_checks: Vec<u64>,
+    /// The connections to check, to reset or to prepare.
+    pub(crate) chores: Vec<(Box<Entry<C>>, Chore)>,
+    /// The connections whose chores are to be dropped.
+    pub(crate) cut_chores: Vec<u64>,
     /// Holds to report as leaks.
     pub(crate) leaks: Vec<Holder>,
     /// `None` for never.
@@ -34,8 +36,8 @@ impl<C> Default for Plan<C> {
         Self {
             connects: Vec::new(),
             abandoned: Vec::new(),
-            checks: Vec::new(),
-            cut_checks: Vec::new(),
+            chores: Vec::new(),
+            cut_chores: Vec::new(),
             leaks: Vec::new(),
             wake_at: None,
         }
@@ -55,7 +57,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Asks for a plan if there are connects or checks to begin.
     pub(super) fn request_plan_if_work(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
-        fx.plan |= self.checks_wanted() > 0;
+        fx.plan |= self.chores_wanted() > 0;
         if self.slots() > 0 && (self.connects_wanted(now) > 0 || self.successors_wanted(now)) {
             match self.connects.pause(now) {
                 Some(end) => self.wake_by(Deadline::Backoff, end, fx),
@@ -69,7 +71,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.config.max_connections.saturating_sub(self.open() + self.connects.under_way() + self.closing)
     }
 
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         self.connects.slots(self.room())
     }
 
@@ -78,10 +80,13 @@ impl<C, E, W> Policy<C, E, W> {
         if !self.eviction.is_in_service() {
             return 0;
         }
-        let served_soon = self.connects.coming() + self.young_checks(now);
+        let served_soon = self.connects.coming() + self.young_chores(now);
         let for_waiters = self.waiting.len().saturating_sub(served_soon);
         let for_minimum = self.config.min_connections.saturating_sub(self.open() + self.connects.additions());
-        for_waiters.max(for_minimum).min(self.slots())
+        // Those that wait get what is coming before it can be spare.
+        let spare = self.unused() + self.connects.coming();
+        let for_spare = (self.waiting.len() + self.config.min_idle).saturating_sub(spare);
+        for_waiters.max(for_minimum).max(for_spare).max(self.probes_wanted()).min(self.slots())
     }
 
     /// Whether there is room for a successor whose time has come: it may have waited for that.
@@ -113,13 +118,15 @@ impl<C, E, W> Policy<C, E, W> {
             return plan;
         }
         plan.abandoned = self.connects.take_abandoned(home);
-        plan.cut_checks = self.checks.take_cut(home);
+        plan.cut_chores = self.upkeep.take_cut(home);
         self.deadlines.clear();
         self.end_due_waits(now, fx);
+        self.end_waits_in_outage(now, fx);
         self.retire_overdue(now, fx);
         // What had idled out is fit again if it is the minimum's now.
         self.serve_idle(now, fx);
-        self.begin_wanted_checks(home, now, &mut plan);
+        self.begin_resets(home, now, &mut plan);
+        self.begin_wanted_chores(home, now, &mut plan);
         self.begin_due_checks(home, now, &mut plan);
         self.begin_connects(now, home, &mut plan);
         self.report_leaks(now, &mut plan);
@@ -165,7 +172,7 @@ impl<C, E, W> Policy<C, E, W> {
         if !self.eviction.is_in_service() {
             return Vec::new();
         }
-        let lead = self.config.connect_attempt_timeout.min(self.config.max_lifetime / 10);
+        let lead = self.lead();
         let open_without = self.holders.ageing().filter(|record| !record.has_successor).count();
         let mut surplus = open_without.saturating_sub(self.config.min_connections);
         let mut wanted = Vec::new();
@@ -189,7 +196,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Each hold that has become too long, once.
     fn report_leaks(&mut self, now: Tick, plan: &mut Plan<C>) {
-        if self.config.leak_threshold.is_none() {
+        if self.limits.leak == Span::FOREVER {
             return;
         }
         let threshold = self.limits.leak;
@@ -210,7 +217,7 @@ impl<C, E, W> Policy<C, E, W> {
     /// What is due after this plan.
     fn enter_deadlines(&mut self, now: Tick) {
         let patience = self.connects.patience();
-        let out_of_patience = self.checks.wanted_since().map(|began| (Deadline::Patience, began + patience));
+        let out_of_patience = self.upkeep.wanted_since().map(|began| (Deadline::Patience, began + patience));
         let age = self.holders.ageing().filter(|record| !record.has_successor).flat_map(|record| {
             [(Deadline::Successor, record.replace_at), (Deadline::Lifetime, record.retire_at)]
         });
@@ -219,6 +226,9 @@ impl<C, E, W> Policy<C, E, W> {
         let all = out_of_patience.chain(age).chain(idle);
         for (which, at) in all.filter(|(_, at)| *at > now).collect::<Vec<_>>() {
             self.deadlines.bring_forward(which, at);
+        }
+        if let Some(at) = self.outage_from().filter(|at| *at > now) {
+            self.deadlines.bring_forward(Deadline::FailFast, at);
         }
         let first_wait = self.waiting.first_deadline();
         self.deadlines.bring_forward(Deadline::Wait, first_wait);

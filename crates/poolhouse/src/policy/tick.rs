@@ -37,10 +37,6 @@ impl Span {
     pub(super) const ZERO: Self = Self(0);
     pub(super) const FOREVER: Self = Self(u64::MAX);
 
-    pub(super) fn of_optional(limit: Option<Duration>) -> Self {
-        limit.map_or(Self::FOREVER, Self::from)
-    }
-
     pub(crate) fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }

@@ -8,6 +8,9 @@ pub(super) struct Timings {
     waits: Histogram,
     holds: Histogram,
     connects: Histogram,
+    /// Of acquires that ran out of time, and of those that were dropped.
+    timed_out: Histogram,
+    cancelled: Histogram,
 }
 
 impl Timings {
@@ -22,6 +25,22 @@ impl Timings {
 
     pub(super) fn on_connected(&mut self, took: Span) {
         self.connects.record_micros(took.as_micros());
+    }
+
+    pub(super) fn on_timed_out(&mut self, waited: Span) {
+        self.timed_out.record_micros(waited.as_micros());
+    }
+
+    pub(super) fn on_cancelled(&mut self, waited: Span) {
+        self.cancelled.record_micros(waited.as_micros());
+    }
+
+    pub(super) fn timed_out(&self) -> Histogram {
+        self.timed_out.clone()
+    }
+
+    pub(super) fn cancelled(&self) -> Histogram {
+        self.cancelled.clone()
     }
 
     pub(super) fn acquisitions(&self) -> u64 {

@@ -9,7 +9,7 @@ use slab::Slab;
 
 use super::wait_queue::{Ticket, Turn, WaitQueue};
 use super::{Span, Tick};
-use crate::error::{AcquireTimeout, ConnectError};
+use crate::error::{AcquireTimeout, ConnectError, Retry};
 
 /// Room for this many refusals, and for as many diagnoses, is kept when there are none.
 const KEPT: usize = 1024;
@@ -19,7 +19,7 @@ const KEPT: usize = 1024;
 pub(crate) enum Refusal<E> {
     Closed,
     Overloaded { waiting: usize, max_pending: usize },
-    Connect { error: Arc<ConnectError<E>>, attempts: u64 },
+    Connect { error: Arc<ConnectError<E>>, attempts: u64, retry: Option<Retry> },
 }
 
 /// One wait, as the acquire that waits knows it.
@@ -155,6 +155,10 @@ impl<E, W> Waiting<E, W> {
         }
     }
 
+    pub(super) fn set_limits(&mut self, common_limit: Duration, max_pending: Option<usize>) {
+        (self.common_limit, self.max_pending) = (common_limit.into(), max_pending);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }
@@ -241,9 +245,16 @@ impl<E, W> Waiting<E, W> {
         self.queue.answer(ticket, Answer::Refused(key).pack()).0.waker.take()
     }
 
+    /// Refuses the waiter at the head. Returns whether there was one.
+    pub(super) fn refuse_head(&mut self, refusal: Refusal<E>, wake: &mut impl Extend<W>) -> bool {
+        let head = self.queue.head();
+        wake.extend(head.and_then(|ticket| self.refuse(ticket, refusal)));
+        head.is_some()
+    }
+
     pub(super) fn refuse_all(&mut self, refusal: impl Fn() -> Refusal<E>, wake: &mut impl Extend<W>) {
-        while let Some(ticket) = self.queue.head() {
-            wake.extend(self.refuse(ticket, refusal()));
+        while !self.is_empty() {
+            self.refuse_head(refusal(), wake);
         }
     }
 

@@ -338,8 +338,7 @@ fn a_subscriber_may_ask_the_pool_on_every_record() {
     in_child("foreign::a_subscriber_may_ask_the_pool_on_every_record", secs(30), || {
         paused().block_on(async {
             let mock = Mock::ok().script([Step::Fail]);
-            let pool =
-                pool(&mock, PoolConfig { max_pending: Some(1), leak_threshold: Some(secs(5)), ..config(1) });
+            let pool = pool(&mock, PoolConfig { max_pending: Some(1), leak_threshold: secs(5), ..config(1) });
             let seen = Arc::new(Mutex::new(std::collections::BTreeSet::new()));
             let _recording = on_record({
                 let (pool, seen) = (pool.clone(), Arc::clone(&seen));

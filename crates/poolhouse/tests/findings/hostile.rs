@@ -295,10 +295,5 @@ impl Manager for Hostile {
 
 /// A minimum of one, a maximum of `max`, and time limits that a test in virtual time meets.
 pub(crate) fn limits(max: usize) -> PoolConfig {
-    PoolConfig {
-        min_connections: 1,
-        connection_timeout: secs(20),
-        leak_threshold: Some(secs(40)),
-        ..config(max)
-    }
+    PoolConfig { min_connections: 1, connection_timeout: secs(20), leak_threshold: secs(40), ..config(max) }
 }

@@ -242,7 +242,7 @@ fn no_option_makes_the_pool_spin() {
             ("max_lifetime", PoolConfig { max_lifetime: nano, ..base() }),
             ("health_check_interval", PoolConfig { health_check_interval: nano, ..base() }),
             ("idle_timeout", PoolConfig { idle_timeout: nano, ..base() }),
-            ("leak_threshold", PoolConfig { leak_threshold: Some(nano), ..base() }),
+            ("leak_threshold", PoolConfig { leak_threshold: nano, ..base() }),
             ("connect_backoff", PoolConfig { connect_backoff: nano, max_connect_backoff: nano, ..base() }),
         ];
         for (option, config) in cases {

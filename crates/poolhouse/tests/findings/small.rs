@@ -101,7 +101,7 @@ fn a_slow_listener_of_created_falsifies_nothing() {
             }
         };
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let config = PoolConfig { leak_threshold: Some(ms(700)), ..config(1) };
+        let config = PoolConfig { leak_threshold: ms(700), ..config(1) };
         let pool = Pool::with_listener(Mock::ok(), config, listener).unwrap();
         let connection =
             runtime.block_on(async { tokio::spawn(async {}).await.map(|()| pool.acquire()).unwrap().await });

@@ -159,7 +159,7 @@ fn after_a_lull_try_acquire_in_a_plain_thread_gives_nothing_stale() {
     bounded(secs(60), || {
         let base = || PoolConfig { health_check_interval: Duration::MAX, ..config(1) };
         let cases = [
-            ("check_after_idle", PoolConfig { check_after_idle: Some(ms(100)), ..base() }),
+            ("check_after_idle", PoolConfig { check_after_idle: ms(100), ..base() }),
             ("idle_timeout", PoolConfig { idle_timeout: ms(200), ..base() }),
             ("max_lifetime", PoolConfig { max_lifetime: ms(300), ..base() }),
         ];
@@ -187,7 +187,7 @@ fn after_a_lull_try_acquire_in_a_plain_thread_gives_nothing_stale() {
 fn after_its_runtime_was_blocked_an_acquire_knows_the_ages() {
     bounded(secs(60), || {
         let config =
-            PoolConfig { check_after_idle: Some(ms(100)), health_check_interval: Duration::MAX, ..config(1) };
+            PoolConfig { check_after_idle: ms(100), health_check_interval: Duration::MAX, ..config(1) };
         let pool = dated(ms(0), config);
         one_thread().block_on(async {
             drop(pool.acquire().await.unwrap());
@@ -234,7 +234,7 @@ const STOPPED: &str = "time::after_the_process_was_stopped_no_unchecked_connecti
 fn be_stopped() -> usize {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let config = PoolConfig {
-        check_after_idle: Some(ms(100)),
+        check_after_idle: ms(100),
         health_check_interval: Duration::MAX,
         idle_order: IdleOrder::Fifo,
         ..config(IDLE)

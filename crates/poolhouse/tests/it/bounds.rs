@@ -33,7 +33,7 @@ async fn the_least_limits_leave_pauses() {
         min_connections: 1,
         connect_backoff: ms(1),
         max_connect_backoff: ms(1),
-        leak_threshold: Some(ms(1)),
+        leak_threshold: ms(1),
         ..config(2)
     };
     let mock = Mock::new(Step::Fail);

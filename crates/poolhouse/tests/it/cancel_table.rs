@@ -90,7 +90,7 @@ impl Cell {
             move |_: &Event<'_>| happened.lock().unwrap().push(Instant::now())
         };
         let config = PoolConfig {
-            check_after_idle: Some(secs(1)),
+            check_after_idle: secs(1),
             health_check_timeout: ms(20),
             connect_attempt_timeout: ms(20),
             connect_backoff: ms(4),

@@ -12,7 +12,7 @@ use crate::common::{
 
 fn checked_after(idle: Duration, max: usize) -> PoolConfig {
     PoolConfig {
-        check_after_idle: Some(idle),
+        check_after_idle: idle,
         health_check_interval: Duration::MAX,
         idle_timeout: Duration::MAX,
         max_lifetime: Duration::MAX,

@@ -85,7 +85,7 @@ async fn eight_hung_idle_connections_cost_one_deadline() {
     let mock = Mock::ok();
     let timeouts =
         PoolConfig { health_check_timeout: ms(100), connect_attempt_timeout: ms(100), ..config(8) };
-    let pool = pool(&mock, PoolConfig { min_connections: 8, check_after_idle: Some(secs(1)), ..timeouts });
+    let pool = pool(&mock, PoolConfig { min_connections: 8, check_after_idle: secs(1), ..timeouts });
     pool.warm_up().await.unwrap();
     tokio::time::sleep(secs(2)).await;
     mock.set_check(Step::Never);

@@ -53,7 +53,7 @@ async fn each_cause_has_an_error_of_its_own() {
     errors.push(("wrong password", fails(&pool(&Mock::new(Step::Permanent), short())).await));
 
     let mock = Mock::ok();
-    let patient = PoolConfig { check_after_idle: Some(secs(1)), health_check_timeout: secs(60), ..short() };
+    let patient = PoolConfig { check_after_idle: secs(1), health_check_timeout: secs(60), ..short() };
     let hung = pool(&mock, patient);
     drop(hung.acquire().await.unwrap());
     tokio::time::sleep(secs(2)).await;

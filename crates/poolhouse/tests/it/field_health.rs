@@ -156,14 +156,14 @@ impl Manager for Cluster {
 #[tokio::test(start_paused = true)]
 async fn a_demoted_primary_is_left_by_a_check_that_asks_for_writing() {
     let cluster = Cluster { primary: Arc::new(AtomicUsize::new(1)) };
-    for check_after_idle in [Some(secs(1)), None] {
+    for check_after_idle in [secs(1), Duration::MAX] {
         cluster.primary.store(1, SeqCst);
         let config = PoolConfig { min_connections: 3, check_after_idle, ..config(3) };
         let pool = Pool::new(cluster.clone(), config).unwrap();
         pool.warm_up().await.unwrap();
         cluster.primary.store(2, SeqCst);
         // Asked before the acquire, or in the background within two intervals.
-        tokio::time::sleep(if check_after_idle.is_some() { secs(2) } else { secs(61) }).await;
+        tokio::time::sleep(if check_after_idle < Duration::MAX { secs(2) } else { secs(61) }).await;
         for _ in 0..3 {
             let held = pool.acquire().await.unwrap();
             assert_eq!(*held, 2, "{check_after_idle:?}: a read-only server was handed out");

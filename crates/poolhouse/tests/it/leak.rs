@@ -23,7 +23,7 @@ fn watched(mock: &Mock, config: PoolConfig) -> (Pool<Mock>, Reports) {
 }
 
 fn threshold(threshold: Duration) -> PoolConfig {
-    PoolConfig { leak_threshold: Some(threshold), ..config(4) }
+    PoolConfig { leak_threshold: threshold, ..config(4) }
 }
 
 /// `leak.report`: once, in time, with the line; again only for a new hold.

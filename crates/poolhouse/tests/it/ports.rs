@@ -137,7 +137,7 @@ async fn a_suspended_pool_holds_everybody_back_until_it_resumes() {
 async fn only_after_its_rest_is_a_connection_checked_first() {
     let mock = Mock::ok();
     mock.set_check(Step::Fail);
-    let pool = pool(&mock, PoolConfig { check_after_idle: Some(secs(1)), ..config(1) });
+    let pool = pool(&mock, PoolConfig { check_after_idle: secs(1), ..config(1) });
     for (rest, expected) in [(0, 1), (500, 1), (500, 1), (1100, 2), (900, 2)] {
         tokio::time::sleep(ms(rest)).await;
         let held = pool.acquire().await.unwrap();
@@ -151,7 +151,7 @@ async fn only_after_its_rest_is_a_connection_checked_first() {
 #[tokio::test(start_paused = true)]
 async fn a_hanging_check_holds_up_nobody_else() {
     let mock = Mock::ok();
-    let config = PoolConfig { min_connections: 2, check_after_idle: Some(secs(1)), ..config(2) };
+    let config = PoolConfig { min_connections: 2, check_after_idle: secs(1), ..config(2) };
     let pool = pool(&mock, config);
     pool.warm_up().await.unwrap();
     tokio::time::sleep(secs(2)).await;
@@ -176,7 +176,7 @@ async fn a_hanging_check_holds_up_nobody_else() {
 #[tokio::test(start_paused = true)]
 async fn all_idle_connections_fail_their_check_and_a_new_one_is_served() {
     let mock = Mock::ok();
-    let pool = pool(&mock, PoolConfig { check_after_idle: Some(secs(1)), ..config(16) });
+    let pool = pool(&mock, PoolConfig { check_after_idle: secs(1), ..config(16) });
     drop((pool.acquire().await.unwrap(), pool.acquire().await.unwrap()));
     tokio::time::sleep(secs(2)).await;
     mock.set_check(Step::Fail);
@@ -306,7 +306,7 @@ impl Manager for Callbacks {
 /// return, and either may end a connection.
 #[tokio::test(start_paused = true)]
 async fn check_and_return_are_asked_each_time_and_may_end_a_connection() {
-    let config = PoolConfig { check_after_idle: Some(ms(1)), ..config(1) };
+    let config = PoolConfig { check_after_idle: ms(1), ..config(1) };
     let pool = Pool::new(Callbacks(AtomicUsize::new(0)), config).unwrap();
     let mut seen = Vec::new();
     for _ in 0..11 {

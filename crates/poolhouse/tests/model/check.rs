@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::ensure;
 use crate::errands::Errand;
-use crate::ops::{End, WELL};
+use crate::ops::{End, WELL, ms};
 use crate::reference::{AtServer, Verdict};
 use crate::server::{Ledger, Record};
 use crate::world::World;
@@ -68,7 +68,7 @@ impl World<'_> {
         // Whoever lacks a connection has an attempt under way for him, within what is allowed.
         let lacking = stats.pending_requests.saturating_sub(connecting);
         // A waiter for whom an idle connection is checked may get no attempt beside it.
-        let checks_first = self.options.check_after_idle.is_some() || !ledger.doubts.is_empty();
+        let checks_first = self.config.check_after_idle.is_some() || !ledger.doubts.is_empty();
         let lacking = if checks_first { lacking.saturating_sub(checking) } else { lacking };
         let lacking = lacking.max(self.model.min.saturating_sub(stats.total_connections + connecting));
         let room = self.model.max.saturating_sub(stats.total_connections + connecting);
@@ -102,7 +102,7 @@ impl World<'_> {
             leaks.len()
         );
         for held in &self.held {
-            let Some((threshold, since)) = self.options.leak_threshold.zip(held.since) else {
+            let Some((threshold, since)) = self.config.leak_threshold.map(ms).zip(held.since) else {
                 continue;
             };
             let due = since + threshold;
@@ -200,7 +200,7 @@ impl Ledger {
         let lifetime = config.max_lifetime;
         let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
         let rested = now - record.idle_since < config.idle_timeout;
-        let proven = config.check_after_idle.is_none_or(|limit| now - record.proven < limit);
+        let proven = now - record.proven < config.check_after_idle;
         young && rested && proven && !self.is_in_doubt(record)
     }
 }

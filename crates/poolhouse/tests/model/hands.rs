@@ -32,7 +32,7 @@ impl World<'_> {
             "health.known_dead: connection {id} is handed out, its peer has closed it"
         );
         let idle = since.map(|since| since.saturating_duration_since(record.proven));
-        let unchecked = self.options.check_after_idle.zip(idle).is_some_and(|(limit, idle)| limit <= idle);
+        let unchecked = idle.is_some_and(|idle| self.options.check_after_idle <= idle);
         ensure!(!unchecked, "health.known_dead: connection {id} is handed out without the check");
         let proven = record.proven;
         let in_doubt = ledger.doubts.iter().any(|(began, failed)| {

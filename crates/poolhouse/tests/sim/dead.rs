@@ -98,7 +98,7 @@ async fn an_acquire_among_eight_dead_connections_ends_by_its_deadline() {
 /// acquire. It ends by then.
 #[tokio::test(start_paused = true)]
 async fn checks_of_eight_dead_connections_end_by_the_deadline_of_one_acquire() {
-    let config = PoolConfig { check_after_idle: Some(secs(1)), ..config() };
+    let config = PoolConfig { check_after_idle: secs(1), ..config() };
     assert!(CHECK_TIMEOUT * 8 > LIMITS.acquire);
     let (network, pool) = eight_dead(config).await;
     let begin = Instant::now();
@@ -113,7 +113,7 @@ async fn checks_of_eight_dead_connections_end_by_the_deadline_of_one_acquire() {
 #[tokio::test(start_paused = true)]
 async fn forgotten_connections_cost_a_connect_or_a_check() {
     for (max, most) in [(IDLE + 1, ms(20)), (IDLE, CHECK_TIMEOUT + ms(20))] {
-        let config = PoolConfig { check_after_idle: Some(secs(1)), max_connections: max, ..config() };
+        let config = PoolConfig { check_after_idle: secs(1), max_connections: max, ..config() };
         let (network, pool) = eight_dead(config).await;
         network.set(|weather| weather.silent = false);
         network.forget();

@@ -71,7 +71,7 @@ fn what_is_held_or_checked_counts_towards_the_minimum() {
         let mut fx = Fx::default();
         let in_use = (held > 0).then(|| policy.try_take(now, here(), &mut fx).expect("idle"));
         if checked > 0 {
-            assert_eq!(policy.plan(now + SECOND * 30, home, &mut fx).checks.len(), checked);
+            assert_eq!(policy.plan(now + SECOND * 30, home, &mut fx).entries().len(), checked);
         }
         policy.plan(now + SECOND * 40, home, &mut fx);
         assert_eq!(fx.retired.len(), 1, "{held} {checked}");
@@ -155,7 +155,7 @@ fn the_look_for_leaks_keeps_pace_with_use() {
     let never = Duration::MAX;
     let timing =
         PoolConfig { max_lifetime: never, idle_timeout: never, health_check_interval: never, ..config(2) };
-    let (mut policy, home, now) = policy(PoolConfig { leak_threshold: Some(SECOND * 5), ..timing });
+    let (mut policy, home, now) = policy(PoolConfig { leak_threshold: SECOND * 5, ..timing });
     open(&mut policy, home, 1, now);
     let mut fx = Fx::default();
     assert_eq!(policy.plan(now, home, &mut fx).wake_at, None, "nobody has used it");
@@ -204,15 +204,15 @@ fn every_home_is_told_to_drop_its_checks() {
     let second = policy.home_opened();
     open(&mut policy, first, 20, now);
     let (mut fx, due) = (Fx::default(), now + SECOND * 30);
-    let mut begun = policy.plan(due, first, &mut fx).checks;
+    let mut begun = policy.plan(due, first, &mut fx).entries();
     let ended = begun.pop().expect("two at a time");
-    policy.checked(ended, Checked::Passed, due, &mut fx);
-    begun.extend(policy.plan(due, second, &mut fx).checks);
+    policy.chore_ended(ended, Outcome::Passed, due, &mut fx);
+    begun.extend(policy.plan(due, second, &mut fx).entries());
     let ids: Vec<_> = begun.iter().map(|entry| entry.id).collect();
     assert_eq!(ids.len(), 2);
     policy.suspend(due, &mut fx);
-    assert_eq!(policy.plan(due, first, &mut fx).cut_checks, ids[..1]);
+    assert_eq!(policy.plan(due, first, &mut fx).cut_chores, ids[..1]);
     policy.home_lost(first, due, &mut fx);
-    assert_eq!(policy.plan(due, second, &mut fx).cut_checks, ids[1..]);
-    assert!(policy.plan(due, second, &mut fx).cut_checks.is_empty(), "told once");
+    assert_eq!(policy.plan(due, second, &mut fx).cut_chores, ids[1..]);
+    assert!(policy.plan(due, second, &mut fx).cut_chores.is_empty(), "told once");
 }

@@ -126,17 +126,17 @@ fn checks_leave_connections_in_reach_and_reach_all() {
         let mut seen = HashSet::new();
         while seen.len() < size as usize {
             let mut fx = Fx::default();
-            let checks = policy.plan(due, home, &mut fx).checks;
+            let checks = policy.plan(due, home, &mut fx).entries();
             assert_eq!(checks.len(), at_once.min(size as usize - seen.len()), "{size}: a tenth at a time");
-            assert!(policy.plan(due, home, &mut fx).checks.is_empty(), "{size}: no more beside them");
+            assert!(policy.plan(due, home, &mut fx).entries().is_empty(), "{size}: no more beside them");
             assert_eq!(policy.idle.len() + checks.len(), size as usize);
             for entry in checks {
                 assert!(seen.insert(entry.connection), "{size}: checked twice");
-                policy.checked(entry, Checked::Passed, due, &mut fx);
+                policy.chore_ended(entry, Outcome::Passed, due, &mut fx);
             }
             assert!(fx.plan && fx.retired.is_empty(), "{size}: the next comes at once");
         }
-        assert!(policy.plan(due, home, &mut Fx::default()).checks.is_empty(), "{size}: all are proven");
+        assert!(policy.plan(due, home, &mut Fx::default()).entries().is_empty(), "{size}: all are proven");
     }
 }
 
@@ -150,8 +150,8 @@ fn a_check_changes_neither_place_nor_idle_time() {
     let later = now + SECOND * 30;
     policy.give_back(held, Disposition::Reuse, later, &mut fx);
     for _ in 0..2 {
-        let entry = policy.plan(later, home, &mut fx).checks.pop().expect("due");
-        policy.checked(entry, Checked::Passed, later, &mut fx);
+        let entry = policy.plan(later, home, &mut fx).entries().pop().expect("due");
+        policy.chore_ended(entry, Outcome::Passed, later, &mut fx);
     }
     let order: Vec<_> = policy.idle.iter().map(|entry| (entry.connection, entry.idle_since)).collect();
     assert_eq!(order.last(), Some(&(3, later)));

@@ -7,8 +7,8 @@ fn checking(config: PoolConfig, count: u32) -> (TestPolicy, Home, Boxed, Tick) {
     let (mut policy, home, now) = policy(config);
     open(&mut policy, home, count, now);
     let due = now + SECOND * 30;
-    let mut checks = policy.plan(due, home, &mut Fx::default()).checks;
-    assert_eq!((checks.len(), policy.checks.wanted()), (1, 0));
+    let mut checks = policy.plan(due, home, &mut Fx::default()).entries();
+    assert_eq!((checks.len(), policy.upkeep.wanted()), (1, 0));
     (policy, home, checks.pop().expect("one"), due)
 }
 
@@ -20,14 +20,14 @@ fn a_failed_check_puts_the_others_in_doubt() {
     open(&mut policy, home, 6, now);
     let mut fx = Fx::default();
     let began = now + SECOND * 30;
-    let failing = policy.plan(began, home, &mut fx).checks.pop().expect("due");
+    let failing = policy.plan(began, home, &mut fx).entries().pop().expect("due");
     // One is given back while the check runs, and one is still held when it fails.
     let [proven, held] = [take(&mut policy, began), take(&mut policy, began)];
     let ids = (proven.id, held.id);
     policy.give_back(proven, Disposition::Reuse, began + SECOND, &mut fx);
     let ended = began + SECOND * 3;
     let mut fx = Fx::default();
-    policy.checked(failing, Checked::Failed, ended, &mut fx);
+    policy.chore_ended(failing, Outcome::Failed, ended, &mut fx);
     assert!(fx.plan);
     assert_eq!(fx.retired[0].1, RetireReason::CheckFailed);
     assert_eq!(policy.stats().failed_checks, 1);
@@ -36,14 +36,14 @@ fn a_failed_check_puts_the_others_in_doubt() {
     let good = policy.try_take(ended, here(), &mut fx).expect("it worked after the check began");
     assert_eq!(good.id, ids.0);
     assert!(policy.try_take(ended, here(), &mut fx).is_none(), "the others are in doubt");
-    let mut checks = policy.plan(ended, home, &mut fx).checks;
+    let mut checks = policy.plan(ended, home, &mut fx).entries();
     assert_eq!(checks.len(), 3, "all at once");
     policy.give_back(held, Disposition::Reuse, ended, &mut fx);
     let back = policy.try_take(ended, here(), &mut fx).expect("whoever used it found it to work");
     assert_eq!(back.id, ids.1);
     let passed = checks.pop().expect("three");
     let id = passed.id;
-    policy.checked(passed, Checked::Passed, ended + SECOND, &mut fx);
+    policy.chore_ended(passed, Outcome::Passed, ended + SECOND, &mut fx);
     assert_eq!(policy.try_take(ended + SECOND, here(), &mut fx).expect("proven again").id, id);
 }
 
@@ -52,10 +52,10 @@ fn a_failed_check_puts_the_others_in_doubt() {
 #[test]
 fn other_ends_of_a_check_cast_no_doubt() {
     let gone = RetireReason::RuntimeGone;
-    for (outcome, reason) in [(Checked::Cut, gone), (Checked::PeerClosed, RetireReason::PeerClosed)] {
+    for (outcome, reason) in [(Outcome::Cut, gone), (Outcome::PeerClosed, RetireReason::PeerClosed)] {
         let (mut policy, _, entry, due) = checking(config(4), 4);
         let mut fx = Fx::default();
-        policy.checked(entry, outcome, due + SECOND, &mut fx);
+        policy.chore_ended(entry, outcome, due + SECOND, &mut fx);
         assert_eq!(fx.retired[0].1, reason);
         assert_eq!(policy.stats().failed_checks, 0);
         take(&mut policy, due + SECOND);
@@ -67,12 +67,12 @@ fn other_ends_of_a_check_cast_no_doubt() {
 fn a_waiter_gets_what_passes_the_doubt() {
     let (mut policy, home, failing, due) = checking(config(3), 3);
     let mut fx = Fx::default();
-    policy.checked(failing, Checked::Failed, due + SECOND, &mut fx);
+    policy.chore_ended(failing, Outcome::Failed, due + SECOND, &mut fx);
     let wait = join(&mut policy, due + SECOND, 0, &mut fx);
     let plan = policy.plan(due + SECOND, home, &mut fx);
-    assert_eq!((plan.checks.len(), policy.checks.wanted()), (2, 1), "one for the waiter, one for itself");
-    for entry in plan.checks {
-        policy.checked(entry, Checked::Passed, due + SECOND, &mut fx);
+    assert_eq!((plan.chores.len(), policy.upkeep.wanted()), (2, 1), "one for the waiter, one for itself");
+    for (entry, _) in plan.chores {
+        policy.chore_ended(entry, Outcome::Passed, due + SECOND, &mut fx);
     }
     assert!(matches!(got(&mut policy, wait, due + SECOND), Some(Ok(_))));
 }
@@ -84,14 +84,14 @@ fn a_shrink_cuts_checks_first() {
     let mut fx = Fx::default();
     policy.resize(3, due, &mut fx);
     assert!(fx.plan && fx.retired.is_empty());
-    assert_eq!((policy.checks.cut(), policy.idle.len()), (1, 3));
-    let told = policy.plan(due, home, &mut fx).cut_checks;
+    assert_eq!((policy.upkeep.cut(), policy.idle.len()), (1, 3));
+    let told = policy.plan(due, home, &mut fx).cut_chores;
     assert_eq!(told, [entry.id]);
     assert_eq!(retired(&fx), [], "the one under the check is the one too many");
     policy.resize(2, due, &mut fx);
     assert_eq!(fx.retired.len(), 1, "the cut one is leaving already");
     let mut fx = Fx::default();
-    policy.checked(entry, Checked::Cut, due, &mut fx);
+    policy.chore_ended(entry, Outcome::Cut, due, &mut fx);
     assert_eq!(fx.retired[0].1, RetireReason::Shrunk);
     assert_eq!((policy.open(), policy.stats().failed_checks), (2, 0));
 }
@@ -103,11 +103,11 @@ fn a_cut_check_makes_room_for_what_comes_back() {
     let held = [take(&mut policy, due), take(&mut policy, due)];
     let mut fx = Fx::default();
     policy.resize(2, due, &mut fx);
-    assert_eq!(policy.checks.cut(), 1);
+    assert_eq!(policy.upkeep.cut(), 1);
     for entry in held {
         policy.give_back(entry, Disposition::Reuse, due, &mut fx);
     }
-    policy.checked(entry, Checked::Cut, due, &mut fx);
+    policy.chore_ended(entry, Outcome::Cut, due, &mut fx);
     assert_eq!((policy.idle.len(), policy.open()), (2, 2));
 }
 
@@ -119,7 +119,7 @@ fn a_cut_check_that_passes() {
         let mut fx = Fx::default();
         policy.resize(3, due, &mut fx);
         policy.resize(then, due, &mut fx);
-        policy.checked(entry, Checked::Passed, due, &mut fx);
+        policy.chore_ended(entry, Outcome::Passed, due, &mut fx);
         assert_eq!((fx.retired.is_empty(), policy.open()), (stays, then), "{then}");
     }
 }
@@ -131,8 +131,8 @@ fn a_cut_check_that_passes_before_a_connect_ends() {
     let coming = attempt(&mut policy, home, due);
     let mut fx = Fx::default();
     policy.resize(2, due, &mut fx);
-    assert_eq!((policy.checks.cut(), abandoned(&policy)), (1, 0));
-    policy.checked(entry, Checked::Passed, due, &mut fx);
+    assert_eq!((policy.upkeep.cut(), abandoned(&policy)), (1, 0));
+    policy.chore_ended(entry, Outcome::Passed, due, &mut fx);
     assert_eq!((policy.idle.len(), fx.retired.len()), (2, 0));
     assert_eq!(policy.plan(due, home, &mut fx).abandoned, [coming]);
 }
@@ -150,7 +150,7 @@ fn a_successor_for_what_is_under_a_check() {
     assert!(fx.retired.is_empty(), "it is under a check");
     assert_eq!((policy.open(), policy.idle.len()), (2, 1));
     assert!(policy.plan(due, home, &mut fx).connects.is_empty(), "one successor is enough");
-    policy.checked(entry, Checked::Passed, due + SECOND, &mut fx);
+    policy.chore_ended(entry, Outcome::Passed, due + SECOND, &mut fx);
     assert_eq!(retired(&fx), [(1, RetireReason::Lifetime)]);
     assert_eq!(policy.idle.iter().map(|entry| entry.connection).collect::<Vec<_>>(), [2]);
 }
@@ -158,15 +158,15 @@ fn a_successor_for_what_is_under_a_check() {
 /// `suspend.nothing_moves`: a suspension ends what was open before it, also if it is over when the check ends.
 #[test]
 fn a_suspension_that_is_over_when_the_check_ends() {
-    for outcome in [Checked::Passed, Checked::Cut] {
+    for outcome in [Outcome::Passed, Outcome::Cut] {
         let (mut policy, home, entry, due) = checking(config(2), 2);
         let mut fx = Fx::default();
         policy.suspend(due, &mut fx);
         policy.resume(due, &mut fx);
         assert_eq!(retired(&fx), [(if entry.connection == 1 { 2 } else { 1 }, RetireReason::Suspended)]);
         let mut fx = Fx::default();
-        assert_eq!(policy.plan(due, home, &mut fx).cut_checks, [entry.id]);
-        policy.checked(entry, outcome, due, &mut fx);
+        assert_eq!(policy.plan(due, home, &mut fx).cut_chores, [entry.id]);
+        policy.chore_ended(entry, outcome, due, &mut fx);
         assert_eq!(fx.retired[0].1, RetireReason::Suspended);
         assert_eq!(policy.open(), 0);
     }
@@ -176,16 +176,16 @@ fn a_suspension_that_is_over_when_the_check_ends() {
 /// at once.
 #[test]
 fn nobody_waits_for_a_check_that_is_cut() {
-    let timing = PoolConfig { check_after_idle: Some(SECOND), ..config(2) };
+    let timing = PoolConfig { check_after_idle: SECOND, ..config(2) };
     let (mut policy, home, now) = policy(timing);
     open(&mut policy, home, 1, now);
     let (mut fx, late) = (Fx::default(), now + SECOND * 2);
     join(&mut policy, late, 0, &mut fx);
     let plan = policy.plan(late, home, &mut fx);
-    assert_eq!((plan.checks.len(), plan.connects.len(), policy.checks.wanted()), (1, 0, 1));
+    assert_eq!((plan.chores.len(), plan.connects.len(), policy.upkeep.wanted()), (1, 0, 1));
     policy.suspend(late, &mut fx);
     policy.resume(late, &mut fx);
-    assert_eq!(policy.checks.wanted(), 0);
+    assert_eq!(policy.upkeep.wanted(), 0);
     assert_eq!(policy.plan(late, home, &mut fx).connects.len(), 1);
 }
 
@@ -196,7 +196,7 @@ fn what_is_taken_back_in_doubt_is_checked() {
     let never = Duration::MAX;
     let timing =
         PoolConfig { idle_timeout: never, max_lifetime: never, health_check_interval: never, ..config(3) };
-    let (mut policy, home, now) = policy(PoolConfig { check_after_idle: Some(SECOND * 15), ..timing });
+    let (mut policy, home, now) = policy(PoolConfig { check_after_idle: SECOND * 15, ..timing });
     open(&mut policy, home, 2, now);
     let (doubtful, good) = (take(&mut policy, now), take(&mut policy, now));
     let mut fx = Fx::default();
@@ -208,8 +208,8 @@ fn what_is_taken_back_in_doubt_is_checked() {
     // The check of the idle one fails. What the waiter was served has not been used since that check began.
     let later = now + SECOND * 16;
     let other = join(&mut policy, later, 1, &mut fx);
-    let failing = policy.plan(later, home, &mut fx).checks.pop().expect("it has been idle for long");
-    policy.checked(failing, Checked::Failed, later, &mut fx);
+    let failing = policy.plan(later, home, &mut fx).entries().pop().expect("it has been idle for long");
+    policy.chore_ended(failing, Outcome::Failed, later, &mut fx);
     policy.cancel(other, later, &mut fx);
     policy.give_back(good, Disposition::Reuse, later, &mut fx);
     policy.plan(later, home, &mut fx);
@@ -217,6 +217,6 @@ fn what_is_taken_back_in_doubt_is_checked() {
     let Polled::Granted(got) = ask(&mut policy, wait, later, &mut fx) else { panic!("one is fit") };
     assert_ne!(got.id, id);
     assert!(fx.plan, "nobody waits for it, and it is in doubt");
-    let checks = policy.plan(later, home, &mut fx).checks;
+    let checks = policy.plan(later, home, &mut fx).entries();
     assert_eq!(checks.iter().map(|entry| entry.id).collect::<Vec<_>>(), [id]);
 }

@@ -57,10 +57,10 @@ fn a_check_that_ends_after_the_idle_limit() {
         open(&mut policy, home, 2, now);
         let mut fx = Fx::default();
         let held = policy.try_take(now, here(), &mut fx).expect("idle");
-        let checks = policy.plan(now + SECOND * 30, home, &mut fx).checks;
+        let checks = policy.plan(now + SECOND * 30, home, &mut fx).entries();
         assert_eq!(checks.len(), 1);
         for entry in checks {
-            policy.checked(entry, Checked::Passed, now + SECOND * 41, &mut fx);
+            policy.chore_ended(entry, Outcome::Passed, now + SECOND * 41, &mut fx);
         }
         assert_eq!(fx.retired.len(), usize::from(closes), "{min}");
         drop(held);
@@ -94,7 +94,7 @@ fn the_plan_hands_out_what_the_minimum_keeps() {
     let wait = join(&mut policy, late, 0, &mut fx);
     assert!(fx.plan, "both have idled out, and only one may go");
     let plan = policy.plan(late, home, &mut fx);
-    assert_eq!((retired(&fx), plan.checks.len()), (vec![(1, RetireReason::Idle)], 0));
+    assert_eq!((retired(&fx), plan.chores.len()), (vec![(1, RetireReason::Idle)], 0));
     assert_eq!(got(&mut policy, wait, late).expect("served").expect("a connection").connection, 2);
 }
 
@@ -105,10 +105,10 @@ fn a_cut_check_does_not_count_towards_the_minimum() {
     let (mut policy, home, now) = policy(PoolConfig { min_connections: 2, ..timing });
     open(&mut policy, home, 3, now);
     let mut fx = Fx::default();
-    let entry = policy.plan(now + SECOND * 30, home, &mut fx).checks.pop().expect("due");
+    let entry = policy.plan(now + SECOND * 30, home, &mut fx).entries().pop().expect("due");
     policy.resize(2, now + SECOND * 30, &mut fx);
     policy.plan(now + SECOND * 40, home, &mut fx);
-    policy.checked(entry, Checked::Cut, now + SECOND * 40, &mut fx);
+    policy.chore_ended(entry, Outcome::Cut, now + SECOND * 40, &mut fx);
     assert_eq!((policy.open(), fx.retired.len()), (2, 1));
 }
 
@@ -203,7 +203,7 @@ fn a_suspension_ends_the_pause() {
 #[test]
 fn what_nobody_used_is_checked_before_the_next_has_it() {
     let second = Duration::from_secs(1);
-    let (mut policy, home, now) = policy(PoolConfig { check_after_idle: Some(second), ..config(1) });
+    let (mut policy, home, now) = policy(PoolConfig { check_after_idle: second, ..config(1) });
     open(&mut policy, home, 1, now);
     let held = take(&mut policy, now);
     let mut fx = Fx::default();
@@ -213,7 +213,7 @@ fn what_nobody_used_is_checked_before_the_next_has_it() {
     let later = now + second;
     policy.cancel(first, later, &mut fx);
     assert!(matches!(ask(&mut policy, next, later, &mut fx), Polled::Waiting));
-    assert_eq!(policy.plan(later, home, &mut fx).checks.len(), 1);
+    assert_eq!(policy.plan(later, home, &mut fx).entries().len(), 1);
 }
 
 /// `close.complete`: a check that is cut short says why its connection goes, and is not a failed one.
@@ -229,21 +229,21 @@ fn a_check_cut_short_is_no_failed_check() {
         let (mut policy, home, now) = policy(config(1));
         open(&mut policy, home, 1, now);
         let mut fx = Fx::default();
-        let entry = policy.plan(now + SECOND * 30, home, &mut fx).checks.pop().expect("due");
+        let entry = policy.plan(now + SECOND * 30, home, &mut fx).entries().pop().expect("due");
         match reason {
             RetireReason::PoolClosed => assert!(policy.close(now, &mut fx)),
             RetireReason::Suspended => policy.suspend(now, &mut fx),
             RetireReason::InvalidatedAll => policy.invalidate_all(now + SECOND * 30, &mut fx),
             _ => {}
         }
-        let told = policy.plan(now + SECOND * 30, home, &mut fx).cut_checks;
+        let told = policy.plan(now + SECOND * 30, home, &mut fx).cut_chores;
         assert_eq!(
             !told.is_empty(),
             matches!(reason, RetireReason::Suspended | RetireReason::InvalidatedAll),
             "{reason}"
         );
-        assert!(policy.plan(now + SECOND * 30, home, &mut fx).cut_checks.is_empty(), "told once");
-        policy.checked(entry, Checked::Cut, now + SECOND * 31, &mut fx);
+        assert!(policy.plan(now + SECOND * 30, home, &mut fx).cut_chores.is_empty(), "told once");
+        policy.chore_ended(entry, Outcome::Cut, now + SECOND * 31, &mut fx);
         assert_eq!(fx.retired.iter().map(|(_, reason)| *reason).collect::<Vec<_>>(), [reason]);
         assert_eq!(policy.stats().failed_checks, 0);
     }

@@ -73,7 +73,8 @@ fn which_dead_connection_is_a_failure() {
 #[test]
 fn the_phase_of_a_wait() {
     let waiting = |check_first: bool| {
-        let config = PoolConfig { check_after_idle: check_first.then_some(SECOND), ..config(3) };
+        let config =
+            PoolConfig { check_after_idle: if check_first { SECOND } else { Duration::MAX }, ..config(3) };
         let (mut policy, home, now) = policy(config);
         open(&mut policy, home, 1, now);
         (policy, home, now + SECOND * 2)
@@ -102,7 +103,7 @@ fn the_phase_of_a_wait() {
     for waiter in 0..3 {
         join(&mut policy, now, waiter, &mut fx);
     }
-    let checks = policy.plan(now, home, &mut fx).checks;
+    let checks = policy.plan(now, home, &mut fx).entries();
     assert_eq!((checks.len(), policy.connects.under_way()), (1, 2));
     assert_eq!(phase(&policy, now), Phase::Connecting, "two connects, one check");
     policy.connect_lost(0, now, &mut fx);
@@ -111,7 +112,7 @@ fn the_phase_of_a_wait() {
     assert_eq!((told.position, told.waiting, told.active, told.idle), (4, 4, 0, 1));
 
     let (mut policy, home, now) = waiting(false);
-    let checks = policy.plan(now + SECOND * 30, home, &mut fx).checks;
+    let checks = policy.plan(now + SECOND * 30, home, &mut fx).entries();
     assert_eq!((checks.len(), phase(&policy, now)), (1, Phase::Checking), "a health check in the way");
 }
 

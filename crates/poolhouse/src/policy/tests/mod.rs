@@ -117,3 +117,10 @@ fn carry_out(policy: &mut TestPolicy, now: Tick, fx: Fx) -> Vec<u32> {
     }
     woken
 }
+
+impl<C> Plan<C> {
+    /// The connections that have something to pass.
+    fn entries(&mut self) -> Vec<Box<Entry<C>>> {
+        std::mem::take(&mut self.chores).into_iter().map(|(entry, _)| entry).collect()
+    }
+}

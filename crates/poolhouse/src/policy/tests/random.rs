@@ -1,6 +1,6 @@
 //! Any order of any events: everything outside of the policy is played at random, from a seed.
 
-use super::world::{Picture, Waiter, World};
+use super::world::{Picture, Waiter, World, options};
 use super::*;
 
 impl World {
@@ -8,7 +8,8 @@ impl World {
         let before = self.picture();
         let mut fx = Fx::default();
         let now = self.now;
-        match self.rng.u8(0..22) {
+        self.cut_in_step.clear();
+        match self.rng.u8(0..26) {
             0 | 1 => self.acquire(&mut fx),
             2 | 3 => self.ask_awake(&mut fx),
             4 => self.give_up(&mut fx),
@@ -30,18 +31,60 @@ impl World {
                 self.policy.invalidate_all(now, &mut fx);
                 self.epoch += 1;
                 assert_eq!(self.policy.connects.coming(), 0, "{}", self.context);
-                assert_eq!(self.policy.checks.cut(), self.checking.len(), "{}", self.context);
+                assert_eq!(self.policy.upkeep.cut(), self.checking.len(), "{}", self.context);
             }
             15 if self.rng.u8(0..6) == 0 => {
                 self.suspensions += u32::from(!self.policy.is_suspended());
                 self.policy.suspend(now, &mut fx);
             }
             16 => self.policy.resume(now, &mut fx),
+            19 => self.administer(&mut fx),
             _ => self.plan(&mut fx),
         }
         self.compare(&before, &mut fx);
         let woken = carry_out(&mut self.policy, self.now, fx);
         assert!(woken.is_empty(), "whoever is told that a connection is gone wakes nobody: {}", self.context);
+    }
+
+    /// What a pool's owner does now and then.
+    fn administer(&mut self, fx: &mut Fx) {
+        let now = self.now;
+        match self.rng.u8(0..12) {
+            0 => self.reconfigure(fx),
+            1 => self.policy.check_now(now, fx),
+            2 => self.policy.connect_now(now, fx),
+            3 => self.policy.invalidate_all_over(SECOND * self.rng.u32(0..5), now, fx),
+            4..=6 => {
+                let inspected = self.policy.take_all_idle(now);
+                self.began.extend(inspected.iter().map(|entry| (entry.id, now)));
+                self.checking.extend(inspected.into_iter().map(|entry| (entry, Chore::Inspect)));
+            }
+            7 => {
+                let home = self.homes[self.rng.usize(..self.homes.len())];
+                let room = self.policy.room() > 0 && !self.policy.is_suspended();
+                let reserved = self.policy.reserve(home, now);
+                assert_eq!(reserved.is_some(), room, "{}", self.context);
+                let Some(key) = reserved else { return };
+                self.next_connection += 1;
+                let era = self.era(home);
+                let (id, _) = self.policy.connected(key, self.next_connection, (now, now), fx);
+                self.opened(id, era);
+            }
+            _ => {}
+        }
+        // A check of all doubts all that have not proved to work since.
+        if fx.plan {
+            self.doubt = self.doubt.max(self.policy.checks.in_doubt_before());
+        }
+    }
+
+    /// Every limit changes, the number of attempts at once aside: those that are under way go on.
+    fn reconfigure(&mut self, fx: &mut Fx) {
+        let max_connecting = self.policy.config.max_connecting;
+        self.most_uses = self.most_uses.max(self.policy.config.max_uses.unwrap_or(u64::MAX));
+        let config = PoolConfig { max_connecting, ..options(&mut self.rng) };
+        self.context = format!("{}, then {config:?}", self.context);
+        self.policy.reconfigure(config, self.now, fx);
     }
 
     fn acquire(&mut self, fx: &mut Fx) {
@@ -61,7 +104,13 @@ impl World {
                     None
                 }
                 Enqueued::Refused(refusal) => {
-                    assert!(matches!(refusal, Refusal::Overloaded { .. }), "{refusal:?}: {}", self.context);
+                    let outage = self.policy.outage_from().is_some_and(|from| from <= now);
+                    let right = match refusal {
+                        Refusal::Overloaded { .. } => !outage,
+                        Refusal::Connect { retry, .. } => outage && retry.is_some(),
+                        Refusal::Closed => false,
+                    };
+                    assert!(right, "{refusal:?}: {}", self.context);
                     self.tally.failed += 1;
                     None
                 }
@@ -106,12 +155,13 @@ impl World {
                 self.tally.failed += 1;
                 if let Refusal::Overloaded { waiting, max_pending } = refusal {
                     self.tally.overloaded += 1;
-                    assert_eq!(Some(max_pending), self.policy.config.max_pending, "{}", self.context);
+                    let known = self.policy.config.max_pending == Some(max_pending);
+                    assert!(known || self.most_uses > 0, "{}", self.context);
                     assert!(waiting >= max_pending, "{}", self.context);
                 }
             }
             Polled::TimedOut(diagnosis) => {
-                assert!(late, "too early: {}", self.context);
+                assert!(late || self.most_uses > 0, "too early: {}", self.context);
                 self.tally.failed += 1;
                 self.tally.timed_out += 1;
                 if let Some(position) = known.or(index.map(|index| index + 1)) {
@@ -153,9 +203,15 @@ impl World {
         if self.rng.bool() {
             self.policy.proven(&mut entry, self.now, fx);
         }
-        let reuse = self.rng.u8(0..4) > 0;
-        let disposition =
-            if reuse { Disposition::Reuse } else { Disposition::Retire(RetireReason::Invalidated) };
+        self.used.insert(entry.id);
+        let disposition = match self.rng.u8(0..6) {
+            0 => Disposition::Retire(RetireReason::Invalidated),
+            1 | 2 => {
+                self.dirty.insert(entry.id);
+                Disposition::Reset
+            }
+            _ => Disposition::Reuse,
+        };
         self.policy.give_back(entry, disposition, self.now, fx);
     }
 
@@ -165,7 +221,8 @@ impl World {
         match self.rng.u8(0..10) {
             0 => self.policy.connect_lost(key, now, fx),
             1 | 2 => {
-                let kind = if self.rng.bool() { FailureKind::Transient } else { FailureKind::Permanent };
+                let kinds = [FailureKind::Transient, FailureKind::Busy, FailureKind::Permanent];
+                let kind = kinds[self.rng.usize(..3)];
                 self.policy.connect_failed(key, refused(kind), now, fx);
             }
             _ => {
@@ -177,19 +234,39 @@ impl World {
     }
 
     fn end_check(&mut self, fx: &mut Fx) {
-        let Some(entry) = Self::pick(&mut self.rng, &mut self.checking) else { return };
-        let began = self.began[&entry.id];
+        let Some((entry, chore)) = Self::pick(&mut self.rng, &mut self.checking) else { return };
+        let id = entry.id;
         let outcome = match self.rng.u8(0..8) {
-            0 => Checked::Cut,
-            1 => Checked::PeerClosed,
-            2 => {
-                self.tally.failed_checks += 1;
-                self.doubt = self.doubt.max(Some(began));
-                if self.rng.bool() { Checked::Failed } else { Checked::Panicked }
+            0 => {
+                self.cut_in_step.insert(id);
+                Outcome::Cut
             }
-            _ => Checked::Passed,
+            1 => Outcome::PeerClosed,
+            2 if matches!(chore, Chore::Prepare { .. }) && self.rng.bool() => Outcome::Refused,
+            2 => {
+                if matches!(chore, Chore::Check | Chore::Prepare { .. }) {
+                    self.tally.failed_checks += 1;
+                    self.doubt = self.doubt.max(Some(self.began[&id]));
+                }
+                self.tally.failed_resets += u64::from(chore == Chore::Reset);
+                if self.rng.bool() { Outcome::Failed } else { Outcome::Panicked }
+            }
+            _ => {
+                match chore {
+                    Chore::Reset => assert!(self.dirty.remove(&id), "{}", self.context),
+                    Chore::Prepare { .. } => assert!(!self.dirty.contains(&id), "{}", self.context),
+                    Chore::Check | Chore::Inspect => {}
+                }
+                if matches!(chore, Chore::Prepare { .. }) {
+                    self.used.remove(&id);
+                }
+                Outcome::Passed
+            }
         };
-        self.policy.checked(entry, outcome, self.now, fx);
+        self.tally.resets += u64::from(chore == Chore::Reset && outcome == Outcome::Passed);
+        self.tally.prepared +=
+            u64::from(matches!(chore, Chore::Prepare { .. }) && outcome == Outcome::Passed);
+        self.policy.chore_ended(entry, outcome, self.now, fx);
     }
 
     /// `resize.exact`: as many go as are too many, and no more. What is held cannot go now.
@@ -226,21 +303,28 @@ impl World {
         }
         let era = self.era(home);
         self.connects.extend(plan.connects.into_iter().map(|key| (key, era)));
-        for entry in plan.checks {
+        assert!(policy.idle.iter().all(|entry| !entry.needs_reset), "a reset does not begin: {context}");
+        let spare = policy.unused() + policy.connects.coming();
+        let kept_back = policy.connects.pause(now).is_some() || !policy.eviction.is_in_service();
+        let lacking = policy.waiting.len() + policy.config.min_idle > spare && policy.slots() > 0;
+        assert!(!lacking || kept_back, "min_idle is not met: {context}");
+        for (entry, chore) in plan.chores {
             self.began.insert(entry.id, now);
-            self.checking.push(entry);
+            self.checking.push((entry, chore));
         }
         for key in plan.abandoned {
             self.connects.retain(|(other, _)| *other != key);
             self.policy.connect_lost(key, now, fx);
         }
-        for id in plan.cut_checks {
-            let index = self.checking.iter().position(|entry| entry.id == id).expect("under way");
-            // The task may be slow to drop it.
-            if self.rng.bool() {
-                let entry = self.checking.swap_remove(index);
+        for id in plan.cut_chores {
+            let index = self.checking.iter().position(|(entry, _)| entry.id == id);
+            // The task may be slow to drop it. What the owner inspects is not in the hands of a task.
+            let index = index.expect("under way");
+            if self.rng.bool() && self.checking[index].1 != Chore::Inspect {
+                let (entry, _) = self.checking.swap_remove(index);
                 self.tally.cut_checks += 1;
-                self.policy.checked(entry, Checked::Cut, now, fx);
+                self.cut_in_step.insert(id);
+                self.policy.chore_ended(entry, Outcome::Cut, now, fx);
             }
         }
     }
@@ -259,11 +343,11 @@ fn times() -> u64 {
 }
 
 /// `size.max`, `size.min`, `stats.consistent`, `acquire.fifo`, `acquire.shed`, `acquire.deadline`,
-/// `try_acquire.immediate`, `resize.exact`, `epoch.invalidate_all`, `suspend.nothing_moves`, `health.off_path`: any order
+/// `try_acquire.immediate`, `resize.exact`, `epoch.invalidate_all`, `suspend.nothing_moves`, `health.off_path`, `reset.between`: any order
 /// of any events.
 #[test]
 fn any_order_of_events_keeps_the_promises() {
-    let mut seen_in_all = [0; 8];
+    let mut seen_in_all = [0; 11];
     for seed in 0..400 * times() {
         let mut world = World::new(seed);
         for _ in 0..400 {
@@ -280,6 +364,9 @@ fn any_order_of_events_keeps_the_promises() {
             tally.failed_checks,
             tally.cut_checks,
             tally.dead,
+            tally.resets,
+            tally.failed_resets,
+            tally.prepared,
             leaks,
         ];
         seen_in_all.iter_mut().zip(seen).for_each(|(sum, seen)| *sum += seen);
@@ -295,7 +382,7 @@ fn after_any_run_the_whole_maximum_is_there() {
         for _ in 0..300 {
             world.step();
         }
-        world.let_go(Checked::Failed);
+        world.let_go(Outcome::Failed);
         let policy = &world.policy;
         assert_eq!(policy.idle.len() + policy.room(), policy.config.max_connections, "{}", world.context);
     }
@@ -322,14 +409,14 @@ fn after_any_run_the_pool_closes() {
             assert!(closed != ended && !matches!(answer, Polled::Waiting), "{}", world.context);
         }
         world.waits.clear();
-        world.let_go(Checked::Cut);
+        world.let_go(Outcome::Cut);
         assert!(world.policy.is_drained(), "{}", world.context);
     }
 }
 
 impl World {
     /// Everything that is under way ends.
-    fn let_go(&mut self, outcome: Checked) {
+    fn let_go(&mut self, outcome: Outcome) {
         let (now, mut fx) = (self.now, Fx::default());
         for (_, wait) in std::mem::take(&mut self.waits) {
             self.policy.cancel(wait, now, &mut fx);
@@ -337,8 +424,8 @@ impl World {
         for (_, entry) in std::mem::take(&mut self.held) {
             self.policy.give_back(entry, Disposition::Retire(RetireReason::Invalidated), now, &mut fx);
         }
-        for entry in std::mem::take(&mut self.checking) {
-            self.policy.checked(entry, outcome, now, &mut fx);
+        for (entry, _) in std::mem::take(&mut self.checking) {
+            self.policy.chore_ended(entry, outcome, now, &mut fx);
         }
         for (key, _) in std::mem::take(&mut self.connects) {
             self.policy.connect_lost(key, now, &mut fx);

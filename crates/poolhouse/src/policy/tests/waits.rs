@@ -170,7 +170,7 @@ fn what_is_picked_up_at_once_is_not_stale() {
     let pick_up = Duration::from_millis(100);
     for (after, served) in [(pick_up - Duration::from_millis(1), true), (pick_up, false)] {
         let (mut policy, home, now) =
-            policy(PoolConfig { check_after_idle: Some(Duration::from_millis(1)), ..config(1) });
+            policy(PoolConfig { check_after_idle: Duration::from_millis(1), ..config(1) });
         open(&mut policy, home, 1, now);
         let held = take(&mut policy, now);
         let wait = served_to(&mut policy, held, 0, now);
@@ -298,7 +298,7 @@ fn what_outlives_its_lifetime_before_it_is_picked_up() {
 /// Passing, it is for the one that it was served to.
 #[test]
 fn what_grows_stale_before_it_is_picked_up() {
-    let timing = PoolConfig { check_after_idle: Some(SECOND * 5), ..config(1) };
+    let timing = PoolConfig { check_after_idle: SECOND * 5, ..config(1) };
     let (mut policy, home, now) = policy(timing);
     open(&mut policy, home, 1, now);
     let held = take(&mut policy, now);
@@ -311,10 +311,10 @@ fn what_grows_stale_before_it_is_picked_up() {
     assert_eq!((policy.idle.len(), policy.held()), (1, 0));
     assert_eq!(policy.idle.iter().next().expect("idle").idle_since, now, "it has idled since it came back");
     assert!(policy.try_take(late, here(), &mut fx).is_none(), "two are before");
-    let entry = policy.plan(late, home, &mut fx).checks.pop().expect("a waiter's check");
-    assert_eq!(policy.checks.wanted(), 1);
+    let entry = policy.plan(late, home, &mut fx).entries().pop().expect("a waiter's check");
+    assert_eq!(policy.upkeep.wanted(), 1);
     let mut fx = Fx::default();
-    policy.checked(entry, Checked::Passed, late, &mut fx);
+    policy.chore_ended(entry, Outcome::Passed, late, &mut fx);
     assert!(matches!(got(&mut policy, first, late), Some(Ok(_))));
     assert!(got(&mut policy, second, late).is_none());
 }
@@ -322,7 +322,7 @@ fn what_grows_stale_before_it_is_picked_up() {
 /// `resize.exact`: what was served, has grown stale, and is one too many since a shrink, goes instead of being checked.
 #[test]
 fn what_grows_stale_and_is_one_too_many() {
-    let timing = PoolConfig { check_after_idle: Some(SECOND * 5), ..config(2) };
+    let timing = PoolConfig { check_after_idle: SECOND * 5, ..config(2) };
     let (mut policy, home, now) = policy(timing);
     open(&mut policy, home, 2, now);
     let [held, other] = [take(&mut policy, now), take(&mut policy, now)];

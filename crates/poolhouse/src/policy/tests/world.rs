@@ -36,7 +36,11 @@ pub(super) struct World {
     /// The place in the queue of those whose time was up.
     positions: HashMap<u32, usize>,
     pub(super) held: Vec<(Holding, Boxed)>,
-    pub(super) checking: Vec<Boxed>,
+    pub(super) checking: Vec<(Boxed, Chore)>,
+    /// Of these and of the idle, what its last holder wants reset, and what has been used since the hook before reuse.
+    pub(super) dirty: HashSet<u64>,
+    pub(super) used: HashSet<u64>,
+    pub(super) prepares: bool,
     pub(super) connects: Vec<(usize, Era)>,
     eras: HashMap<u64, Era>,
     pub(super) epoch: u32,
@@ -44,6 +48,10 @@ pub(super) struct World {
     /// When the youngest check began that failed.
     pub(super) doubt: Option<Tick>,
     pub(super) began: HashMap<u64, Tick>,
+    /// The highest `max_uses` that there has been.
+    pub(super) most_uses: u64,
+    /// The connections whose chores have ended in this step because they were told to stop.
+    pub(super) cut_in_step: HashSet<u64>,
     next_waiter: u32,
     pub(super) next_connection: u32,
     pub(super) tally: Tally,
@@ -61,28 +69,44 @@ pub(super) struct Tally {
     pub(super) taken_back: u64,
     pub(super) failed_checks: u64,
     pub(super) cut_checks: u64,
+    pub(super) resets: u64,
+    pub(super) failed_resets: u64,
+    pub(super) prepared: u64,
     pub(super) dead: u64,
+}
+
+/// Any options that a pool can have.
+pub(super) fn options(rng: &mut fastrand::Rng) -> PoolConfig {
+    let max = rng.usize(1..6);
+    PoolConfig {
+        min_connections: rng.usize(0..=max),
+        min_idle: if rng.bool() { rng.usize(0..=max) } else { 0 },
+        max_idle: (rng.u8(0..4) == 0).then_some(max),
+        max_uses: (rng.u8(0..4) == 0).then(|| rng.u64(1..20)),
+        fail_fast_after: if rng.bool() { SECOND * rng.u32(1..10) } else { Duration::MAX },
+        max_connecting: rng.usize(1..4),
+        max_pending: rng.bool().then(|| rng.usize(1..6)),
+        idle_timeout: SECOND * rng.u32(1..20),
+        max_lifetime: SECOND * rng.u32(5..60),
+        health_check_interval: SECOND * rng.u32(1..10),
+        check_after_idle: if rng.bool() { SECOND * rng.u32(1..10) } else { Duration::MAX },
+        leak_threshold: if rng.bool() { SECOND * rng.u32(1..10) } else { Duration::MAX },
+        connection_timeout: if rng.bool() { SECOND * rng.u32(5..40) } else { Duration::MAX },
+        idle_order: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
+        ..config(max)
+    }
 }
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let max = rng.usize(1..6);
-        let config = PoolConfig {
-            min_connections: rng.usize(0..=max),
-            max_connecting: rng.usize(1..4),
-            max_pending: rng.bool().then(|| rng.usize(1..6)),
-            idle_timeout: SECOND * rng.u32(1..20),
-            max_lifetime: SECOND * rng.u32(5..60),
-            health_check_interval: SECOND * rng.u32(1..10),
-            check_after_idle: rng.bool().then(|| SECOND * rng.u32(1..10)),
-            leak_threshold: rng.bool().then(|| SECOND * rng.u32(1..10)),
-            connection_timeout: if rng.bool() { SECOND * rng.u32(5..40) } else { Duration::MAX },
-            idle_order: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
-            ..config(max)
-        };
+        let config = options(&mut rng);
         let context = format!("seed {seed}, {config:?}");
-        let (policy, home, now) = policy(config);
+        let (mut policy, home, now) = policy(config);
+        let prepares = rng.u8(0..4) == 0;
+        if prepares {
+            policy.prepare_before_reuse();
+        }
         Self {
             policy,
             homes: vec![home],
@@ -94,13 +118,18 @@ impl World {
             positions: HashMap::new(),
             held: Vec::new(),
             checking: Vec::new(),
+            dirty: HashSet::new(),
+            used: HashSet::new(),
+            prepares,
             connects: Vec::new(),
             eras: HashMap::new(),
             epoch: 0,
             suspensions: 0,
             doubt: None,
             began: HashMap::new(),
+            most_uses: 0,
             next_waiter: 0,
+            cut_in_step: HashSet::new(),
             next_connection: 0,
             tally: Tally::default(),
         }
@@ -134,8 +163,13 @@ impl World {
 
     /// `epoch.invalidate_all`, `suspend.nothing_moves`, `health.off_path`: what is handed out was opened after the last
     /// event that ended what came before, in a runtime that is there, and is in no doubt.
-    pub(super) fn hand_out(&mut self, holder: Holding, entry: Boxed) {
+    pub(super) fn hand_out(&mut self, holder: Holding, mut entry: Boxed) {
         let context = &self.context;
+        assert!(!self.dirty.contains(&entry.id), "handed out without its reset: {context}");
+        assert!(!self.prepares || !self.used.contains(&entry.id), "handed out without the hook: {context}");
+        entry.use_count += 1;
+        let uses = self.policy.config.max_uses.unwrap_or(u64::MAX);
+        assert!(entry.use_count <= uses.max(self.most_uses), "handed out too often: {context}");
         let (epoch, suspension, home) = self.eras[&entry.id];
         assert_eq!(
             (epoch, suspension),
@@ -145,10 +179,15 @@ impl World {
         );
         assert!(self.homes.contains(&home), "its runtime is gone: {context}");
         assert!(!self.policy.is_suspended(), "handed out while suspended: {context}");
-        assert!(entry.retire_at > self.now, "handed out after its lifetime: {context}");
+        assert!(
+            self.policy.holders.lifetime(entry.record).retire_at > self.now,
+            "handed out after its lifetime: {context}"
+        );
         let proven_at = entry.idle_since.max(entry.checked_at);
         assert!(self.doubt.is_none_or(|doubt| proven_at >= doubt), "handed out in doubt: {context}");
-        assert!(!self.policy.wants_check(&entry, self.now), "handed out unchecked: {context}");
+        // What was served by the limits of then is handed out by them.
+        let reconfigured = self.most_uses > 0;
+        assert!(reconfigured || self.policy.due_chore(&entry, self.now).is_none(), "unchecked: {context}");
         self.tally.granted += 1;
         self.held.push((holder, entry));
     }
@@ -173,7 +212,7 @@ impl World {
             waiting,
             answers: answers.collect(),
             share: policy.open() + policy.connects.under_way() + policy.closing,
-            staying: policy.open() - policy.checks.cut() + policy.connects.coming(),
+            staying: policy.open() - policy.upkeep.cut() + policy.connects.coming(),
         }
     }
 
@@ -219,11 +258,11 @@ impl World {
         let (policy, context) = (&self.policy, &self.context);
         let count = |which| fx.retired.iter().filter(|(_, reason)| *reason == which).count();
         let reaped = count(RetireReason::Idle);
-        let left = policy.open() - policy.checks.cut() + fx.retired.len() - reaped;
+        let left = policy.open() - policy.upkeep.cut() + fx.retired.len() - reaped;
         assert!(reaped == 0 || left >= policy.config.min_connections, "reaped below the minimum: {context}");
+        // What was told to stop goes, whether or not it would fit by now.
         let shrunk = fx.retired.iter().filter(|(entry, reason)| {
-            *reason == RetireReason::Shrunk
-                && self.began.get(&entry.id).is_none_or(|_| entry.checked_at == self.now)
+            *reason == RetireReason::Shrunk && !self.cut_in_step.contains(&entry.id)
         });
         let room = policy.config.max_connections;
         assert!(shrunk.count() == 0 || after.staying >= room, "closed one that fits: {context}");
@@ -245,19 +284,23 @@ impl World {
         let idle: Vec<u64> = policy.idle.iter().map(|entry| entry.id).collect();
         let held = self.held.iter().map(|(_, entry)| entry.id);
         let ids: HashSet<u64> =
-            idle.iter().copied().chain(held).chain(self.checking.iter().map(|entry| entry.id)).collect();
+            idle.iter().copied().chain(held).chain(self.checking.iter().map(|(entry, _)| entry.id)).collect();
         let places = idle.len() + self.held.len() + self.checking.len();
         assert_eq!(ids.len(), places, "in two places: {context}");
         assert_eq!(policy.open(), places + served, "{context}");
         assert_eq!(policy.held(), self.held.len() + served, "{context}");
         assert_eq!(policy.holders(self.now).len(), policy.held(), "{context}");
-        assert_eq!(policy.checks.under_way(), self.checking.len(), "{context}");
+        assert_eq!(policy.upkeep.under_way(), self.checking.len(), "{context}");
         assert_eq!(policy.connects.under_way(), self.connects.len(), "{context}");
         assert_eq!(policy.closing, 0, "{context}");
 
         // size.max, resize.exact: only held ones may be above a maximum that shrank.
         assert!(picture.staying <= policy.config.max_connections.max(policy.held()), "{context}");
         assert!(policy.connects.under_way() <= policy.config.max_connecting, "{context}");
+
+        let most_idle = policy.config.max_idle.unwrap_or(usize::MAX);
+        let staying = policy.unused() - policy.upkeep.cut();
+        assert!(staying <= most_idle.max(policy.upkeep.under_way()), "too many are idle: {context}");
 
         // acquire.shed, and nobody sleeps through an answer.
         assert_eq!(stats.pending_requests, picture.waiting.len(), "{context}");
@@ -272,7 +315,7 @@ impl World {
         let reaped_at = Span::from(policy.config.idle_timeout);
         let fit = |entry: &&Entry<u32>| {
             policy.retire_reason(entry, self.now).is_none()
-                && !policy.wants_check(entry, self.now)
+                && !policy.due_chore(entry, self.now).is_some()
                 && entry.idle_since + reaped_at > self.now
         };
         let fit = policy.idle.iter().filter(fit).count();
@@ -292,6 +335,9 @@ impl World {
         let active = stats.active_connections as u64;
         assert_eq!(stats.total_acquisitions, stats.total_releases + active, "{context}");
         assert_eq!(stats.failed_checks, tally.failed_checks, "{context}");
+        assert_eq!(stats.failed_resets, tally.failed_resets, "{context}");
+        assert_eq!(stats.closed.total(), stats.connections_destroyed, "{context}");
+        assert!(stats.waited_acquisitions <= stats.total_acquisitions, "{context}");
         assert_eq!(stats.timed_out_acquisitions, tally.timed_out, "{context}");
         assert_eq!(stats.failed_acquisitions, tally.failed, "{context}");
         assert_eq!(stats.cancelled_acquisitions, tally.cancelled, "{context}");

@@ -1,0 +1,180 @@
+//! What a background task does with a connection that nobody holds: a health check, or a reset between two holders.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call_out::{Panic, call_out, call_out_within};
+use crate::error::{Inner, page};
+use crate::events::Event;
+use crate::inner::{PoolInner, millis};
+use crate::manager::Manager;
+use crate::policy::{Chore, Outcome};
+use crate::state::PoolEntry;
+
+/// A connection in the hands of a background task. It is retired unless the chore passes, whatever ends it.
+pub(crate) struct DoingChore<M: Manager> {
+    inner: Arc<PoolInner<M>>,
+    /// `None` once it has gone back.
+    entry: Option<PoolEntry<M>>,
+    chore: Chore,
+    outcome: Outcome,
+}
+
+impl<M: Manager> DoingChore<M> {
+    pub(crate) fn new(inner: &Arc<PoolInner<M>>, (entry, chore): (PoolEntry<M>, Chore)) -> (u64, Self) {
+        (entry.id, Self { inner: Arc::clone(inner), entry: Some(entry), chore, outcome: Outcome::Cut })
+    }
+}
+
+impl<M: Manager> DoingChore<M> {
+    /// The pool's owner looks at a connection. It stays, unless the owner says otherwise.
+    pub(crate) fn inspecting(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
+        Self { inner: Arc::clone(inner), entry: Some(entry), chore: Chore::Inspect, outcome: Outcome::Passed }
+    }
+
+    pub(crate) fn inspect(&mut self, keep: impl FnOnce(&mut PoolEntry<M>) -> bool) -> Result<bool, Panic> {
+        let Some(entry) = self.entry.as_mut() else { return Ok(true) };
+        let kept = call_out(|| keep(entry));
+        self.outcome = match kept {
+            Ok(true) => Outcome::Passed,
+            Ok(false) => Outcome::Failed,
+            Err(_) => Outcome::Panicked,
+        };
+        kept
+    }
+}
+
+impl<M: Manager> Drop for DoingChore<M> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.inner.apply(|policy, now, fx| policy.chore_ended(entry, self.outcome, now, fx));
+        }
+    }
+}
+
+pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
+    let inner = Arc::clone(&this.inner);
+    let Some(entry) = this.entry.as_mut() else { return };
+    let (chore, connection, began) = (this.chore, entry.id, inner.now());
+    let limit = limit(&inner, chore);
+    let result = call_out_within(limit.0, || run(&inner, chore, entry)).await;
+    let elapsed_ms = millis(inner.now().since(began));
+    let (outcome, error) = match result {
+        // A manager without a check of its own would never notice what costs no round trip to see.
+        Ok(Some(Ok(()))) => match call_out(|| inner.manager.is_connected(&mut entry.connection)) {
+            Ok(true) => (Outcome::Passed, None),
+            Ok(false) => (Outcome::PeerClosed, None),
+            Err(_) => panicked(&inner, connection),
+        },
+        Ok(Some(Err(error))) => {
+            log_failed(&inner, chore, (connection, elapsed_ms), &Inner(&error));
+            (Outcome::Failed, Some(error))
+        }
+        Ok(None) => {
+            let silence = format_args!("no answer after {:?} ({})", limit.0, limit.1);
+            log_failed(&inner, chore, (connection, elapsed_ms), &silence);
+            (Outcome::Failed, None)
+        }
+        Err(_) => panicked(&inner, connection),
+    };
+    this.outcome = outcome;
+    match outcome {
+        Outcome::Passed => log_passed(&inner, chore, (connection, elapsed_ms)),
+        Outcome::Failed | Outcome::Panicked => {
+            let error = error.as_ref().map(|error| error as &(dyn Error + 'static));
+            inner.tell(|| match chore {
+                Chore::Reset => Event::ResetFailed { connection, error },
+                Chore::Check | Chore::Prepare { .. } | Chore::Inspect => {
+                    Event::CheckFailed { connection, error }
+                }
+            });
+        }
+        Outcome::Refused | Outcome::PeerClosed | Outcome::Cut => {}
+    }
+    inner.shield("the error of a health check", || drop(error));
+}
+
+async fn run<M: Manager>(
+    inner: &PoolInner<M>,
+    chore: Chore,
+    entry: &mut PoolEntry<M>,
+) -> Result<(), M::Error> {
+    match chore {
+        Chore::Check => inner.manager.check(&mut entry.connection).await,
+        Chore::Reset => inner.manager.reset(&mut entry.connection).await,
+        Chore::Prepare { .. } | Chore::Inspect => Ok(()),
+    }
+}
+
+/// How long it may take, and the name of the option that says so.
+fn limit<M: Manager>(inner: &PoolInner<M>, chore: Chore) -> (Duration, &'static str) {
+    let config = inner.config();
+    match chore {
+        Chore::Reset => (config.reset_timeout, "reset_timeout"),
+        Chore::Check | Chore::Prepare { .. } | Chore::Inspect => {
+            (config.health_check_timeout, "health_check_timeout")
+        }
+    }
+}
+
+fn panicked<M: Manager, E>(inner: &PoolInner<M>, connection: u64) -> (Outcome, Option<E>) {
+    inner.log(|target| {
+        tracing::warn!(
+            target: "poolhouse::check",
+            target_address = %target,
+            connection,
+            guide = page::PANICS,
+            "the manager panicked while it checked or reset: see the panic's message on stderr"
+        );
+    });
+    (Outcome::Panicked, None)
+}
+
+fn log_passed<M: Manager>(inner: &PoolInner<M>, chore: Chore, (connection, elapsed_ms): (u64, u64)) {
+    inner.log(|target| match chore {
+        Chore::Reset => tracing::trace!(
+            target: "poolhouse::reset",
+            target_address = %target,
+            connection,
+            elapsed_ms,
+            "reset"
+        ),
+        Chore::Check | Chore::Prepare { .. } | Chore::Inspect => tracing::trace!(
+            target: "poolhouse::check",
+            target_address = %target,
+            connection,
+            elapsed_ms,
+            "healthy"
+        ),
+    });
+}
+
+fn log_failed<M: Manager>(
+    inner: &PoolInner<M>,
+    chore: Chore,
+    (connection, elapsed_ms): (u64, u64),
+    error: &dyn fmt::Display,
+) {
+    inner.log(|target| match chore {
+        Chore::Reset => tracing::warn!(
+            target: "poolhouse::reset",
+            target_address = %target,
+            connection,
+            elapsed_ms,
+            %error,
+            guide = page::SESSION_STATE,
+            "cannot reset"
+        ),
+        Chore::Check | Chore::Prepare { .. } | Chore::Inspect => tracing::warn!(
+            target: "poolhouse::check",
+            target_address = %target,
+            connection,
+            elapsed_ms,
+            %error,
+            guide = page::STALE_CONNECTIONS,
+            "unhealthy"
+        ),
+    });
+}

@@ -1,0 +1,134 @@
+//! How a connection that the pool is done with goes: announced, and then dropped in place, or closed gracefully by a
+//! background task. Either way it takes up room until it has gone (`size.max`).
+
+use std::sync::Arc;
+
+use crate::call_out::{Panic, call_out, call_out_within};
+use crate::error::page;
+use crate::events::{Event, RetireReason};
+use crate::inner::{PoolInner, millis};
+use crate::manager::Manager;
+use crate::policy::{Entry, Few};
+use crate::state::{PoolEffects, PoolEntry};
+
+impl<M: Manager> PoolInner<M> {
+    /// Lets go of retired connections. Returns the first panic of one that was dropped in place.
+    pub(crate) fn retire(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
+        let (mut to_drop, mut to_close) = (Vec::new(), Vec::new());
+        for (mut entry, reason) in retired {
+            self.announce(&entry, reason);
+            if self.needs_close(&mut entry, reason) { to_close.push(entry) } else { to_drop.push(entry) }
+        }
+        if !to_close.is_empty() {
+            to_drop.extend(self.hand_over(to_close));
+        }
+        self.drop_retired(to_drop)
+    }
+
+    fn announce(&self, entry: &PoolEntry<M>, reason: RetireReason) {
+        let connection = entry.id;
+        self.log(|target| {
+            tracing::debug!(
+                target: "poolhouse::retire",
+                target_address = %target,
+                connection,
+                reason = reason.as_str(),
+                "closing a connection"
+            );
+        });
+        self.tell(|| Event::Retired { connection, reason, age: self.now().since(entry.opened_at) });
+    }
+
+    fn needs_close(&self, entry: &mut PoolEntry<M>, reason: RetireReason) -> bool {
+        match reason {
+            // There is nobody to say goodbye to, or no runtime to do it in.
+            RetireReason::PeerClosed | RetireReason::RuntimeGone => false,
+            _ => call_out(|| self.manager.needs_close(&mut entry.connection, reason)).unwrap_or(false),
+        }
+    }
+
+    /// Gives connections to a background task to close. Returns them if there is none.
+    fn hand_over(&self, to_close: Vec<PoolEntry<M>>) -> Vec<PoolEntry<M>> {
+        let mut fx = PoolEffects::<M>::default();
+        let left = self.state.decide(&mut fx, |state, fx| {
+            if state.homes.is_empty() {
+                return to_close;
+            }
+            state.to_close.extend(to_close);
+            fx.plan = true;
+            Vec::new()
+        });
+        self.carry_out(fx);
+        left
+    }
+
+    /// Drops connections that have been announced. Returns the first panic.
+    pub(crate) fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Option<Panic> {
+        let count = entries.len();
+        if count == 0 {
+            return None;
+        }
+        let mut first_panic = None;
+        for entry in entries {
+            let panic = self.shield("a connection that was closed", || drop(entry));
+            first_panic = first_panic.or(panic);
+        }
+        self.apply(|policy, now, fx| policy.closed(count, now, fx));
+        first_panic
+    }
+}
+
+/// A connection that is being closed gracefully. Its room is free when this is dropped.
+pub(crate) struct Closing<M: Manager> {
+    inner: Arc<PoolInner<M>>,
+    /// `None` once the manager has it.
+    entry: Option<PoolEntry<M>>,
+}
+
+impl<M: Manager> Closing<M> {
+    pub(crate) fn new(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
+        Self { inner: Arc::clone(inner), entry: Some(entry) }
+    }
+}
+
+impl<M: Manager> Drop for Closing<M> {
+    fn drop(&mut self) {
+        let entry = self.entry.take();
+        self.inner.shield("a connection that was closed", || drop(entry));
+        self.inner.apply(|policy, now, fx| policy.closed(1, now, fx));
+    }
+}
+
+pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
+    let inner = Arc::clone(&this.inner);
+    let Some(entry) = this.entry.take() else { return };
+    let Entry { connection, id, .. } = *entry;
+    let (limit, began) = (inner.config().close_timeout, inner.now());
+    let result = call_out_within(limit, || inner.manager.close(connection)).await;
+    let elapsed_ms = millis(inner.now().since(began));
+    inner.log(|target| match result {
+        Ok(Some(())) => tracing::trace!(
+            target: "poolhouse::retire",
+            target_address = %target,
+            connection = id,
+            elapsed_ms,
+            "closed gracefully"
+        ),
+        Ok(None) => tracing::warn!(
+            target: "poolhouse::retire",
+            target_address = %target,
+            connection = id,
+            elapsed_ms,
+            guide = page::SHUTTING_DOWN,
+            "a graceful close took longer than close_timeout: the connection is dropped"
+        ),
+        Err(_) => tracing::warn!(
+            target: "poolhouse::retire",
+            target_address = %target,
+            connection = id,
+            elapsed_ms,
+            guide = page::PANICS,
+            "the manager panicked while it closed a connection: see the panic's message on stderr"
+        ),
+    });
+}

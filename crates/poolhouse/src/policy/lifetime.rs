@@ -1,0 +1,54 @@
+//! When a connection's life ends, whoever holds it then.
+
+use std::time::Duration;
+
+use super::Tick;
+use crate::config::PoolConfig;
+use crate::events::RetireReason;
+
+/// How long a connection may live: drawn once, when it opens, and counted anew when the limits change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lifetime {
+    opened_at: Tick,
+    /// The share of `max_lifetime` by which it retires early.
+    early: f64,
+    pub(super) replace_at: Tick,
+    pub(super) retire_at: Tick,
+    pub(super) reason: RetireReason,
+}
+
+impl Lifetime {
+    pub(super) fn draw(opened_at: Tick, config: &PoolConfig, rng: &mut fastrand::Rng) -> Self {
+        let early = config.lifetime_jitter * rng.f64();
+        Self::new(opened_at, early.min(0.999), config)
+    }
+
+    fn new(opened_at: Tick, early: f64, config: &PoolConfig) -> Self {
+        let lifetime = config.max_lifetime - config.max_lifetime.mul_f64(early);
+        let lead = config.connect_attempt_timeout.min(lifetime / 10);
+        Self {
+            opened_at,
+            early,
+            replace_at: opened_at + (lifetime - lead),
+            retire_at: opened_at + lifetime,
+            reason: RetireReason::Lifetime,
+        }
+    }
+
+    /// The limits have changed. What the pool's owner has said of this connection stays true.
+    pub(super) fn recount(&mut self, config: &PoolConfig) {
+        let said = *self;
+        *self = Self::new(self.opened_at, self.early, config);
+        if said.reason == RetireReason::InvalidatedAll {
+            self.end_by(said.retire_at, said.retire_at.since(said.replace_at));
+        }
+    }
+
+    /// It retires at that time, unless its life ends before, and its successor is opened so long before.
+    pub(super) fn end_by(&mut self, at: Tick, lead: Duration) {
+        if at < self.retire_at {
+            (self.retire_at, self.replace_at) = (at, at - lead);
+            self.reason = RetireReason::InvalidatedAll;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Failing fast: while nothing is open and connecting has failed for `fail_fast_after`, acquires are told at once.
+//!
+//! It lasts until a connect succeeds, so the background has to go on trying whether or not anybody waits: one attempt at a
+//! time, at the pace of the backoff.
+
+use std::sync::Arc;
+
+use super::waiting::Refusal;
+use super::{Effects, Policy, Span, Tick};
+use crate::error::Retry;
+
+impl<C, E, W> Policy<C, E, W> {
+    /// From when acquires fail fast, if connecting goes on failing and nothing opens.
+    pub(super) fn outage_from(&self) -> Option<Tick> {
+        let is_on = self.limits.fail_fast != Span::FOREVER && self.eviction.is_in_service();
+        // Without a background nobody would notice the end of it.
+        let can_end = self.eviction.has_home();
+        if !is_on || !can_end || self.open() > 0 {
+            return None;
+        }
+        let down_since = self.connects.last_failure()?.down_since?;
+        Some(down_since + self.limits.fail_fast)
+    }
+
+    /// What an acquire is told at once, if so.
+    pub(super) fn outage(&self, now: Tick) -> Option<Refusal<E>> {
+        self.outage_from().filter(|from| *from <= now)?;
+        let last = self.connects.last_failure()?;
+        let next_in = self.connects.pause(now).map(|end| end.since(now)).unwrap_or_default();
+        let retry = Retry::new(now.since(last.at), next_in);
+        Some(Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row, retry: Some(retry) })
+    }
+
+    pub(super) fn end_waits_in_outage(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        if !self.somebody_waits() {
+            return;
+        }
+        while let Some(refusal) = self.outage(now)
+            && self.waiting.refuse_head(refusal, &mut fx.wake)
+        {}
+    }
+
+    /// How many attempts to begin to learn whether an outage is over.
+    pub(super) fn probes_wanted(&self) -> usize {
+        usize::from(self.outage_from().is_some()).saturating_sub(self.connects.coming())
+    }
+}

@@ -1,0 +1,111 @@
+//! What a background task does with connections that nobody holds: which are in its hands, what for, and for whom.
+
+use super::Tick;
+use super::eviction::Home;
+use crate::events::RetireReason;
+
+/// What is done with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chore {
+    /// A health check.
+    Check,
+    /// What its last holder left behind is cleaned up (`reset.between`).
+    Reset,
+    /// The hook before reuse runs, for a waiter, after a health check if one is due.
+    Prepare { check: bool },
+    /// The owner of the pool looks at it, in `retain`.
+    Inspect,
+}
+
+/// How a chore ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Passed,
+    Failed,
+    /// The hook before reuse said no. The health check before it had passed.
+    Refused,
+    /// The user's code panicked, in the chore or in the look that follows it.
+    Panicked,
+    /// The peer had closed the connection.
+    PeerClosed,
+    /// It was dropped half-way, so the connection may be in the middle of an exchange.
+    Cut,
+}
+
+pub(super) struct UnderWay {
+    connection: u64,
+    home: Home,
+    pub(super) chore: Chore,
+    pub(super) began: Tick,
+    /// Whether a waiter is to have the connection.
+    wanted: bool,
+    /// Why the background task is to drop it, if so.
+    pub(super) cut: Option<RetireReason>,
+    /// Whether the background task has been told.
+    told: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Upkeep {
+    under_way: Vec<UnderWay>,
+}
+
+impl Upkeep {
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    pub(super) fn resets(&self) -> usize {
+        self.under_way.iter().filter(|one| one.chore == Chore::Reset).count()
+    }
+
+    pub(super) fn checks(&self) -> usize {
+        let is_check = |one: &&UnderWay| matches!(one.chore, Chore::Check | Chore::Prepare { .. });
+        self.under_way.iter().filter(is_check).count()
+    }
+
+    /// Those that are told to stop. Their connections are about to go.
+    #[inline]
+    pub(super) fn cut(&self) -> usize {
+        self.under_way.iter().filter(|one| one.cut.is_some()).count()
+    }
+
+    /// Those whose connections are for waiters.
+    pub(super) fn wanted(&self) -> usize {
+        self.under_way.iter().filter(|one| one.wanted).count()
+    }
+
+    /// When those began.
+    pub(super) fn wanted_since(&self) -> impl Iterator<Item = Tick> {
+        self.under_way.iter().filter(|one| one.wanted).map(|one| one.began)
+    }
+
+    /// What comes of a reset is for whoever waits then.
+    pub(super) fn begin(&mut self, connection: u64, chore: Chore, (home, began): (Home, Tick), wanted: bool) {
+        let wanted = wanted || chore == Chore::Reset;
+        self.under_way.push(UnderWay { connection, home, chore, began, wanted, cut: None, told: false });
+    }
+
+    pub(super) fn end(&mut self, connection: u64) -> Option<UnderWay> {
+        let index = self.under_way.iter().position(|one| one.connection == connection)?;
+        Some(self.under_way.swap_remove(index))
+    }
+
+    /// Ends some early, `count` of them at most: no waiter will have their connections. Returns how many.
+    pub(super) fn cut_some(&mut self, count: usize, reason: RetireReason) -> usize {
+        let uncut = self.under_way.iter_mut().filter(|one| one.cut.is_none());
+        uncut.take(count).map(|one| (one.cut, one.wanted) = (Some(reason), false)).count()
+    }
+
+    /// The connections whose chores a background task has to drop. It is told once.
+    pub(super) fn take_cut(&mut self, home: Home) -> Vec<u64> {
+        let of_home = self.under_way.iter_mut().filter(|one| one.home == home);
+        let to_tell = of_home.filter(|one| one.cut.is_some() && !one.told);
+        to_tell
+            .map(|one| {
+                one.told = true;
+                one.connection
+            })
+            .collect()
+    }
+}
