@@ -56,7 +56,9 @@ published! {
 pub use crate::acquire::Acquire;
 pub use crate::admin::CloseReport;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
-pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase};
+pub use crate::error::{
+    AcquireError, AcquireErrorKind, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase,
+};
 pub use crate::events::{Event, Listener, RetireReason};
 pub use crate::histogram::Histogram;
 pub use crate::manager::{FailureKind, IntoManager, Manager};

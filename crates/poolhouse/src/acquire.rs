@@ -13,7 +13,7 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::background;
-use crate::error::{AcquireError, Holder, page};
+use crate::error::{AcquireError, ConnectError, Holder, page};
 use crate::events::Event;
 use crate::inner::PoolInner;
 use crate::manager::Manager;
@@ -22,7 +22,7 @@ use crate::pooled_connection::PooledConnection;
 use crate::state::PoolEntry;
 use crate::sync::Handle;
 
-type Acquired<M> = Result<PooledConnection<M>, AcquireError<<M as Manager>::Error>>;
+type Acquired<M> = Result<PooledConnection<M>, AcquireError>;
 
 /// The future that [`Pool::acquire`](crate::Pool::acquire) and [`acquire_within`](crate::Pool::acquire_within)
 /// return. It joins the queue when it is first polled.
@@ -194,7 +194,7 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     /// What became of the wait, and when that was; if nothing has, the waker in the queue is the current one.
-    fn ask(&self, wait: Wait, cx: &Context<'_>) -> (Polled<M::Connection, M::Error>, Tick) {
+    fn ask(&self, wait: Wait, cx: &Context<'_>) -> (Polled<M::Connection, ConnectError>, Tick) {
         let (inner, caller) = (self.inner, self.inner.caller());
         let mut spare = None;
         loop {
@@ -231,7 +231,7 @@ impl<M: Manager> Acquire<'_, M> {
         dead: PoolEntry<M>,
         since: Tick,
         span: Option<Box<Span>>,
-    ) -> Result<(), Refusal<M::Error>> {
+    ) -> Result<(), Refusal<ConnectError>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
         let (ticket, _) = inner
             .apply_for_acquire(|state, now, fx| state.policy.rejoin(dead, (since, own_limit), now, site, fx));
@@ -255,7 +255,7 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    fn refused(&self, refusal: Refusal<M::Error>) -> Poll<Acquired<M>> {
+    fn refused(&self, refusal: Refusal<ConnectError>) -> Poll<Acquired<M>> {
         self.failed(self.inner.refused(refusal))
     }
 
@@ -267,7 +267,7 @@ impl<M: Manager> Acquire<'_, M> {
         self.failed(inner.runtime_ended())
     }
 
-    fn failed(&self, error: AcquireError<M::Error>) -> Poll<Acquired<M>> {
+    fn failed(&self, error: AcquireError) -> Poll<Acquired<M>> {
         // The span has the address too, but is off where only warnings are on.
         self.inner.log(|target| {
             if error.is_timeout() {

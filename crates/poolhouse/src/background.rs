@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::task::coop::consume_budget;
 
 use crate::call_out::{call_out, call_out_within};
-use crate::error::{ConnectError, Holder, Inner, page};
+use crate::error::{BoxError, ConnectError, Holder, Inner, page};
 use crate::events::Event;
 use crate::inner::{PoolInner, millis};
 use crate::manager::{FailureKind, Manager};
@@ -204,7 +204,7 @@ impl<M: Manager> Connecting<M> {
         (key, Self { inner: Arc::clone(inner), key: Some(key) })
     }
 
-    fn failed(&mut self, error: ConnectError<M::Error>, kind: FailureKind) {
+    fn failed(&mut self, error: ConnectError, kind: FailureKind) {
         let Some(key) = self.key.take() else { return };
         let error = Arc::new(error);
         let failure = Failure { error: Arc::clone(&error), kind };
@@ -254,7 +254,10 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
         Ok(Some(Err(error))) => {
             let mut kind = FailureKind::Transient;
             inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
-            this.failed(ConnectError::Failed(error), kind);
+            match call_out(|| error.into()) {
+                Ok(error) => this.failed(ConnectError::Failed(error), kind),
+                Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),
+            }
         }
         Ok(None) => this.failed(ConnectError::TimedOut(limit), FailureKind::Transient),
         Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),
@@ -312,10 +315,13 @@ async fn check<M: Manager>(mut this: Checking<M>) {
             }
             Err(_) => panicked(&inner, connection),
         },
-        Ok(Some(Err(error))) => {
-            log_unhealthy(&inner, connection, elapsed_ms, &Inner(&error));
-            (Checked::Failed, Some(error))
-        }
+        Ok(Some(Err(error))) => match call_out(|| error.into()) {
+            Ok(error) => {
+                log_unhealthy(&inner, connection, elapsed_ms, &Inner(&*error));
+                (Checked::Failed, Some(error))
+            }
+            Err(_) => panicked(&inner, connection),
+        },
         Ok(None) => {
             let silence = format_args!("no answer after {limit:?} (health_check_timeout)");
             log_unhealthy(&inner, connection, elapsed_ms, &silence);
@@ -326,12 +332,12 @@ async fn check<M: Manager>(mut this: Checking<M>) {
     this.outcome = outcome;
     inner.tell(|| Event::CheckFailed {
         connection,
-        error: error.as_ref().map(|error| error as &(dyn Error + 'static)),
+        error: error.as_deref().map(|error| error as &(dyn Error + 'static)),
     });
     inner.shield("the error of a health check", || drop(error));
 }
 
-fn panicked<M: Manager, E>(inner: &PoolInner<M>, connection: u64) -> (Checked, Option<E>) {
+fn panicked<M: Manager>(inner: &PoolInner<M>, connection: u64) -> (Checked, Option<BoxError>) {
     inner.log(|target| {
         tracing::warn!(
             target: "poolhouse::check",

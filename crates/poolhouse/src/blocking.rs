@@ -166,7 +166,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn acquire(&self) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+    pub fn acquire(&self) -> Result<PooledConnection<M>, AcquireError> {
         let at = Location::caller();
         self.acquire_at(None, at)
     }
@@ -190,7 +190,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn acquire_within(&self, limit: Duration) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+    pub fn acquire_within(&self, limit: Duration) -> Result<PooledConnection<M>, AcquireError> {
         self.acquire_at(Some(limit), Location::caller())
     }
 
@@ -198,7 +198,7 @@ impl<M: Manager> Pool<M> {
         &self,
         limit: Option<Duration>,
         at: &'static Location<'static>,
-    ) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+    ) -> Result<PooledConnection<M>, AcquireError> {
         let inner = self.runtime.block_on(async { Acquire::new(self.pool.inner(), at, limit).await })?;
         Ok(self.wrap(inner))
     }
@@ -244,7 +244,7 @@ impl<M: Manager> Pool<M> {
     /// assert!(pool.warm_up().is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
+    pub fn warm_up(&self) -> Result<(), AcquireError> {
         self.runtime.block_on(async { self.pool.warm_up().await })
     }
 

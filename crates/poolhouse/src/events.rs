@@ -5,7 +5,8 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::error::Holder;
+use crate::error::{AcquireError, ConnectError, Holder};
+use crate::manager::FailureKind;
 
 /// Is told of everything that happens in a pool. Give it to [`Pool::with_listener`](crate::Pool::with_listener).
 ///
@@ -106,18 +107,18 @@ pub enum Event<'a> {
     /// An attempt to connect has failed.
     #[non_exhaustive]
     ConnectFailed {
-        /// The [`ConnectError`](crate::ConnectError).
-        error: &'a (dyn Error + 'static),
+        /// Why.
+        error: &'a ConnectError,
         /// How long it took.
         took: Duration,
-        /// Whether the manager says that another try cannot help.
-        permanent: bool,
+        /// What [`Manager::classify`](crate::Manager::classify) says of it. Transient, if the manager gave no error.
+        kind: FailureKind,
     },
     /// An acquire has ended without a connection.
     #[non_exhaustive]
     AcquireFailed {
-        /// The [`AcquireError`](crate::AcquireError).
-        error: &'a (dyn Error + 'static),
+        /// Why. [`AcquireError::kind`] is a label for a metric.
+        error: &'a AcquireError,
         /// The line that asked.
         acquired_at: &'static Location<'static>,
     },

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use crate::call_out::{Panic, call_out};
 use crate::clock::Clock;
 use crate::config::PoolConfig;
-use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, page};
+use crate::error::{AcquireError, ConnectError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Caller, Disposition, Few, Refusal, Site, Tick};
+use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Few, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::{Notify, RuntimeId};
 
@@ -111,7 +111,7 @@ impl<M: Manager> PoolInner<M> {
             self.shield("a waker", || self.progress.notify_waiters());
         }
         if let Some(failed) = failed_connect {
-            self.report_failed_connect(&*failed.error, failed.took, FailureKind::Transient);
+            self.report_failed_connect(&failed.error, failed.took, FailureKind::Transient);
         }
         self.close_connections(retired)
     }
@@ -189,12 +189,7 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// Tells the log and the listener of a connect that has failed.
-    pub(crate) fn report_failed_connect(
-        &self,
-        error: &ConnectError<M::Error>,
-        took: Duration,
-        kind: FailureKind,
-    ) {
+    pub(crate) fn report_failed_connect(&self, error: &ConnectError, took: Duration, kind: FailureKind) {
         let permanent = kind == FailureKind::Permanent;
         self.log(|target| {
             tracing::warn!(
@@ -206,7 +201,7 @@ impl<M: Manager> PoolInner<M> {
                 "cannot connect"
             );
         });
-        self.tell(|| Event::ConnectFailed { error, took, permanent });
+        self.tell(|| Event::ConnectFailed { error, took, kind });
     }
 
     /// A reading of the clock. No reading outlives the call that took it (`time.fresh`).
@@ -298,7 +293,7 @@ impl<M: Manager> PoolInner<M> {
         }
     }
 
-    pub(crate) fn refused(&self, refusal: Refusal<M::Error>) -> AcquireError<M::Error> {
+    pub(crate) fn refused(&self, refusal: Refusal<ConnectError>) -> AcquireError {
         let target = self.target().into_owned();
         match refusal {
             Refusal::Closed => AcquireError::Closed { target },
@@ -311,14 +306,22 @@ impl<M: Manager> PoolInner<M> {
         }
     }
 
-    /// A diagnosis of the policy, with the target that the policy does not know.
-    pub(crate) fn timed_out(&self, mut diagnosis: Box<AcquireTimeout<M::Error>>) -> AcquireError<M::Error> {
-        diagnosis.target = self.target().into_owned();
-        AcquireError::Timeout(diagnosis)
+    /// A diagnosis of the policy, with the target and the error that the policy does not know.
+    pub(crate) fn timed_out(&self, diagnosis: Diagnosis<ConnectError>) -> AcquireError {
+        let Diagnosis { mut timeout, last_connect_error } = diagnosis;
+        timeout.target = self.target().into_owned();
+        timeout.last_connect_error = last_connect_error;
+        AcquireError::Timeout(timeout)
     }
 
-    pub(crate) fn runtime_ended(&self) -> AcquireError<M::Error> {
+    pub(crate) fn runtime_ended(&self) -> AcquireError {
         AcquireError::RuntimeEnded { target: self.target().into_owned() }
+    }
+}
+
+impl From<ClosedAtOnce> for ConnectError {
+    fn from(_: ClosedAtOnce) -> Self {
+        Self::ClosedAtOnce
     }
 }
 

@@ -150,7 +150,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
+    pub async fn warm_up(&self) -> Result<(), AcquireError> {
         let inner = self.inner();
         if background::ensure(inner).is_err() {
             return Err(inner.runtime_ended());
@@ -185,7 +185,7 @@ impl<M: Manager> Pool<M> {
             Err(_) => {
                 let now = inner.now();
                 let diagnosis = inner.state.read(|state| state.policy.diagnose(limit, now));
-                Err(inner.timed_out(diagnosis.into()))
+                Err(inner.timed_out(diagnosis))
             }
         }
     }
@@ -252,7 +252,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn acquire_owned(
         &self,
-    ) -> impl Future<Output = Result<PooledConnection<M>, AcquireError<M::Error>>> + Send + use<M> {
+    ) -> impl Future<Output = Result<PooledConnection<M>, AcquireError>> + Send + use<M> {
         let (pool, at) = (self.clone(), Location::caller());
         async move { Acquire::new(pool.inner(), at, None).await }
     }
@@ -332,7 +332,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn acquire_async<F>(&self, callback: F) -> JoinHandle<()>
     where
-        F: FnOnce(Result<PooledConnection<M>, AcquireError<M::Error>>) + Send + 'static,
+        F: FnOnce(Result<PooledConnection<M>, AcquireError>) + Send + 'static,
     {
         let acquired = self.acquire_owned();
         tokio::spawn(async move { callback(acquired.await) })

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use poolhouse::{AcquireError, Pool, PoolConfig, RetireReason};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::common::{Mock, MockError, Step, config, ms, poll_once, pool, secs, settle};
+use crate::common::{Mock, Step, config, ms, poll_once, pool, secs, settle};
 use crate::support::{Counting, Events, Told, assert_all_can_be_held, bounded, in_child, one_thread, paused};
 
 fn workers(count: usize) -> Runtime {
@@ -187,7 +187,7 @@ fn ended_runtime() -> tokio::runtime::Handle {
 }
 
 /// Whether an error says that the runtime is the reason.
-fn blames_the_runtime(error: &AcquireError<MockError>) -> bool {
+fn blames_the_runtime(error: &AcquireError) -> bool {
     !error.is_timeout() && error.to_string().contains("runtime")
 }
 

@@ -17,7 +17,7 @@ fn brief(event: &Event<'_>) -> String {
         Event::Retired { connection, reason, age, .. } => {
             format!("retired {connection} at {age:?}: {reason}")
         }
-        Event::ConnectFailed { error, permanent, .. } => format!("connect failed: {error} {permanent}"),
+        Event::ConnectFailed { error, kind, .. } => format!("connect failed: {error} {}", kind.as_str()),
         Event::AcquireFailed { error, acquired_at, .. } => {
             let text = error.to_string();
             format!(
@@ -88,7 +88,7 @@ async fn what_fails_is_told() {
     let events = take(&told);
     assert!(
         events.contains(
-            &"connect failed: mock says Fail; guide: troubleshooting/server-down false".to_string()
+            &"connect failed: mock says Fail; guide: troubleshooting/server-down transient".to_string()
         ),
         "{events:?}"
     );

@@ -20,7 +20,7 @@ use crate::quiet::{Polled, Quiet};
 use crate::reference::{Answer, Arrival, Outcome, Reference, Seen, Verdict};
 use crate::server::{Conn, Record, Refused, Server};
 
-pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError<Refused>>;
+pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError>;
 
 /// Beyond this, with `check_after_idle`, what was served and not picked up is looked at again.
 const PICK_UP: Duration = Duration::from_millis(100);
