@@ -29,6 +29,10 @@ mod timeout;
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The pages of the guide that messages name. A test of the book looks whether each is there.
+#[allow(
+    dead_code,
+    reason = "the packet protocol and the facade for threads, which are features, name some of them"
+)]
 pub(crate) mod page {
     pub(crate) const POOL_EXHAUSTION: &str = "troubleshooting/pool-exhaustion";
     pub(crate) const SERVER_DOWN: &str = "troubleshooting/server-down";
@@ -46,7 +50,6 @@ pub(crate) mod page {
     pub(crate) const INVALIDATING: &str = "guide/invalidating";
     pub(crate) const CONFIGURATION: &str = "reference/configuration";
     pub(crate) const PACKET_PROTOCOL: &str = "reference/packet-protocol";
-    #[allow(dead_code, reason = "only the facade for threads names it, which is a feature")]
     pub(crate) const DESCRIPTORS: &str = "troubleshooting/descriptors-and-ports";
 }
 
