@@ -57,7 +57,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ..PoolConfig::default()
     };
     let metrics = Metrics::default();
-    let pool = PacketPool::with_listener(manager, config, metrics.clone())?;
+    let pool = PacketPool::builder(manager).config(config).listener(metrics.clone()).build()?;
     // ANCHOR_END: pool
 
     for _ in 0..10 {

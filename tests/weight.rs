@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// Of these tokio has need itself, with `net`, `time`, `sync` and `rt`.
@@ -38,4 +40,29 @@ fn the_default_build_adds_few_crates() {
     let added: Vec<_> = crates.iter().filter(|name| !TOKIO.contains(name)).collect();
     assert!(added.len() <= MOST, "{} crates, of at most {MOST}: {added:?}", added.len());
     assert!(macros.iter().eq(&MACROS), "{macros:?}");
+}
+
+fn names(tree: &str) -> BTreeSet<&str> {
+    tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| *name != "poolhouse").collect()
+}
+
+/// The paragraph on the build without features, on one line. The crate's documentation and its README have the same.
+fn paragraph(file: &str, mark: &str) -> String {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the file is there");
+    let lines = text.lines().map(|line| line.strip_prefix(mark).unwrap_or_default().trim());
+    let lines = lines.skip_while(|line| !line.starts_with("Without default features "));
+    lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn without_default_features_the_crate_needs_what_it_says() {
+    let said = paragraph("crates/poolhouse/src/lib.rs", "//! ");
+    assert_eq!(said, paragraph("crates/poolhouse/README.md", ""));
+    let direct = tree(&["--no-default-features", "--depth", "1"]);
+    let named: BTreeSet<&str> = said.split('`').skip(1).step_by(2).collect();
+    assert_eq!(named, names(&direct), "mend the list in the paragraph");
+    let all = tree(&["--no-default-features"]);
+    let count = format!("makes {} crates on Linux", names(&all).len());
+    assert!(said.contains(&count), "mend the number in the paragraph: {count}");
 }

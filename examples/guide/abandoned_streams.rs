@@ -25,7 +25,7 @@ fn pool_of_one<M: Manager>(manager: M) -> Result<(Pool<M>, Reasons), Box<dyn Err
         }
     };
     let config = PoolConfig { max_connections: 1, ..PoolConfig::default() };
-    Ok((Pool::with_listener(manager, config, listener)?, reasons))
+    Ok((Pool::builder(manager).config(config).listener(listener).build()?, reasons))
 }
 
 fn outcome(reasons: &Reasons) -> String {

@@ -163,7 +163,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
     };
     let config = PoolConfig { health_check_interval: Duration::from_millis(20), ..PoolConfig::default() };
-    let idle = Pool::with_listener(cluster()?, config, listener)?;
+    let idle = Pool::builder(cluster()?).config(config).listener(listener).build()?;
     idle.warm_up().await?;
     fail_over(&b, &a);
     timeout(Duration::from_secs(5), checks.recv()).await?;

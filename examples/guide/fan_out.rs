@@ -153,7 +153,7 @@ async fn fan_out(server: &EchoServer) -> Result<(), AnyError> {
         let newcomer = async {
             server.wait_for(|counts| counts.open >= 4).await;
             pool.acquire().await.map(drop)?;
-            Ok::<_, AcquireError<_>>(pool.stats().total_acquisitions - 1)
+            Ok::<_, AcquireError>(pool.stats().total_acquisitions - 1)
         };
         let (answers, before) = tokio::join!(all, newcomer);
         let (answers, before) = (answers?.len(), before?);

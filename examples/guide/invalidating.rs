@@ -92,7 +92,8 @@ async fn run() -> Result<(), AnyError> {
         }
     };
     let config = PoolConfig { min_connections: 0, ..PoolConfig::default() };
-    let pool = PacketPool::with_listener((server.host(), server.port()), config, listener)?;
+    let pool =
+        PacketPool::builder((server.host(), server.port())).config(config).listener(listener).build()?;
     let reasons = Told(retired);
 
     println!("== the pool finds out by itself");

@@ -25,7 +25,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
             let _ = retired.send(*reason);
         }
     };
-    let pool = Pool::with_listener(manager, PoolConfig::default(), listener)?;
+    let pool = Pool::builder(manager).listener(listener).build()?;
     // ANCHOR_END: pool
 
     println!("== in service");

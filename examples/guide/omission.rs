@@ -73,7 +73,7 @@ async fn open() -> Result<Vec<Duration>, Box<dyn Error>> {
             let held = pool.acquire().await?;
             sleep(WORK).await;
             drop(held);
-            Ok::<_, poolhouse::AcquireError<std::io::Error>>(due.elapsed())
+            Ok::<_, poolhouse::AcquireError>(due.elapsed())
         });
         due += BETWEEN;
     }

@@ -23,7 +23,7 @@ fn pool_of_one(server: &EchoServer, reasons: Reasons) -> Result<PacketPool, AnyE
             reasons.lock().unwrap_or_else(PoisonError::into_inner).push(*reason);
         }
     };
-    Ok(PacketPool::with_listener(server.addr(), config, listener)?)
+    Ok(PacketPool::builder(server.addr()).config(config).listener(listener).build()?)
 }
 
 type Reasons = Arc<Mutex<Vec<RetireReason>>>;

@@ -52,10 +52,7 @@ type FunctionPool<F> = Pool<PacketManager<F>>;
 
 // ANCHOR: pool
 /// Made once for each environment, outside of the handler.
-fn pool<F: AsyncDial>(
-    dial: F,
-    check_after_idle: Duration,
-) -> Result<FunctionPool<F>, Box<dyn Error>> {
+fn pool<F: AsyncDial>(dial: F, check_after_idle: Duration) -> Result<FunctionPool<F>, Box<dyn Error>> {
     let options = PacketOptions { io_timeout: Duration::from_secs(5), ..PacketOptions::default() };
     let config = PoolConfig {
         min_connections: 0,
@@ -96,7 +93,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tokio::time::sleep(FROST).await;
     println!("after it: {}", invoke(&trusting).await);
 
-    for (name, check_after_idle) in [("without a check", Duration::MAX), ("with a check first", Duration::ZERO)] {
+    for (name, check_after_idle) in
+        [("without a check", Duration::MAX), ("with a check first", Duration::ZERO)]
+    {
         println!("== the network forgets the connection, {name}");
         let network = Network::new();
         let pool = pool(network.dial(), check_after_idle)?;

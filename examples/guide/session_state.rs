@@ -15,10 +15,7 @@ use kv::manager::KvManager;
 use kv::server::KvServer;
 use poolhouse::{Dial, FailureKind, Manager, Pool, PoolConfig, PooledConnection};
 
-fn pool_of_one<M: Manager>(
-    manager: M,
-    check_after_idle: Duration,
-) -> Result<Pool<M>, Box<dyn Error>> {
+fn pool_of_one<M: Manager>(manager: M, check_after_idle: Duration) -> Result<Pool<M>, Box<dyn Error>> {
     let config = PoolConfig { max_connections: 1, check_after_idle, ..PoolConfig::default() };
     Ok(Pool::new(manager, config)?)
 }

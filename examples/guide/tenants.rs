@@ -20,7 +20,7 @@ enum TenantError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Acquire(#[from] AcquireError<PacketError>),
+    Acquire(#[from] AcquireError),
 }
 
 /// At most `max_pools` pools, of `each.max_connections` connections each.

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, AcquireTimeout, PacketError, PacketPool, Phase, PoolConfig};
+use poolhouse::{AcquireError, AcquireTimeout, PacketPool, Phase, PoolConfig};
 use poolhouse_echo::{EchoServer, Faults, Reply};
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -24,7 +24,7 @@ fn pool_of_one(address: SocketAddr) -> Result<PacketPool, AnyError> {
 
 // ANCHOR: advice
 /// Whose fault it is, and so who has to be woken.
-fn advice(timeout: &AcquireTimeout<PacketError>) -> &'static str {
+fn advice(timeout: &AcquireTimeout) -> &'static str {
     match timeout.phase {
         Phase::Queueing => "ours: all are held, look at the holders",
         Phase::Connecting => "the server's or the network's: look at the last connect error",

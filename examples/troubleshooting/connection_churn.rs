@@ -61,7 +61,7 @@ async fn bursts(config: PoolConfig) -> Result<(), Box<dyn Error>> {
     let server = EchoServer::builder().faults(slow).in_memory();
     let reasons = Reasons::default();
     let manager = PacketManager::new(Backend(server.connector()));
-    let pool = Pool::with_listener(manager, config, counter(Arc::clone(&reasons)))?;
+    let pool = Pool::builder(manager).config(config).listener(counter(Arc::clone(&reasons))).build()?;
     for _ in 0..10 {
         let mut tasks = JoinSet::new();
         for _ in 0..5 {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, Dial, PacketConnection, PacketError, PacketManager, Pool, PoolConfig};
+use poolhouse::{AcquireError, Dial, PacketConnection, PacketManager, Pool, PoolConfig};
 use poolhouse_echo::{Connector, EchoServer};
 use tokio::io::DuplexStream;
 use tokio::sync::Barrier;
@@ -33,7 +33,7 @@ impl Dial for Backend {
 
 type BackendPool = Pool<PacketManager<Backend>>;
 type Connection = PacketConnection<DuplexStream>;
-type Outcome = Result<(), AcquireError<PacketError>>;
+type Outcome = Result<(), AcquireError>;
 
 fn pool_of(max_connections: usize, server: &EchoServer) -> Result<BackendPool, Box<dyn Error>> {
     // ANCHOR: detect

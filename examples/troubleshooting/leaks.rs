@@ -10,8 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use poolhouse::{
-    AcquireError, Dial, Event, PacketConnection, PacketError, PacketManager, Pool, PoolConfig,
-    PooledConnection,
+    AcquireError, Dial, Event, PacketConnection, PacketManager, Pool, PoolConfig, PooledConnection,
 };
 use poolhouse_echo::{Connector, EchoServer};
 use tokio::io::DuplexStream;
@@ -35,7 +34,7 @@ impl Dial for Backend {
 
 type Packets = PacketManager<Backend>;
 type Guard = PooledConnection<Packets>;
-type Failure = AcquireError<PacketError>;
+type Failure = AcquireError;
 
 // ANCHOR: struct
 /// A map that outlives the requests, with the guards in it.
@@ -106,7 +105,10 @@ fn make_pool(server: &EchoServer) -> Result<Pool<Packets>, Box<dyn Error>> {
         }
     };
     // ANCHOR_END: threshold
-    Ok(Pool::with_listener(PacketManager::new(Backend(server.connector())), config, listener)?)
+    Ok(Pool::builder(PacketManager::new(Backend(server.connector())))
+        .config(config)
+        .listener(listener)
+        .build()?)
 }
 
 /// What a monitor prints after a minute, and what three more callers meet.

@@ -53,7 +53,7 @@ async fn other_work() {
 
 // ANCHOR: holds
 /// Holds the connection to the end of the function, through work that does not need it.
-async fn holds_for_long(pool: BackendPool) -> Result<(), AcquireError<PacketError>> {
+async fn holds_for_long(pool: BackendPool) -> Result<(), AcquireError> {
     let mut connection = pool.acquire().await?;
     if query(&mut connection).await.is_err() {
         connection.invalidate();
@@ -65,7 +65,7 @@ async fn holds_for_long(pool: BackendPool) -> Result<(), AcquireError<PacketErro
 
 // ANCHOR: releases
 /// Gives the connection back as soon as the query is done.
-async fn releases_first(pool: BackendPool) -> Result<(), AcquireError<PacketError>> {
+async fn releases_first(pool: BackendPool) -> Result<(), AcquireError> {
     let mut connection = pool.acquire().await?;
     match query(&mut connection).await {
         Ok(()) => connection.release(),
@@ -81,9 +81,9 @@ async fn run_callers<F>(
     pool: &BackendPool,
     callers: u32,
     handler: fn(BackendPool) -> F,
-) -> Result<Option<AcquireError<PacketError>>, Box<dyn Error>>
+) -> Result<Option<AcquireError>, Box<dyn Error>>
 where
-    F: Future<Output = Result<(), AcquireError<PacketError>>> + Send + 'static,
+    F: Future<Output = Result<(), AcquireError>> + Send + 'static,
 {
     pool.warm_up().await?;
     let mut tasks = JoinSet::new();

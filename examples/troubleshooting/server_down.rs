@@ -62,7 +62,7 @@ impl Manager for Login {
     }
 }
 
-type Errors = Vec<AcquireError<LoginError>>;
+type Errors = Vec<AcquireError>;
 
 /// Three callers at once, none of whom can get a connection. Returns their errors.
 async fn three_callers(manager: Login) -> Result<Errors, Box<dyn Error>> {
@@ -80,7 +80,7 @@ fn waited(errors: &Errors) -> usize {
 
 // ANCHOR: blame
 /// What to tell whoever is on call.
-fn verdict(timeout: &AcquireTimeout<LoginError>) -> &'static str {
+fn verdict(timeout: &AcquireTimeout) -> &'static str {
     match (timeout.phase, &timeout.last_connect_error) {
         (Phase::Queueing, None) => "the pool is exhausted: who holds the connections?",
         (Phase::Queueing, Some(_)) => "connections are held, and no more can be opened: look at the server",
@@ -92,12 +92,12 @@ fn verdict(timeout: &AcquireTimeout<LoginError>) -> &'static str {
 }
 // ANCHOR_END: blame
 
-fn every_timeout_is_exhaustion(_: &AcquireTimeout<LoginError>) -> &'static str {
+fn every_timeout_is_exhaustion(_: &AcquireTimeout) -> &'static str {
     "the pool is exhausted: raise max_connections"
 }
 
 /// How many of the timeouts are blamed on the pool, and the first in the words of whoever logs it.
-fn blame(errors: &Errors, judge: fn(&AcquireTimeout<LoginError>) -> &'static str) {
+fn blame(errors: &Errors, judge: fn(&AcquireTimeout) -> &'static str) {
     let verdicts: Vec<_> = errors
         .iter()
         .filter_map(|error| match error {

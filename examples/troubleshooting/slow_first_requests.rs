@@ -8,7 +8,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, Dial, PacketError, PacketManager, Pool, PoolConfig};
+use poolhouse::{AcquireError, Dial, PacketManager, Pool, PoolConfig};
 use poolhouse_echo::{Connector, EchoServer, Faults};
 use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
@@ -71,7 +71,7 @@ async fn start_lull_and_go_on(pool: &BackendPool) -> Result<(), Box<dyn Error>> 
 
 // ANCHOR: ready
 /// Opens the minimum before the first request comes. Report ready when it returns, and not before.
-async fn ready(pool: &BackendPool) -> Result<(), AcquireError<PacketError>> {
+async fn ready(pool: &BackendPool) -> Result<(), AcquireError> {
     pool.warm_up().await
 }
 // ANCHOR_END: ready

@@ -53,7 +53,8 @@ async fn day(config: &PoolConfig) -> Result<(), AnyError> {
             }
         };
         // ANCHOR_END: listen
-        let pool = Pool::with_listener(PacketManager::new(dial), config.clone(), listener)?;
+        let pool =
+            Pool::builder(PacketManager::new(dial)).config(config.clone()).listener(listener).build()?;
         pool.warm_up().await?;
         pools.push(pool);
     }

@@ -205,7 +205,7 @@ async fn run() -> Result<(), AnyError> {
         ..PoolConfig::default()
     };
     let way = InMemory { connector: server.connector(), delay: Arc::clone(&delay) };
-    let pool = Pool::with_listener(PacketManager::new(way), config, teller())?;
+    let pool = Pool::builder(PacketManager::new(way)).config(config).listener(teller()).build()?;
     // ANCHOR_END: pool
 
     println!("== new, warm");

@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn long_signatures_are_broken() {
         let signature = syn::parse_str(
-            "fn acquire_async<F>(&self, callback: F) -> JoinHandle<()> where F: FnOnce(Result<PooledConnection<M>, AcquireError<M::Error>>) + Send + 'static",
+            "fn acquire_async<F>(&self, callback: F) -> JoinHandle<()> where F: FnOnce(Result<PooledConnection<M>, AcquireError>) + Send + 'static",
         );
         let text = printed(&signature.unwrap(), "pub ");
         assert!(

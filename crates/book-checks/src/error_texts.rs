@@ -141,7 +141,7 @@ fn pool(mood: Mood, config: PoolConfig) -> Pool<Database> {
     Pool::new(Database::new(mood), config).expect("a valid configuration")
 }
 
-async fn failure(pool: &Pool<Database>) -> AcquireError<io::Error> {
+async fn failure(pool: &Pool<Database>) -> AcquireError {
     pool.acquire().await.map(drop).expect_err("this pool has no connection to give")
 }
 
@@ -218,14 +218,14 @@ async fn refusals() -> Texts {
 }
 
 /// Polled where a runtime was: what is left of it is a handle.
-fn runtime_ended() -> AcquireError<io::Error> {
+fn runtime_ended() -> AcquireError {
     let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime without sockets");
     let handle = runtime.handle().clone();
     drop(runtime);
     handle.block_on(failure(&pool(Mood::Well, config(2))))
 }
 
-fn cause(error: &AcquireError<io::Error>) -> String {
+fn cause(error: &AcquireError) -> String {
     error.connect_error().map_or_else(String::new, ToString::to_string)
 }
 

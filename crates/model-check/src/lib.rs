@@ -37,6 +37,7 @@ published! {
     "../../poolhouse/src/acquire.rs" acquire
     "../../poolhouse/src/admin.rs" admin
     "../../poolhouse/src/background.rs" background
+    "../../poolhouse/src/builder.rs" builder
     "../../poolhouse/src/call_out.rs" call_out
     "../../poolhouse/src/chores.rs" chores
     "../../poolhouse/src/clock.rs" clock
@@ -46,6 +47,7 @@ published! {
     "../../poolhouse/src/error.rs" error
     "../../poolhouse/src/events.rs" events
     "../../poolhouse/src/histogram.rs" histogram
+    "../../poolhouse/src/hooks.rs" hooks
     "../../poolhouse/src/inner.rs" inner
     "../../poolhouse/src/maintenance.rs" maintenance
     "../../poolhouse/src/manager.rs" manager
@@ -59,10 +61,14 @@ published! {
 
 pub use crate::acquire::Acquire;
 pub use crate::admin::CloseReport;
+pub use crate::builder::PoolBuilder;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
-pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase, Retry};
+pub use crate::error::{
+    AcquireError, AcquireErrorKind, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase, Retry,
+};
 pub use crate::events::{Event, Listener, RetireReason};
 pub use crate::histogram::Histogram;
+pub use crate::hooks::HookFuture;
 pub use crate::maintenance::ConnectionInfo;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::pool::Pool;

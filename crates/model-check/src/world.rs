@@ -18,7 +18,7 @@ use std::time::Duration;
 use loom::thread::JoinHandle;
 
 use crate::executor::block_on;
-use crate::{AcquireError, Dialer, Pool, PoolConfig, PoolStats, PooledConnection, Refused, Runtime};
+use crate::{AcquireError, Dialer, Pool, PoolConfig, PoolStats, PooledConnection, Runtime};
 
 /// A pool in one run of a scenario.
 pub struct World {
@@ -32,7 +32,7 @@ pub struct World {
 pub type Held = PooledConnection<Dialer>;
 
 /// What an acquire comes to.
-pub type Acquired = Result<Held, AcquireError<Refused>>;
+pub type Acquired = Result<Held, AcquireError>;
 
 /// An acquire that stands in line.
 pub type Queued = Pin<Box<dyn Future<Output = Acquired> + Send>>;

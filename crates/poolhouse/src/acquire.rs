@@ -13,7 +13,7 @@ use tracing::Span;
 use tracing::level_filters::LevelFilter;
 
 use crate::background;
-use crate::error::{AcquireError, Holder, page};
+use crate::error::{AcquireError, ConnectError, Holder, page};
 use crate::events::Event;
 use crate::inner::PoolInner;
 use crate::manager::Manager;
@@ -22,7 +22,7 @@ use crate::pooled_connection::PooledConnection;
 use crate::state::PoolEntry;
 use crate::sync::Handle;
 
-type Acquired<M> = Result<PooledConnection<M>, AcquireError<<M as Manager>::Error>>;
+type Acquired<M> = Result<PooledConnection<M>, AcquireError>;
 
 /// The future that [`Pool::acquire`](crate::Pool::acquire) and [`acquire_within`](crate::Pool::acquire_within)
 /// return. It joins the queue when it is first polled.
@@ -116,7 +116,7 @@ impl<M: Manager> Acquire<'_, M> {
         }
         let mut span = Span::none();
         self.inner.log(|target| {
-            span = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target);
+            span = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target, pool = target.pool);
         });
         let _entered = span.clone().entered();
         self.take_or_join((!span.is_disabled()).then(|| Box::new(span)), cx)
@@ -194,7 +194,7 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     /// What became of the wait, and when that was; if nothing has, the waker in the queue is the current one.
-    fn ask(&self, wait: Wait, cx: &Context<'_>) -> (Polled<M::Connection, M::Error>, Tick) {
+    fn ask(&self, wait: Wait, cx: &Context<'_>) -> (Polled<M::Connection, ConnectError>, Tick) {
         let (inner, caller) = (self.inner, self.inner.caller());
         let mut spare = None;
         loop {
@@ -231,7 +231,7 @@ impl<M: Manager> Acquire<'_, M> {
         dead: PoolEntry<M>,
         since: Tick,
         span: Option<Box<Span>>,
-    ) -> Result<(), Refusal<M::Error>> {
+    ) -> Result<(), Refusal<ConnectError>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
         let (ticket, _) = inner
             .apply_for_acquire(|state, now, fx| state.policy.rejoin(dead, (since, own_limit), now, site, fx));
@@ -246,6 +246,7 @@ impl<M: Manager> Acquire<'_, M> {
                 tracing::warn!(
                     target: "poolhouse::acquire",
                     target_address = %target,
+                    pool = target.pool,
                     connection = holder.connection,
                     acquired_at = %holder.acquired_at,
                     guide = page::DEADLOCK_AT_N,
@@ -255,7 +256,7 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    fn refused(&self, refusal: Refusal<M::Error>) -> Poll<Acquired<M>> {
+    fn refused(&self, refusal: Refusal<ConnectError>) -> Poll<Acquired<M>> {
         self.failed(self.inner.refused(refusal))
     }
 
@@ -267,16 +268,16 @@ impl<M: Manager> Acquire<'_, M> {
         self.failed(inner.runtime_ended())
     }
 
-    fn failed(&self, error: AcquireError<M::Error>) -> Poll<Acquired<M>> {
+    fn failed(&self, error: AcquireError) -> Poll<Acquired<M>> {
         // The span has the address too, but is off where only warnings are on.
         self.inner.log(|target| {
             if error.is_timeout() {
-                tracing::warn!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire timed out");
+                tracing::warn!(target: "poolhouse::acquire", target_address = %target, pool = target.pool, %error, "an acquire timed out");
             } else {
-                tracing::debug!(target: "poolhouse::acquire", target_address = %target, %error, "an acquire failed");
+                tracing::debug!(target: "poolhouse::acquire", target_address = %target, pool = target.pool, %error, "an acquire failed");
             }
         });
-        self.inner.tell(|| Event::AcquireFailed { error: &error, acquired_at: self.at });
+        self.inner.tell(|pool| Event::AcquireFailed { pool, error: &error, acquired_at: self.at });
         Poll::Ready(Err(error))
     }
 }
@@ -307,6 +308,6 @@ fn hand_out<M: Manager>(
     let connection = entry.id;
     // The guard comes first: it owns the connection whatever the listener does.
     let guard = PooledConnection::new(Arc::clone(inner), entry);
-    inner.tell(|| Event::Acquired { connection, waited, acquired_at });
+    inner.tell(|pool| Event::Acquired { pool, connection, waited, acquired_at });
     guard
 }

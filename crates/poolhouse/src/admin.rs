@@ -259,6 +259,7 @@ impl<M: Manager> Pool<M> {
                 tracing::debug!(
                     target: "poolhouse::close",
                     target_address = %target,
+                    pool = target.pool,
                     held,
                     "closing the pool"
                 );
@@ -270,6 +271,7 @@ impl<M: Manager> Pool<M> {
                 tracing::debug!(
                     target: "poolhouse::close",
                     target_address = %target,
+                    pool = target.pool,
                     "the pool is closed"
                 );
             });
@@ -312,6 +314,7 @@ impl<M: Manager> Pool<M> {
                     tracing::warn!(
                         target: "poolhouse::close",
                         target_address = %target,
+                        pool = target.pool,
                         held = report.still_held.len(),
                         "not closed in time: {report}"
                     );

@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::coop::consume_budget;
 
-use crate::call_out::call_out_within;
+use crate::call_out::{call_out, call_out_within};
 use crate::chores::{DoingChore, do_chore};
 use crate::closing::{Closing, close_gracefully};
-use crate::error::{ConnectError, Holder, page};
+use crate::error::{BoxError, ConnectError, Holder, page};
 use crate::events::Event;
+use crate::hooks::call_hook;
 use crate::inner::{PoolInner, millis};
 use crate::manager::{FailureKind, Manager};
 use crate::policy::{Failure, Home, Plan};
@@ -201,6 +202,7 @@ fn report_leak<M: Manager>(inner: &PoolInner<M>, holder: Holder) {
         tracing::warn!(
             target: "poolhouse::leak",
             target_address = %target,
+            pool = target.pool,
             connection = holder.connection,
             acquired_at = %holder.acquired_at,
             held_ms = millis(holder.held_for),
@@ -208,7 +210,7 @@ fn report_leak<M: Manager>(inner: &PoolInner<M>, holder: Holder) {
             "a connection is held longer than leak_threshold"
         );
     });
-    inner.tell(|| Event::Leaked { holder });
+    inner.tell(|pool| Event::Leaked { pool, holder });
 }
 
 /// Takes in a connection that was opened elsewhere. Gives it back if there is no room.
@@ -251,7 +253,7 @@ impl<M: Manager> Connecting<M> {
         (key, Self { inner: Arc::clone(inner), key: Some(key) })
     }
 
-    fn failed(&mut self, error: ConnectError<M::Error>, kind: FailureKind) {
+    fn failed(&mut self, error: ConnectError, kind: FailureKind) {
         let Some(key) = self.key.take() else { return };
         let error = Arc::new(error);
         let failure = Failure { error: Arc::clone(&error), kind };
@@ -268,7 +270,7 @@ impl<M: Manager> Connecting<M> {
         if inner.listens() {
             // Told before anybody can have it, so that the events of one connection come in order.
             let (connection, took) = inner.apply(|policy, _, _| policy.announce(key, opened_at));
-            inner.tell(|| Event::Created { connection, took });
+            inner.tell(|pool| Event::Created { pool, connection, took });
         }
         let (connection, took) =
             inner.apply(|policy, now, fx| policy.connected(key, connection, (opened_at, now), fx));
@@ -276,6 +278,7 @@ impl<M: Manager> Connecting<M> {
             tracing::debug!(
                 target: "poolhouse::connect",
                 target_address = %target,
+                pool = target.pool,
                 connection,
                 elapsed_ms = millis(took),
                 "connected"
@@ -293,15 +296,32 @@ impl<M: Manager> Drop for Connecting<M> {
     }
 }
 
+/// Why a connect ends without a connection, other than time.
+enum Refused<E> {
+    Manager(E),
+    Hook(BoxError),
+}
+
 async fn connect<M: Manager>(mut this: Connecting<M>) {
     let inner = Arc::clone(&this.inner);
     let limit = inner.config().connect_attempt_timeout;
-    match call_out_within(limit, || inner.manager.connect()).await {
+    let attempt = || async {
+        let mut connection = inner.manager.connect().await.map_err(Refused::Manager)?;
+        call_hook(inner.hooks.after_connect.as_ref(), &mut connection).await.map_err(Refused::Hook)?;
+        Ok(connection)
+    };
+    match call_out_within(limit, attempt).await {
         Ok(Some(Ok(connection))) => this.connected(connection),
-        Ok(Some(Err(error))) => {
+        Ok(Some(Err(Refused::Hook(error)))) => {
+            this.failed(ConnectError::Failed(error), FailureKind::Transient);
+        }
+        Ok(Some(Err(Refused::Manager(error)))) => {
             let mut kind = FailureKind::Transient;
             inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
-            this.failed(ConnectError::Failed(error), kind);
+            match call_out(|| error.into()) {
+                Ok(error) => this.failed(ConnectError::Failed(error), kind),
+                Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),
+            }
         }
         Ok(None) => this.failed(ConnectError::TimedOut(limit), FailureKind::Transient),
         Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),

@@ -18,9 +18,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::acquire::Acquire;
 use crate::admin::CloseReport;
+use crate::builder::PoolBuilder;
 use crate::config::{ConfigError, PoolConfig};
 use crate::error::{AcquireError, Inner, page};
-use crate::events::Listener;
 use crate::manager::{IntoManager, Manager};
 use crate::stats::PoolStats;
 
@@ -112,31 +112,27 @@ impl<M: Manager> Pool<M> {
     /// assert!(matches!(Pool::new(("localhost", 5555), config), Err(NewPoolError::Config(_))));
     /// ```
     pub fn new(manager: impl IntoManager<Manager = M>, config: PoolConfig) -> Result<Self, NewPoolError> {
-        Self::build(crate::Pool::new(manager, config)?)
+        Self::with_runtime(crate::Pool::new(manager, config)?)
     }
 
-    /// Makes a pool that tells `listener` what happens in it, like [`crate::Pool::with_listener`].
+    /// Makes a pool with a name, a listener or hooks, from the builder of [`crate::Pool::builder`].
     ///
     /// # Errors
     ///
     /// As for [`new`](Pool::new).
     ///
     /// ```
-    /// use poolhouse::{Event, PoolConfig, blocking::Pool};
+    /// use poolhouse::{Event, PacketPool, blocking::Pool};
     ///
-    /// let listener = |event: &Event<'_>| println!("{event:?}");
-    /// let pool = Pool::with_listener(("localhost", 5555), PoolConfig::default(), listener)?;
+    /// let builder = PacketPool::builder(("localhost", 5555)).listener(|event: &Event<'_>| println!("{event:?}"));
+    /// let pool = Pool::build(builder)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn with_listener(
-        manager: impl IntoManager<Manager = M>,
-        config: PoolConfig,
-        listener: impl Listener,
-    ) -> Result<Self, NewPoolError> {
-        Self::build(crate::Pool::with_listener(manager, config, listener)?)
+    pub fn build(builder: PoolBuilder<M>) -> Result<Self, NewPoolError> {
+        Self::with_runtime(builder.build()?)
     }
 
-    fn build(pool: crate::Pool<M>) -> Result<Self, NewPoolError> {
+    fn with_runtime(pool: crate::Pool<M>) -> Result<Self, NewPoolError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("poolhouse")
@@ -166,7 +162,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn acquire(&self) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+    pub fn acquire(&self) -> Result<PooledConnection<M>, AcquireError> {
         let at = Location::caller();
         self.acquire_at(None, at)
     }
@@ -190,7 +186,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn acquire_within(&self, limit: Duration) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+    pub fn acquire_within(&self, limit: Duration) -> Result<PooledConnection<M>, AcquireError> {
         self.acquire_at(Some(limit), Location::caller())
     }
 
@@ -198,7 +194,7 @@ impl<M: Manager> Pool<M> {
         &self,
         limit: Option<Duration>,
         at: &'static Location<'static>,
-    ) -> Result<PooledConnection<M>, AcquireError<M::Error>> {
+    ) -> Result<PooledConnection<M>, AcquireError> {
         let inner = self.runtime.block_on(async { Acquire::new(self.pool.inner(), at, limit).await })?;
         Ok(self.wrap(inner))
     }
@@ -244,7 +240,7 @@ impl<M: Manager> Pool<M> {
     /// assert!(pool.warm_up().is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
+    pub fn warm_up(&self) -> Result<(), AcquireError> {
         self.runtime.block_on(async { self.pool.warm_up().await })
     }
 

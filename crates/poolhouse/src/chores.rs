@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call_out::{Panic, call_out, call_out_within};
-use crate::error::{Inner, page};
+use crate::error::{BoxError, Inner, page};
 use crate::events::Event;
+use crate::hooks::call_hook;
 use crate::inner::{PoolInner, millis};
 use crate::manager::Manager;
 use crate::policy::{Chore, Outcome};
@@ -66,45 +67,60 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
         Ok(Some(Ok(()))) => match call_out(|| inner.manager.is_connected(&mut entry.connection)) {
             Ok(true) => (Outcome::Passed, None),
             Ok(false) => (Outcome::PeerClosed, None),
-            Err(_) => panicked(&inner, connection),
+            Err(_) => panicked(&inner, chore, connection),
         },
-        Ok(Some(Err(error))) => {
-            log_failed(&inner, chore, (connection, elapsed_ms), &Inner(&error));
-            (Outcome::Failed, Some(error))
+        Ok(Some(Err((outcome, error)))) => {
+            log_failed(&inner, chore, (connection, elapsed_ms), &Inner(&*error));
+            (outcome, Some(error))
         }
         Ok(None) => {
             let silence = format_args!("no answer after {:?} ({})", limit.0, limit.1);
             log_failed(&inner, chore, (connection, elapsed_ms), &silence);
             (Outcome::Failed, None)
         }
-        Err(_) => panicked(&inner, connection),
+        Err(_) => panicked(&inner, chore, connection),
     };
     this.outcome = outcome;
     match outcome {
         Outcome::Passed => log_passed(&inner, chore, (connection, elapsed_ms)),
-        Outcome::Failed | Outcome::Panicked => {
-            let error = error.as_ref().map(|error| error as &(dyn Error + 'static));
-            inner.tell(|| match chore {
-                Chore::Reset => Event::ResetFailed { connection, error },
+        Outcome::Failed | Outcome::Refused | Outcome::Panicked => {
+            let error = error.as_deref().map(|error| error as &(dyn Error + 'static));
+            inner.tell(|pool| match chore {
+                Chore::Reset => Event::ResetFailed { pool, connection, error },
                 Chore::Check | Chore::Prepare { .. } | Chore::Inspect => {
-                    Event::CheckFailed { connection, error }
+                    Event::CheckFailed { pool, connection, error }
                 }
             });
         }
-        Outcome::Refused | Outcome::PeerClosed | Outcome::Cut => {}
+        Outcome::PeerClosed | Outcome::Cut => {}
     }
     inner.shield("the error of a health check", || drop(error));
 }
 
+/// An error says with what outcome the chore ends.
 async fn run<M: Manager>(
     inner: &PoolInner<M>,
     chore: Chore,
     entry: &mut PoolEntry<M>,
-) -> Result<(), M::Error> {
+) -> Result<(), (Outcome, BoxError)> {
+    let failed = |error: BoxError| (Outcome::Failed, error);
+    let (manager, hooks, connection) = (&inner.manager, &inner.hooks, &mut entry.connection);
     match chore {
-        Chore::Check => inner.manager.check(&mut entry.connection).await,
-        Chore::Reset => inner.manager.reset(&mut entry.connection).await,
-        Chore::Prepare { .. } | Chore::Inspect => Ok(()),
+        Chore::Check => manager.check(connection).await.map_err(Into::into).map_err(failed),
+        Chore::Reset => {
+            if entry.manager_resets {
+                manager.reset(connection).await.map_err(Into::into).map_err(failed)?;
+            }
+            call_hook(hooks.on_return.as_ref(), connection).await.map_err(failed)
+        }
+        Chore::Prepare { check } => {
+            if check {
+                manager.check(connection).await.map_err(Into::into).map_err(failed)?;
+            }
+            let refused = |error| (Outcome::Refused, error);
+            call_hook(hooks.before_reuse.as_ref(), connection).await.map_err(refused)
+        }
+        Chore::Inspect => Ok(()),
     }
 }
 
@@ -119,15 +135,24 @@ fn limit<M: Manager>(inner: &PoolInner<M>, chore: Chore) -> (Duration, &'static 
     }
 }
 
-fn panicked<M: Manager, E>(inner: &PoolInner<M>, connection: u64) -> (Outcome, Option<E>) {
-    inner.log(|target| {
-        tracing::warn!(
-            target: "poolhouse::check",
+fn panicked<M: Manager>(inner: &PoolInner<M>, chore: Chore, connection: u64) -> (Outcome, Option<BoxError>) {
+    inner.log(|target| match chore {
+        Chore::Reset => tracing::warn!(
+            target: "poolhouse::reset",
             target_address = %target,
+            pool = target.pool,
             connection,
             guide = page::PANICS,
-            "the manager panicked while it checked or reset: see the panic's message on stderr"
-        );
+            "the manager panicked while it reset: see the panic's message on stderr"
+        ),
+        Chore::Check | Chore::Prepare { .. } | Chore::Inspect => tracing::warn!(
+            target: "poolhouse::check",
+            target_address = %target,
+            pool = target.pool,
+            connection,
+            guide = page::PANICS,
+            "the manager panicked while it checked: see the panic's message on stderr"
+        ),
     });
     (Outcome::Panicked, None)
 }
@@ -137,6 +162,7 @@ fn log_passed<M: Manager>(inner: &PoolInner<M>, chore: Chore, (connection, elaps
         Chore::Reset => tracing::trace!(
             target: "poolhouse::reset",
             target_address = %target,
+            pool = target.pool,
             connection,
             elapsed_ms,
             "reset"
@@ -144,6 +170,7 @@ fn log_passed<M: Manager>(inner: &PoolInner<M>, chore: Chore, (connection, elaps
         Chore::Check | Chore::Prepare { .. } | Chore::Inspect => tracing::trace!(
             target: "poolhouse::check",
             target_address = %target,
+            pool = target.pool,
             connection,
             elapsed_ms,
             "healthy"
@@ -161,6 +188,7 @@ fn log_failed<M: Manager>(
         Chore::Reset => tracing::warn!(
             target: "poolhouse::reset",
             target_address = %target,
+            pool = target.pool,
             connection,
             elapsed_ms,
             %error,
@@ -170,6 +198,7 @@ fn log_failed<M: Manager>(
         Chore::Check | Chore::Prepare { .. } | Chore::Inspect => tracing::warn!(
             target: "poolhouse::check",
             target_address = %target,
+            pool = target.pool,
             connection,
             elapsed_ms,
             %error,

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use crate::call_out::{Panic, call_out, call_out_within};
-use crate::error::page;
+use crate::error::{Inner, page};
 use crate::events::{Event, RetireReason};
+use crate::hooks::call_hook;
 use crate::inner::{PoolInner, millis};
 use crate::manager::Manager;
 use crate::policy::{Entry, Few};
@@ -31,18 +32,20 @@ impl<M: Manager> PoolInner<M> {
             tracing::debug!(
                 target: "poolhouse::retire",
                 target_address = %target,
+                pool = target.pool,
                 connection,
                 reason = reason.as_str(),
                 "closing a connection"
             );
         });
-        self.tell(|| Event::Retired { connection, reason, age: self.now().since(entry.opened_at) });
+        self.tell(|pool| Event::Retired { pool, connection, reason, age: self.now().since(entry.opened_at) });
     }
 
     fn needs_close(&self, entry: &mut PoolEntry<M>, reason: RetireReason) -> bool {
         match reason {
             // There is nobody to say goodbye to, or no runtime to do it in.
             RetireReason::PeerClosed | RetireReason::RuntimeGone => false,
+            _ if self.hooks.before_close.is_some() => true,
             _ => call_out(|| self.manager.needs_close(&mut entry.connection, reason)).unwrap_or(false),
         }
     }
@@ -102,14 +105,30 @@ impl<M: Manager> Drop for Closing<M> {
 pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
     let inner = Arc::clone(&this.inner);
     let Some(entry) = this.entry.take() else { return };
-    let Entry { connection, id, .. } = *entry;
+    let Entry { mut connection, id, .. } = *entry;
     let (limit, began) = (inner.config().close_timeout, inner.now());
-    let result = call_out_within(limit, || inner.manager.close(connection)).await;
+    let goodbye = || async {
+        let said = call_hook(inner.hooks.before_close.as_ref(), &mut connection).await;
+        inner.manager.close(connection).await;
+        said
+    };
+    let result = call_out_within(limit, goodbye).await;
     let elapsed_ms = millis(inner.now().since(began));
     inner.log(|target| match result {
-        Ok(Some(())) => tracing::trace!(
+        Ok(Some(Err(error))) => tracing::warn!(
             target: "poolhouse::retire",
             target_address = %target,
+            pool = target.pool,
+            connection = id,
+            elapsed_ms,
+            error = %Inner(&*error),
+            guide = page::SHUTTING_DOWN,
+            "the hook before close failed"
+        ),
+        Ok(Some(Ok(()))) => tracing::trace!(
+            target: "poolhouse::retire",
+            target_address = %target,
+            pool = target.pool,
             connection = id,
             elapsed_ms,
             "closed gracefully"
@@ -117,6 +136,7 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
         Ok(None) => tracing::warn!(
             target: "poolhouse::retire",
             target_address = %target,
+            pool = target.pool,
             connection = id,
             elapsed_ms,
             guide = page::SHUTTING_DOWN,
@@ -125,6 +145,7 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
         Err(_) => tracing::warn!(
             target: "poolhouse::retire",
             target_address = %target,
+            pool = target.pool,
             connection = id,
             elapsed_ms,
             guide = page::PANICS,

@@ -5,9 +5,11 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::error::Holder;
+use crate::error::{AcquireError, ConnectError, Holder};
+use crate::manager::FailureKind;
 
-/// Is told of everything that happens in a pool. Give it to [`Pool::with_listener`](crate::Pool::with_listener).
+/// Is told of everything that happens in a pool. Give it to
+/// [`PoolBuilder::listener`](crate::PoolBuilder::listener).
 ///
 /// The pool calls it outside of its lock, on the thread where it happened: that of a caller for `Acquired` and
 /// `Released`, that of a background task for `Created`. So it must be quick and must not block. It may use the pool, but
@@ -27,7 +29,7 @@ use crate::error::Holder;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use poolhouse::{Event, Pool, PoolConfig};
+/// use poolhouse::{Event, Pool};
 ///
 /// # let server = poolhouse_echo::EchoServer::start().await?;
 /// let opened = Arc::new(AtomicU64::new(0));
@@ -37,7 +39,7 @@ use crate::error::Holder;
 ///         counter.fetch_add(1, Ordering::Relaxed);
 ///     }
 /// };
-/// let pool = Pool::with_listener((server.host(), server.port()), PoolConfig::default(), listener)?;
+/// let pool = Pool::builder((server.host(), server.port())).listener(listener).build()?;
 /// let connection = pool.acquire().await?;
 /// assert_eq!(opened.load(Ordering::Relaxed), 1);
 /// # drop(connection);
@@ -70,6 +72,8 @@ pub enum Event<'a> {
     /// A connection has been opened. It is handed out after you have been told, and counts in the statistics from then.
     #[non_exhaustive]
     Created {
+        /// The pool's name.
+        pool: Option<&'a str>,
         /// Its number.
         connection: u64,
         /// How long the connect took.
@@ -78,6 +82,8 @@ pub enum Event<'a> {
     /// A connection has been handed out.
     #[non_exhaustive]
     Acquired {
+        /// The pool's name.
+        pool: Option<&'a str>,
         /// Its number.
         connection: u64,
         /// How long the acquire took, from its first poll.
@@ -88,6 +94,8 @@ pub enum Event<'a> {
     /// A held connection comes back, or has been detached. If it does not stay, `Retired` says why.
     #[non_exhaustive]
     Released {
+        /// The pool's name.
+        pool: Option<&'a str>,
         /// Its number.
         connection: u64,
         /// How long it was held.
@@ -96,6 +104,8 @@ pub enum Event<'a> {
     /// The pool closes a connection.
     #[non_exhaustive]
     Retired {
+        /// The pool's name.
+        pool: Option<&'a str>,
         /// Its number.
         connection: u64,
         /// Why.
@@ -106,24 +116,30 @@ pub enum Event<'a> {
     /// An attempt to connect has failed.
     #[non_exhaustive]
     ConnectFailed {
-        /// The [`ConnectError`](crate::ConnectError).
-        error: &'a (dyn Error + 'static),
+        /// The pool's name.
+        pool: Option<&'a str>,
+        /// Why.
+        error: &'a ConnectError,
         /// How long it took.
         took: Duration,
-        /// Whether the manager says that another try cannot help.
-        permanent: bool,
+        /// What [`Manager::classify`](crate::Manager::classify) says of it. Transient, if the manager gave no error.
+        kind: FailureKind,
     },
     /// An acquire has ended without a connection.
     #[non_exhaustive]
     AcquireFailed {
-        /// The [`AcquireError`](crate::AcquireError).
-        error: &'a (dyn Error + 'static),
+        /// The pool's name.
+        pool: Option<&'a str>,
+        /// Why. [`AcquireError::kind`] is a label for a metric.
+        error: &'a AcquireError,
         /// The line that asked.
         acquired_at: &'static Location<'static>,
     },
     /// A health check has failed. `Retired` follows.
     #[non_exhaustive]
     CheckFailed {
+        /// The pool's name.
+        pool: Option<&'a str>,
         /// The connection's number.
         connection: u64,
         /// What the manager said; `None` when `health_check_timeout` passed, or the manager panicked.
@@ -132,6 +148,8 @@ pub enum Event<'a> {
     /// A reset between two holders has failed. `Retired` follows.
     #[non_exhaustive]
     ResetFailed {
+        /// The pool's name.
+        pool: Option<&'a str>,
         /// The connection's number.
         connection: u64,
         /// What the manager said; `None` when `reset_timeout` passed, or the manager panicked.
@@ -140,9 +158,34 @@ pub enum Event<'a> {
     /// A connection has been held for longer than `leak_threshold`. Once a hold.
     #[non_exhaustive]
     Leaked {
+        /// The pool's name.
+        pool: Option<&'a str>,
         /// Who holds it.
         holder: Holder,
     },
+}
+
+impl<'a> Event<'a> {
+    /// The name of the pool in which it happened, if the pool has one.
+    ///
+    /// ```
+    /// fn label(event: &poolhouse::Event<'_>) -> String {
+    ///     event.pool().unwrap_or("unnamed").to_string()
+    /// }
+    /// ```
+    pub fn pool(&self) -> Option<&'a str> {
+        match self {
+            Self::Created { pool, .. }
+            | Self::Acquired { pool, .. }
+            | Self::Released { pool, .. }
+            | Self::Retired { pool, .. }
+            | Self::ConnectFailed { pool, .. }
+            | Self::AcquireFailed { pool, .. }
+            | Self::CheckFailed { pool, .. }
+            | Self::ResetFailed { pool, .. }
+            | Self::Leaked { pool, .. } => *pool,
+        }
+    }
 }
 
 /// Why the pool closes a connection.

@@ -7,19 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::builder::PoolBuilder;
 use crate::call_out::{Panic, call_out};
 use crate::clock::Clock;
 use crate::config::PoolConfig;
-use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, page};
+use crate::error::{AcquireError, ConnectError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
+use crate::hooks::Hooks;
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Caller, Disposition, Refusal, Site, Tick};
+use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::{Notify, RuntimeId};
 
 pub(crate) struct PoolInner<M: Manager> {
     pub(crate) state: StateLock<M>,
     listener: Option<Box<dyn Listener>>,
+    pub(crate) hooks: Hooks<M::Connection>,
+    pub(crate) name: Option<String>,
     pub(crate) manager: M,
     /// Whether tasks are noticed that wait for a connection while they hold one. Each acquire asks.
     detect_nested_acquires: AtomicBool,
@@ -39,11 +43,14 @@ pub(crate) enum Carried {
 }
 
 impl<M: Manager> PoolInner<M> {
-    pub(crate) fn new(manager: M, config: PoolConfig, listener: Option<Box<dyn Listener>>) -> Self {
+    pub(crate) fn new(builder: PoolBuilder<M>) -> Self {
+        let PoolBuilder { manager, config, name, listener, hooks } = builder;
         let detect_nested_acquires = AtomicBool::new(config.detect_nested_acquires);
         Self {
-            state: StateLock::new(config),
+            state: StateLock::new(config, hooks.before_reuse.is_some()),
             listener,
+            hooks,
+            name,
             manager,
             detect_nested_acquires,
             clock: Clock::new(),
@@ -114,7 +121,7 @@ impl<M: Manager> PoolInner<M> {
             self.shield("a waker", || self.progress.notify_waiters());
         }
         if let Some(failed) = failed_connect {
-            self.report_failed_connect(&*failed.error, failed.took, FailureKind::Transient);
+            self.report_failed_connect(&failed.error, failed.took, FailureKind::Transient);
         }
         self.retire(retired)
     }
@@ -127,6 +134,7 @@ impl<M: Manager> PoolInner<M> {
                 tracing::error!(
                     target: "poolhouse::panic",
                     target_address = %target,
+                    pool = target.pool,
                     guide = page::PANICS,
                     "{what} panicked: see the panic's message on stderr"
                 );
@@ -137,7 +145,7 @@ impl<M: Manager> PoolInner<M> {
 
     /// Writes to the log. A subscriber is the user's code too.
     pub(crate) fn log(&self, write: impl FnOnce(Target<'_, M>)) {
-        drop(call_out(|| write(Target(&self.manager))));
+        drop(call_out(|| write(Target { manager: &self.manager, pool: self.name.as_deref() })));
     }
 
     /// Where the pool's connections go, as the manager says.
@@ -146,14 +154,15 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// Tells the listener, if there is one.
-    pub(crate) fn tell<'a>(&self, event: impl FnOnce() -> Event<'a>) {
+    pub(crate) fn tell<'a>(&'a self, event: impl FnOnce(Option<&'a str>) -> Event<'a>) {
         let Some(listener) = &self.listener else { return };
-        let event = event();
+        let event = event(self.name.as_deref());
         if call_out(|| listener.on_event(&event)).is_err() {
             self.log(|target| {
                 tracing::error!(
                     target: "poolhouse::listener",
                     target_address = %target,
+                    pool = target.pool,
                     guide = page::MONITORING,
                     "the listener panicked: see the panic's message on stderr"
                 );
@@ -166,24 +175,20 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// Tells the log and the listener of a connect that has failed.
-    pub(crate) fn report_failed_connect(
-        &self,
-        error: &ConnectError<M::Error>,
-        took: Duration,
-        kind: FailureKind,
-    ) {
+    pub(crate) fn report_failed_connect(&self, error: &ConnectError, took: Duration, kind: FailureKind) {
         let permanent = kind == FailureKind::Permanent;
         self.log(|target| {
             tracing::warn!(
                 target: "poolhouse::connect",
                 target_address = %target,
+                pool = target.pool,
                 elapsed_ms = millis(took),
                 permanent,
                 %error,
                 "cannot connect"
             );
         });
-        self.tell(|| Event::ConnectFailed { error, took, permanent });
+        self.tell(|pool| Event::ConnectFailed { pool, error, took, kind });
     }
 
     /// A reading of the clock. No reading outlives the call that took it (`time.fresh`).
@@ -257,11 +262,13 @@ impl<M: Manager> PoolInner<M> {
         if std::thread::panicking() {
             return self.take_back(entry, Disposition::Retire(RetireReason::Panicked));
         }
-        let connection = &mut entry.connection;
-        let asked = call_out(|| match self.manager.is_reusable(connection) {
-            true if self.manager.needs_reset(connection) => Disposition::Reset,
-            true => Disposition::Reuse,
-            false => Disposition::Retire(RetireReason::NotReusable),
+        let asked = call_out(|| {
+            if !self.manager.is_reusable(&mut entry.connection) {
+                return Disposition::Retire(RetireReason::NotReusable);
+            }
+            entry.manager_resets = self.manager.needs_reset(&mut entry.connection);
+            let resets = entry.manager_resets || self.hooks.on_return.is_some();
+            if resets { Disposition::Reset } else { Disposition::Reuse }
         });
         match asked {
             Ok(disposition) => self.take_back(entry, disposition),
@@ -276,7 +283,7 @@ impl<M: Manager> PoolInner<M> {
         // Before anybody else can have it, so that the events of one connection come in order.
         if self.listens() {
             let held_for = self.now().since(entry.held_since);
-            self.tell(|| Event::Released { connection: entry.id, held_for });
+            self.tell(|pool| Event::Released { pool, connection: entry.id, held_for });
         }
         let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
         self.state.decide(&mut fx, |state, fx| state.policy.give_back(entry, disposition, now, fx));
@@ -288,36 +295,49 @@ impl<M: Manager> PoolInner<M> {
         }
     }
 
-    pub(crate) fn refused(&self, refusal: Refusal<M::Error>) -> AcquireError<M::Error> {
-        let target = self.target().into_owned();
+    pub(crate) fn refused(&self, refusal: Refusal<ConnectError>) -> AcquireError {
+        let (target, pool) = (self.target().into_owned(), self.name.clone());
         match refusal {
-            Refusal::Closed => AcquireError::Closed { target },
+            Refusal::Closed => AcquireError::Closed { target, pool },
             Refusal::Overloaded { waiting, max_pending } => {
-                AcquireError::Overloaded { target, waiting, max_pending }
+                AcquireError::Overloaded { target, pool, waiting, max_pending }
             }
             Refusal::Connect { error, attempts, retry } => {
-                AcquireError::Connect(ConnectFailed { target, attempts, retry, error })
+                AcquireError::Connect(ConnectFailed { target, pool, attempts, retry, error })
             }
         }
     }
 
-    /// A diagnosis of the policy, with the target that the policy does not know.
-    pub(crate) fn timed_out(&self, mut diagnosis: Box<AcquireTimeout<M::Error>>) -> AcquireError<M::Error> {
-        diagnosis.target = self.target().into_owned();
-        AcquireError::Timeout(diagnosis)
+    /// A diagnosis of the policy, with the target and the error that the policy does not know.
+    pub(crate) fn timed_out(&self, diagnosis: Diagnosis<ConnectError>) -> AcquireError {
+        let Diagnosis { mut timeout, last_connect_error } = diagnosis;
+        timeout.target = self.target().into_owned();
+        timeout.pool.clone_from(&self.name);
+        timeout.last_connect_error = last_connect_error;
+        AcquireError::Timeout(timeout)
     }
 
-    pub(crate) fn runtime_ended(&self) -> AcquireError<M::Error> {
-        AcquireError::RuntimeEnded { target: self.target().into_owned() }
+    pub(crate) fn runtime_ended(&self) -> AcquireError {
+        AcquireError::RuntimeEnded { target: self.target().into_owned(), pool: self.name.clone() }
+    }
+}
+
+impl From<ClosedAtOnce> for ConnectError {
+    fn from(_: ClosedAtOnce) -> Self {
+        Self::ClosedAtOnce
     }
 }
 
 /// The address for a record of the log: the manager is asked only if somebody reads it.
-pub(crate) struct Target<'a, M>(&'a M);
+pub(crate) struct Target<'a, M> {
+    manager: &'a M,
+    /// The name of the pool.
+    pub(crate) pool: Option<&'a str>,
+}
 
 impl<M: Manager> fmt::Display for Target<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&target_of(self.0))
+        f.write_str(&target_of(self.manager))
     }
 }
 

@@ -25,7 +25,7 @@
 //! - [`PooledConnection`]: what you hold, and how it goes back.
 //! - [`AcquireError`]: why you hold nothing, and what to do.
 //! - [`Listener`]: be told of every [`Event`]. [`PoolStats`]: what the pool holds and has done.
-//! - [`Manager`]: pool a protocol of your own. [`PacketManager`] is a worked one.
+//! - [`Manager`]: pool a protocol of your own. [`PacketManager`] is a worked one (feature `packet`).
 //! - [`blocking`]: the same pool for threads that have no runtime (feature `blocking`).
 //!
 //! # Logs
@@ -55,17 +55,23 @@
 //!
 //! # Features
 //!
-//! - `net` (on by default): TCP. Without it the crate touches no socket.
+//! - `net` (on by default): the packet protocol over TCP. Without it the crate touches no socket. It implies `packet`.
+//! - `packet` (on by default): the packet protocol over any byte stream, [`PacketManager`] and what belongs to it.
 //! - `blocking`: [`blocking::Pool`].
+//!
+//! Without default features the crate is the pool alone. It needs `tokio`, `thiserror`, `tracing` and four small crates:
+//! `fastrand` for jitter, `histogram` for the statistics, `slab` for who waits and who holds, and, on Linux and Android,
+//! `rustix` for how long the machine has slept. With what these need in turn, that makes 18 crates on Linux.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
-#![cfg_attr(not(feature = "blocking"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(all(feature = "blocking", feature = "net")), allow(rustdoc::broken_intra_doc_links))]
 
 mod acquire;
 mod admin;
 mod background;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod builder;
 mod call_out;
 mod chores;
 mod clock;
@@ -75,9 +81,11 @@ mod config_error;
 mod error;
 mod events;
 mod histogram;
+mod hooks;
 mod inner;
 mod maintenance;
 mod manager;
+#[cfg(feature = "packet")]
 mod packet;
 mod policy;
 mod pool;
@@ -90,12 +98,17 @@ mod weak_pool;
 
 pub use crate::acquire::Acquire;
 pub use crate::admin::CloseReport;
+pub use crate::builder::PoolBuilder;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
-pub use crate::error::{AcquireError, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase, Retry};
+pub use crate::error::{
+    AcquireError, AcquireErrorKind, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase, Retry,
+};
 pub use crate::events::{Event, Listener, RetireReason};
 pub use crate::histogram::Histogram;
+pub use crate::hooks::HookFuture;
 pub use crate::maintenance::ConnectionInfo;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
+#[cfg(feature = "packet")]
 pub use crate::packet::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions};
 #[cfg(feature = "net")]
 pub use crate::packet::{PacketPool, TcpDialer};

@@ -67,7 +67,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn warm_up(&self) -> Result<(), AcquireError<M::Error>> {
+    pub async fn warm_up(&self) -> Result<(), AcquireError> {
         let failures = self.inner().state.read(|state| state.policy.telling_failures());
         let limit = self.config().connection_timeout;
         self.open_minimum(limit, |policy| policy.telling_failures() > failures).await
@@ -101,7 +101,7 @@ impl<M: Manager> Pool<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn warm_up_within(&self, limit: Duration) -> Result<(), AcquireError<M::Error>> {
+    pub async fn warm_up_within(&self, limit: Duration) -> Result<(), AcquireError> {
         self.open_minimum(limit, Policy::fails_for_good).await
     }
 
@@ -109,7 +109,7 @@ impl<M: Manager> Pool<M> {
         &self,
         limit: Duration,
         fails: impl Fn(&crate::state::PoolPolicy<M>) -> bool,
-    ) -> Result<(), AcquireError<M::Error>> {
+    ) -> Result<(), AcquireError> {
         let inner = self.inner();
         if background::ensure(inner).is_err() {
             return Err(inner.runtime_ended());
@@ -142,7 +142,7 @@ impl<M: Manager> Pool<M> {
             Err(_) => {
                 let now = inner.now();
                 let diagnosis = inner.state.read(|state| state.policy.diagnose(limit, now));
-                Err(inner.timed_out(diagnosis.into()))
+                Err(inner.timed_out(diagnosis))
             }
         }
     }

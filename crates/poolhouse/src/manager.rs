@@ -32,6 +32,21 @@ pub enum FailureKind {
     Permanent,
 }
 
+impl FailureKind {
+    /// A short name that does not change: a label for metrics.
+    ///
+    /// ```
+    /// assert_eq!(poolhouse::FailureKind::Permanent.as_str(), "permanent");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Busy => "busy",
+            Self::Permanent => "permanent",
+        }
+    }
+}
+
 /// How to open, check and judge connections of one protocol. Implement it to pool anything.
 ///
 /// The pool calls [`connect`](Manager::connect) and [`check`](Manager::check) in background tasks, each with its own
@@ -41,7 +56,7 @@ pub enum FailureKind {
 /// [`spawn_blocking`](tokio::task::spawn_blocking).
 ///
 /// The pool calls none of this under its lock, so a manager may use the pool (`foreign.unlocked`). A panic in any
-/// method, or in the drop of a connection or an error, costs one connection at most and no capacity (`panic.no_loss`).
+/// method, in the drop of a connection, or in the drop or the boxing of an error, costs one connection at most and no capacity (`panic.no_loss`).
 /// A manager that keeps a [`Pool`](crate::Pool) of its own keeps that pool open until somebody calls
 /// [`close`](crate::Pool::close).
 ///
@@ -74,8 +89,11 @@ pub enum FailureKind {
 pub trait Manager: Send + Sync + 'static {
     /// What the pool hands out.
     type Connection: Send + 'static;
-    /// Why a connect or a check failed.
-    type Error: Error + Send + Sync + 'static;
+    /// Why a connect or a check failed: any error type, `anyhow::Error`, `Box<dyn Error + Send + Sync>` or a `String`.
+    ///
+    /// The pool asks [`classify`](Manager::classify) about it, then boxes it. You find it again with
+    /// [`AcquireError::manager_error`](crate::AcquireError::manager_error).
+    type Error: Into<Box<dyn Error + Send + Sync>> + Send + 'static;
 
     /// Opens one connection. The pool drops the future after `connect_attempt_timeout`.
     fn connect(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;

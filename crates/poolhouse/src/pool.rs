@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::acquire::{Acquire, try_acquire};
+use crate::builder::PoolBuilder;
 use crate::config::{ConfigError, PoolConfig};
 use crate::error::{AcquireError, Holder};
-use crate::events::Listener;
 use crate::inner::PoolInner;
 use crate::manager::{IntoManager, Manager};
 use crate::policy::Policy;
@@ -73,43 +73,33 @@ impl<M: Manager> Pool<M> {
     /// assert_eq!(error.field(), "max_connections");
     /// ```
     pub fn new(manager: impl IntoManager<Manager = M>, config: PoolConfig) -> Result<Self, ConfigError> {
-        Self::build(manager.into_manager(), config, None)
+        Self::builder(manager).config(config).build()
     }
 
-    /// Makes a pool that tells `listener` what happens in it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`new`](Pool::new).
+    /// Begins a pool with a name, a listener or hooks.
     ///
     /// ```
-    /// use poolhouse::{Event, PacketPool, PoolConfig};
-    ///
-    /// let listener = |event: &Event<'_>| {
-    ///     if let Event::Retired { connection, reason, .. } = event {
-    ///         println!("connection {connection} closes: {reason}");
-    ///     }
-    /// };
-    /// let pool = PacketPool::with_listener(("localhost", 5555), PoolConfig::default(), listener)?;
+    /// let pool = poolhouse::PacketPool::builder(("localhost", 5555)).name("orders").build()?;
+    /// assert_eq!(pool.name(), Some("orders"));
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
-    pub fn with_listener(
-        manager: impl IntoManager<Manager = M>,
-        config: PoolConfig,
-        listener: impl Listener,
-    ) -> Result<Self, ConfigError> {
-        Self::build(manager.into_manager(), config, Some(Box::new(listener)))
+    pub fn builder(manager: impl IntoManager<Manager = M>) -> PoolBuilder<M> {
+        PoolBuilder::new(manager.into_manager())
     }
 
-    fn build(
-        manager: M,
-        config: PoolConfig,
-        listener: Option<Box<dyn Listener>>,
-    ) -> Result<Self, ConfigError> {
-        config.validate()?;
-        manager.validate()?;
-        let inner = Arc::new(PoolInner::new(manager, config, listener));
-        Ok(Self { handle: Arc::new(PoolHandle { inner }) })
+    pub(crate) fn from_builder(builder: PoolBuilder<M>) -> Self {
+        Self { handle: Arc::new(PoolHandle { inner: Arc::new(PoolInner::new(builder)) }) }
+    }
+
+    /// The name that it was given.
+    ///
+    /// ```
+    /// let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// assert_eq!(pool.name(), None);
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.inner().name.as_deref()
     }
 
     pub(crate) fn inner(&self) -> &Arc<PoolInner<M>> {
@@ -178,7 +168,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn acquire_owned(
         &self,
-    ) -> impl Future<Output = Result<PooledConnection<M>, AcquireError<M::Error>>> + Send + use<M> {
+    ) -> impl Future<Output = Result<PooledConnection<M>, AcquireError>> + Send + use<M> {
         let (pool, at) = (self.clone(), Location::caller());
         async move { Acquire::new(pool.inner(), at, None).await }
     }
@@ -258,7 +248,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn acquire_async<F>(&self, callback: F) -> JoinHandle<()>
     where
-        F: FnOnce(Result<PooledConnection<M>, AcquireError<M::Error>>) + Send + 'static,
+        F: FnOnce(Result<PooledConnection<M>, AcquireError>) + Send + 'static,
     {
         let acquired = self.acquire_owned();
         tokio::spawn(async move { callback(acquired.await) })

@@ -112,10 +112,10 @@ impl<M: Manager> PooledConnection<M> {
         let inner = &this.inner;
         let ((connection, held_for), now) =
             inner.apply(|policy, now, fx| (policy.detach(*entry, now, fx), now));
-        inner.tell(|| Event::Released { connection: id, held_for });
-        inner.tell(|| {
+        inner.tell(|pool| Event::Released { pool, connection: id, held_for });
+        inner.tell(|pool| {
             let age = now.since(opened_at);
-            Event::Retired { connection: id, reason: RetireReason::Detached, age }
+            Event::Retired { pool, connection: id, reason: RetireReason::Detached, age }
         });
         connection
     }

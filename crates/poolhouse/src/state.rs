@@ -2,18 +2,22 @@
 //!
 //! The lock is taken in this file only, for the time of one closure. The closure gets the policy and a list of effects,
 //! and the caller of [`StateLock::decide`], whose list it is, has to carry out the effects when the lock is free again.
+//!
+//! The policy takes errors of any type, so that it cannot look at them: their code is the user's. Here that is
+//! [`ConnectError`], with the manager's error in a box.
 
 use std::task::Waker;
 
 use crate::call_out::watch;
 use crate::config::PoolConfig;
+use crate::error::ConnectError;
 use crate::events::RetireReason;
 use crate::manager::Manager;
 use crate::policy::{Effects, Entry, Few, Home, Policy};
 use crate::sync::{Mutex, RuntimeId, lock};
 
-pub(crate) type PoolPolicy<M> = Policy<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
-pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, <M as Manager>::Error, Waker>;
+pub(crate) type PoolPolicy<M> = Policy<<M as Manager>::Connection, ConnectError, Waker>;
+pub(crate) type PoolEffects<M> = Effects<<M as Manager>::Connection, ConnectError, Waker>;
 pub(crate) type PoolEntry<M> = Box<Entry<<M as Manager>::Connection>>;
 
 /// What the lock guards.
@@ -36,8 +40,11 @@ impl<M: Manager> State<M> {
 pub(crate) struct StateLock<M: Manager>(Mutex<State<M>>);
 
 impl<M: Manager> StateLock<M> {
-    pub(crate) fn new(config: PoolConfig) -> Self {
-        let policy = Policy::new(config, fastrand::Rng::new());
+    pub(crate) fn new(config: PoolConfig, prepares: bool) -> Self {
+        let mut policy = Policy::new(config, fastrand::Rng::new());
+        if prepares {
+            policy.prepare_before_reuse();
+        }
         Self(Mutex::new(State { policy, homes: Vec::new(), to_retire: Few::default(), to_close: Vec::new() }))
     }
 

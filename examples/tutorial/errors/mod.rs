@@ -6,13 +6,13 @@ use poolhouse::{AcquireError, PacketError};
 
 pub(crate) enum ServiceError {
     /// The pool gave no connection.
-    NoConnection(AcquireError<PacketError>),
+    NoConnection(AcquireError),
     /// It did, and the exchange on it failed.
     Exchange(PacketError),
 }
 
-impl From<AcquireError<PacketError>> for ServiceError {
-    fn from(error: AcquireError<PacketError>) -> Self {
+impl From<AcquireError> for ServiceError {
+    fn from(error: AcquireError) -> Self {
         Self::NoConnection(error)
     }
 }

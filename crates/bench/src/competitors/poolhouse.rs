@@ -64,7 +64,7 @@ pub fn full_pool<M: Manager>(manager: M, max: usize) -> Pool<M> {
         detect_nested_acquires: true,
         ..PoolConfig::default()
     };
-    Pool::with_listener(manager, config, Counting::default()).expect("the configuration is valid")
+    Pool::builder(manager).config(config).listener(Counting::default()).build().expect("the configuration is valid")
 }
 
 pub struct Full;

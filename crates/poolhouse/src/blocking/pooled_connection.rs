@@ -5,10 +5,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "packet")]
 use bytes::Bytes;
 
 use super::OwnRuntime;
 use crate::manager::Manager;
+#[cfg(feature = "packet")]
 use crate::packet::{Dial, PacketError, PacketManager};
 
 /// A connection that a thread holds. It goes back to the pool when you drop it, anywhere.
@@ -143,6 +145,7 @@ impl<M: Manager> PooledConnection<M> {
     }
 }
 
+#[cfg(feature = "packet")]
 impl<D: Dial> PooledConnection<PacketManager<D>> {
     /// Sends one packet, like [`PacketConnection::send_packet`](crate::PacketConnection::send_packet).
     ///

@@ -10,9 +10,9 @@ use crate::call_out::call_out;
 const LINKS: usize = 16;
 
 /// An error inside the text of another, which names the page itself: its text and those of its sources, each part once.
-pub(crate) struct Inner<'a, E>(pub(crate) &'a E);
+pub(crate) struct Inner<'a, E: ?Sized>(pub(crate) &'a E);
 
-impl<E: Error> fmt::Display for Inner<'_, E> {
+impl<E: Error + ?Sized> fmt::Display for Inner<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What is asked here is somebody else's code, and the pool asks in its background, to write a log line. A panic
         // must not end that.
@@ -24,10 +24,15 @@ impl<E: Error> fmt::Display for Inner<'_, E> {
     }
 }
 
-fn chain(error: &impl Error) -> String {
+/// An error and its sources.
+pub(super) fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source()).take(1 + LINKS)
+}
+
+fn chain(error: &(impl Error + ?Sized)) -> String {
     let mut parts = vec![without_page(error.to_string())];
-    let sources = std::iter::successors(error.source(), |&error| error.source());
-    for text in sources.take(LINKS).map(|error| without_page(error.to_string())) {
+    let sources = error.source().into_iter().flat_map(links).take(LINKS);
+    for text in sources.map(|error| without_page(error.to_string())) {
         if parts.join(": ").contains(&text) {
             continue;
         }
@@ -45,6 +50,19 @@ fn without_page(mut text: String) -> String {
         text.truncate(before.len());
     }
     text
+}
+
+/// Where a pool's connections go, and the pool's name if it has one.
+pub(crate) struct At<'a>(pub(crate) &'a str, pub(crate) &'a Option<String>);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(target, pool) = self;
+        match pool {
+            Some(pool) => write!(f, "{target} (pool \"{pool}\")"),
+            None => f.write_str(target),
+        }
+    }
 }
 
 /// `"1 connect"`, `"2 connects"`.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::connects::ClosedAtOnce;
 use super::deadlines::Deadline;
+use super::diagnosis::Diagnosis;
 use super::wait_queue::Ticket;
 use super::waiting::{Answer, Outcome, Refusal, Wait};
 use super::{Caller, Effects, Entry, Policy, Site, Span, Tick};
-use crate::error::AcquireTimeout;
 use crate::events::RetireReason;
 
 /// A waiter that is woken comes for its connection within microseconds. Only one whose process or runtime stood still
@@ -24,8 +25,7 @@ pub(crate) enum Enqueued<C, E> {
 pub(crate) enum Polled<C, E> {
     Granted(Box<Entry<C>>),
     Refused(Refusal<E>),
-    /// The diagnosis lacks the target, which the policy does not know.
-    TimedOut(Box<AcquireTimeout<E>>),
+    TimedOut(Diagnosis<E>),
     Waiting,
 }
 
@@ -131,8 +131,8 @@ impl<C, E, W> Policy<C, E, W> {
                 self.counts.failed += 1;
                 self.timings.on_timed_out(now.span_since(wait.since));
                 // What is the waiter's own; the rest is of the moment at which its wait ended.
-                diagnosis.waited = now.since(wait.since);
-                diagnosis.nested = self.nested(caller, now);
+                diagnosis.timeout.waited = now.since(wait.since);
+                diagnosis.timeout.nested = self.nested(caller, now);
                 Polled::TimedOut(diagnosis)
             }
         }
@@ -225,7 +225,10 @@ impl<C, E, W> Policy<C, E, W> {
         now: Tick,
         site: Site,
         fx: &mut Effects<C, E, W>,
-    ) -> Result<Ticket, Refusal<E>> {
+    ) -> Result<Ticket, Refusal<E>>
+    where
+        E: From<ClosedAtOnce>,
+    {
         let turn = dead.turn;
         self.found_dead(dead, now, fx);
         if self.is_closed() {

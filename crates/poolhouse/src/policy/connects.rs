@@ -17,7 +17,6 @@ use super::eviction::{Home, Origin};
 use super::waiting::Refusal;
 use super::{Effects, Entry, FailedConnect, Policy, Tick};
 use crate::config::PoolConfig;
-use crate::error::ConnectError;
 use crate::events::RetireReason;
 use crate::manager::FailureKind;
 
@@ -42,7 +41,7 @@ enum AttemptState {
 
 /// The latest failure to connect, if no connect has succeeded since.
 pub(super) struct LastFailure<E> {
-    pub(super) error: Arc<ConnectError<E>>,
+    pub(super) error: Arc<E>,
     pub(super) at: Tick,
     pub(super) kind: FailureKind,
     /// Failures since the last connect that succeeded.
@@ -53,9 +52,12 @@ pub(super) struct LastFailure<E> {
 
 /// How an attempt to connect failed.
 pub(crate) struct Failure<E> {
-    pub(crate) error: Arc<ConnectError<E>>,
+    pub(crate) error: Arc<E>,
     pub(crate) kind: FailureKind,
 }
+
+/// The failure of a connect that succeeded, and whose connection was dead before anybody used it.
+pub(crate) struct ClosedAtOnce;
 
 /// How long a connect takes: an exponentially weighted moving average, so that one slow connect says little.
 #[derive(Default)]
@@ -210,7 +212,7 @@ impl<E> Connects<E> {
     }
 
     /// Ends the pause after failures. Returns the last error, to be dropped outside of the lock.
-    pub(super) fn forget_failures(&mut self) -> Option<Arc<ConnectError<E>>> {
+    pub(super) fn forget_failures(&mut self) -> Option<Arc<E>> {
         self.backoff.succeeded();
         self.last_failure.take().map(|last| last.error)
     }
@@ -222,7 +224,7 @@ impl<E> Connects<E> {
         Failure { error, kind }: Failure<E>,
         (started, now): (Tick, Tick),
         rng: &mut fastrand::Rng,
-    ) -> Option<Arc<ConnectError<E>>> {
+    ) -> Option<Arc<E>> {
         self.telling_failures += 1;
         self.backoff.failed(started, now, self.pauses, rng);
         let before = self.last_failure.take();
@@ -380,10 +382,13 @@ impl<C, E, W> Policy<C, E, W> {
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that nobody has used
     /// yet counts as a failed attempt, unless a younger one has proved to work: a server that accepts and closes is to
     /// be asked less often, not more.
-    pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
+    pub(crate) fn found_dead(&mut self, entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>)
+    where
+        E: From<ClosedAtOnce>,
+    {
         let latest = self.connects.last_success.is_none_or(|last| last <= entry.opened_at);
         if entry.fresh && latest && self.eviction.is_current(entry.origin) {
-            let error = Arc::new(ConnectError::ClosedAtOnce);
+            let error = Arc::new(E::from(ClosedAtOnce));
             let took = entry.opened_at.since(entry.connect_began_at);
             fx.failed_connect = Some(Box::new(FailedConnect { error: Arc::clone(&error), took }));
             self.counts.failed_connects += 1;

@@ -12,6 +12,20 @@ use crate::stats::PoolStats;
 /// How many holders a diagnosis names.
 const NAMED_HOLDERS: usize = 3;
 
+/// What an acquire saw when its deadline passed. The target and the error are missing inside, because the policy knows
+/// neither the one nor the type of the other.
+pub(crate) struct Diagnosis<E> {
+    pub(crate) timeout: Box<AcquireTimeout>,
+    pub(crate) last_connect_error: Option<Arc<E>>,
+}
+
+impl<E> Diagnosis<E> {
+    /// The same for another acquire. Not `Clone`, which would ask the same of `E`.
+    pub(super) fn copy(&self) -> Self {
+        Self { timeout: self.timeout.clone(), last_connect_error: self.last_connect_error.clone() }
+    }
+}
+
 impl<C, E, W> Policy<C, E, W> {
     /// Who holds a connection now, the longest first.
     pub(crate) fn holders(&self, now: Tick) -> Vec<Holder> {
@@ -79,17 +93,20 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Of those whose waits end now. What is each waiter's own is filled in when it asks.
-    pub(super) fn diagnose_queue(&self, now: Tick) -> AcquireTimeout<E> {
-        AcquireTimeout { waiting: self.waiting.len(), ..self.diagnose(Duration::ZERO, now) }
+    pub(super) fn diagnose_queue(&self, now: Tick) -> Diagnosis<E> {
+        let mut diagnosis = self.diagnose(Duration::ZERO, now);
+        diagnosis.timeout.waiting = self.waiting.len();
+        diagnosis
     }
 
     /// What a waiter at the end of the queue would be told.
-    pub(crate) fn diagnose(&self, waited: Duration, now: Tick) -> AcquireTimeout<E> {
+    pub(crate) fn diagnose(&self, waited: Duration, now: Tick) -> Diagnosis<E> {
         let last = self.connects.last_failure();
         let mut longest_holders = self.holders(now);
         longest_holders.truncate(NAMED_HOLDERS);
-        AcquireTimeout {
+        let timeout = Box::new(AcquireTimeout {
             target: String::new(),
+            pool: None,
             phase: self.phase(),
             waited,
             position: self.waiting.len() + 1,
@@ -99,12 +116,13 @@ impl<C, E, W> Policy<C, E, W> {
             connecting: self.connects.under_way(),
             max_connections: self.config.max_connections,
             failed_connects: last.map_or(0, |last| last.in_a_row),
-            last_connect_error: last.map(|last| Arc::clone(&last.error)),
+            last_connect_error: None,
             last_connect_error_age: last.map(|last| now.since(last.at)),
             server_is_busy: last.is_some_and(|last| last.kind == FailureKind::Busy),
             longest_holders,
             nested: Vec::new(),
-        }
+        });
+        Diagnosis { timeout, last_connect_error: last.map(|last| Arc::clone(&last.error)) }
     }
 
     /// Whether the server is at its own limit: what is open serves those who wait.
@@ -128,19 +146,6 @@ impl<C, E, W> Policy<C, E, W> {
             Phase::Checking
         } else {
             Phase::Queueing
-        }
-    }
-}
-
-impl<E> AcquireTimeout<E> {
-    /// The same for another acquire. Not `Clone`, which would ask the same of `E`.
-    pub(super) fn copy(&self) -> Self {
-        Self {
-            target: self.target.clone(),
-            last_connect_error: self.last_connect_error.clone(),
-            longest_holders: self.longest_holders.clone(),
-            nested: self.nested.clone(),
-            ..*self
         }
     }
 }

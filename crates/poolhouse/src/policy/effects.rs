@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Entry;
-use crate::error::ConnectError;
 use crate::events::RetireReason;
 
 pub(crate) struct Effects<C, E, W> {
@@ -14,7 +13,7 @@ pub(crate) struct Effects<C, E, W> {
     /// The waker of an acquire that no longer waits: dropping it may run foreign code.
     pub(crate) spent_waker: Option<W>,
     /// Errors that the policy has forgotten, to be dropped.
-    pub(crate) spent_errors: Few<Arc<ConnectError<E>>>,
+    pub(crate) spent_errors: Few<Arc<E>>,
     /// To be told to the log and the listener, dropped, and then reported with `closed`.
     pub(crate) retired: Few<(Box<Entry<C>>, RetireReason)>,
     /// To be told to the log and the listener.
@@ -27,7 +26,7 @@ pub(crate) struct Effects<C, E, W> {
 
 /// A connect whose connection turned out to be dead at the first look.
 pub(crate) struct FailedConnect<E> {
-    pub(crate) error: Arc<ConnectError<E>>,
+    pub(crate) error: Arc<E>,
     pub(crate) took: Duration,
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Entry<C> {
     pub(super) fresh: bool,
     /// Whether its last holder has left something behind: nobody gets it before a reset (`reset.between`).
     pub(super) needs_reset: bool,
+    /// Whether it is the manager that wants the reset, and not a hook alone.
+    pub(crate) manager_resets: bool,
     /// Whether it may be handed out as it is: it is new, or the hook before reuse has passed. Asked only if there is one.
     pub(super) prepared: bool,
     pub(super) origin: Origin,
@@ -56,6 +58,7 @@ impl<C> Entry<C> {
             record,
             fresh: true,
             needs_reset: false,
+            manager_resets: false,
             prepared: true,
             origin: birth.origin,
             connect_began_at: birth.connect_began_at,

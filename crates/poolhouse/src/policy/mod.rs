@@ -77,8 +77,9 @@ mod waiting;
 
 pub(crate) use self::acquiring::{Enqueued, Polled};
 use self::connects::Connects;
-pub(crate) use self::connects::Failure;
+pub(crate) use self::connects::{ClosedAtOnce, Failure};
 use self::deadlines::Deadlines;
+pub(crate) use self::diagnosis::Diagnosis;
 pub(crate) use self::effects::{Effects, FailedConnect, Few};
 pub(crate) use self::entry::Entry;
 use self::eviction::Eviction;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::diagnosis::Diagnosis;
 use super::wait_queue::{Ticket, Turn, WaitQueue};
 use super::{Span, Tick};
-use crate::error::{AcquireTimeout, ConnectError, Retry};
+use crate::error::Retry;
 
 /// Room for this many refusals, and for as many diagnoses, is kept when there are none.
 const KEPT: usize = 1024;
@@ -19,7 +20,7 @@ const KEPT: usize = 1024;
 pub(crate) enum Refusal<E> {
     Closed,
     Overloaded { waiting: usize, max_pending: usize },
-    Connect { error: Arc<ConnectError<E>>, attempts: u64, retry: Option<Retry> },
+    Connect { error: Arc<E>, attempts: u64, retry: Option<Retry> },
 }
 
 /// One wait, as the acquire that waits knows it.
@@ -76,12 +77,12 @@ pub(super) enum Outcome<E> {
     Granted(u32),
     Refused(Refusal<E>),
     /// What was true of the pool when the wait ended.
-    TimedOut(Box<AcquireTimeout<E>>),
+    TimedOut(Diagnosis<E>),
 }
 
 /// One diagnosis for all whose waits ended in one walk of the queue.
 struct SharedDiagnosis<E> {
-    diagnosis: Box<AcquireTimeout<E>>,
+    diagnosis: Diagnosis<E>,
     /// How many have not asked for it yet.
     unasked: usize,
 }
@@ -290,16 +291,16 @@ impl<E, W> Waiting<E, W> {
     }
 
     /// The last to ask takes the diagnosis with it, so it keeps none of the user's errors longer than it has to.
-    fn diagnosis(&mut self, key: u32, stage: Stage) -> Box<AcquireTimeout<E>> {
+    fn diagnosis(&mut self, key: u32, stage: Stage) -> Diagnosis<E> {
         let shared = &mut self.diagnoses[key as usize];
         shared.unasked -= 1;
         let mut diagnosis = if shared.unasked > 0 {
-            Box::new(shared.diagnosis.copy())
+            shared.diagnosis.copy()
         } else {
             self.diagnoses.remove(key as usize).diagnosis
         };
         if let Stage::TimedOut { position } = stage {
-            diagnosis.position = position as usize;
+            diagnosis.timeout.position = position as usize;
         }
         diagnosis
     }
@@ -350,10 +351,10 @@ impl<E, W> Waiting<E, W> {
     pub(super) fn time_out(
         &mut self,
         due: Vec<(Ticket, u32)>,
-        diagnosis: AcquireTimeout<E>,
+        diagnosis: Diagnosis<E>,
         wake: &mut impl Extend<W>,
     ) {
-        let shared = SharedDiagnosis { diagnosis: Box::new(diagnosis), unasked: due.len() };
+        let shared = SharedDiagnosis { diagnosis, unasked: due.len() };
         let key = u32::try_from(self.diagnoses.insert(shared)).expect("fewer than 2^32 acquires wait");
         for (ticket, position) in due {
             let (waiter, _) = self.queue.answer(ticket, Answer::TimedOut(key).pack());

@@ -94,7 +94,8 @@ fn a_waiter_gets_no_connection_of_a_runtime_that_has_ended() {
             let mock = Mock::ok();
             let events = Events::default();
             let config = PoolConfig { connection_timeout: secs(5), ..config(1) };
-            let pool = Pool::with_listener(mock.clone(), config, events.listener()).unwrap();
+            let pool =
+                Pool::builder(mock.clone()).config(config).listener(events.listener()).build().unwrap();
             let (first, second) = (one_thread(), one_thread());
             let held = first.block_on(pool.acquire()).unwrap();
             let mut waiter = Box::pin(match within {
@@ -260,7 +261,7 @@ async fn a_waiter_that_goes_back_to_its_turn_displaces_the_youngest() {
 macro_rules! served {
     ($pool:ident, $events:ident, $waiter:ident) => {
         let $events = Events::default();
-        let $pool = Pool::with_listener(Mock::ok(), config(1), $events.listener()).unwrap();
+        let $pool = Pool::builder(Mock::ok()).config(config(1)).listener($events.listener()).build().unwrap();
         let held = $pool.acquire().await.unwrap();
         let mut $waiter = Box::pin($pool.acquire());
         assert!(poll_once($waiter.as_mut()).await.is_pending());
@@ -315,7 +316,7 @@ async fn after_suspend_and_resume_a_served_acquire_gets_a_new_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_held_through_a_suspension_is_not_used_again() {
     let (mock, events) = (Mock::ok(), Events::default());
-    let pool = Pool::with_listener(mock.clone(), config(2), events.listener()).unwrap();
+    let pool = Pool::builder(mock.clone()).config(config(2)).listener(events.listener()).build().unwrap();
     let held = pool.acquire().await.unwrap();
     pool.suspend();
     pool.resume();

@@ -61,7 +61,10 @@ impl Manager for Explosive {
 fn explosive(config: PoolConfig, events: &Events) -> (Pool<Explosive>, Arc<AtomicUsize>) {
     let manager = Explosive::default();
     let charges = Arc::clone(&manager.charges);
-    (Pool::with_listener(manager, config, events.listener()).expect("it is possible"), charges)
+    (
+        Pool::builder(manager).config(config).listener(events.listener()).build().expect("it is possible"),
+        charges,
+    )
 }
 
 async fn fill(pool: &Pool<Explosive>, count: usize) {

@@ -110,7 +110,11 @@ impl Plot {
             events.note(event);
             plot.reached(Point::Listener);
         };
-        let pool = Pool::with_listener(Hostile(Arc::clone(self)), config, listener).expect("it is possible");
+        let pool = Pool::builder(Hostile(Arc::clone(self)))
+            .config(config)
+            .listener(listener)
+            .build()
+            .expect("it is possible");
         *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool.clone());
         pool
     }

@@ -20,7 +20,7 @@ use crate::support::{Events, Told, assert_all_can_be_held, assert_whole, bounded
 async fn a_connection_dead_at_its_first_look_is_told_as_a_failed_connect() {
     let (mock, events) = (Mock::ok(), Events::default());
     mock.kill([1, 2]);
-    let pool = Pool::with_listener(mock.clone(), config(1), events.listener()).unwrap();
+    let pool = Pool::builder(mock.clone()).config(config(1)).listener(events.listener()).build().unwrap();
     let connection = pool.acquire().await.unwrap();
     assert_eq!(connection.id, 3);
     let told = events.failed_connects();
@@ -102,7 +102,7 @@ fn a_slow_listener_of_created_falsifies_nothing() {
         };
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let config = PoolConfig { leak_threshold: ms(700), ..config(1) };
-        let pool = Pool::with_listener(Mock::ok(), config, listener).unwrap();
+        let pool = Pool::builder(Mock::ok()).config(config).listener(listener).build().unwrap();
         let connection =
             runtime.block_on(async { tokio::spawn(async {}).await.map(|()| pool.acquire()).unwrap().await });
         let connection = connection.unwrap();
@@ -190,7 +190,7 @@ async fn a_check_that_suspend_cuts_retires_as_suspended() {
     let (mock, events) = (Mock::ok(), Events::default());
     mock.set_check(Step::Never);
     let config = PoolConfig { health_check_timeout: Duration::MAX, ..config(1) };
-    let pool = Pool::with_listener(mock.clone(), config, events.listener()).unwrap();
+    let pool = Pool::builder(mock.clone()).config(config).listener(events.listener()).build().unwrap();
     drop(pool.acquire().await.unwrap());
     tokio::time::sleep(secs(31)).await;
     assert_eq!(pool.stats().checking, 1);
@@ -227,7 +227,7 @@ impl Manager for Unchecked {
 async fn the_background_finds_dead_idle_connections_without_a_check() {
     let (manager, events) = (Unchecked::default(), Events::default());
     let config = PoolConfig { min_connections: 2, idle_timeout: Duration::MAX, ..config(4) };
-    let pool = Pool::with_listener(manager.clone(), config, events.listener()).unwrap();
+    let pool = Pool::builder(manager.clone()).config(config).listener(events.listener()).build().unwrap();
     pool.warm_up().await.unwrap();
     settle().await;
     manager.dead.lock().unwrap().extend([1, 2]);
@@ -246,7 +246,7 @@ async fn the_background_finds_dead_idle_connections_without_a_check() {
 #[tokio::test(start_paused = true)]
 async fn held_and_served_connections_retire_for_the_same_reason() {
     let events = Events::default();
-    let pool = Pool::with_listener(Mock::ok(), config(2), events.listener()).unwrap();
+    let pool = Pool::builder(Mock::ok()).config(config(2)).listener(events.listener()).build().unwrap();
     let (held, other) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
     let mut waiter = Box::pin(pool.acquire());
     assert!(poll_once(waiter.as_mut()).await.is_pending());

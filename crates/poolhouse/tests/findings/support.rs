@@ -211,7 +211,7 @@ pub(crate) fn counts<M: Manager>(pool: &Pool<M>) -> String {
 /// Expects a connection, and says what there is instead.
 #[track_caller]
 pub(crate) fn granted<M: Manager>(
-    polled: Poll<Result<PooledConnection<M>, AcquireError<M::Error>>>,
+    polled: Poll<Result<PooledConnection<M>, AcquireError>>,
 ) -> PooledConnection<M> {
     match polled {
         Poll::Ready(Ok(connection)) => connection,

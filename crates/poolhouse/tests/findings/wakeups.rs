@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use poolhouse::{AcquireError, Pool, PoolConfig, RetireReason};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::common::{Mock, MockError, Step, config, ms, poll_once, pool, secs, settle};
+use crate::common::{Mock, Step, config, ms, poll_once, pool, secs, settle};
 use crate::support::{Counting, Events, Told, assert_all_can_be_held, bounded, in_child, one_thread, paused};
 
 fn workers(count: usize) -> Runtime {
@@ -187,7 +187,7 @@ fn ended_runtime() -> tokio::runtime::Handle {
 }
 
 /// Whether an error says that the runtime is the reason.
-fn blames_the_runtime(error: &AcquireError<MockError>) -> bool {
+fn blames_the_runtime(error: &AcquireError) -> bool {
     !error.is_timeout() && error.to_string().contains("runtime")
 }
 
@@ -244,7 +244,7 @@ fn a_callers_panic_is_no_failed_connect() {
         let mock = Mock::ok().script([Step::Never]);
         let events = Events::default();
         let config = PoolConfig { connect_backoff: secs(3600), max_connect_backoff: secs(3600), ..config(1) };
-        let pool = Pool::with_listener(mock.clone(), config, events.listener()).unwrap();
+        let pool = Pool::builder(mock.clone()).config(config).listener(events.listener()).build().unwrap();
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let runtime = one_thread();
             runtime.block_on(async {
@@ -274,7 +274,7 @@ fn a_callers_panic_is_no_failed_check() {
         mock.set_check(Step::Never);
         let events = Events::default();
         let config = PoolConfig { health_check_timeout: Duration::MAX, ..config(1) };
-        let pool = Pool::with_listener(mock.clone(), config, events.listener()).unwrap();
+        let pool = Pool::builder(mock.clone()).config(config).listener(events.listener()).build().unwrap();
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let runtime = paused();
             runtime.block_on(async {

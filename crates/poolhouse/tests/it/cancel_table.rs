@@ -97,7 +97,7 @@ impl Cell {
             max_connect_backoff: ms(8),
             ..config(MAX)
         };
-        let pool = Pool::with_listener(mock.clone(), config, listener).unwrap();
+        let pool = Pool::builder(mock.clone()).config(config).listener(listener).build().unwrap();
         let idle = pool.acquire().await.unwrap();
         let held = pool.acquire().await.unwrap();
         drop(idle);

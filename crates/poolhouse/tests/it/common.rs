@@ -314,8 +314,11 @@ pub(crate) fn check_stats(stats: &PoolStats, context: &str) {
 }
 
 /// No capacity was lost and none was gained: `max` can be held at once, and not one more.
-pub(crate) async fn assert_hands_out_exactly(pool: &Pool<Mock>, max: usize, context: &str) {
-    let mut held: Vec<PooledConnection<Mock>> = Vec::new();
+pub(crate) async fn assert_hands_out_exactly<M>(pool: &Pool<M>, max: usize, context: &str)
+where
+    M: Manager<Connection = <Mock as Manager>::Connection>,
+{
+    let mut held: Vec<PooledConnection<M>> = Vec::new();
     for number in 1..=max {
         let acquired = tokio::time::timeout(secs(60), pool.acquire()).await;
         let Ok(Ok(connection)) = acquired else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use poolhouse::{AcquireError, ConnectError, PoolConfig};
 use tokio::time::Instant;
 
-use crate::common::{Mock, Step, config, ms, pool, secs, settle};
+use crate::common::{Mock, MockError, Step, config, ms, pool, secs, settle};
 
 /// connect.permanent: nobody who waits has to wait for the deadline. In
 /// <https://github.com/djc/bb8/issues/141> a wrong password looked like a slow server until the timeout.
@@ -28,7 +28,7 @@ async fn a_permanent_error_reaches_every_waiter_at_once() {
         assert!(matches!(*failed.error, ConnectError::Failed(_)));
         assert!(error.to_string().starts_with("cannot connect to mock:1: mock says Permanent"), "{error}");
         assert!(error.source().is_none(), "the text has told the cause");
-        assert!(error.connect_error().is_some_and(|error| error.manager_error().is_some()));
+        assert!(error.manager_error::<MockError>().is_some());
     }
     assert_eq!((begin.elapsed(), mock.attempts().len()), (ms(0), 1));
     assert_eq!((pool.stats().failed_acquisitions, pool.stats().pending_requests), (5, 0));

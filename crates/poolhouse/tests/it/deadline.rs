@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::common::{Mock, MockError, Step, config, ms, poll_once, pool, secs, settle};
 
 /// Acquires, expects a timeout after the default 30 s to the millisecond, and gives back what it says.
-async fn times_out(pool: &poolhouse::Pool<Mock>) -> Box<AcquireTimeout<MockError>> {
+async fn times_out(pool: &poolhouse::Pool<Mock>) -> Box<AcquireTimeout> {
     let begin = Instant::now();
     let result =
         tokio::time::timeout(secs(300), pool.acquire()).await.expect("the deadline passed unnoticed");
@@ -69,7 +69,7 @@ async fn refused_connects_end_at_the_deadline_and_are_named() {
     assert_eq!(text.matches("; guide: ").count(), 1, "an error inside another names no page: {text}");
     let error = AcquireError::Timeout(timeout);
     assert!(error.source().is_none(), "the text has told the cause");
-    let cause = error.connect_error().and_then(ConnectError::manager_error);
+    let cause = error.manager_error();
     assert!(matches!(cause, Some(MockError(Step::Fail))), "{cause:?}");
 }
 

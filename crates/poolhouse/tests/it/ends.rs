@@ -47,7 +47,7 @@ impl Manager for Parts {
 fn pool_of(parts: &Parts, max: usize) -> Pool<Parts> {
     let told = parts.clone();
     let listener = move |_: &Event<'_>| assert!(told.left().1 >= 2, "the pool has the manager, and this");
-    Pool::with_listener(parts.clone(), config(max), listener).unwrap()
+    Pool::builder(parts.clone()).config(config(max)).listener(listener).build().unwrap()
 }
 
 /// close.complete: with the last handle idle connections go at once, and what is held when it comes back; then nothing is

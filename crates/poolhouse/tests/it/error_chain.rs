@@ -68,7 +68,7 @@ fn count(text: &str, part: &str) -> usize {
     text.matches(part).count()
 }
 
-async fn refused<E: Error + Clone + Send + Sync + 'static>(error: E) -> AcquireError<E> {
+async fn refused<E: Error + Clone + Send + Sync + 'static>(error: E) -> AcquireError {
     let pool = Pool::new(Database(error, FailureKind::Permanent), config(1)).unwrap();
     pool.acquire().await.map(drop).unwrap_err()
 }
@@ -90,7 +90,7 @@ async fn one_line_tells_the_cause_and_a_chain_tells_it_once() {
             assert_eq!(count(&text, part), 1, "{part:?} in {text}");
         }
     }
-    let cause = error.connect_error().and_then(ConnectError::manager_error);
+    let cause = error.manager_error::<Layer>();
     assert_eq!(cause.map(ToString::to_string).as_deref(), Some("db error"), "the driver's error is at hand");
 }
 
@@ -106,7 +106,7 @@ fn what_has_been_said_is_not_said_again() {
         (&["outer; guide: x/y", "inner; guide: x/z"], "outer: inner"),
         (&["outer", ""], "outer"),
     ] {
-        let error = ConnectError::Failed(layers(texts));
+        let error = ConnectError::Failed(layers(texts).into());
         assert_eq!(error.to_string(), format!("{expected}; guide: troubleshooting/server-down"));
     }
 }
@@ -132,7 +132,7 @@ static TURNS: AtomicUsize = AtomicUsize::new(10);
 
 #[test]
 fn a_chain_without_an_end_ends() {
-    let text = ConnectError::Failed(Cycle(&TURNS)).to_string();
+    let text = ConnectError::Failed(Cycle(&TURNS).into()).to_string();
     assert!(text.starts_with("turn 10: turn 11: ") && count(&text, "turn ") == 17, "{text}");
 }
 
@@ -168,7 +168,7 @@ async fn of_every_type() -> Vec<(&'static str, Box<dyn Error>, Vec<&'static str>
     let cause = vec!["db error", PASSWORD];
     let error = refused(db_error()).await;
     let AcquireError::Connect(failed) = refused(db_error()).await else { panic!("it is permanent") };
-    let attempt = ConnectError::Failed(db_error());
+    let attempt = ConnectError::Failed(db_error().into());
     let pool = Pool::new(Database(db_error(), FailureKind::Transient), config(1)).unwrap();
     let late = pool.acquire_within(ms(50)).await.map(drop).unwrap_err();
     let AcquireError::Timeout(timeout) = pool.acquire_within(ms(50)).await.map(drop).unwrap_err() else {
@@ -250,7 +250,7 @@ fn a_variant_with_fields_can_get_more() {
 /// The files that define what users see.
 fn sources() -> Vec<(PathBuf, String)> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let folders = [sources.clone(), sources.join("packet")];
+    let folders = [sources.clone(), sources.join("error"), sources.join("packet")];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
     let files = files.map(|file| file.unwrap().path());
     let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));

@@ -17,7 +17,7 @@ fn brief(event: &Event<'_>) -> String {
         Event::Retired { connection, reason, age, .. } => {
             format!("retired {connection} at {age:?}: {reason}")
         }
-        Event::ConnectFailed { error, permanent, .. } => format!("connect failed: {error} {permanent}"),
+        Event::ConnectFailed { error, kind, .. } => format!("connect failed: {error} {}", kind.as_str()),
         Event::AcquireFailed { error, acquired_at, .. } => {
             let text = error.to_string();
             format!(
@@ -40,7 +40,7 @@ fn told(mock: &Mock, config: PoolConfig) -> (Pool<Mock>, Told) {
         let told = Arc::clone(&told);
         move |event: &Event<'_>| told.lock().unwrap().push(brief(event))
     };
-    (Pool::with_listener(mock.clone(), config, listener).unwrap(), told)
+    (Pool::builder(mock.clone()).config(config).listener(listener).build().unwrap(), told)
 }
 
 fn take(told: &Told) -> Vec<String> {
@@ -88,7 +88,7 @@ async fn what_fails_is_told() {
     let events = take(&told);
     assert!(
         events.contains(
-            &"connect failed: mock says Fail; guide: troubleshooting/server-down false".to_string()
+            &"connect failed: mock says Fail; guide: troubleshooting/server-down transient".to_string()
         ),
         "{events:?}"
     );
@@ -121,7 +121,7 @@ async fn every_reason_is_told() {
     };
     let mock = Mock::ok();
     let config = PoolConfig { idle_timeout: secs(40), max_lifetime: secs(100), ..config(2) };
-    let pool = Pool::with_listener(mock.clone(), config, listener).unwrap();
+    let pool = Pool::builder(mock.clone()).config(config).listener(listener).build().unwrap();
     let last = |expected: RetireReason| {
         assert_eq!(reasons.lock().unwrap().last(), Some(&expected), "{:?}", reasons.lock().unwrap());
     };
@@ -163,7 +163,7 @@ async fn every_reason_is_told() {
 async fn a_listener_that_panics_costs_nothing() {
     let mock = Mock::ok();
     let listener = |_: &Event<'_>| panic!("as the test says");
-    let pool = Pool::with_listener(mock.clone(), config(2), listener).unwrap();
+    let pool = Pool::builder(mock.clone()).config(config(2)).listener(listener).build().unwrap();
     let held = pool.acquire().await.unwrap();
     let mut waiters: Vec<_> = (0..2).map(|_| Box::pin(pool.acquire())).collect();
     for waiter in &mut waiters {
@@ -190,7 +190,7 @@ async fn a_listener_may_use_the_pool() {
             }
         }
     };
-    let pool = Pool::with_listener(Mock::ok(), config(1), listener).unwrap();
+    let pool = Pool::builder(Mock::ok()).config(config(1)).listener(listener).build().unwrap();
     *handle.lock().unwrap() = Some(pool.clone());
     pool.acquire().await.unwrap().invalidate();
     settle().await;

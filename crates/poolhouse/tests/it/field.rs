@@ -288,7 +288,11 @@ fn what_the_pool_calls_may_call_the_pool() {
                     }
                 }
             };
-            let pool = Pool::with_listener(Nosy { pool: Arc::clone(&this) }, config(2), listener).unwrap();
+            let pool = Pool::builder(Nosy { pool: Arc::clone(&this) })
+                .config(config(2))
+                .listener(listener)
+                .build()
+                .unwrap();
             drop(this.set(pool.clone()));
             for _ in 0..10 {
                 let held = pool.acquire().await.unwrap();

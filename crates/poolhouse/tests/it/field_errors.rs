@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use crate::common::{Mock, MockError, Step, config, ms, pool, secs, settle};
 
-async fn fails(pool: &Pool<Mock>) -> AcquireError<MockError> {
+async fn fails(pool: &Pool<Mock>) -> AcquireError {
     pool.acquire_within(secs(5)).await.map(drop).unwrap_err()
 }
 
 /// A name for each cause, from the types alone: what a caller can match on.
-fn cause(error: &AcquireError<MockError>) -> &'static str {
+fn cause(error: &AcquireError) -> &'static str {
     match error {
         AcquireError::Timeout(timeout) => match (timeout.phase, timeout.last_connect_error.as_deref()) {
             (Phase::Queueing, None) => "all are held",
@@ -120,7 +120,7 @@ async fn everybody_gets_the_error_and_nobody_gets_an_old_one() {
     for task in tasks {
         let AcquireError::Timeout(timeout) = task.await.unwrap() else { panic!("no timeout") };
         let error = timeout.last_connect_error.unwrap();
-        assert!(error.manager_error().is_some());
+        assert!(error.manager_error::<MockError>().is_some());
         shared.push(error);
     }
     assert!(shared.iter().all(|error| Arc::ptr_eq(error, &shared[0])), "not the same error for all");

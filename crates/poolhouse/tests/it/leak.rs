@@ -19,7 +19,7 @@ fn watched(mock: &Mock, config: PoolConfig) -> (Pool<Mock>, Reports) {
             }
         }
     };
-    (Pool::with_listener(mock.clone(), config, listener).unwrap(), reports)
+    (Pool::builder(mock.clone()).config(config).listener(listener).build().unwrap(), reports)
 }
 
 fn threshold(threshold: Duration) -> PoolConfig {

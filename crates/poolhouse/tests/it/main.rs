@@ -5,6 +5,7 @@
 #[cfg(feature = "blocking")]
 mod blocking;
 mod bounds;
+mod boxed_errors;
 mod cancel;
 mod cancel_table;
 mod check_first;

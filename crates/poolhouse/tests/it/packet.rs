@@ -273,7 +273,7 @@ async fn a_reset_socket_is_not_passed_on() {
 #[cfg(feature = "net")]
 #[tokio::test]
 async fn a_refused_socket_is_named() {
-    use poolhouse::{ConnectError, PoolConfig};
+    use poolhouse::PoolConfig;
 
     let server = EchoServer::start().await.unwrap();
     let (host, port) = (server.host(), server.port());
@@ -281,7 +281,6 @@ async fn a_refused_socket_is_named() {
     let pool = Pool::new((host, port), PoolConfig { min_connections: 1, ..config(1) }).unwrap();
     let error = pool.warm_up().await.unwrap_err();
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
-    let cause = error.connect_error().and_then(ConnectError::manager_error);
-    let io = cause.and_then(PacketError::io_error).expect("the operating system's error");
+    let io = error.manager_error().and_then(PacketError::io_error).expect("the operating system's error");
     assert_eq!(io.kind(), io::ErrorKind::ConnectionRefused);
 }

@@ -51,8 +51,11 @@ async fn in_is_connected_after_a_check() {
         }
     };
     let mock = Mock::ok();
-    let pool =
-        Pool::with_listener(mock.clone(), PoolConfig { min_connections: 1, ..config(2) }, listener).unwrap();
+    let pool = Pool::builder(mock.clone())
+        .config(PoolConfig { min_connections: 1, ..config(2) })
+        .listener(listener)
+        .build()
+        .unwrap();
     drop(pool.acquire().await.unwrap());
     mock.panic_on_look(true);
     tokio::time::sleep(secs(31)).await;

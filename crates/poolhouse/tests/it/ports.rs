@@ -210,7 +210,7 @@ async fn events_tell_the_story_in_order() {
     };
     let mock = Mock::ok();
     mock.refuse_returns(true);
-    let pool = Pool::with_listener(mock, config(1), listener).unwrap();
+    let pool = Pool::builder(mock).config(config(1)).listener(listener).build().unwrap();
     let held = pool.acquire().await.unwrap();
     assert!(pool.acquire_within(ms(123)).await.is_err());
     drop(held);
@@ -248,7 +248,7 @@ async fn events_of_one_connection_come_in_order_on_threads() {
         }
     };
     let mock = Mock::ok();
-    let pool = Pool::with_listener(mock, config(3), listener).unwrap();
+    let pool = Pool::builder(mock).config(config(3)).listener(listener).build().unwrap();
     let tasks: Vec<_> = (0..8)
         .map(|user| {
             let pool = pool.clone();

@@ -262,7 +262,7 @@ async fn nothing_recorded_or_printed_carries_payload() {
         write!(printed, "{options:?}").unwrap();
         let manager = PacketManager::new(dial).with_options(options);
         let checking = PoolConfig { health_check_interval: ms(10), ..config(1) };
-        let pool = Pool::with_listener(manager, checking, listener).unwrap();
+        let pool = Pool::builder(manager).config(checking).listener(listener).build().unwrap();
         let mut connection = pool.acquire().await.unwrap();
         connection.send_packet(SECRET).await.unwrap();
         match connection.receive().await {

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use crate::ensure;
 use crate::quiet::Polled;
 use crate::reference::Verdict;
-use crate::server::Refused;
 use crate::world::{World, pick};
 
 /// A `warm_up` or a `close` under way.
@@ -28,7 +27,7 @@ pub(crate) enum Errand {
 }
 
 pub(crate) enum Ended {
-    WarmUp(Result<(), AcquireError<Refused>>),
+    WarmUp(Result<(), AcquireError>),
     Close(Option<CloseReport>),
 }
 

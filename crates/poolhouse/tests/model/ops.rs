@@ -81,6 +81,13 @@ impl Config {
             lifetime_jitter: self.jitter,
             connect_backoff: ms(self.backoff),
             max_connect_backoff: ms(self.max_backoff),
+            // Off, or without an effect here.
+            min_idle: 0,
+            max_idle: None,
+            max_uses: None,
+            fail_fast_after: Duration::MAX,
+            reset_timeout: Duration::MAX,
+            close_timeout: Duration::MAX,
             idle_order: if self.lifo { IdleOrder::Lifo } else { IdleOrder::Fifo },
         }
     }

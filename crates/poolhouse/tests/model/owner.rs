@@ -1,5 +1,6 @@
 //! What the pool's owner does: resize, invalidate, suspend, look, let go of it. And what the peer does to it.
 
+use poolhouse::PoolConfig;
 use tokio::time::Instant;
 
 use crate::ensure;
@@ -66,7 +67,10 @@ impl World<'_> {
             pool.is_suspended()
         );
         ensure!(pool.is_closed() == self.model.closed, "close.complete: closed is {}", pool.is_closed());
-        ensure!(*pool.config() == self.options, "the options have changed");
+        ensure!(
+            PoolConfig { max_connections: self.options.max_connections, ..pool.config() } == self.options,
+            "the options have changed"
+        );
         ensure!(format!("{pool:?}").contains("model:1"), "the pool does not say where it goes: {pool:?}");
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::quiet::{Polled, Quiet};
 use crate::reference::{Answer, Arrival, Outcome, Reference, Seen, Verdict};
 use crate::server::{Conn, Record, Refused, Server};
 
-pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError<Refused>>;
+pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError>;
 
 /// Beyond this, with `check_after_idle`, what was served and not picked up is looked at again.
 const PICK_UP: Duration = Duration::from_millis(100);
@@ -93,7 +93,7 @@ impl<'a> World<'a> {
             Event::Created { .. } => told.ledger().fresh.placed(),
             _ => {}
         };
-        let pool = Pool::with_listener(server.clone(), options.clone(), listener);
+        let pool = Pool::builder(server.clone()).config(options.clone()).listener(listener).build();
         let pool = pool.expect("a possible configuration");
         server.ledger().fresh.pool = Some(pool.clone());
         Self {
@@ -446,7 +446,7 @@ impl<'a> World<'a> {
     /// Whether something that was served then may be too old by now, or may have to be checked first.
     fn may_be_unfit(&self, since: Option<Instant>) -> bool {
         let late = |limit: Duration| since.is_none_or(|since| limit <= since.elapsed());
-        let trust = self.options.check_after_idle;
+        let trust = self.config.check_after_idle.map(ms);
         // It may have been checked since.
         let was_stale = trust.is_some_and(|limit| late(limit.max(PICK_UP)));
         let trust = trust.filter(|_| late(PICK_UP));

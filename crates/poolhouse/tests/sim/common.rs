@@ -82,7 +82,7 @@ pub(crate) fn question(length: usize) -> Bytes {
 pub(crate) async fn acquire<D: Dial>(
     pool: &PacketPoolOf<D>,
     limits: &Limits,
-) -> Result<Held<D>, AcquireError<PacketError>> {
+) -> Result<Held<D>, AcquireError> {
     let mut connection = limits.hold(limits.acquire, "an acquire", pool.acquire()).await?;
     assert!(!limits.known_dead || connection.is_connected(), "a dead connection was handed out");
     Ok(connection)
@@ -139,7 +139,7 @@ pub(crate) fn kind_of_exchange(result: &Result<Answer, PacketError>) -> &'static
 }
 
 /// One word for why an acquire failed.
-pub(crate) fn kind_of_acquire(error: &AcquireError<PacketError>) -> &'static str {
+pub(crate) fn kind_of_acquire(error: &AcquireError) -> &'static str {
     match error {
         AcquireError::Timeout(_) => "acquire timed out",
         AcquireError::Connect(_) => "connect failed",

@@ -58,7 +58,7 @@ fn config(rng: &mut fastrand::Rng) -> PoolConfig {
         max_lifetime: secs(10 * 60),
         connect_backoff: ms(50),
         max_connect_backoff: secs(2),
-        check_after_idle: rng.bool().then_some(secs(3)),
+        check_after_idle: if rng.bool() { secs(3) } else { Duration::MAX },
         idle_order: if rng.bool() { IdleOrder::Lifo } else { IdleOrder::Fifo },
         ..PoolConfig::default()
     }

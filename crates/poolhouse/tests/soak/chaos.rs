@@ -378,7 +378,7 @@ fn chaos(seed: u64, seconds: u64) {
         max_lifetime: LIFETIME,
         // What comes back from a check is looked at too: without one only the clock ends what is idle.
         health_check_interval: if rng.bool() { ms(8) } else { secs(60) },
-        check_after_idle: rng.bool().then_some(ms(5)),
+        check_after_idle: if rng.bool() { ms(5) } else { Duration::MAX },
         health_check_timeout: ms(20),
         connect_attempt_timeout: ms(20),
         connect_backoff: ms(1),

@@ -79,13 +79,13 @@ fn the_phase_of_a_wait() {
         open(&mut policy, home, 1, now);
         (policy, home, now + SECOND * 2)
     };
-    let phase = |policy: &TestPolicy, now| policy.diagnose(SECOND, now).phase;
+    let phase = |policy: &TestPolicy, now| policy.diagnose(SECOND, now).timeout.phase;
     let mut fx = Fx::default();
 
     let (mut policy, home, now) = waiting(false);
     let held = policy.try_take(now, here(), &mut fx);
     assert_eq!(phase(&policy, now), Phase::Queueing);
-    let told = policy.diagnose(SECOND, now);
+    let told = policy.diagnose(SECOND, now).timeout;
     assert_eq!((told.position, told.waiting, told.active, told.idle), (1, 1, 1, 0));
     let coming = attempt(&mut policy, home, now);
     assert_eq!(phase(&policy, now), Phase::Connecting);
@@ -108,7 +108,7 @@ fn the_phase_of_a_wait() {
     assert_eq!(phase(&policy, now), Phase::Connecting, "two connects, one check");
     policy.connect_lost(0, now, &mut fx);
     assert_eq!(phase(&policy, now), Phase::Checking, "one and one");
-    let told = policy.diagnose(SECOND, now);
+    let told = policy.diagnose(SECOND, now).timeout;
     assert_eq!((told.position, told.waiting, told.active, told.idle), (4, 4, 0, 1));
 
     let (mut policy, home, now) = waiting(false);

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{IdleOrder, PoolConfig};
-use crate::error::ConnectError;
 use crate::events::RetireReason;
 use crate::manager::FailureKind;
 
@@ -25,6 +24,12 @@ type Boxed = Box<Entry<u32>>;
 type Answer = Polled<u32, &'static str>;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+impl From<ClosedAtOnce> for &'static str {
+    fn from(_: ClosedAtOnce) -> Self {
+        "closed at once"
+    }
+}
 
 fn config(max: usize) -> PoolConfig {
     PoolConfig { min_connections: 0, max_connections: max, lifetime_jitter: 0.0, ..PoolConfig::default() }
@@ -93,7 +98,7 @@ fn got(policy: &mut TestPolicy, wait: Wait, now: Tick) -> Option<Result<Boxed, R
 }
 
 fn refused(kind: FailureKind) -> Failure<&'static str> {
-    Failure { error: Arc::new(ConnectError::Failed("no")), kind }
+    Failure { error: Arc::new("no"), kind }
 }
 
 /// Which connections have retired, and why.

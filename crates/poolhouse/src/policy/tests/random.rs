@@ -160,7 +160,7 @@ impl World {
                     assert!(waiting >= max_pending, "{}", self.context);
                 }
             }
-            Polled::TimedOut(diagnosis) => {
+            Polled::TimedOut(Diagnosis { timeout: diagnosis, .. }) => {
                 assert!(late || self.most_uses > 0, "too early: {}", self.context);
                 self.tally.failed += 1;
                 self.tally.timed_out += 1;

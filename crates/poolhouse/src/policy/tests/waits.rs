@@ -4,7 +4,7 @@ use super::*;
 
 fn place_of_timeout(policy: &mut TestPolicy, wait: Wait, now: Tick) -> usize {
     match ask(policy, wait, now, &mut Fx::default()) {
-        Polled::TimedOut(diagnosis) => diagnosis.position,
+        Polled::TimedOut(diagnosis) => diagnosis.timeout.position,
         _ => panic!("its time is up"),
     }
 }
@@ -48,7 +48,7 @@ fn all_that_are_due_end_in_one_call() {
             assert_eq!(plan.wake_at, Some(now + SECOND * 11), "the last of those with the common limit");
         } else {
             match ask(&mut policy, waits[3], due, &mut fx) {
-                Polled::TimedOut(diagnosis) => places.push((3, diagnosis.position)),
+                Polled::TimedOut(diagnosis) => places.push((3, diagnosis.timeout.position)),
                 _ => panic!("its time is up"),
             }
         }
@@ -103,7 +103,7 @@ fn a_crowd_is_told_the_counts_of_the_moment_at_which_its_waits_ended() {
         policy.cancel(crowd[4], later, &mut fx);
         told.extend(crowd[told.len()..4].iter().map(|wait| ask(&mut policy, *wait, later, &mut fx)));
         for (index, answer) in told.into_iter().enumerate() {
-            let Polled::TimedOut(told) = answer else { panic!("its time is up") };
+            let Polled::TimedOut(Diagnosis { timeout: told, .. }) = answer else { panic!("its time is up") };
             assert_eq!((told.active, told.idle, told.connecting), (4, 0, 0), "{index}, {by_plan}");
             assert_eq!((told.position, told.waiting), (index + 1, 5), "{by_plan}");
             assert_eq!((told.phase, told.longest_holders.len()), (crate::error::Phase::Queueing, 3));

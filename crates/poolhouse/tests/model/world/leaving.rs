@@ -17,8 +17,7 @@ impl World<'_> {
                 Outcome::TimedOut
             }
             Err(AcquireError::Connect(failed)) => {
-                let permanent =
-                    matches!(&*failed.error, poolhouse::ConnectError::Failed(Refused(End::Permanent, _)));
+                let permanent = matches!(failed.error.manager_error(), Some(Refused(End::Permanent, _)));
                 let after = key < self.server.ledger().refused_up_to;
                 ensure!(permanent && after, "connect.permanent: acquire {key} is refused by {failed:?}");
                 self.seen.saw("acquire: a permanent failure");

@@ -1,0 +1,231 @@
+//! Making a pool with more than a manager and its options.
+
+use std::fmt;
+
+use crate::config::{ConfigError, PoolConfig};
+use crate::events::Listener;
+use crate::hooks::{HookFuture, Hooks};
+use crate::manager::Manager;
+use crate::pool::Pool;
+
+/// What a pool is made of. [`Pool::builder`] begins one.
+///
+/// ```
+/// use poolhouse::{Event, PacketPool, PoolConfig};
+///
+/// let pool = PacketPool::builder(("localhost", 5555))
+///     .config(PoolConfig { max_connections: 20, ..PoolConfig::default() })
+///     .name("orders")
+///     .listener(|event: &Event<'_>| println!("{event:?}"))
+///     .build()?;
+/// assert_eq!(pool.name(), Some("orders"));
+/// # Ok::<(), poolhouse::ConfigError>(())
+/// ```
+#[must_use = "a builder does nothing until build is called"]
+pub struct PoolBuilder<M: Manager> {
+    pub(crate) manager: M,
+    pub(crate) config: PoolConfig,
+    pub(crate) name: Option<String>,
+    pub(crate) listener: Option<Box<dyn Listener>>,
+    pub(crate) hooks: Hooks<M::Connection>,
+}
+
+impl<M: Manager> PoolBuilder<M> {
+    pub(crate) fn new(manager: M) -> Self {
+        Self { manager, config: PoolConfig::default(), name: None, listener: None, hooks: Hooks::default() }
+    }
+
+    /// The options. Without it, [`PoolConfig::default`].
+    ///
+    /// ```
+    /// use poolhouse::{PacketPool, PoolConfig};
+    ///
+    /// let config = PoolConfig { max_connections: 4, ..PoolConfig::default() };
+    /// let pool = PacketPool::builder(("localhost", 5555)).config(config).build()?;
+    /// assert_eq!(pool.config().max_connections, 4);
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn config(mut self, config: PoolConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// A name that tells this pool from others of the same process: it is in each log record, in the text of each error, and
+    /// in each event.
+    ///
+    /// ```
+    /// let pool = poolhouse::PacketPool::builder(("localhost", 5555)).name("replica").build()?;
+    /// assert_eq!(pool.name(), Some("replica"));
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Who is told of everything that happens in the pool.
+    ///
+    /// ```
+    /// use poolhouse::{Event, PacketPool};
+    ///
+    /// let listener = |event: &Event<'_>| {
+    ///     if let Event::Retired { connection, reason, .. } = event {
+    ///         println!("connection {connection} closes: {reason}");
+    ///     }
+    /// };
+    /// let pool = PacketPool::builder(("localhost", 5555)).listener(listener).build()?;
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn listener(mut self, listener: impl Listener) -> Self {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Runs after each connect, before anybody gets the connection: to set a time zone, or to prepare statements. It counts
+    /// as part of the connect, within `connect_attempt_timeout`: an error is a failed connect.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// let pool = poolhouse::PacketPool::builder((server.host(), server.port()))
+    ///     .after_connect(|connection| {
+    ///         Box::pin(async move {
+    ///             connection.send_packet("SET TIME ZONE UTC").await?;
+    ///             connection.receive().await?;
+    ///             Ok(())
+    ///         })
+    ///     })
+    ///     .build()?;
+    /// pool.acquire().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn after_connect(
+        mut self,
+        hook: impl Fn(&mut M::Connection) -> HookFuture<'_> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.after_connect = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs before each reuse of a connection, also one that goes from its holder straight to somebody who waits: after the
+    /// health check, if one is due. The acquire waits for it, within its own deadline; it may take `health_check_timeout`.
+    /// An error closes the connection ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another.
+    ///
+    /// Each acquire then costs a turn of the background task, and [`try_acquire`](Pool::try_acquire) gives only connections
+    /// that are new. What can be done when a connection comes back belongs in [`on_return`](PoolBuilder::on_return), where
+    /// nobody waits for it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// let pool = poolhouse::PacketPool::builder((server.host(), server.port()))
+    ///     .before_reuse(|connection| {
+    ///         Box::pin(async move {
+    ///             connection.send_packet("are you there?").await?;
+    ///             connection.receive().await?;
+    ///             Ok(())
+    ///         })
+    ///     })
+    ///     .build()?;
+    /// pool.acquire().await?.release();
+    /// pool.acquire().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn before_reuse(
+        mut self,
+        hook: impl Fn(&mut M::Connection) -> HookFuture<'_> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.before_reuse = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs on each connection that comes back and is reusable, before anybody else gets it (`reset.between`): after
+    /// [`Manager::reset`], if that is wanted too. Off the caller's path, within `reset_timeout`. An error closes the
+    /// connection.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// let pool = poolhouse::PacketPool::builder((server.host(), server.port()))
+    ///     .on_return(|connection| {
+    ///         Box::pin(async move {
+    ///             connection.send_packet("DISCARD ALL").await?;
+    ///             connection.receive().await?;
+    ///             Ok(())
+    ///         })
+    ///     })
+    ///     .build()?;
+    /// pool.acquire().await?.release();
+    /// pool.acquire().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_return(
+        mut self,
+        hook: impl Fn(&mut M::Connection) -> HookFuture<'_> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.on_return = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs before the pool closes a connection whose peer has not closed it: to say goodbye. In a background task, within
+    /// `close_timeout`, and before [`Manager::close`]. The connection takes up room until it has ended. The error is logged.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = poolhouse_echo::EchoServer::start().await?;
+    /// let pool = poolhouse::PacketPool::builder((server.host(), server.port()))
+    ///     .before_close(|connection| {
+    ///         Box::pin(async move {
+    ///             connection.send_packet("QUIT").await?;
+    ///             Ok(())
+    ///         })
+    ///     })
+    ///     .build()?;
+    /// pool.acquire().await?.release();
+    /// pool.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn before_close(
+        mut self,
+        hook: impl Fn(&mut M::Connection) -> HookFuture<'_> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.before_close = Some(Box::new(hook));
+        self
+    }
+
+    /// Makes the pool. It does no I/O and needs no runtime until it is used.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Pool::new`].
+    ///
+    /// ```
+    /// use poolhouse::{PacketPool, PoolConfig};
+    ///
+    /// let config = PoolConfig { max_connections: 0, ..PoolConfig::default() };
+    /// let error = PacketPool::builder(("localhost", 5555)).config(config).build().unwrap_err();
+    /// assert_eq!(error.field(), "max_connections");
+    /// ```
+    pub fn build(self) -> Result<Pool<M>, ConfigError> {
+        self.config.validate()?;
+        self.manager.validate()?;
+        Ok(Pool::from_builder(self))
+    }
+}
+
+impl<M: Manager> fmt::Debug for PoolBuilder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

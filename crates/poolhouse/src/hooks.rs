@@ -1,0 +1,45 @@
+//! What a pool's owner has done with each connection at the turns of its life, without writing a manager.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::error::BoxError;
+
+/// What a hook returns: `Box::pin(async move { .. })`.
+///
+/// ```
+/// use poolhouse::{HookFuture, PacketConnection};
+///
+/// fn say_hello(connection: &mut PacketConnection<tokio::net::TcpStream>) -> HookFuture<'_> {
+///     Box::pin(async move {
+///         connection.send_packet("hello").await?;
+///         connection.receive().await?;
+///         Ok(())
+///     })
+/// }
+/// ```
+pub type HookFuture<'c> = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'c>>;
+
+pub(crate) type Hook<C> = Box<dyn Fn(&mut C) -> HookFuture<'_> + Send + Sync>;
+
+/// The hooks of a pool. A pool without hooks pays a look whether there is one.
+pub(crate) struct Hooks<C> {
+    pub(crate) after_connect: Option<Hook<C>>,
+    pub(crate) before_reuse: Option<Hook<C>>,
+    pub(crate) on_return: Option<Hook<C>>,
+    pub(crate) before_close: Option<Hook<C>>,
+}
+
+impl<C> Default for Hooks<C> {
+    fn default() -> Self {
+        Self { after_connect: None, before_reuse: None, on_return: None, before_close: None }
+    }
+}
+
+pub(crate) async fn call_hook<C>(hook: Option<&Hook<C>>, connection: &mut C) -> Result<(), BoxError> {
+    match hook {
+        Some(hook) => hook(connection).await,
+        None => Ok(()),
+    }
+}
