@@ -21,7 +21,7 @@ impl<M: Manager> PoolInner<M> {
             if self.needs_close(&mut entry, reason) { to_close.push(entry) } else { to_drop.push(entry) }
         }
         if !to_close.is_empty() {
-            to_drop.extend(self.hand_over(to_close));
+            self.hand_over(to_close);
         }
         self.drop_retired(to_drop)
     }
@@ -50,23 +50,25 @@ impl<M: Manager> PoolInner<M> {
         }
     }
 
-    /// Gives connections to a background task to close. Returns them if there is none.
-    fn hand_over(&self, to_close: Vec<PoolEntry<M>>) -> Vec<PoolEntry<M>> {
+    /// Gives connections to a background task to close. If there is none, they are dropped.
+    fn hand_over(&self, to_close: Vec<PoolEntry<M>>) {
+        let Some(inner) = self.this.upgrade() else { return };
+        let closing: Vec<_> = to_close.into_iter().map(|entry| Closing::new(&inner, entry)).collect();
         let mut fx = PoolEffects::<M>::default();
         let left = self.state.decide(&mut fx, |state, fx| {
             if state.homes.is_empty() {
-                return to_close;
+                return closing;
             }
-            state.to_close.extend(to_close);
+            state.to_close.extend(closing);
             fx.plan = true;
             Vec::new()
         });
         self.carry_out(fx);
-        left
+        drop(left);
     }
 
     /// Drops connections that have been announced. Returns the first panic.
-    pub(crate) fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Option<Panic> {
+    fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Option<Panic> {
         let count = entries.len();
         if count == 0 {
             return None;

@@ -88,7 +88,7 @@ impl<M: Manager> Pool<M> {
     }
 
     pub(crate) fn from_builder(builder: PoolBuilder<M>) -> Self {
-        Self { handle: Arc::new(PoolHandle { inner: Arc::new(PoolInner::new(builder)) }) }
+        Self { handle: Arc::new(PoolHandle { inner: PoolInner::new(builder) }) }
     }
 
     /// The name that it was given.

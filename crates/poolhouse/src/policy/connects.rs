@@ -217,6 +217,13 @@ impl<E> Connects<E> {
         self.last_failure.take().map(|last| last.error)
     }
 
+    /// How long the server has been down is unknown.
+    pub(super) fn forget_outage(&mut self) {
+        if let Some(last) = &mut self.last_failure {
+            last.down_since = None;
+        }
+    }
+
     /// Notes a failure and draws the pause before the next attempt. Returns the error before it, to be dropped outside of
     /// the lock.
     fn on_failed(

@@ -1,7 +1,7 @@
 //! Failing fast: while nothing is open and connecting has failed for `fail_fast_after`, acquires are told at once.
 //!
 //! It lasts until a connect succeeds, so the background has to go on trying whether or not anybody waits: one attempt at a
-//! time, at the pace of the backoff.
+//! time, at the pace of the backoff. When the last background task has ended, nobody tries, and the outage is forgotten.
 
 use std::sync::Arc;
 
@@ -13,9 +13,7 @@ impl<C, E, W> Policy<C, E, W> {
     /// From when acquires fail fast, if connecting goes on failing and nothing opens.
     pub(super) fn outage_from(&self) -> Option<Tick> {
         let is_on = self.limits.fail_fast != Span::FOREVER && self.eviction.is_in_service();
-        // Without a background nobody would notice the end of it.
-        let can_end = self.eviction.has_home();
-        if !is_on || !can_end || self.open() > 0 {
+        if !is_on || self.open() > 0 {
             return None;
         }
         let down_since = self.connects.last_failure()?.down_since?;

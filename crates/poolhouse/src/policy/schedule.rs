@@ -103,6 +103,10 @@ impl<C, E, W> Policy<C, E, W> {
     /// wait are woken, for one of them may have to start the next task.
     pub(crate) fn home_lost(&mut self, home: Home, now: Tick, fx: &mut Effects<C, E, W>) {
         self.eviction.remove_home(home);
+        if !self.eviction.has_home() {
+            // Nobody has looked since whether the server is back.
+            self.connects.forget_outage();
+        }
         self.deadlines.clear();
         self.retire_idle(RetireReason::RuntimeGone, |entry| entry.origin.home == home, fx);
         self.take_back_ineligible(now, fx);

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use poolhouse::{FailureKind, Manager, Pool, PoolConfig, PoolStats, PooledConnection};
+use poolhouse::{FailureKind, Manager, Pool, PoolConfig, PoolStats, PooledConnection, RetireReason};
 use tokio::time::Instant;
 
 /// What one connect or one check does.
@@ -20,6 +20,7 @@ pub(crate) enum Step {
     Slow(Duration),
     Fail,
     Permanent,
+    Busy,
     Never,
     Panic,
 }
@@ -46,6 +47,12 @@ struct State {
     open: AtomicUsize,
     peak: AtomicUsize,
     checked: AtomicUsize,
+    /// `None`: connections that come back need no reset.
+    resets: Mutex<Option<Step>>,
+    /// `None`: connections are dropped, not closed.
+    closes: Mutex<Option<Step>>,
+    /// What was done to connections, by their numbers.
+    done: Mutex<Vec<(&'static str, usize)>>,
     panic_on_return: AtomicBool,
     panic_on_look: AtomicBool,
     refuse_returns: AtomicBool,
@@ -70,6 +77,9 @@ impl Mock {
             open: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             checked: AtomicUsize::new(0),
+            resets: Mutex::default(),
+            closes: Mutex::default(),
+            done: Mutex::default(),
             panic_on_return: AtomicBool::new(false),
             panic_on_look: AtomicBool::new(false),
             refuse_returns: AtomicBool::new(false),
@@ -94,6 +104,21 @@ impl Mock {
     /// What checks do from here on.
     pub(crate) fn set_check(&self, step: Step) {
         *lock(&self.0.checks) = (VecDeque::new(), step);
+    }
+
+    /// Connections that come back need a reset, which does this.
+    pub(crate) fn set_reset(&self, step: impl Into<Option<Step>>) {
+        *lock(&self.0.resets) = step.into();
+    }
+
+    /// Connections are closed gracefully, which does this.
+    pub(crate) fn set_close(&self, step: impl Into<Option<Step>>) {
+        *lock(&self.0.closes) = step.into();
+    }
+
+    /// What has been done to connections: "reset" and "close" when each begins.
+    pub(crate) fn done(&self) -> Vec<(&'static str, usize)> {
+        lock(&self.0.done).clone()
     }
 
     pub(crate) fn panic_on_return(&self, panic: bool) {
@@ -194,7 +219,7 @@ async fn act(step: Step) -> Result<(), MockError> {
             tokio::time::sleep(time).await;
             Ok(())
         }
-        Step::Fail | Step::Permanent => Err(MockError(step)),
+        Step::Fail | Step::Permanent | Step::Busy => Err(MockError(step)),
         Step::Never => std::future::pending().await,
         Step::Panic => quiet_panic("as the script says"),
     }
@@ -233,6 +258,26 @@ impl Manager for Mock {
         !self.0.refuse_returns.load(SeqCst)
     }
 
+    fn needs_reset(&self, _connection: &mut Conn) -> bool {
+        lock(&self.0.resets).is_some()
+    }
+
+    async fn reset(&self, connection: &mut Conn) -> Result<(), MockError> {
+        lock(&self.0.done).push(("reset", connection.id));
+        let step = lock(&self.0.resets).unwrap_or(Step::Ok);
+        act(step).await
+    }
+
+    fn needs_close(&self, _connection: &mut Conn, _reason: RetireReason) -> bool {
+        lock(&self.0.closes).is_some()
+    }
+
+    async fn close(&self, connection: Conn) {
+        lock(&self.0.done).push(("close", connection.id));
+        let step = lock(&self.0.closes).unwrap_or(Step::Ok);
+        drop(act(step).await);
+    }
+
     fn is_connected(&self, connection: &mut Conn) -> bool {
         if self.0.panic_on_look.load(SeqCst) {
             quiet_panic("as the test says");
@@ -241,7 +286,11 @@ impl Manager for Mock {
     }
 
     fn classify(&self, error: &MockError) -> FailureKind {
-        if error.0 == Step::Permanent { FailureKind::Permanent } else { FailureKind::Transient }
+        match error.0 {
+            Step::Permanent => FailureKind::Permanent,
+            Step::Busy => FailureKind::Busy,
+            _ => FailureKind::Transient,
+        }
     }
 
     fn target(&self) -> Cow<'_, str> {

@@ -1,0 +1,130 @@
+//! Closures on the builder: after connect, before reuse, on return, before close.
+
+use std::sync::{Arc, Mutex};
+
+use poolhouse::{AcquireError, HookFuture, Pool, PoolBuilder, PoolConfig, RetireReason};
+use tokio::time::Instant;
+
+use crate::common::{Conn, Mock, Step, config, ms, secs, settle};
+
+type Calls = Arc<Mutex<Vec<(&'static str, usize)>>>;
+
+/// Notes its calls, and takes so long.
+fn hook(calls: &Calls, name: &'static str, millis: u64) -> impl Fn(&mut Conn) -> HookFuture<'_> + use<> {
+    let calls = Arc::clone(calls);
+    move |connection| {
+        calls.lock().unwrap().push((name, connection.id));
+        Box::pin(async move {
+            tokio::time::sleep(ms(millis)).await;
+            Ok(())
+        })
+    }
+}
+
+fn builder(mock: &Mock, config: PoolConfig) -> (PoolBuilder<Mock>, Calls) {
+    (Pool::builder(mock.clone()).config(config), Calls::default())
+}
+
+/// Each at its turn of a connection's life.
+#[tokio::test(start_paused = true)]
+async fn each_runs_at_its_turn() {
+    let (builder, calls) = builder(&Mock::ok(), config(1));
+    let pool = builder
+        .after_connect(hook(&calls, "after connect", 1))
+        .before_reuse(hook(&calls, "before reuse", 1))
+        .on_return(hook(&calls, "on return", 1))
+        .before_close(hook(&calls, "before close", 1))
+        .build()
+        .unwrap();
+    pool.acquire().await.unwrap().release();
+    pool.acquire().await.unwrap().release();
+    tokio::time::sleep(secs(1)).await;
+    pool.close().await;
+    let expected = ["after connect", "on return", "before reuse", "on return", "before close"];
+    assert_eq!(*calls.lock().unwrap(), expected.map(|name| (name, 1)));
+}
+
+/// A hook before reuse runs for a direct hand-over too, and after a check that is due.
+#[tokio::test(start_paused = true)]
+async fn a_hook_before_reuse_misses_no_reuse() {
+    let mock = Mock::ok();
+    let options = PoolConfig { check_after_idle: ms(0), ..config(1) };
+    let (builder, calls) = builder(&mock, options);
+    let pool = builder.before_reuse(hook(&calls, "before reuse", 100)).build().unwrap();
+    let held = pool.acquire().await.unwrap();
+    assert!(calls.lock().unwrap().is_empty(), "it is new");
+    let waiter = tokio::spawn(pool.acquire_owned());
+    settle().await;
+    let began = Instant::now();
+    held.release();
+    let held = waiter.await.unwrap().unwrap();
+    assert_eq!((began.elapsed(), calls.lock().unwrap().len(), mock.checks()), (ms(100), 1, 1));
+    drop(held);
+    let held = pool.acquire().await.unwrap();
+    assert_eq!((calls.lock().unwrap().len(), mock.checks()), (2, 2));
+    drop(held);
+}
+
+/// What a hook refuses is closed, and the acquire gets another.
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_refuses_costs_one_connection() {
+    type Set = fn(PoolBuilder<Mock>) -> PoolBuilder<Mock>;
+    let cases: [(RetireReason, Set); 2] = [
+        (RetireReason::HookFailed, |builder| builder.before_reuse(|_| Box::pin(async { Err("no".into()) }))),
+        (RetireReason::ResetFailed, |builder| builder.on_return(|_| Box::pin(async { Err("no".into()) }))),
+    ];
+    for (reason, set) in cases {
+        let (builder, _) = builder(&Mock::ok(), config(1));
+        let pool = set(builder).build().unwrap();
+        pool.acquire().await.unwrap().release();
+        assert_eq!(pool.acquire().await.unwrap().id, 2, "{reason}");
+        assert_eq!(pool.stats().closed.get(reason), 1, "{reason}");
+    }
+}
+
+/// A hook after connect that fails is a failed connect, within the time of one attempt.
+#[tokio::test(start_paused = true)]
+async fn a_hook_after_connect_is_part_of_the_connect() {
+    let mock = Mock::ok();
+    let options = PoolConfig { connect_attempt_timeout: secs(2), ..config(1) };
+    let (failing, _) = builder(&mock, options.clone());
+    let pool =
+        failing.after_connect(|_| Box::pin(async { Err("the role does not exist".into()) })).build().unwrap();
+    let Err(AcquireError::Connect(failed)) = pool.warm_up_with_one().await else { panic!("the hook fails") };
+    assert!(failed.to_string().contains("the role does not exist"), "{failed}");
+    assert_eq!(mock.open(), 0);
+    let (hanging, calls) = builder(&mock, options);
+    let pool = hanging.after_connect(hook(&calls, "hangs", 60_000)).build().unwrap();
+    let Err(AcquireError::Connect(failed)) = pool.warm_up_with_one().await else { panic!("the hook hangs") };
+    assert!(failed.to_string().contains("no connection after 2s"), "{failed}");
+}
+
+/// A hook before close is bounded, and an error of it is nobody's but the log's.
+#[tokio::test(start_paused = true)]
+async fn a_hook_before_close_is_bounded() {
+    let mock = Mock::ok();
+    mock.set_close(Step::Ok);
+    let (failing, _) = builder(&mock, config(1));
+    let pool = failing.before_close(|_| Box::pin(async { Err("no".into()) })).build().unwrap();
+    pool.acquire().await.unwrap().release();
+    pool.close().await;
+    assert_eq!((mock.open(), mock.done()), (0, vec![("close", 1)]), "the manager closes it all the same");
+    let (hanging, calls) = builder(&mock, PoolConfig { close_timeout: secs(3), ..config(1) });
+    let pool = hanging.before_close(hook(&calls, "hangs", 60_000)).build().unwrap();
+    pool.acquire().await.unwrap().release();
+    let began = Instant::now();
+    pool.close().await;
+    assert_eq!((mock.open(), began.elapsed()), (0, secs(3)));
+}
+
+trait WarmUpWithOne {
+    async fn warm_up_with_one(&self) -> Result<(), AcquireError>;
+}
+
+impl WarmUpWithOne for Pool<Mock> {
+    /// With a minimum of one, so that there is something to open.
+    async fn warm_up_with_one(&self) -> Result<(), AcquireError> {
+        self.reconfigure(PoolConfig { min_connections: 1, ..self.config() }).unwrap();
+        self.warm_up().await
+    }
+}

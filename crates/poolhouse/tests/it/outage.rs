@@ -1,0 +1,142 @@
+//! Down and busy are different: failing fast in an outage (`acquire.fail_fast`), and a server at its own limit.
+
+use poolhouse::{AcquireError, FailureKind, Phase, PoolConfig};
+use tokio::time::Instant;
+
+use crate::common::{Mock, Step, config, filled, ms, pool, secs, settle};
+
+fn fail_fast() -> PoolConfig {
+    PoolConfig { fail_fast_after: secs(1), connection_timeout: secs(30), ..config(2) }
+}
+
+/// `acquire.fail_fast`: those who wait are told when connecting has failed for that long, and those who come later at once:
+/// why, how long ago, and when the next attempt begins.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_at_once() {
+    let mock = Mock::new(Step::Fail);
+    let pool = pool(&mock, fail_fast());
+    let began = Instant::now();
+    let Err(AcquireError::Connect(_)) = pool.acquire().await else { panic!("the server is down") };
+    assert_eq!(began.elapsed(), secs(1));
+    tokio::time::sleep(ms(50)).await;
+    let (asked, failed_connects) = (Instant::now(), pool.stats().failed_connects);
+    let Err(AcquireError::Connect(failed)) = pool.acquire().await else { panic!("the server is down") };
+    assert_eq!(asked.elapsed(), ms(0));
+    let retry = failed.retry.expect("told at once");
+    assert!(retry.age >= ms(50), "{retry:?}");
+    assert!(failed.to_string().contains("mock says Fail"), "{failed}");
+    assert!(failed.to_string().contains(" ago, and the next attempt begins in "), "{failed}");
+    // Nobody waits, and the attempts go on all the same, at the pace of the backoff.
+    tokio::time::sleep(retry.next_in).await;
+    settle().await;
+    assert_eq!(pool.stats().failed_connects, failed_connects + 1);
+}
+
+/// `acquire.fail_fast`: it ends with the first connect that succeeds, whether or not anybody has asked since.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_outage_is_noticed() {
+    let mock = Mock::new(Step::Fail);
+    let pool = pool(&mock, fail_fast());
+    assert!(pool.acquire().await.is_err());
+    mock.set_connect(Step::Ok);
+    tokio::time::sleep(secs(5)).await;
+    let began = Instant::now();
+    assert!(pool.acquire().await.is_ok());
+    assert_eq!(began.elapsed(), ms(0));
+}
+
+/// A restart that is shorter than `fail_fast_after` costs nobody an error.
+#[tokio::test(start_paused = true)]
+async fn a_short_restart_is_invisible() {
+    let mock = Mock::new(Step::Fail);
+    let pool = pool(&mock, fail_fast());
+    let waiter = tokio::spawn(pool.acquire_owned());
+    tokio::time::sleep(ms(500)).await;
+    mock.set_connect(Step::Ok);
+    assert!(waiter.await.unwrap().is_ok());
+}
+
+/// `acquire.fail_fast`: while a connection is open it serves those who wait, whatever connecting does.
+#[tokio::test(start_paused = true)]
+async fn an_open_connection_is_waited_for() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 1, fail_fast()).await;
+    let held = pool.acquire().await.unwrap();
+    mock.set_connect(Step::Fail);
+    let waiter = tokio::spawn(pool.acquire_owned());
+    tokio::time::sleep(secs(10)).await;
+    assert!(!waiter.is_finished());
+    held.release();
+    assert_eq!(waiter.await.unwrap().unwrap().id, 1);
+}
+
+/// `acquire.fail_fast`: when the last connection goes in a long outage, those who wait are told then.
+#[tokio::test(start_paused = true)]
+async fn the_last_connection_goes_in_an_outage() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 1, fail_fast()).await;
+    let held = pool.acquire().await.unwrap();
+    mock.set_connect(Step::Fail);
+    let waiter = tokio::spawn(pool.acquire_owned());
+    tokio::time::sleep(secs(10)).await;
+    let began = Instant::now();
+    held.invalidate();
+    assert!(matches!(waiter.await.unwrap(), Err(AcquireError::Connect(_))));
+    assert_eq!(began.elapsed(), ms(0));
+}
+
+/// Off, as it is by default, acquires wait until their deadline.
+#[tokio::test(start_paused = true)]
+async fn without_it_acquires_wait() {
+    let mock = Mock::new(Step::Fail);
+    let pool = pool(&mock, PoolConfig { connection_timeout: secs(30), ..config(2) });
+    let began = Instant::now();
+    assert!(matches!(pool.acquire().await, Err(AcquireError::Timeout(_))));
+    assert_eq!(began.elapsed(), secs(30));
+}
+
+/// `acquire.fail_fast`: a pool whose only runtime has ended has nobody to notice the end of the outage, so its acquires wait
+/// and start a background of their own.
+#[test]
+fn an_outage_does_not_outlive_its_runtime() {
+    let mock = Mock::new(Step::Fail);
+    let config = PoolConfig { connect_backoff: ms(1), max_connect_backoff: ms(2), ..fail_fast() };
+    let pool = pool(&mock, PoolConfig { fail_fast_after: ms(5), ..config });
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(run().block_on(pool.acquire()).is_err());
+    mock.set_connect(Step::Ok);
+    assert!(run().block_on(pool.acquire()).is_ok());
+}
+
+/// A server that says "too many clients" is not down: nobody is told, the pool lives with what it has, asks again with
+/// backoff, and a timeout says why there are no more.
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_is_not_down() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 1, PoolConfig { connection_timeout: secs(3), ..fail_fast() }).await;
+    let held = pool.acquire().await.unwrap();
+    mock.set_connect(Step::Busy);
+    let Err(AcquireError::Timeout(timeout)) = pool.acquire().await else { panic!("it waits") };
+    assert_eq!((timeout.phase, timeout.server_is_busy, timeout.waited), (Phase::Queueing, true, secs(3)));
+    let text = timeout.to_string();
+    assert!(text.contains("the server takes no more connections"), "{text}");
+    assert!(text.ends_with("guide: troubleshooting/too-many-clients"), "{text}");
+    assert!(mock.attempts().len() < 10, "{:?}", mock.attempts());
+    let waiter = tokio::spawn(pool.acquire_owned());
+    settle().await;
+    held.release();
+    assert_eq!(waiter.await.unwrap().unwrap().id, 1);
+}
+
+/// With nothing open a busy server does not make acquires fail fast either: a place may become free at any time.
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_without_our_connections_is_waited_for() {
+    let mock = Mock::new(Step::Busy);
+    let pool = pool(&mock, fail_fast());
+    let waiter = tokio::spawn(pool.acquire_owned());
+    tokio::time::sleep(secs(10)).await;
+    assert!(!waiter.is_finished());
+    mock.set_connect(Step::Ok);
+    assert!(waiter.await.unwrap().is_ok());
+    assert_eq!(FailureKind::Busy.as_str(), "busy");
+}
