@@ -121,7 +121,9 @@ fn noted(name: &str) -> Result<Noted, String> {
 fn unit(kind: &str) -> &'static str {
     match kind {
         "Duration" | "Option<Duration>" => ", of any unit; the timers count in milliseconds",
-        "usize" | "Option<usize>" => ", a number of connections, attempts or acquires",
+        "usize" | "Option<usize>" | "Option<u64>" => {
+            ", a number of connections, attempts, acquires or holders"
+        }
         "f64" => ", a share from 0.0 to 1.0",
         _ => "",
     }
@@ -142,8 +144,9 @@ fn bounds(name: &str) -> Result<String, String> {
     let kind = described(name)?.kind;
     let optional = if kind.starts_with("Option") { "`None`, or " } else { "" };
     let from = match (kind.trim_start_matches("Option<").trim_end_matches('>'), &least) {
-        ("usize", Ok(())) => "0 or more",
-        ("usize", Err(ConfigError::Zero { .. })) => "1 or more",
+        ("usize" | "u64", Ok(())) => "0 or more",
+        ("usize" | "u64", Err(ConfigError::Zero { .. })) => "1 or more",
+        ("usize", Err(ConfigError::AboveOther { low, .. })) if low.0 != name => "not below `min_connections`",
         ("Duration", Ok(())) => "zero or more",
         ("Duration", Err(ConfigError::NoTime { .. })) => "above zero",
         ("Duration", Err(ConfigError::TooShort { least, .. })) if least.as_millis() == 1 => "1 ms or more",
@@ -153,7 +156,7 @@ fn bounds(name: &str) -> Result<String, String> {
         _ => return Err(format!("the bounds of `{name}` have no words: add them to config_options.rs")),
     };
     let to = match &most {
-        Err(ConfigError::MinAboveMax { .. }) => ", up to `max_connections`",
+        Err(ConfigError::AboveOther { high: ("max_connections", _), .. }) => ", up to `max_connections`",
         Err(ConfigError::BackoffAboveMax { .. }) => ", up to `max_connect_backoff`",
         Ok(()) | Err(ConfigError::JitterOutOfRange { .. }) => "",
         Err(other) => return Err(format!("`{name}` at its most: {other}: add words to config_options.rs")),
@@ -172,6 +175,12 @@ fn set(name: &str, end: End) -> Option<PoolConfig> {
         "min_connections" => config.min_connections = number,
         // With no minimum, which is bound to it.
         "max_connections" => (config.min_connections, config.max_connections) = (0, number),
+        "min_idle" => config.min_idle = number,
+        "max_idle" => config.max_idle = Some(number),
+        "max_uses" => config.max_uses = Some(number as u64),
+        "reset_timeout" => config.reset_timeout = time,
+        "close_timeout" => config.close_timeout = time,
+        "fail_fast_after" => config.fail_fast_after = time,
         "connection_timeout" => config.connection_timeout = time,
         "idle_timeout" => config.idle_timeout = time,
         "health_check_interval" => config.health_check_interval = time,

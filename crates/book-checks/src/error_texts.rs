@@ -76,6 +76,7 @@ enum Mood {
     Refuses,
     Hangs,
     RefusesOnceThenHangs,
+    TooManyClients,
     WrongPassword,
     ClosesAtOnce,
     NeverAnswersChecks,
@@ -105,8 +106,12 @@ impl Manager for Database {
             Mood::Refuses | Mood::RefusesOnceThenHangs => Err(io::ErrorKind::ConnectionRefused.into()),
             // Without a message on stderr.
             Mood::Panics => std::panic::resume_unwind(Box::new("on purpose")),
+            // Of one connection, its limit.
+            Mood::TooManyClients if !first => {
+                Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many clients"))
+            }
             Mood::WrongPassword => Err(io::Error::new(io::ErrorKind::PermissionDenied, "wrong password")),
-            Mood::Well | Mood::ClosesAtOnce | Mood::NeverAnswersChecks => Ok(()),
+            Mood::Well | Mood::ClosesAtOnce | Mood::NeverAnswersChecks | Mood::TooManyClients => Ok(()),
         }
     }
 
@@ -124,6 +129,7 @@ impl Manager for Database {
     fn classify(&self, error: &io::Error) -> FailureKind {
         match error.kind() {
             io::ErrorKind::PermissionDenied => FailureKind::Permanent,
+            io::ErrorKind::QuotaExceeded => FailureKind::Busy,
             _ => FailureKind::Transient,
         }
     }
@@ -174,6 +180,19 @@ async fn timeouts() -> Texts {
         checked.acquire_within(limit).await.map(drop).expect_err("its connection is being checked");
     texts.push(("AcquireError::Timeout (Checking)", checking.to_string()));
 
+    let busy = pool(Mood::TooManyClients, config(2));
+    let held = busy.acquire().await;
+    texts.push(("AcquireError::Timeout (Queueing, the server is busy)", failure(&busy).await.to_string()));
+    drop(held);
+
+    let options = PoolConfig { reset_timeout: Duration::from_secs(60), ..config(1) };
+    let hanging = Pool::builder(Database::new(Mood::Well)).config(options);
+    let resetting = hanging.on_return(|()| Box::pin(std::future::pending())).build().expect("valid options");
+    drop(resetting.acquire().await);
+    let limit = Duration::from_secs(5);
+    let resetting = resetting.acquire_within(limit).await.map(drop).expect_err("its reset hangs");
+    texts.push(("AcquireError::Timeout (Resetting)", resetting.to_string()));
+
     let suspended = pool(Mood::Well, config(2));
     suspended.suspend();
     texts.push(("AcquireError::Timeout (Suspended)", failure(&suspended).await.to_string()));
@@ -187,6 +206,12 @@ async fn refusals() -> Texts {
     texts.push(("AcquireError::Connect (Failed, at warm_up)", refused.to_string()));
     let permanent = failure(&pool(Mood::WrongPassword, config(2))).await;
     texts.push(("AcquireError::Connect (Failed, permanent)", permanent.to_string()));
+
+    let options = PoolConfig { fail_fast_after: Duration::from_secs(1), ..config(2) };
+    let down = Pool::builder(Database::new(Mood::Refuses)).config(options).name("orders");
+    let down = down.build().expect("valid options");
+    let _told_when_the_second_is_over = failure(&down).await;
+    texts.push(("AcquireError::Connect (Failed, at once)", failure(&down).await.to_string()));
 
     let closed = pool(Mood::Well, config(2));
     closed.close().await;
@@ -235,7 +260,7 @@ fn configurations() -> Texts {
         ("ConfigError::Zero", PoolConfig { min_connections: 0, max_connections: 0, ..base() }),
         ("ConfigError::NoTime", PoolConfig { idle_timeout: Duration::ZERO, ..base() }),
         ("ConfigError::TooShort", PoolConfig { max_lifetime: Duration::from_micros(1), ..base() }),
-        ("ConfigError::MinAboveMax", PoolConfig { min_connections: 11, ..base() }),
+        ("ConfigError::AboveOther", PoolConfig { min_connections: 11, ..base() }),
         ("ConfigError::BackoffAboveMax", PoolConfig { connect_backoff: Duration::from_secs(6), ..base() }),
         ("ConfigError::JitterOutOfRange", PoolConfig { lifetime_jitter: 1.5, ..base() }),
     ];

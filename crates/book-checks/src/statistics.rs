@@ -42,6 +42,7 @@ pub(crate) fn watch(root: &Path) -> Result<String, String> {
 /// What Prometheus calls a field: the field's own name, with the ending that Prometheus wants.
 fn metric(field: &str, kind: &str) -> String {
     match kind {
+        "counter" if field == "closed" => "pool_closed_total{reason}".to_owned(),
         "counter" => format!("pool_{}_total", field.trim_start_matches("total_")),
         "histogram" => format!("pool_{}_seconds", field.trim_end_matches("_times")),
         _ => format!("pool_{field}"),
@@ -79,7 +80,7 @@ fn noted(stats: &Entry) -> Result<Vec<(&crate::api_model::Part, Noted)>, String>
         let noted: Noted =
             entry.clone().try_into().map_err(|error| format!("{FILE}: {}: {error}", part.name))?;
         let suits = match noted.kind.as_str() {
-            "counter" => part.kind == "u64",
+            "counter" => matches!(part.kind.as_str(), "u64" | "CloseCounts"),
             "gauge" => matches!(part.kind.as_str(), "usize" | "bool"),
             "histogram" => part.kind == "Histogram",
             _ => false,

@@ -17,7 +17,7 @@ const LIB: &str = "crates/poolhouse/src/lib.rs";
 struct Record {
     target: String,
     level: String,
-    /// Without `target_address`, which all have.
+    /// Without `target_address` and `pool`, which all have.
     fields: BTreeSet<String>,
     file: String,
     line: usize,
@@ -32,7 +32,7 @@ fn rows(root: &Path) -> Vec<String> {
 }
 
 pub(crate) fn table(root: &Path) -> String {
-    let head = "| target | level | what | fields beside `target_address` |\n|---|---|---|---|\n";
+    let head = "| target | level | what | fields beside `target_address` and `pool` |\n|---|---|---|---|\n";
     format!("{head}{}\n", without_targets(&rows(root).join("\n")))
 }
 
@@ -116,7 +116,7 @@ fn fields(arguments: TokenStream) -> BTreeSet<String> {
             _ => Some(None),
         })?
     });
-    names.filter(|name| name != "target_address").collect()
+    names.filter(|name| name != "target_address" && name != "pool").collect()
 }
 
 /// What a listener is told.

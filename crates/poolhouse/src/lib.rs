@@ -30,8 +30,8 @@
 //!
 //! # Logs
 //!
-//! The pool reports through [`tracing`]. It never records payload or credentials. Every record has the field
-//! `target_address`, which is [`Manager::target`]. A warning names a page of the guide: at the end of its `error` or of its
+//! The pool reports through [`tracing`]. It never records payload or credentials. Every record has the fields
+//! `target_address`, which is [`Manager::target`], and `pool`, the name of the pool, if it has one. A warning names a page of the guide: at the end of its `error` or of its
 //! message, or in a field `guide`.
 //!
 //! | target | level | what | more fields |
@@ -45,7 +45,14 @@
 //! | `poolhouse::check` | trace | a health check passed | `connection`, `elapsed_ms` |
 //! | `poolhouse::check` | warn | a health check failed | `connection`, `elapsed_ms`, `error`, `guide` |
 //! | `poolhouse::check` | warn | the manager panicked while it checked | `connection`, `guide` |
+//! | `poolhouse::reset` | trace | a connection has been reset | `connection`, `elapsed_ms` |
+//! | `poolhouse::reset` | warn | a reset failed | `connection`, `elapsed_ms`, `error`, `guide` |
+//! | `poolhouse::reset` | warn | the manager panicked while it reset | `connection`, `guide` |
 //! | `poolhouse::retire` | debug | the pool closes a connection | `connection`, `reason` |
+//! | `poolhouse::retire` | trace | a connection has been closed gracefully | `connection`, `elapsed_ms` |
+//! | `poolhouse::retire` | warn | a graceful close took longer than `close_timeout` | `connection`, `elapsed_ms`, `guide` |
+//! | `poolhouse::retire` | warn | the hook before close failed | `connection`, `elapsed_ms`, `error`, `guide` |
+//! | `poolhouse::retire` | warn | the manager panicked while it closed | `connection`, `elapsed_ms`, `guide` |
 //! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms`, `guide` |
 //! | `poolhouse::panic` | error | code of yours panicked outside of any call: a waker, a drop, `classify` | `guide` |
 //! | `poolhouse::listener` | error | the listener panicked | `guide` |

@@ -131,6 +131,19 @@ async fn every_documented_event_is_there() {
     held.invalidate();
     pool.close().await;
 
+    let mock = Mock::ok();
+    let named = Pool::builder(mock.clone()).config(config(1)).name("orders").build().unwrap();
+    mock.set_reset(Step::Ok);
+    mock.set_close(Step::Ok);
+    drop(named.acquire().await.unwrap());
+    tokio::time::sleep(ms(1)).await;
+    mock.set_reset(Step::Fail);
+    drop(named.acquire().await.unwrap());
+    tokio::time::sleep(ms(1)).await;
+    mock.set_close(Step::Never);
+    drop(named.acquire().await.unwrap());
+    tokio::time::sleep(secs(6)).await;
+
     let expected = [
         ("poolhouse::acquire DEBUG acquire", "target_address=mock:1 "),
         ("poolhouse::acquire WARN an acquire timed out", "error=timed out after 30"),
@@ -141,6 +154,15 @@ async fn every_documented_event_is_there() {
         ("poolhouse::check WARN unhealthy", "error=mock says Fail"),
         ("poolhouse::retire DEBUG closing a connection", "connection=1 reason=\"check_failed\""),
         ("poolhouse::retire DEBUG closing a connection", "connection=2 reason=\"invalidated\""),
+        ("poolhouse::connect DEBUG connected", "pool=\"orders\" connection=1"),
+        ("poolhouse::reset TRACE reset", "pool=\"orders\" connection=1 elapsed_ms=0"),
+        ("poolhouse::reset WARN cannot reset", "error=mock says Fail"),
+        ("poolhouse::retire DEBUG closing a connection", "reason=\"reset_failed\""),
+        ("poolhouse::retire TRACE closed gracefully", "connection=1 elapsed_ms=0"),
+        (
+            "poolhouse::retire WARN a graceful close took longer than close_timeout: the connection is dropped",
+            "elapsed_ms=5000",
+        ),
         ("poolhouse::close DEBUG closing the pool", "held=1"),
         ("poolhouse::close DEBUG the pool is closed", "target_address=mock:1"),
     ];
