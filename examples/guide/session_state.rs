@@ -1,4 +1,4 @@
-//! State that one caller leaves in the session, and the next one finds: how it shows, a cure with a hole, and a cure.
+//! State that one caller leaves in the session, and the next one finds: how it shows, two cures, and one with a hole.
 //!
 //! The store of the chapter on managers has one thing to remember for a session: the space that `USE` chose.
 
@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use kv::connection::{KvConnection, KvError};
 use kv::manager::KvManager;
 use kv::server::KvServer;
-use poolhouse::{Dial, FailureKind, Manager, Pool, PoolConfig, PooledConnection};
+use poolhouse::{Dial, FailureKind, Manager, Pool, PoolConfig};
 
 fn pool_of_one<M: Manager>(manager: M, check_after_idle: Duration) -> Result<Pool<M>, Box<dyn Error>> {
     let config = PoolConfig { max_connections: 1, check_after_idle, ..PoolConfig::default() };
@@ -26,7 +26,7 @@ fn sees(plan: Option<String>) -> String {
 
 async fn nothing_resets(server: &KvServer) -> Result<(), Box<dyn Error>> {
     println!("== nothing resets");
-    let pool = pool_of_one(KvManager::new(server.dial(), "app", "s3cret"), None)?;
+    let pool = pool_of_one(KvManager::new(server.dial(), "app", "s3cret"), Duration::MAX)?;
     // ANCHOR: leak
     {
         let mut acme = pool.acquire().await?;
@@ -37,6 +37,26 @@ async fn nothing_resets(server: &KvServer) -> Result<(), Box<dyn Error>> {
     let plan = other.get("plan").await?;
     // ANCHOR_END: leak
     println!("the next caller, who chose no space, sees: {}", sees(plan));
+    Ok(())
+}
+
+async fn reset_on_return(server: &KvServer) -> Result<(), Box<dyn Error>> {
+    println!("== a hook resets each connection that comes back");
+    let manager = KvManager::new(server.dial(), "app", "s3cret");
+    // ANCHOR: hook
+    let pool = Pool::builder(manager)
+        .on_return(|connection| Box::pin(async move { Ok(connection.reset().await?) }))
+        .build()?;
+    // ANCHOR_END: hook
+    pool.resize(1)?;
+    let mut acme = pool.acquire().await?;
+    acme.use_space("acme").await?;
+    let mut waiting = pool.acquire();
+    assert!((&mut waiting).now_or_never().is_none());
+    drop(acme);
+    println!("a caller who had to wait sees: {}", sees(waiting.await?.get("plan").await?));
+    println!("the next caller sees: {}", sees(pool.acquire().await?.get("plan").await?));
+    println!("connections opened: {}", pool.stats().connections_created);
     Ok(())
 }
 
@@ -64,7 +84,7 @@ impl<D: Dial> Manager for ResetInCheck<D> {
 async fn reset_in_check(server: &KvServer) -> Result<(), Box<dyn Error>> {
     println!("== reset in check, before each idle connection is handed out");
     let manager = ResetInCheck(KvManager::new(server.dial(), "app", "s3cret"));
-    let pool = pool_of_one(manager, Some(Duration::ZERO))?;
+    let pool = pool_of_one(manager, Duration::ZERO)?;
     pool.acquire().await?.use_space("acme").await?;
     println!("the next caller sees: {}", sees(pool.acquire().await?.get("plan").await?));
 
@@ -110,7 +130,17 @@ impl<D: Dial> Manager for Tracked<D> {
     }
 
     fn is_reusable(&self, session: &mut Self::Connection) -> bool {
-        !session.changed && self.0.is_reusable(&mut session.kv)
+        self.0.is_reusable(&mut session.kv)
+    }
+
+    fn needs_reset(&self, session: &mut Self::Connection) -> bool {
+        session.changed
+    }
+
+    async fn reset(&self, session: &mut Self::Connection) -> Result<(), KvError> {
+        session.kv.reset().await?;
+        session.changed = false;
+        Ok(())
     }
 
     fn is_connected(&self, session: &mut Self::Connection) -> bool {
@@ -125,47 +155,37 @@ impl<D: Dial> Manager for Tracked<D> {
         self.0.target()
     }
 }
-
-/// Gives a session back clean. One round trip, for those alone who changed something.
-async fn finish<D: Dial>(mut session: PooledConnection<Tracked<D>>) -> Result<(), KvError> {
-    if session.changed {
-        session.kv.reset().await?;
-        session.changed = false;
-    }
-    Ok(())
-}
 // ANCHOR_END: tracked
 
 async fn tracked(server: &KvServer) -> Result<(), Box<dyn Error>> {
     println!("== the connection remembers that its session was changed");
-    let pool = pool_of_one(Tracked(KvManager::new(server.dial(), "app", "s3cret")), None)?;
-    // ANCHOR: finish
-    let mut acme = pool.acquire().await?;
-    acme.use_space("acme").await?;
-    let plan = acme.kv.get("plan").await?;
-    finish(acme).await?;
-    // ANCHOR_END: finish
-    println!("acme sees: {}", sees(plan));
-    println!("the next caller sees: {}", sees(pool.acquire().await?.kv.get("plan").await?));
-    println!("connections opened: {}", pool.stats().connections_created);
-
-    // An early return, a panic, a request whose client hung up: nobody calls `finish`.
+    let pool = pool_of_one(Tracked(KvManager::new(server.dial(), "app", "s3cret")), Duration::MAX)?;
     pool.acquire().await?.use_space("acme").await?;
+    println!("the next caller sees: {}", sees(pool.acquire().await?.kv.get("plan").await?));
+
+    // A request whose client hangs up in the middle of it.
+    let mut cancelled = pool.acquire().await?;
+    assert!(Box::pin(cancelled.use_space("acme")).now_or_never().is_none());
+    drop(cancelled);
     println!(
-        "after one who forgot, the next caller sees: {}",
+        "after a cancelled call, the next caller sees: {}",
         sees(pool.acquire().await?.kv.get("plan").await?)
     );
-    println!("connections opened: {}", pool.stats().connections_created);
+    let before = server.counts().requests.get("RESET").copied().unwrap_or(0);
+    for _ in 0..100 {
+        pool.acquire().await?.kv.get("plan").await?;
+    }
+    let after = server.counts().requests.get("RESET").copied().unwrap_or(0);
+    println!("100 callers who change nothing cost {} resets", after - before);
     Ok(())
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let server = KvServer::in_memory("app", "s3cret");
     nothing_resets(&server).await?;
-    reset_in_check(&server).await?;
+    reset_on_return(&server).await?;
     tracked(&server).await?;
-    let resets = server.counts().requests.get("RESET").copied().unwrap_or(0);
-    println!("== in all, the server was asked to reset {resets} times");
+    reset_in_check(&server).await?;
     Ok(())
 }
 
