@@ -2,56 +2,20 @@
 //!
 //! `cargo run --example windows` starts its own echo server.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use poolhouse::{Histogram, PacketPool, PoolConfig, PoolStats};
+use poolhouse::{PacketPool, PoolConfig, PoolStats};
 use poolhouse_echo::EchoServer;
 
 // ANCHOR: window
-/// What happened between two looks at the same pool.
-struct Window {
-    acquired: u64,
-    failed: u64,
-    waits: BTreeMap<Duration, u64>,
-}
-
-impl Window {
-    fn between(before: &PoolStats, after: &PoolStats) -> Self {
-        Self {
-            acquired: after.total_acquisitions - before.total_acquisitions,
-            failed: after.failed_acquisitions - before.failed_acquisitions,
-            waits: subtract(&after.wait_times, &before.wait_times),
-        }
-    }
-
-    /// `None` when nobody asked: that is neither good nor bad.
-    fn failed_share(&self) -> Option<f64> {
-        // An acquire that failed is not among those that were served.
-        let asked = self.acquired + self.failed;
-        (asked > 0).then(|| self.failed as f64 / asked as f64)
-    }
-
-    /// The wait that a share of those who were served stayed within.
-    fn wait(&self, share: f64) -> Option<Duration> {
-        let served: u64 = self.waits.values().sum();
-        let mut left = (served as f64 * share).ceil() as u64;
-        self.waits.iter().find_map(|(up_to, count)| {
-            left = left.saturating_sub(*count);
-            (left == 0).then_some(*up_to)
-        })
-    }
-}
-
-fn subtract(after: &Histogram, before: &Histogram) -> BTreeMap<Duration, u64> {
-    let mut counts: BTreeMap<Duration, u64> = after.buckets().collect();
-    for (up_to, count) in before.buckets() {
-        counts.entry(up_to).and_modify(|left| *left -= count);
-    }
-    counts.retain(|_, count| *count > 0);
-    counts
+/// The share of acquires that failed in a window: `stats.since(&earlier)`. `None` when nobody asked, which is neither good
+/// nor bad.
+fn failed_share(window: &PoolStats) -> Option<f64> {
+    // An acquire that failed is not among those that were served.
+    let asked = window.total_acquisitions + window.failed_acquisitions;
+    (asked > 0).then(|| window.failed_acquisitions as f64 / asked as f64)
 }
 // ANCHOR_END: window
 
@@ -88,11 +52,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
 
     let after = pool.stats();
-    println!("over the life of the pool: {}", percent(Window::between(&stats, &after).failed_share()));
-    let window = Window::between(&before, &after);
-    println!("in the last window: {}", percent(window.failed_share()));
-    println!("half of those served in it waited at most {:?}", window.wait(0.5).unwrap_or_default());
-    println!("in an empty window: {}", percent(Window::between(&after, &after).failed_share()));
+    println!("over the life of the pool: {}", percent(failed_share(&after.since(&stats))));
+    let window = after.since(&before);
+    println!("in the last window: {}", percent(failed_share(&window)));
+    println!(
+        "half of those served in it waited at most {:?}",
+        window.wait_times.quantile(0.5).unwrap_or_default()
+    );
+    println!("in an empty window: {}", percent(failed_share(&after.since(&after))));
     Ok(())
 }
 

@@ -253,18 +253,7 @@ impl<M: Manager> Pool<M> {
     /// ```
     pub fn close(&self) -> impl Future<Output = ()> + Send {
         let inner = self.inner();
-        if inner.apply(Policy::close) {
-            let held = self.stats().active_connections;
-            inner.log(|target| {
-                tracing::debug!(
-                    target: "poolhouse::close",
-                    target_address = %target,
-                    pool = target.pool,
-                    held,
-                    "closing the pool"
-                );
-            });
-        }
+        inner.close();
         async move {
             self.drained().await;
             inner.log(|target| {

@@ -13,8 +13,9 @@ const LEAST: Duration = Duration::from_millis(1);
 
 /// The options of a pool.
 ///
-/// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may
-/// be added in any release, so always end with `..PoolConfig::default()`.
+/// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may come in any
+/// release. So that none breaks your code, the compiler demands the end `..PoolConfig::default()`: one field has no name
+/// that you may use.
 ///
 /// One convention for "off": a time is off at [`Duration::MAX`], a number at `None`. A backoff is not for switching off:
 /// with `MAX` the first failed connect is the last attempt for a day.
@@ -103,6 +104,9 @@ pub struct PoolConfig {
     /// Whether to notice a task that waits for a connection while it holds one of the same pool. It is logged, and
     /// named in the text of the timeout. It makes each acquire a little slower.
     pub detect_nested_acquires: bool,
+    /// Not an option: without it a literal could name every option, and the next one would break it.
+    #[doc(hidden)]
+    pub _non_exhaustive: (),
 }
 
 /// Which idle connection the next acquire gets. It never changes the order of those who wait: that is arrival.
@@ -150,6 +154,7 @@ impl Default for PoolConfig {
             idle_order: IdleOrder::Lifo,
             leak_threshold: Duration::MAX,
             detect_nested_acquires: false,
+            _non_exhaustive: (),
         }
     }
 }
@@ -263,6 +268,7 @@ impl PoolConfig {
             idle_order,
             leak_threshold,
             detect_nested_acquires,
+            _non_exhaustive: (),
         } = self;
         vec![
             ("min_connections", min_connections.to_string()),

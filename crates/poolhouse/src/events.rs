@@ -155,6 +155,14 @@ pub enum Event<'a> {
         /// What the manager said; `None` when `reset_timeout` passed, or the manager panicked.
         error: Option<&'a (dyn Error + 'static)>,
     },
+    /// The pool has been closed, by a call or with its last handle. What is held closes as it comes back.
+    #[non_exhaustive]
+    Closed {
+        /// The pool's name.
+        pool: Option<&'a str>,
+        /// How many connections were held then.
+        held: usize,
+    },
     /// A connection has been held for longer than `leak_threshold`. Once a hold.
     #[non_exhaustive]
     Leaked {
@@ -183,6 +191,7 @@ impl<'a> Event<'a> {
             | Self::AcquireFailed { pool, .. }
             | Self::CheckFailed { pool, .. }
             | Self::ResetFailed { pool, .. }
+            | Self::Closed { pool, .. }
             | Self::Leaked { pool, .. } => *pool,
         }
     }

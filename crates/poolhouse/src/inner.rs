@@ -15,7 +15,7 @@ use crate::error::{AcquireError, ConnectError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
 use crate::hooks::Hooks;
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Refusal, Site, Tick};
+use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Policy, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::{Notify, RuntimeId};
 
@@ -213,6 +213,24 @@ impl<M: Manager> PoolInner<M> {
     /// The current task, if nested-acquire detection is on.
     pub(crate) fn caller(&self) -> Option<Caller> {
         self.detect_nested_acquires.load(Ordering::Relaxed).then(Caller::current)
+    }
+
+    /// Closes the pool, unless it is closed, and tells of it.
+    pub(crate) fn close(&self) {
+        if !self.apply(Policy::close) {
+            return;
+        }
+        let held = self.state.read(|state| state.policy.stats().active_connections);
+        self.log(|target| {
+            tracing::debug!(
+                target: "poolhouse::close",
+                target_address = %target,
+                pool = target.pool,
+                held,
+                "closing the pool"
+            );
+        });
+        self.tell(|pool| Event::Closed { pool, held });
     }
 
     /// The options in force.

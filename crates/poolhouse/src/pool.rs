@@ -13,7 +13,6 @@ use crate::config::{ConfigError, PoolConfig};
 use crate::error::{AcquireError, Holder};
 use crate::inner::PoolInner;
 use crate::manager::{IntoManager, Manager};
-use crate::policy::Policy;
 use crate::pooled_connection::PooledConnection;
 use crate::stats::PoolStats;
 
@@ -48,7 +47,7 @@ pub(crate) struct PoolHandle<M: Manager> {
 
 impl<M: Manager> Drop for PoolHandle<M> {
     fn drop(&mut self) {
-        self.inner.apply(Policy::close);
+        self.inner.close();
     }
 }
 

@@ -218,3 +218,21 @@ async fn histograms_agree_with_the_counters() {
     assert!(stats.wait_times.quantile(0.5).unwrap() < ms(1), "nine of ten did not wait");
     assert!(stats.wait_times.quantile(1.0).unwrap() >= ms(40), "one waited for the connect");
 }
+
+/// `observe.events`: that the pool closes is told once, by the call or by the last handle.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_pool_is_told_once() {
+    let mock = Mock::ok();
+    for by_call in [true, false] {
+        let (pool, told) = told(&mock, config(2));
+        let held = pool.acquire().await.unwrap();
+        take(&told);
+        if by_call {
+            drop(pool.close());
+            drop(pool.close());
+        }
+        drop(pool);
+        assert_eq!(take(&told), ["Closed { pool: None, held: 1 }"], "by a call: {by_call}");
+        drop(held);
+    }
+}

@@ -87,6 +87,9 @@ async fn a_named_pool_says_its_name() {
     let timeout = waiter.await.unwrap().unwrap_err();
     drop(held);
     pool.close().await;
+    let told = names.lock().unwrap().len();
+    pool.close().await;
+    assert_eq!(names.lock().unwrap().len(), told, "Closed is told once");
     let closed = pool.acquire().await.unwrap_err();
     for (error, text) in [
         (

@@ -89,6 +89,8 @@ impl Config {
             reset_timeout: Duration::MAX,
             close_timeout: Duration::MAX,
             idle_order: if self.lifo { IdleOrder::Lifo } else { IdleOrder::Fifo },
+            // Named here alone, so that a new option has to be thought of.
+            _non_exhaustive: (),
         }
     }
 }
