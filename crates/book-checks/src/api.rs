@@ -19,7 +19,7 @@ const RUSTDOC: &str = "../api";
 const IN_FULL: [&str; 3] = ["Pool", "PooledConnection", "PacketConnection"];
 
 /// The types that have a table of their own.
-const IN_TABLES: [&str; 5] = ["Manager", "Listener", "Dial", "blocking::Pool", "blocking::PooledConnection"];
+const IN_TABLES: [&str; 6] = ["PoolBuilder", "Manager", "Listener", "Dial", "blocking::Pool", "blocking::PooledConnection"];
 
 pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators {
     for path in IN_FULL {

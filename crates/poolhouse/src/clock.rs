@@ -11,7 +11,7 @@ use crate::policy::{Span, Tick};
 use crate::time::{now, slept};
 
 pub(crate) const ASK_INTERVAL: Duration = Duration::from_millis(1);
-/// A difference that is smaller comes from reading two clocks one after the other.
+/// A difference that is smaller may come from reading two clocks one after the other, so it does not count yet.
 const NOTICED: Duration = Duration::from_millis(100);
 
 pub(crate) struct Clock {
@@ -55,10 +55,10 @@ impl Clock {
     /// Returns whether the machine has slept since somebody asked.
     #[cold]
     fn ask(&self, after: Span) -> bool {
-        let slept = Span::from(slept().saturating_sub(self.slept_before));
-        let before = self.slept.fetch_max(slept.as_nanos(), Relaxed);
         self.asked.fetch_max(after.as_nanos(), Relaxed);
-        slept.as_nanos().saturating_sub(before) >= NOTICED.as_nanos() as u64
+        let slept = Span::from(slept().saturating_sub(self.slept_before)).as_nanos();
+        let is_sleep = |before: u64| slept.saturating_sub(before) >= NOTICED.as_nanos() as u64;
+        is_sleep(self.slept.load(Relaxed)) && is_sleep(self.slept.fetch_max(slept, Relaxed))
     }
 
     fn slept(&self) -> Span {

@@ -111,6 +111,24 @@ mod tests {
         assert_eq!((stats.total_connections, stats.connections_destroyed), (1, 1));
     }
 
+    /// What may come from the reading itself is not counted, so times that a test has paused are exact; sleeps that are short
+    /// count once they are long together.
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_between_two_readings_is_no_sleep() {
+        let clock = Clock::new();
+        let before = clock.read().now;
+        for naps in 1..=4 {
+            tokio::time::advance(ASK_INTERVAL).await;
+            fake_sleep(Duration::from_millis(30));
+            let reading = clock.read();
+            let slept = if naps == 4 { Duration::from_millis(120) } else { Duration::ZERO };
+            assert_eq!(reading.woke, naps == 4);
+            // The system's own clocks add less than a millisecond to what the test says.
+            let excess = reading.now.since(before) - ASK_INTERVAL * naps - slept;
+            assert!(excess < Duration::from_millis(1), "{naps}: {excess:?}");
+        }
+    }
+
     /// A timer knows nothing of what the machine has slept before.
     #[tokio::test(start_paused = true)]
     async fn a_timer_fires_in_time_after_a_sleep() {
