@@ -19,7 +19,8 @@ const RUSTDOC: &str = "../api";
 const IN_FULL: [&str; 3] = ["Pool", "PooledConnection", "PacketConnection"];
 
 /// The types that have a table of their own.
-const IN_TABLES: [&str; 6] = ["PoolBuilder", "Manager", "Listener", "Dial", "blocking::Pool", "blocking::PooledConnection"];
+const IN_TABLES: [&str; 6] =
+    ["PoolBuilder", "Manager", "Listener", "Dial", "blocking::Pool", "blocking::PooledConnection"];
 
 pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators {
     for path in IN_FULL {
@@ -135,6 +136,9 @@ fn fields(entry: &Entry) -> String {
     for part in &entry.parts {
         let link = format!("{RUSTDOC}/{}#structfield.{}", entry.rustdoc(), part.name);
         text.push_str(&format!("| [`{}`]({link}) | `{}` | {} |\n", part.name, part.kind, summary(&part.doc)));
+    }
+    if !entry.methods.is_empty() {
+        text.push_str(&format!("\n{}", table(entry)));
     }
     text
 }

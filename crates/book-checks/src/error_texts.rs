@@ -207,7 +207,13 @@ async fn refusals() -> Texts {
     let permanent = failure(&pool(Mood::WrongPassword, config(2))).await;
     texts.push(("AcquireError::Connect (Failed, permanent)", permanent.to_string()));
 
-    let options = PoolConfig { fail_fast_after: Duration::from_secs(1), ..config(2) };
+    let pause = Duration::from_secs(60);
+    let options = PoolConfig {
+        fail_fast_after: Duration::from_secs(1),
+        connect_backoff: pause,
+        max_connect_backoff: pause,
+        ..config(2)
+    };
     let down = Pool::builder(Database::new(Mood::Refuses)).config(options).name("orders");
     let down = down.build().expect("valid options");
     let _told_when_the_second_is_over = failure(&down).await;
