@@ -5,6 +5,7 @@ mod cases;
 mod checks;
 mod edges;
 mod judgement;
+mod machines;
 mod random;
 mod waits;
 mod world;

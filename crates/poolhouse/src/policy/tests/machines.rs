@@ -1,0 +1,277 @@
+//! Each machine by itself: what it counts, and when it says yes.
+
+use super::lifetime::Lifetime;
+use super::*;
+
+/// A connection that nobody has used, and the policy that has it.
+fn fresh() -> (TestPolicy, Home, Boxed, Tick) {
+    let (mut policy, home, now) = policy(config(4));
+    let mut fx = Fx::default();
+    let wait = join(&mut policy, now, 0, &mut fx);
+    let key = attempt(&mut policy, home, now);
+    policy.connected(key, 1, (now, now), &mut fx);
+    let entry = got(&mut policy, wait, now).expect("served").expect("a connection");
+    (policy, home, entry, now)
+}
+
+/// `health.known_dead`: a look once a millisecond, and always at what nobody has used.
+#[test]
+fn when_a_connection_has_to_be_looked_at() {
+    let (mut policy, _, mut entry, now) = fresh();
+    let after = |micros| now + Duration::from_micros(micros);
+    assert!(entry.is_fresh() && entry.needs_look(now));
+    entry.looked(now);
+    assert!(entry.needs_look(now), "nobody has used it");
+    policy.proven(&mut entry, now, &mut Fx::default());
+    assert!(!entry.is_fresh());
+    let needs: Vec<_> = [0, 999, 1000, 1001].map(|micros| entry.needs_look(after(micros))).into();
+    assert_eq!(needs, [false, false, true, true]);
+    assert!(entry.needs_look(now - Duration::from_micros(1)), "a clock that went back says nothing");
+    entry.looked(after(5000));
+    assert!(!entry.needs_look(after(5999)) && entry.needs_look(after(6000)));
+}
+
+/// `PooledConnection::idle_time`, `Pool::retain`.
+#[test]
+fn how_long_nobody_has_used_a_connection() {
+    let (mut policy, _, entry, now) = fresh();
+    let mut fx = Fx::default();
+    assert_eq!(entry.idle_time(), Duration::ZERO, "straight from its connect");
+    policy.give_back(entry, Disposition::Reuse, now + SECOND, &mut fx);
+    let entry = take(&mut policy, now + SECOND * 4);
+    assert_eq!(entry.idle_time(), SECOND * 3);
+    assert_eq!(entry.unused_for(now + SECOND * 9), SECOND * 8);
+}
+
+/// Whatever there is to carry out is seen.
+#[test]
+fn effects_are_empty_only_if_nothing_is_to_be_done() {
+    assert!(Fx::default().is_empty());
+    let (mut policy, home, entry, now) = fresh();
+    let mut retired = Fx::default();
+    policy.give_back(entry, Disposition::Retire(RetireReason::Invalidated), now, &mut retired);
+    retired.plan = false;
+    let mut failed = Fx::default();
+    failed.failed_connect = Some(Box::new(FailedConnect { error: Arc::new("no"), took: SECOND }));
+    let mut woken = Fx::default();
+    woken.wake.push(1);
+    let mut error = Fx::default();
+    error.spent_errors.push(Arc::new("no"));
+    let waker = Fx { spent_waker: Some(1), ..Fx::default() };
+    let plan = Fx { plan: true, ..Fx::default() };
+    let progress = Fx { progress: true, ..Fx::default() };
+    for fx in [retired, failed, woken, error, waker, plan, progress] {
+        assert!(!fx.is_empty());
+    }
+    let _ = home;
+}
+
+/// `close.complete`: each of what is open, opening and closing keeps the pool from being drained.
+#[test]
+fn what_keeps_a_pool_from_being_drained() {
+    let (mut policy, home, now) = policy(config(4));
+    assert!(policy.is_drained());
+    let mut fx = Fx::default();
+    let key = attempt(&mut policy, home, now);
+    assert!(!policy.is_drained(), "one is opening");
+    policy.connected(key, 1, (now, now), &mut fx);
+    assert!(!policy.is_drained(), "one is open");
+    let entry = take(&mut policy, now);
+    let key = attempt(&mut policy, home, now);
+    policy.give_back(entry, Disposition::Retire(RetireReason::Invalidated), now, &mut fx);
+    assert!(!policy.is_drained(), "one is opening and one closing");
+    policy.connect_lost(key, now, &mut fx);
+    assert!(!policy.is_drained(), "one is closing");
+    policy.closed(1, now, &mut fx);
+    assert!(policy.is_drained());
+}
+
+/// `warm_up`: what the minimum lacks, within the maximum.
+#[test]
+fn what_the_minimum_lacks() {
+    let (mut policy, home, now) = policy(PoolConfig { min_connections: 3, ..config(4) });
+    assert_eq!(policy.minimum_missing(), 3);
+    open(&mut policy, home, 2, now);
+    assert_eq!(policy.minimum_missing(), 1);
+    policy.resize(2, now, &mut Fx::default());
+    assert_eq!(policy.minimum_missing(), 0, "there is no room for it");
+}
+
+/// `acquire.diagnosis`: what a task holds, and nobody else's.
+#[test]
+fn what_a_task_holds_already() {
+    let (mut policy, home, now) = policy(config(4));
+    open(&mut policy, home, 2, now);
+    let caller = Some(Caller::current());
+    let own = Site { at: Location::caller(), caller };
+    let held = policy.try_take(now, own, &mut Fx::default()).expect("idle");
+    let other = take(&mut policy, now);
+    let nested = policy.nested(caller, now + SECOND);
+    assert_eq!(nested.len(), 1);
+    assert_eq!((nested[0].connection, nested[0].held_for), (held.id, SECOND));
+    assert!(policy.nested(None, now).is_empty());
+    drop(other);
+}
+
+/// `lifetime.no_dip`: attempts for successors are no additions, until they are given up.
+#[test]
+fn a_successor_is_no_addition() {
+    let (mut policy, home, now) = policy(config(9));
+    let origin = policy.eviction.origin(home);
+    let connects = &mut policy.connects;
+    let successor = connects.begin(origin, Some(1), now);
+    let plain = connects.begin(origin, None, now + SECOND);
+    assert_eq!((connects.under_way(), connects.coming(), connects.additions()), (2, 2, 1));
+    assert!(connects.is_replacing(1) && !connects.is_replacing(2));
+    assert!(!connects.abandon(0));
+    assert!(connects.abandon(1), "the youngest");
+    assert_eq!((connects.coming(), connects.additions()), (1, 0));
+    assert!(connects.abandon(5));
+    assert_eq!((connects.under_way(), connects.coming(), connects.additions()), (2, 0, 0));
+    assert!(!connects.abandon(5), "all are given up");
+    let mut fx = Fx::default();
+    policy.connect_lost(successor, now, &mut fx);
+    policy.connect_lost(plain, now, &mut fx);
+    let origin = policy.eviction.origin(home);
+    let again = policy.connects.begin(origin, Some(1), now);
+    policy.connect_lost(again, now, &mut fx);
+    let connects = &policy.connects;
+    assert_eq!((connects.under_way(), connects.coming(), connects.additions()), (0, 0, 0));
+}
+
+/// `connect.permanent`: only a permanent failure refuses, and only while nothing is open and nothing else comes.
+#[test]
+fn who_is_told_of_a_failed_connect() {
+    let cases = [
+        (FailureKind::Permanent, false, false, true),
+        (FailureKind::Permanent, true, false, false),
+        (FailureKind::Permanent, false, true, false),
+        (FailureKind::Transient, false, false, false),
+        (FailureKind::Busy, false, false, false),
+    ];
+    for (kind, one_open, one_coming, told) in cases {
+        let (mut policy, home, now) = policy(config(4));
+        let mut fx = Fx::default();
+        if one_open {
+            open(&mut policy, home, 1, now);
+        }
+        let held = one_open.then(|| take(&mut policy, now));
+        let wait = join(&mut policy, now, 0, &mut fx);
+        let key = attempt(&mut policy, home, now);
+        if one_coming {
+            attempt(&mut policy, home, now);
+        }
+        policy.connect_failed(key, refused(kind), now, &mut fx);
+        let refused = matches!(got(&mut policy, wait, now), Some(Err(Refusal::Connect { retry: None, .. })));
+        assert_eq!(refused, told, "{kind:?}, open: {one_open}, coming: {one_coming}");
+        drop(held);
+    }
+}
+
+/// `lifetime.jitter`: a connection retires early by up to the jitter's share, and its successor is opened ahead.
+#[test]
+fn when_a_life_ends() {
+    let config = PoolConfig { max_lifetime: SECOND * 100, lifetime_jitter: 0.2, ..config(4) };
+    let now = Tick::START;
+    let mut rng = fastrand::Rng::with_seed(3);
+    let lives: Vec<_> = (0..200).map(|_| Lifetime::draw(now, &config, &mut rng)).collect();
+    for life in &lives {
+        let (age, lead) = (life.retire_at.since(now), life.retire_at.since(life.replace_at));
+        assert!(age > SECOND * 80 && age <= SECOND * 100, "{age:?}");
+        assert_eq!(lead, (age / 10).min(SECOND * 10), "{age:?}");
+    }
+    let ages = lives.iter().map(|life| life.retire_at.since(now));
+    assert!(ages.clone().min() < Some(SECOND * 82) && ages.max() > Some(SECOND * 98), "spread");
+    // The whole share: it lives for a moment all the same.
+    let shortest = PoolConfig { lifetime_jitter: 1.0, ..config };
+    let lives = (0..200).map(|_| Lifetime::draw(now, &shortest, &mut rng).retire_at.since(now));
+    assert!(lives.min() >= Some(SECOND / 10));
+}
+
+/// `Pool::reconfigure`: a life is counted anew with the share that it has drawn; an earlier end that the owner has said stays.
+#[test]
+fn a_life_is_counted_anew() {
+    let long = PoolConfig { max_lifetime: SECOND * 100, ..config(4) };
+    let short = PoolConfig { max_lifetime: SECOND * 50, ..config(4) };
+    let now = Tick::START;
+    let mut life = Lifetime::draw(now, &long, &mut fastrand::Rng::with_seed(3));
+    life.recount(&short);
+    assert_eq!((life.retire_at, life.replace_at), (now + SECOND * 50, now + SECOND * 45));
+    assert_eq!(life.reason, RetireReason::Lifetime);
+    life.end_by(now + SECOND * 60, SECOND);
+    assert_eq!(life.reason, RetireReason::Lifetime, "it ends before");
+    life.end_by(now + SECOND * 20, SECOND);
+    assert_eq!((life.retire_at, life.replace_at), (now + SECOND * 20, now + SECOND * 19));
+    life.recount(&long);
+    assert_eq!((life.retire_at, life.reason), (now + SECOND * 20, RetireReason::InvalidatedAll));
+    life.recount(&PoolConfig { max_lifetime: SECOND * 10, ..config(4) });
+    assert_eq!((life.retire_at, life.reason), (now + SECOND * 10, RetireReason::Lifetime));
+}
+
+/// `acquire.fail_fast`: from when acquires are told at once, and what makes them wait instead.
+#[test]
+fn when_acquires_fail_fast() {
+    let options = PoolConfig { fail_fast_after: SECOND * 3, ..config(4) };
+    let (mut policy, home, now) = policy(options);
+    let mut fx = Fx::default();
+    assert_eq!((policy.outage_from(), policy.probes_wanted()), (None, 0), "nothing has failed");
+    let fail = |policy: &mut TestPolicy, kind, at| {
+        let key = attempt(policy, home, at);
+        policy.connect_failed(key, refused(kind), at, &mut Fx::default());
+    };
+    fail(&mut policy, FailureKind::Transient, now);
+    fail(&mut policy, FailureKind::Transient, now + SECOND * 2);
+    assert_eq!(policy.outage_from(), Some(now + SECOND * 3), "from the first of them");
+    assert!(policy.outage(now + SECOND * 3 - Duration::from_nanos(1)).is_none());
+    let Some(Refusal::Connect { retry: Some(retry), attempts: 2, .. }) = policy.outage(now + SECOND * 3)
+    else {
+        panic!("the time is up")
+    };
+    assert_eq!(retry.age, SECOND);
+    assert_eq!(policy.probes_wanted(), 1);
+    let probe = attempt(&mut policy, home, now + SECOND * 3);
+    assert_eq!(policy.probes_wanted(), 0, "one is under way");
+    policy.connect_failed(probe, refused(FailureKind::Busy), now + SECOND * 3, &mut fx);
+    assert_eq!(policy.outage_from(), None, "it answers: it is not down");
+    fail(&mut policy, FailureKind::Transient, now + SECOND * 5);
+    assert_eq!(policy.outage_from(), Some(now + SECOND * 8));
+    policy.suspend(now + SECOND * 5, &mut fx);
+    assert_eq!(policy.outage_from(), None, "suspended");
+    policy.resume(now + SECOND * 5, &mut fx);
+    fail(&mut policy, FailureKind::Permanent, now + SECOND * 6);
+    open(&mut policy, home, 1, now + SECOND * 6);
+    assert_eq!(policy.outage_from(), None, "one is open");
+}
+
+/// `size.max`: an added connection takes room like one that is being opened.
+#[test]
+fn room_for_an_added_connection() {
+    let (mut policy, home, now) = policy(config(1));
+    let mut fx = Fx::default();
+    let key = policy.reserve(home, now).expect("room");
+    assert_eq!(policy.reserve(home, now), None);
+    policy.connect_lost(key, now, &mut fx);
+    policy.suspend(now, &mut fx);
+    assert_eq!(policy.reserve(home, now), None, "suspended");
+    policy.resume(now, &mut fx);
+    assert!(policy.reserve(home, now).is_some());
+    policy.close(now, &mut fx);
+    assert_eq!(policy.reserve(home, now), None, "closed");
+}
+
+/// `Pool::check_now`: what has not proved to work since is asked for, and nothing else.
+#[test]
+fn what_is_left_to_check() {
+    let (mut policy, home, now) = policy(config(4));
+    let mut fx = Fx::default();
+    assert!(!policy.any_unproven_since(now));
+    open(&mut policy, home, 2, now);
+    policy.check_now(now + SECOND, &mut fx);
+    assert!(fx.plan && policy.any_unproven_since(now + SECOND));
+    let mut under_check = policy.plan(now + SECOND, home, &mut fx).entries();
+    assert_eq!((under_check.len(), policy.any_unproven_since(now + SECOND)), (2, true));
+    policy.chore_ended(under_check.pop().expect("two"), Outcome::Passed, now + SECOND, &mut fx);
+    assert!(policy.any_unproven_since(now + SECOND), "one is left");
+    policy.chore_ended(under_check.pop().expect("one"), Outcome::Failed, now + SECOND, &mut fx);
+    assert!(!policy.any_unproven_since(now + SECOND));
+}
