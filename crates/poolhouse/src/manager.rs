@@ -56,8 +56,8 @@ impl FailureKind {
 /// [`spawn_blocking`](tokio::task::spawn_blocking).
 ///
 /// The pool calls none of this under its lock, so a manager may use the pool (`foreign.unlocked`). A panic in any
-/// method, in the drop of a connection, or in the drop or the boxing of an error, costs one connection at most and no capacity (`panic.no_loss`).
-/// A manager that keeps a [`Pool`](crate::Pool) of its own keeps that pool open until somebody calls
+/// method, in the drop of a connection, or in the drop or the boxing of an error, costs one connection at most and no
+/// capacity (`panic.no_loss`). A manager that keeps a [`Pool`](crate::Pool) of its own keeps that pool open until somebody calls
 /// [`close`](crate::Pool::close).
 ///
 /// A manager may change what it connects to, or with which credentials: the next connect uses them. Reach it with
@@ -89,10 +89,36 @@ impl FailureKind {
 pub trait Manager: Send + Sync + 'static {
     /// What the pool hands out.
     type Connection: Send + 'static;
-    /// Why a connect or a check failed: any error type, `anyhow::Error`, `Box<dyn Error + Send + Sync>` or a `String`.
+    /// Why a connect or a check failed: any error type, `anyhow::Error`, `Box<dyn Error + Send + Sync>` or `String`.
     ///
     /// The pool asks [`classify`](Manager::classify) about it, then boxes it. You find it again with
-    /// [`AcquireError::manager_error`](crate::AcquireError::manager_error).
+    /// [`AcquireError::manager_error`](crate::AcquireError::manager_error). With `anyhow::Error` a `?` takes errors of
+    /// every type: add a context to the driver's, or anyhow hides its type.
+    ///
+    /// ```
+    /// use anyhow::Context;
+    /// use poolhouse::{Manager, Pool, PoolConfig};
+    ///
+    /// /// Opens a ticket by its number.
+    /// struct Ticket(&'static str);
+    ///
+    /// impl Manager for Ticket {
+    ///     type Connection = u32;
+    ///     type Error = anyhow::Error;
+    ///
+    ///     async fn connect(&self) -> anyhow::Result<u32> {
+    ///         self.0.parse().context("not a ticket")
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let error = Pool::new(Ticket("seven"), PoolConfig::default())?.warm_up().await.expect_err("no number");
+    /// assert!(error.to_string().contains("not a ticket: invalid digit found in string"));
+    /// assert!(error.manager_error::<std::num::ParseIntError>().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     type Error: Into<Box<dyn Error + Send + Sync>> + Send + 'static;
 
     /// Opens one connection. The pool drops the future after `connect_attempt_timeout`.
