@@ -23,6 +23,8 @@ use crate::manager::FailureKind;
 pub(super) struct Attempt {
     pub(super) started: Tick,
     pub(super) origin: Origin,
+    /// When its connection has to have gone, if `invalidate_all_over` came while it was under way.
+    ends_by: Option<Tick>,
     /// The number of its connection, once the connect has succeeded.
     connection: Option<u64>,
     /// The connection whose lifetime ends soon, if this is for its successor.
@@ -163,6 +165,7 @@ impl<E> Connects<E> {
         self.attempts.insert(Attempt {
             started: now,
             origin,
+            ends_by: None,
             connection: None,
             replaces,
             state: AttemptState::Wanted,
@@ -197,6 +200,13 @@ impl<E> Connects<E> {
             self.replacing -= usize::from(attempt.replaces.is_some());
         }
         count > 0 && !keys.is_empty()
+    }
+
+    /// What is opening now has to have gone by then.
+    pub(super) fn end_by(&mut self, at: Tick) {
+        for (_, attempt) in &mut self.attempts {
+            attempt.ends_by = Some(attempt.ends_by.map_or(at, |before| before.min(at)));
+        }
     }
 
     /// The attempts that a background task has to drop. It is told once.
@@ -274,7 +284,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.connects.connect_time.record(took);
         let (origin, connect_began_at) = (attempt.origin, attempt.started);
         let birth = Birth { origin, connect_began_at, opened_at };
-        let lifetime = self.draw_lifetime(&birth);
+        let lifetime = self.draw_lifetime(opened_at, attempt.ends_by);
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
         let record = self.holders.on_opened(id, lifetime, opened_at);
         let mut entry = Box::new(Entry::new(connection, id, record, &birth));
