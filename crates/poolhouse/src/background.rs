@@ -18,7 +18,7 @@ use tokio::task::coop::consume_budget;
 
 use crate::call_out::{call_out, call_out_within};
 use crate::chores::{DoingChore, do_chore};
-use crate::closing::{Closing, close_gracefully};
+use crate::closing::close_gracefully;
 use crate::error::{BoxError, ConnectError, Holder, page};
 use crate::events::Event;
 use crate::hooks::call_hook;
@@ -88,7 +88,7 @@ impl<M: Manager> Drop for Guard<M> {
         });
         inner.carry_out(fx);
         // Nobody is left to close them gracefully.
-        drop(inner.drop_retired(to_close));
+        drop(to_close);
     }
 }
 
@@ -156,10 +156,9 @@ fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Opt
     // What the plan has begun has an owner before any of the user's code runs.
     let connects: Vec<_> = connects.into_iter().map(|key| Connecting::new(&inner, key)).collect();
     let chores: Vec<_> = chores.into_iter().map(|chore| DoingChore::new(&inner, chore)).collect();
-    let closing: Vec<_> = to_close.into_iter().map(|entry| Closing::new(&inner, entry)).collect();
     inner.carry_out(fx);
     drop(inner.retire(to_retire));
-    for closing in closing {
+    for closing in to_close {
         in_flight.tasks.spawn(close_gracefully(closing));
     }
     if let (true, drained) = stage {

@@ -50,14 +50,16 @@ impl<M: Manager> PoolInner<M> {
         }
     }
 
-    /// Gives connections to a background task to close. Returns them if there is none.
+    /// Gives connections to a background task to close. Returns them if there is none. Each keeps the pool's state alive
+    /// until it has closed: the task finds them though the last handle may be gone by then.
     fn hand_over(&self, to_close: Vec<PoolEntry<M>>) -> Vec<PoolEntry<M>> {
+        let Some(this) = self.this.upgrade() else { return to_close };
         let mut fx = PoolEffects::<M>::default();
         let left = self.state.decide(&mut fx, |state, fx| {
             if state.homes.is_empty() {
                 return to_close;
             }
-            state.to_close.extend(to_close);
+            state.to_close.extend(to_close.into_iter().map(|entry| Closing::new(&this, entry)));
             fx.plan = true;
             Vec::new()
         });
@@ -66,7 +68,7 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// Drops connections that have been announced. Returns the first panic.
-    pub(crate) fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Option<Panic> {
+    fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Option<Panic> {
         let count = entries.len();
         if count == 0 {
             return None;
@@ -89,7 +91,7 @@ pub(crate) struct Closing<M: Manager> {
 }
 
 impl<M: Manager> Closing<M> {
-    pub(crate) fn new(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
+    fn new(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
         Self { inner: Arc::clone(inner), entry: Some(entry) }
     }
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::builder::PoolBuilder;
@@ -20,6 +20,8 @@ use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::{Notify, RuntimeId};
 
 pub(crate) struct PoolInner<M: Manager> {
+    /// Itself, for what has to outlive the call that begins it.
+    pub(crate) this: Weak<Self>,
     pub(crate) state: StateLock<M>,
     listener: Option<Box<dyn Listener>>,
     pub(crate) hooks: Hooks<M::Connection>,
@@ -43,10 +45,11 @@ pub(crate) enum Carried {
 }
 
 impl<M: Manager> PoolInner<M> {
-    pub(crate) fn new(builder: PoolBuilder<M>) -> Self {
+    pub(crate) fn new(builder: PoolBuilder<M>) -> Arc<Self> {
         let PoolBuilder { manager, config, name, listener, hooks } = builder;
         let detect_nested_acquires = AtomicBool::new(config.detect_nested_acquires);
-        Self {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             state: StateLock::new(config, hooks.before_reuse.is_some()),
             listener,
             hooks,
@@ -56,7 +59,7 @@ impl<M: Manager> PoolInner<M> {
             clock: Clock::new(),
             plan_wanted: Arc::default(),
             progress: Notify::new(),
-        }
+        })
     }
 
     /// Reads the clock, lets the policy decide, unlocks, and carries out what it decided. The clock is read before the lock

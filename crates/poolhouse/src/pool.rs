@@ -13,8 +13,8 @@ use crate::config::{ConfigError, PoolConfig};
 use crate::error::{AcquireError, Holder};
 use crate::inner::PoolInner;
 use crate::manager::{IntoManager, Manager};
-use crate::policy::Policy;
 use crate::pooled_connection::PooledConnection;
+use crate::state::PoolEffects;
 use crate::stats::PoolStats;
 
 /// A pool of connections. Cloning it is cheap and gives another handle to the same pool.
@@ -48,7 +48,13 @@ pub(crate) struct PoolHandle<M: Manager> {
 
 impl<M: Manager> Drop for PoolHandle<M> {
     fn drop(&mut self) {
-        self.inner.apply(Policy::close);
+        let (now, mut fx) = (self.inner.now(), PoolEffects::<M>::default());
+        self.inner.state.decide(&mut fx, |state, fx| {
+            state.policy.close(now, fx);
+            // What an acquire has left to a background task, which may find nothing here any more.
+            fx.retired.extend(std::mem::take(&mut state.to_retire));
+        });
+        self.inner.carry_out(fx);
     }
 }
 
@@ -88,7 +94,7 @@ impl<M: Manager> Pool<M> {
     }
 
     pub(crate) fn from_builder(builder: PoolBuilder<M>) -> Self {
-        Self { handle: Arc::new(PoolHandle { inner: Arc::new(PoolInner::new(builder)) }) }
+        Self { handle: Arc::new(PoolHandle { inner: PoolInner::new(builder) }) }
     }
 
     /// The name that it was given.

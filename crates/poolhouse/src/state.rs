@@ -9,6 +9,7 @@
 use std::task::Waker;
 
 use crate::call_out::watch;
+use crate::closing::Closing;
 use crate::config::PoolConfig;
 use crate::error::ConnectError;
 use crate::events::RetireReason;
@@ -27,8 +28,9 @@ pub(crate) struct State<M: Manager> {
     pub(crate) homes: Vec<(RuntimeId, Home)>,
     /// Retired connections that a background task lets go of, because an acquire must not wait for their drop.
     pub(crate) to_retire: Few<(PoolEntry<M>, RetireReason)>,
-    /// Connections that a background task closes gracefully. They have been announced.
-    pub(crate) to_close: Vec<PoolEntry<M>>,
+    /// Connections that a background task closes gracefully. They have been announced. Each keeps the pool's state alive, so
+    /// there are some only while a background task runs.
+    pub(crate) to_close: Vec<Closing<M>>,
 }
 
 impl<M: Manager> State<M> {
