@@ -42,6 +42,8 @@ impl<C, E, W> Policy<C, E, W> {
         // What was not fit by the old limits may be by the new ones.
         self.serve_idle(now, fx);
         fx.plan = true;
+        // A lower minimum may be all that a warm-up waits for.
+        fx.progress = true;
     }
 
     pub(crate) fn config(&self) -> &PoolConfig {
