@@ -345,9 +345,7 @@ impl<C, E, W> Policy<C, E, W> {
                 }
             }
             self.end_waits_in_outage(now, fx);
-            if let Some(from) = self.outage_from() {
-                self.wake_by(Deadline::FailFast, from, fx);
-            }
+            self.wake_for_outage(fx);
         } else {
             fx.spent_errors.push(failure.error);
         }

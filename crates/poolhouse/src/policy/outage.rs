@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::deadlines::Deadline;
 use super::waiting::Refusal;
 use super::{Effects, Policy, Span, Tick};
 use crate::error::Retry;
@@ -38,6 +39,13 @@ impl<C, E, W> Policy<C, E, W> {
         while let Some(refusal) = self.outage(now)
             && self.waiting.refuse_head(refusal, &mut fx.wake)
         {}
+    }
+
+    /// Something has gone or failed: from some time on acquires may have to fail fast.
+    pub(super) fn wake_for_outage(&mut self, fx: &mut Effects<C, E, W>) {
+        if let Some(from) = self.outage_from() {
+            self.wake_by(Deadline::FailFast, from, fx);
+        }
     }
 
     /// How many attempts to begin to learn whether an outage is over.
