@@ -48,7 +48,8 @@ pub(super) struct LastFailure<E> {
     pub(super) kind: FailureKind,
     /// Failures since the last connect that succeeded.
     pub(super) in_a_row: u64,
-    /// When the first of these was. `None` if the server has answered since that it is busy: it is not down.
+    /// When the first of these was since nothing is open. `None` if the server has answered since that it is busy: it is
+    /// not down.
     pub(super) down_since: Option<Tick>,
 }
 
@@ -83,6 +84,8 @@ pub(super) struct Connects<E> {
     last_failure: Option<LastFailure<E>>,
     /// How many failures have said something about the server of their time.
     telling_failures: u64,
+    /// Whether a connection that proved to work has been open since nothing was.
+    worked: bool,
     /// When the youngest connection was opened that proved to work.
     last_success: Option<Tick>,
     last_connection: u64,
@@ -100,6 +103,7 @@ impl<E> Connects<E> {
             connect_time: ConnectTimeEwma::default(),
             last_failure: None,
             telling_failures: 0,
+            worked: false,
             last_success: None,
             last_connection: 0,
         }
@@ -227,11 +231,21 @@ impl<E> Connects<E> {
         self.last_failure.take().map(|last| last.error)
     }
 
+    /// The last connection has gone. What failed while one was open that worked was no outage.
+    pub(super) fn on_nothing_open(&mut self) {
+        if std::mem::take(&mut self.worked)
+            && let Some(last) = &mut self.last_failure
+        {
+            last.down_since = None;
+        }
+    }
+
     /// Notes a failure and draws the pause before the next attempt. Returns the error before it, to be dropped outside of
     /// the lock.
     fn on_failed(
         &mut self,
         Failure { error, kind }: Failure<E>,
+        nothing_open: bool,
         (started, now): (Tick, Tick),
         rng: &mut fastrand::Rng,
     ) -> Option<Arc<E>> {
@@ -242,7 +256,8 @@ impl<E> Connects<E> {
         let down_since = match kind {
             FailureKind::Busy => None,
             FailureKind::Transient | FailureKind::Permanent => {
-                before.as_ref().and_then(|last| last.down_since).or(Some(now))
+                let before = before.as_ref().and_then(|last| last.down_since);
+                before.or(nothing_open.then_some(now))
             }
         };
         self.last_failure = Some(LastFailure { error, at: now, kind, in_a_row, down_since });
@@ -333,7 +348,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.counts.failed_connects += 1;
         if self.eviction.is_current(attempt.origin) {
             let kind = failure.kind;
-            self.note_failure(failure, attempt.started, now, fx);
+            self.note_failure(failure, self.open() == 0, (attempt.started, now), fx);
             if kind == FailureKind::Permanent && self.open() + self.connects.coming() == 0 {
                 let Self { connects, waiting, .. } = self;
                 if let Some(last) = connects.last_failure() {
@@ -375,6 +390,7 @@ impl<C, E, W> Policy<C, E, W> {
         if !std::mem::take(&mut entry.fresh) {
             return;
         }
+        self.connects.worked = true;
         let latest = self.connects.last_failure().is_none_or(|last| last.at <= entry.opened_at);
         if latest && self.eviction.is_current(entry.origin) {
             fx.spent_errors.extend(self.connects.forget_failures());
@@ -383,8 +399,15 @@ impl<C, E, W> Policy<C, E, W> {
         *last_success = (*last_success).max(Some(entry.opened_at));
     }
 
-    fn note_failure(&mut self, failure: Failure<E>, started: Tick, now: Tick, fx: &mut Effects<C, E, W>) {
-        fx.spent_errors.extend(self.connects.on_failed(failure, (started, now), &mut self.rng));
+    fn note_failure(
+        &mut self,
+        failure: Failure<E>,
+        nothing_open: bool,
+        (started, now): (Tick, Tick),
+        fx: &mut Effects<C, E, W>,
+    ) {
+        let spent = self.connects.on_failed(failure, nothing_open, (started, now), &mut self.rng);
+        fx.spent_errors.extend(spent);
     }
 
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that nobody has used
@@ -401,7 +424,7 @@ impl<C, E, W> Policy<C, E, W> {
             fx.failed_connect = Some(Box::new(FailedConnect { error: Arc::clone(&error), took }));
             self.counts.failed_connects += 1;
             let failure = Failure { error, kind: FailureKind::Transient };
-            self.note_failure(failure, entry.connect_began_at, now, fx);
+            self.note_failure(failure, self.open() == 1, (entry.connect_began_at, now), fx);
         }
         self.discard(entry, RetireReason::PeerClosed, now, fx);
     }

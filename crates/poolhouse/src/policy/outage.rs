@@ -1,4 +1,5 @@
-//! Failing fast: while nothing is open and connecting has failed for `fail_fast_after`, acquires are told at once.
+//! Failing fast: while nothing is open and connecting has failed for `fail_fast_after`, acquires are told at once. A failure
+//! of a time at which a connection was open that worked does not count.
 //!
 //! It lasts until a connect succeeds, so the background has to go on trying whether or not anybody waits: one attempt at a
 //! time, at the pace of the backoff.
@@ -41,7 +42,7 @@ impl<C, E, W> Policy<C, E, W> {
         {}
     }
 
-    /// Something has gone or failed: from some time on acquires may have to fail fast.
+    /// A connect has failed, or nothing is open any more: from some time on acquires may have to fail fast.
     pub(super) fn wake_for_outage(&mut self, fx: &mut Effects<C, E, W>) {
         if let Some(from) = self.outage_from() {
             self.wake_by(Deadline::FailFast, from, fx);

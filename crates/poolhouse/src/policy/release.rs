@@ -156,8 +156,10 @@ impl<C, E, W> Policy<C, E, W> {
     fn forget(&mut self, entry: &Entry<C>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
         self.holders.on_gone(entry.record);
         self.counts.closed.add(reason);
-        // It may have been the last.
-        self.wake_for_outage(fx);
+        if self.open() == 0 {
+            self.connects.on_nothing_open();
+            self.wake_for_outage(fx);
+        }
     }
 
     /// Retired connections are gone, and their share of the maximum is free.
