@@ -21,7 +21,7 @@ impl<M: Manager> PoolInner<M> {
             if self.needs_close(&mut entry, reason) { to_close.push(entry) } else { to_drop.push(entry) }
         }
         if !to_close.is_empty() {
-            self.hand_over(to_close);
+            to_drop.extend(self.hand_over(to_close));
         }
         self.drop_retired(to_drop)
     }
@@ -50,21 +50,21 @@ impl<M: Manager> PoolInner<M> {
         }
     }
 
-    /// Gives connections to a background task to close. If there is none, they are dropped.
-    fn hand_over(&self, to_close: Vec<PoolEntry<M>>) {
-        let Some(inner) = self.this.upgrade() else { return };
-        let closing: Vec<_> = to_close.into_iter().map(|entry| Closing::new(&inner, entry)).collect();
+    /// Gives connections to a background task to close. Returns them if there is none. Each keeps the pool's state alive
+    /// until it has closed: the task finds them though the last handle may be gone by then.
+    fn hand_over(&self, to_close: Vec<PoolEntry<M>>) -> Vec<PoolEntry<M>> {
+        let Some(this) = self.this.upgrade() else { return to_close };
         let mut fx = PoolEffects::<M>::default();
         let left = self.state.decide(&mut fx, |state, fx| {
             if state.homes.is_empty() {
-                return closing;
+                return to_close;
             }
-            state.to_close.extend(closing);
+            state.to_close.extend(to_close.into_iter().map(|entry| Closing::new(&this, entry)));
             fx.plan = true;
             Vec::new()
         });
         self.carry_out(fx);
-        drop(left);
+        left
     }
 
     /// Drops connections that have been announced. Returns the first panic.
@@ -91,7 +91,7 @@ pub(crate) struct Closing<M: Manager> {
 }
 
 impl<M: Manager> Closing<M> {
-    pub(crate) fn new(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
+    fn new(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
         Self { inner: Arc::clone(inner), entry: Some(entry) }
     }
 }

@@ -15,12 +15,12 @@ use crate::error::{AcquireError, ConnectError, ConnectFailed, page};
 use crate::events::{Event, Listener, RetireReason};
 use crate::hooks::Hooks;
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Policy, Refusal, Site, Tick};
+use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::{Notify, RuntimeId};
 
 pub(crate) struct PoolInner<M: Manager> {
-    /// Itself, for what has to keep it.
+    /// Itself, for what has to outlive the call that begins it.
     pub(crate) this: Weak<Self>,
     pub(crate) state: StateLock<M>,
     listener: Option<Box<dyn Listener>>,
@@ -49,7 +49,7 @@ impl<M: Manager> PoolInner<M> {
         let PoolBuilder { manager, config, name, listener, hooks } = builder;
         let detect_nested_acquires = AtomicBool::new(config.detect_nested_acquires);
         Arc::new_cyclic(|this| Self {
-            this: this.clone(),
+            this: Weak::clone(this),
             state: StateLock::new(config, hooks.before_reuse.is_some()),
             listener,
             hooks,
@@ -217,7 +217,14 @@ impl<M: Manager> PoolInner<M> {
 
     /// Closes the pool, unless it is closed, and tells of it.
     pub(crate) fn close(&self) {
-        if !self.apply(Policy::close) {
+        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
+        let was_open = self.state.decide(&mut fx, |state, fx| {
+            // What an acquire has left to a background task, which may find nothing here any more.
+            fx.retired.extend(std::mem::take(&mut state.to_retire));
+            state.policy.close(now, fx)
+        });
+        self.carry_out(fx);
+        if !was_open {
             return;
         }
         let held = self.state.read(|state| state.policy.stats().active_connections);

@@ -28,8 +28,8 @@ pub(crate) struct State<M: Manager> {
     pub(crate) homes: Vec<(RuntimeId, Home)>,
     /// Retired connections that a background task lets go of, because an acquire must not wait for their drop.
     pub(crate) to_retire: Few<(PoolEntry<M>, RetireReason)>,
-    /// Connections that a background task closes gracefully. Each keeps the pool until then, for the last handle may have
-    /// gone, and the last guard.
+    /// Connections that a background task closes gracefully. They have been announced. Each keeps the pool's state alive, so
+    /// there are some only while a background task runs.
     pub(crate) to_close: Vec<Closing<M>>,
 }
 

@@ -169,7 +169,8 @@ impl<C, E, W> Policy<C, E, W> {
         let Some(entry) = self.holders.served(record) else { return };
         let late = entry.held_since + PICK_UP <= now;
         let stale = self.checks.is_in_doubt(entry) || (late && self.due_chore(entry, now).is_some());
-        let expired = self.holders.end_of_life(record, now).is_some();
+        // One whose successor is open is fit to the end of its lifetime: taking it back would cost the waiter its turn.
+        let expired = self.holders.lifetime(record).retire_at <= now;
         if !expired && !stale {
             return;
         }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::entry::Birth;
 use super::lifetime::Lifetime;
 use super::waiting::Refusal;
 use super::{Effects, Limits, Policy, Tick};
@@ -43,6 +42,8 @@ impl<C, E, W> Policy<C, E, W> {
         // What was not fit by the old limits may be by the new ones.
         self.serve_idle(now, fx);
         fx.plan = true;
+        // A lower minimum may be all that a warm-up waits for.
+        fx.progress = true;
     }
 
     pub(crate) fn config(&self) -> &PoolConfig {
@@ -72,7 +73,7 @@ impl<C, E, W> Policy<C, E, W> {
     /// Retires every connection that is open or opening, one after the other over that time. The held ones go as they come
     /// back.
     pub(crate) fn invalidate_all_over(&mut self, spread: Duration, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.eviction.spread_over(now, now + spread);
+        self.connects.end_by(now + spread);
         let (mut one, all) = (0, self.open());
         let lead = self.lead();
         let Self { holders, rng, .. } = self;
@@ -91,12 +92,10 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// A connection opens. One that began to before `invalidate_all_over` retires with the others of its time.
-    pub(super) fn draw_lifetime(&mut self, birth: &Birth) -> Lifetime {
-        let mut lifetime = Lifetime::draw(birth.opened_at, &self.config, &mut self.rng);
-        if let Some((began, ends)) = self.eviction.spread()
-            && birth.connect_began_at < began
-        {
-            lifetime.end_by(ends, self.lead());
+    pub(super) fn draw_lifetime(&mut self, opened_at: Tick, ends_by: Option<Tick>) -> Lifetime {
+        let mut lifetime = Lifetime::draw(opened_at, &self.config, &mut self.rng);
+        if let Some(at) = ends_by {
+            lifetime.end_by(at, self.lead());
         }
         lifetime
     }

@@ -23,6 +23,8 @@ use crate::manager::FailureKind;
 pub(super) struct Attempt {
     pub(super) started: Tick,
     pub(super) origin: Origin,
+    /// When its connection has to have gone, if `invalidate_all_over` came while it was under way.
+    ends_by: Option<Tick>,
     /// The number of its connection, once the connect has succeeded.
     connection: Option<u64>,
     /// The connection whose lifetime ends soon, if this is for its successor.
@@ -46,7 +48,8 @@ pub(super) struct LastFailure<E> {
     pub(super) kind: FailureKind,
     /// Failures since the last connect that succeeded.
     pub(super) in_a_row: u64,
-    /// When the first of these was. `None` if the server has answered since that it is busy: it is not down.
+    /// When the first of these was since nothing is open. `None` if the server has answered since that it is busy: it is
+    /// not down.
     pub(super) down_since: Option<Tick>,
 }
 
@@ -81,6 +84,8 @@ pub(super) struct Connects<E> {
     last_failure: Option<LastFailure<E>>,
     /// How many failures have said something about the server of their time.
     telling_failures: u64,
+    /// Whether a connection that proved to work has been open since nothing was.
+    worked: bool,
     /// When the youngest connection was opened that proved to work.
     last_success: Option<Tick>,
     last_connection: u64,
@@ -98,6 +103,7 @@ impl<E> Connects<E> {
             connect_time: ConnectTimeEwma::default(),
             last_failure: None,
             telling_failures: 0,
+            worked: false,
             last_success: None,
             last_connection: 0,
         }
@@ -163,6 +169,7 @@ impl<E> Connects<E> {
         self.attempts.insert(Attempt {
             started: now,
             origin,
+            ends_by: None,
             connection: None,
             replaces,
             state: AttemptState::Wanted,
@@ -199,6 +206,13 @@ impl<E> Connects<E> {
         count > 0 && !keys.is_empty()
     }
 
+    /// What is opening now has to have gone by then.
+    pub(super) fn end_by(&mut self, at: Tick) {
+        for (_, attempt) in &mut self.attempts {
+            attempt.ends_by = Some(attempt.ends_by.map_or(at, |before| before.min(at)));
+        }
+    }
+
     /// The attempts that a background task has to drop. It is told once.
     pub(super) fn take_abandoned(&mut self, home: Home) -> Vec<usize> {
         let of_home = self.attempts.iter_mut().filter(|(_, attempt)| attempt.origin.home == home);
@@ -224,11 +238,21 @@ impl<E> Connects<E> {
         }
     }
 
+    /// The last connection has gone. What failed while one was open that worked was no outage.
+    pub(super) fn on_nothing_open(&mut self) {
+        if std::mem::take(&mut self.worked)
+            && let Some(last) = &mut self.last_failure
+        {
+            last.down_since = None;
+        }
+    }
+
     /// Notes a failure and draws the pause before the next attempt. Returns the error before it, to be dropped outside of
     /// the lock.
     fn on_failed(
         &mut self,
         Failure { error, kind }: Failure<E>,
+        nothing_open: bool,
         (started, now): (Tick, Tick),
         rng: &mut fastrand::Rng,
     ) -> Option<Arc<E>> {
@@ -239,7 +263,8 @@ impl<E> Connects<E> {
         let down_since = match kind {
             FailureKind::Busy => None,
             FailureKind::Transient | FailureKind::Permanent => {
-                before.as_ref().and_then(|last| last.down_since).or(Some(now))
+                let before = before.as_ref().and_then(|last| last.down_since);
+                before.or(nothing_open.then_some(now))
             }
         };
         self.last_failure = Some(LastFailure { error, at: now, kind, in_a_row, down_since });
@@ -281,7 +306,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.connects.connect_time.record(took);
         let (origin, connect_began_at) = (attempt.origin, attempt.started);
         let birth = Birth { origin, connect_began_at, opened_at };
-        let lifetime = self.draw_lifetime(&birth);
+        let lifetime = self.draw_lifetime(opened_at, attempt.ends_by);
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
         let record = self.holders.on_opened(id, lifetime, opened_at);
         let mut entry = Box::new(Entry::new(connection, id, record, &birth));
@@ -330,7 +355,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.counts.failed_connects += 1;
         if self.eviction.is_current(attempt.origin) {
             let kind = failure.kind;
-            self.note_failure(failure, attempt.started, now, fx);
+            self.note_failure(failure, self.open() == 0, (attempt.started, now), fx);
             if kind == FailureKind::Permanent && self.open() + self.connects.coming() == 0 {
                 let Self { connects, waiting, .. } = self;
                 if let Some(last) = connects.last_failure() {
@@ -342,9 +367,7 @@ impl<C, E, W> Policy<C, E, W> {
                 }
             }
             self.end_waits_in_outage(now, fx);
-            if let Some(from) = self.outage_from() {
-                self.wake_by(Deadline::FailFast, from, fx);
-            }
+            self.wake_for_outage(fx);
         } else {
             fx.spent_errors.push(failure.error);
         }
@@ -374,6 +397,7 @@ impl<C, E, W> Policy<C, E, W> {
         if !std::mem::take(&mut entry.fresh) {
             return;
         }
+        self.connects.worked = true;
         let latest = self.connects.last_failure().is_none_or(|last| last.at <= entry.opened_at);
         if latest && self.eviction.is_current(entry.origin) {
             fx.spent_errors.extend(self.connects.forget_failures());
@@ -382,8 +406,15 @@ impl<C, E, W> Policy<C, E, W> {
         *last_success = (*last_success).max(Some(entry.opened_at));
     }
 
-    fn note_failure(&mut self, failure: Failure<E>, started: Tick, now: Tick, fx: &mut Effects<C, E, W>) {
-        fx.spent_errors.extend(self.connects.on_failed(failure, (started, now), &mut self.rng));
+    fn note_failure(
+        &mut self,
+        failure: Failure<E>,
+        nothing_open: bool,
+        (started, now): (Tick, Tick),
+        fx: &mut Effects<C, E, W>,
+    ) {
+        let spent = self.connects.on_failed(failure, nothing_open, (started, now), &mut self.rng);
+        fx.spent_errors.extend(spent);
     }
 
     /// A connection that was handed out is dead, as a look at it showed before anybody used it. One that nobody has used
@@ -400,7 +431,7 @@ impl<C, E, W> Policy<C, E, W> {
             fx.failed_connect = Some(Box::new(FailedConnect { error: Arc::clone(&error), took }));
             self.counts.failed_connects += 1;
             let failure = Failure { error, kind: FailureKind::Transient };
-            self.note_failure(failure, entry.connect_began_at, now, fx);
+            self.note_failure(failure, self.open() == 1, (entry.connect_began_at, now), fx);
         }
         self.discard(entry, RetireReason::PeerClosed, now, fx);
     }

@@ -88,12 +88,13 @@ impl<C> Entry<C> {
 
     /// For how long nobody had used it when it was handed out.
     pub(crate) fn idle_time(&self) -> Duration {
-        self.held_since.since(self.idle_since)
+        self.unused_for(self.held_since)
     }
 
-    /// For how long nobody has used it, if it is idle.
+    /// For how long nobody has used it, if it is idle. A successor has taken over the idle time of the one before it, which
+    /// is the pool's business alone.
     pub(crate) fn unused_for(&self, now: Tick) -> Duration {
-        now.since(self.idle_since)
+        now.since(self.idle_since.max(self.opened_at))
     }
 
     /// When it last proved to work: opened, given back as reusable, or checked.

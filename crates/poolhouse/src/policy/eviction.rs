@@ -25,8 +25,6 @@ pub(super) struct Eviction {
     epoch: u64,
     /// How often a suspension has begun.
     suspensions: u64,
-    /// When `invalidate_all_over` was last called, and when what was open then has to have gone.
-    spread: Option<(Tick, Tick)>,
     homes: Vec<Home>,
     last_home: u64,
 }
@@ -61,14 +59,6 @@ impl Eviction {
 
     pub(super) fn begin_epoch(&mut self) {
         self.epoch += 1;
-    }
-
-    pub(super) fn spread_over(&mut self, began: Tick, ends: Tick) {
-        self.spread = Some((began, ends));
-    }
-
-    pub(super) fn spread(&self) -> Option<(Tick, Tick)> {
-        self.spread
     }
 
     /// Whether a background task runs anywhere.

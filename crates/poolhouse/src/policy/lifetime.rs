@@ -12,6 +12,8 @@ pub(super) struct Lifetime {
     opened_at: Tick,
     /// The share of `max_lifetime` by which it retires early.
     early: f64,
+    /// When it has to have gone, and how long before that its successor is opened, if the pool's owner has said so.
+    ends_by: Option<(Tick, Duration)>,
     pub(super) replace_at: Tick,
     pub(super) retire_at: Tick,
     pub(super) reason: RetireReason,
@@ -29,6 +31,7 @@ impl Lifetime {
         Self {
             opened_at,
             early,
+            ends_by: None,
             replace_at: opened_at + (lifetime - lead),
             retire_at: opened_at + lifetime,
             reason: RetireReason::Lifetime,
@@ -37,15 +40,19 @@ impl Lifetime {
 
     /// The limits have changed. What the pool's owner has said of this connection stays true.
     pub(super) fn recount(&mut self, config: &PoolConfig) {
-        let said = *self;
+        let ends_by = self.ends_by;
         *self = Self::new(self.opened_at, self.early, config);
-        if said.reason == RetireReason::InvalidatedAll {
-            self.end_by(said.retire_at, said.retire_at.since(said.replace_at));
+        if let Some((at, lead)) = ends_by {
+            self.end_by(at, lead);
         }
     }
 
     /// It retires at that time, unless its life ends before, and its successor is opened so long before.
     pub(super) fn end_by(&mut self, at: Tick, lead: Duration) {
+        // Kept though its life may end before: the limits may change.
+        if self.ends_by.is_none_or(|(before, _)| at < before) {
+            self.ends_by = Some((at, lead));
+        }
         if at < self.retire_at {
             (self.retire_at, self.replace_at) = (at, at - lead);
             self.reason = RetireReason::InvalidatedAll;

@@ -1,10 +1,12 @@
-//! Failing fast: while nothing is open and connecting has failed for `fail_fast_after`, acquires are told at once.
+//! Failing fast: while nothing is open and connecting has failed for `fail_fast_after`, acquires are told at once. A failure
+//! of a time at which a connection was open that worked does not count.
 //!
 //! It lasts until a connect succeeds, so the background has to go on trying whether or not anybody waits: one attempt at a
 //! time, at the pace of the backoff. When the last background task has ended, nobody tries, and the outage is forgotten.
 
 use std::sync::Arc;
 
+use super::deadlines::Deadline;
 use super::waiting::Refusal;
 use super::{Effects, Policy, Span, Tick};
 use crate::error::Retry;
@@ -36,6 +38,13 @@ impl<C, E, W> Policy<C, E, W> {
         while let Some(refusal) = self.outage(now)
             && self.waiting.refuse_head(refusal, &mut fx.wake)
         {}
+    }
+
+    /// A connect has failed, or nothing is open any more: from some time on acquires may have to fail fast.
+    pub(super) fn wake_for_outage(&mut self, fx: &mut Effects<C, E, W>) {
+        if let Some(from) = self.outage_from() {
+            self.wake_by(Deadline::FailFast, from, fx);
+        }
     }
 
     /// How many attempts to begin to learn whether an outage is over.

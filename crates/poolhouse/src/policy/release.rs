@@ -75,7 +75,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn detach(&mut self, entry: Entry<C>, now: Tick, fx: &mut Effects<C, E, W>) -> (C, Duration) {
         let held_for = now.since(entry.held_since);
         self.timings.on_returned(held_for.into());
-        self.forget(&entry, RetireReason::Detached);
+        self.forget(&entry, RetireReason::Detached, fx);
         fx.progress = true;
         self.request_plan_if_work(now, fx);
         (entry.connection, held_for)
@@ -137,7 +137,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Sends a connection on its way out. It still takes up room, so `closed` asks for its replacement.
     pub(super) fn retire(&mut self, entry: Box<Entry<C>>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
-        self.forget(&entry, reason);
+        self.forget(&entry, reason, fx);
         self.closing += 1;
         fx.retired.push((entry, reason));
     }
@@ -153,9 +153,13 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
-    fn forget(&mut self, entry: &Entry<C>, reason: RetireReason) {
+    fn forget(&mut self, entry: &Entry<C>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
         self.holders.on_gone(entry.record);
         self.counts.closed.add(reason);
+        if self.open() == 0 {
+            self.connects.on_nothing_open();
+            self.wake_for_outage(fx);
+        }
     }
 
     /// Retired connections are gone, and their share of the maximum is free.
@@ -163,7 +167,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.closing -= count;
         fx.progress = true;
         // A background task stays until everything has closed.
-        fx.plan |= self.is_closed() || self.outage(now).is_some();
+        fx.plan |= self.is_closed();
         self.request_plan_if_work(now, fx);
     }
 }

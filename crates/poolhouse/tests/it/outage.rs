@@ -70,9 +70,10 @@ async fn an_open_connection_is_waited_for() {
     assert_eq!(waiter.await.unwrap().unwrap().id, 1);
 }
 
-/// `acquire.fail_fast`: when the last connection goes in a long outage, those who wait are told then.
+/// `acquire.fail_fast`: the time counts from when nothing is open. What failed before, while a connection served those who
+/// wait, may be long ago.
 #[tokio::test(start_paused = true)]
-async fn the_last_connection_goes_in_an_outage() {
+async fn the_time_counts_from_the_last_connections_end() {
     let mock = Mock::ok();
     let pool = filled(&mock, 1, fail_fast()).await;
     let held = pool.acquire().await.unwrap();
@@ -82,7 +83,8 @@ async fn the_last_connection_goes_in_an_outage() {
     let began = Instant::now();
     held.invalidate();
     assert!(matches!(waiter.await.unwrap(), Err(AcquireError::Connect(_))));
-    assert_eq!(began.elapsed(), ms(0));
+    // From the first attempt after that, which waits for the pause after the one before.
+    assert!(began.elapsed() >= secs(1) && began.elapsed() <= secs(6), "{:?}", began.elapsed());
 }
 
 /// Off, as it is by default, acquires wait until their deadline.

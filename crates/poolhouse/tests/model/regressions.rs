@@ -215,3 +215,12 @@ fn an_attempt_that_has_not_begun_serves_those_who_wait_too() {
     let limits = Config { health_check_interval: Some(50), check_after_idle: Some(15), ..PLAIN };
     plays(Config { min: 1, max: 3, connection_timeout: Some(100), lifo: false, ..limits }, steps);
 }
+
+/// `cancel.no_loss`: the successor of what a waiter was served opens before the waiter looks. What it was served is fit.
+#[test]
+fn what_was_served_stays_when_its_successor_opens() {
+    let step = |op| Step { op, settle: true };
+    let steps =
+        vec![step(Op::Acquire(How::Lazy)), step(Op::Pass(50)), step(Op::Jump(230)), step(Op::Poll(0))];
+    plays(Config { max_connecting: 1, max_lifetime: Some(300), ..PLAIN }, steps);
+}
