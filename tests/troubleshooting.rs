@@ -8,7 +8,9 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use book_checks::examples::{self, Example};
+use book_checks::examples::{self, Example, Run};
+
+use crate::examples::RUNS;
 
 static ROOT: LazyLock<PathBuf> =
     LazyLock::new(|| env::var_os("CARGO_MANIFEST_DIR").expect("run by cargo test").into());
@@ -66,8 +68,12 @@ const CLAIMS: &[Claim] = &[
 
 fn programs() -> Vec<Example> {
     let mut programs = examples::list(&ROOT).expect("examples/ can be read");
-    programs.retain(|example| example.group() == Some("troubleshooting"));
+    programs.retain(is_troubleshooting);
     programs
+}
+
+fn is_troubleshooting(example: &Example) -> bool {
+    example.group() == Some("troubleshooting")
 }
 
 /// The first number of the line `label: ...` below the heading.
@@ -80,28 +86,28 @@ fn count(output: &str, heading: &str, label: &str) -> Option<u64> {
     digits.replace(',', "").parse().ok()
 }
 
+/// What is wrong with the run of a program. Empty if nothing is.
+fn failure(program: &Example, run: &Run) -> String {
+    if let Some(failure) = examples::failure(run) {
+        return format!("{}: {failure}\n", program.source);
+    }
+    let wrong = CLAIMS.iter().filter(|claim| claim.program == program.name).filter_map(|claim| {
+        let before = count(&run.stdout, "== the symptom", claim.label);
+        let after = count(&run.stdout, "== after the cure", claim.label);
+        let holds = before.zip(after).is_some_and(|(before, after)| (claim.holds)(before, after));
+        let message = format!(
+            "{}: `{}` is {before:?} before the cure and {after:?} after it:\n{}",
+            program.source, claim.label, run.stdout
+        );
+        (!holds).then_some(message)
+    });
+    wrong.collect()
+}
+
 #[test]
 fn every_cure_cures() {
-    let programs = programs();
-    let built = examples::build(&ROOT).unwrap_or_else(|error| panic!("{error:#}"));
-    let failures = examples::in_parallel(&programs, 4, |program| {
-        let run = examples::run(&ROOT, &built[&program.name], &[], examples::DEADLINE).expect("it starts");
-        if let Some(failure) = examples::failure(&run) {
-            return format!("{}: {failure}\n", program.source);
-        }
-        let wrong = CLAIMS.iter().filter(|claim| claim.program == program.name).filter_map(|claim| {
-            let before = count(&run.stdout, "== the symptom", claim.label);
-            let after = count(&run.stdout, "== after the cure", claim.label);
-            let holds = before.zip(after).is_some_and(|(before, after)| (claim.holds)(before, after));
-            let message = format!(
-                "{}: `{}` is {before:?} before the cure and {after:?} after it:\n{}",
-                program.source, claim.label, run.stdout
-            );
-            (!holds).then_some(message)
-        });
-        wrong.collect()
-    });
-    let failures = failures.concat();
+    let runs = RUNS.iter().filter(|(program, _)| is_troubleshooting(program));
+    let failures: String = runs.map(|(program, run)| failure(program, run)).collect();
     assert!(failures.is_empty(), "{failures}");
 }
 

@@ -207,7 +207,8 @@ pub fn run_all(root: &Path) -> Result<Vec<(Example, Run)>> {
         return Ok(Vec::new());
     }
     let programs = build(root)?;
-    let workers = thread::available_parallelism().map_or(2, usize::from) * 2;
+    // Most of them wait most of the time.
+    let workers = thread::available_parallelism().map_or(2, usize::from) * 4;
     let runs = in_parallel(&examples, workers, |example| run(root, &programs[&example.name], &[], DEADLINE));
     examples.into_iter().zip(runs).map(|(example, run)| Ok((example, run?))).collect()
 }

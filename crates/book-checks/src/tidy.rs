@@ -1,6 +1,6 @@
 //! The rules of the house for everything that is not prose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::Finding;
 
 const LONGEST_FILE: usize = 500;
 
-/// What the root package depends on for its own tests. Everything else there is for snippets and examples.
+/// What the root package and `programs` depend on for their own tests. Everything else there is for snippets and examples.
 const TOOLS: [&str; 3] = ["book-checks", "skeptic", "tempfile"];
 
 pub fn check(root: &Path) -> Vec<Finding> {
@@ -79,20 +79,18 @@ fn forbids_unsafe(root: &Path) -> Option<Finding> {
         .then(|| Finding::new(name, 1, "no `#![forbid(unsafe_code)]`: add it"))
 }
 
-/// A snippet must find the same crates in every runner: as a doctest of `chapters`, as a program of the root package,
-/// and in `mdbook test`, whose preprocessor reads its list from book.toml.
+/// A snippet must find the same crates in every runner: as a doctest of `chapters`, as a program of `programs`, in an
+/// example of the root package, and in `mdbook test`, whose preprocessor reads its list from book.toml.
 fn dependencies(root: &Path) -> Vec<Finding> {
     let chapters = table(root, "crates/chapters/Cargo.toml", &["dependencies"]);
-    let mut programs = table(root, "Cargo.toml", &["dev-dependencies"]);
-    programs.retain(|name, _| !TOOLS.contains(&name.as_str()));
     let mut found = Vec::new();
-    let mut names: Vec<&String> = chapters.keys().chain(programs.keys()).collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        if chapters.get(name) != programs.get(name) {
+    for manifest in ["Cargo.toml", "crates/programs/Cargo.toml"] {
+        let mut others = table(root, manifest, &["dev-dependencies"]);
+        others.retain(|name, _| !TOOLS.contains(&name.as_str()));
+        let names: BTreeSet<&String> = chapters.keys().chain(others.keys()).collect();
+        for name in names.into_iter().filter(|name| chapters.get(*name) != others.get(*name)) {
             let message = format!(
-                "`{name}` differs from [dev-dependencies] in Cargo.toml: snippets need the same crates in both"
+                "`{name}` differs from [dev-dependencies] in {manifest}: snippets need the same crates in both"
             );
             found.push(Finding::new("crates/chapters/Cargo.toml", 1, message));
         }
@@ -135,7 +133,8 @@ mod tests {
             ("crates/poolhouse/src/lib.rs", "#![forbid(unsafe_code)]\n"),
             (".github/workflows/a.yml", &format!("  - uses: {PINNED} # v6\n  - uses: ./x\n")),
             ("crates/chapters/Cargo.toml", "[dependencies]\nbytes = \"1\"\n"),
-            ("Cargo.toml", "[dev-dependencies]\nbytes = \"1\"\nskeptic = \"1\"\n"),
+            ("Cargo.toml", "[dev-dependencies]\nbytes = \"1\"\ntempfile = \"1\"\n"),
+            ("crates/programs/Cargo.toml", "[dev-dependencies]\nbytes = \"1\"\nskeptic = \"1\"\n"),
             ("book.toml", "[preprocessor.externs]\npackages = [\"bytes\"]\n"),
         ]);
         expect(check(&fixture.book.root), &[]);
@@ -149,6 +148,7 @@ mod tests {
             (".github/workflows/a.yml", "steps:\n  - uses: actions/checkout@v6\n"),
             ("crates/chapters/Cargo.toml", "[dependencies]\nbytes = \"1\"\ntokio = \"1\"\n"),
             ("Cargo.toml", "[dev-dependencies]\nbytes = \"2\"\naxum = \"1\"\n"),
+            ("crates/programs/Cargo.toml", "[dev-dependencies]\nbytes = \"1\"\n"),
             ("book.toml", "[preprocessor.externs]\npackages = [\"bytes\"]\n"),
         ]);
         let chapters = "crates/chapters/Cargo.toml";
@@ -157,9 +157,10 @@ mod tests {
             &[
                 (".github/workflows/a.yml", 2, "not pinned"),
                 ("book.toml", 1, "must be: bytes, tokio"),
-                (chapters, 1, "`axum` differs"),
-                (chapters, 1, "`bytes` differs"),
-                (chapters, 1, "`tokio` differs"),
+                (chapters, 1, "`axum` differs from [dev-dependencies] in Cargo.toml"),
+                (chapters, 1, "`bytes` differs from [dev-dependencies] in Cargo.toml"),
+                (chapters, 1, "`tokio` differs from [dev-dependencies] in Cargo.toml"),
+                (chapters, 1, "`tokio` differs from [dev-dependencies] in crates/programs/Cargo.toml"),
                 ("crates/poolhouse/src/lib.rs", 1, "forbid"),
                 ("tests/long.rs", 501, "501 lines"),
             ],

@@ -97,7 +97,18 @@ fn release_vs_close() {
 /// `close.complete`: a waiter gets the connection that comes back or learns of the close, which ends after it.
 #[test]
 fn release_vs_waiter_vs_close() {
-    bounded("release_vs_waiter_vs_close", 3, &config(1), |world| {
+    release_vs_waiter_vs_close_within(2);
+}
+
+/// The same with one preemption more.
+#[test]
+#[ignore = "long: cargo test -p model-check -- --ignored"]
+fn release_vs_waiter_vs_close_at_length() {
+    release_vs_waiter_vs_close_within(3);
+}
+
+fn release_vs_waiter_vs_close_within(preemptions: usize) {
+    bounded("release_vs_waiter_vs_close", preemptions, &config(1), |world| {
         let held = world.held();
         let waiter = world.queued();
         world.race();
@@ -165,7 +176,18 @@ fn refill_vs_close() {
 /// `close.complete`: a waiter that gives up as the pool closes leaves nothing behind.
 #[test]
 fn release_vs_cancel_vs_close() {
-    bounded("release_vs_cancel_vs_close", 3, &config(1), |world| {
+    release_vs_cancel_vs_close_within(2);
+}
+
+/// The same with one preemption more.
+#[test]
+#[ignore = "long: cargo test -p model-check -- --ignored"]
+fn release_vs_cancel_vs_close_at_length() {
+    release_vs_cancel_vs_close_within(3);
+}
+
+fn release_vs_cancel_vs_close_within(preemptions: usize) {
+    bounded("release_vs_cancel_vs_close", preemptions, &config(1), |world| {
         let held = world.held();
         let gives_up = world.queued();
         world.race();

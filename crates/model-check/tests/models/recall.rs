@@ -39,7 +39,18 @@ fn connect_vs_invalidate_all() {
 /// `epoch.invalidate_all`, `cancel.no_loss`: a waiter that was served, was recalled, and goes away.
 #[test]
 fn recall_vs_cancel() {
-    bounded("recall_vs_cancel", 3, &config(1), |world| {
+    recall_vs_cancel_within(2);
+}
+
+/// The same with one preemption more.
+#[test]
+#[ignore = "long: cargo test -p model-check -- --ignored"]
+fn recall_vs_cancel_at_length() {
+    recall_vs_cancel_within(3);
+}
+
+fn recall_vs_cancel_within(preemptions: usize) {
+    bounded("recall_vs_cancel", preemptions, &config(1), |world| {
         let held = world.held();
         let waiter = world.queued();
         let behind = world.queued();
@@ -85,7 +96,18 @@ fn release_vs_suspend() {
 /// `suspend.nothing_moves`, `close.complete`: who waits on a suspended pool learns that it closes.
 #[test]
 fn suspended_waiter_vs_close() {
-    bounded("suspended_waiter_vs_close", 4, &config(1), |world| {
+    suspended_waiter_vs_close_within(3);
+}
+
+/// The same with one preemption more.
+#[test]
+#[ignore = "long: cargo test -p model-check -- --ignored"]
+fn suspended_waiter_vs_close_at_length() {
+    suspended_waiter_vs_close_within(4);
+}
+
+fn suspended_waiter_vs_close_within(preemptions: usize) {
+    bounded("suspended_waiter_vs_close", preemptions, &config(1), |world| {
         let held = world.held();
         let waiter = world.queued();
         world.race();

@@ -86,7 +86,7 @@ fn twice_as_many_deadlines_take_about_twice_as_long() {
 
 /// acquire.deadline: a hundred thousand.
 #[test]
-#[ignore = "takes its time where it fails"]
+#[ignore = "long: takes its time where it fails"]
 fn a_hundred_thousand_deadlines_end_in_time() {
     for deadlines in [Deadlines::Same, Deadlines::Spread, Deadlines::Backwards] {
         let took = crowd_ends(100_000, deadlines);

@@ -84,7 +84,7 @@ fn lull_between(round: usize, lull: Duration) {
 #[test]
 fn an_acquire_in_the_next_runtime_has_its_whole_limit() {
     bounded(secs(60), || {
-        let limit = secs(2);
+        let limit = secs(1);
         let pool = dated(ms(50), PoolConfig { connection_timeout: limit, ..config(4) });
         for round in 0..4 {
             lull_between(round, limit + ms(200));
@@ -102,7 +102,7 @@ fn an_acquire_in_the_next_runtime_has_its_whole_limit() {
 #[test]
 fn all_tasks_of_the_next_runtime_have_their_whole_limit() {
     bounded(secs(60), || {
-        let limit = secs(2);
+        let limit = secs(1);
         let pool = dated(ms(20), PoolConfig { connection_timeout: limit, ..config(4) });
         for round in 0..3 {
             lull_between(round, limit + ms(200));
@@ -208,7 +208,7 @@ fn after_its_runtime_was_blocked_an_acquire_knows_the_ages() {
 #[test]
 fn after_its_runtime_was_blocked_an_acquire_has_its_whole_limit() {
     bounded(secs(60), || {
-        let limit = ms(1500);
+        let limit = ms(800);
         let pool = dated(ms(20), PoolConfig { connection_timeout: limit, ..config(2) });
         one_thread().block_on(async {
             for round in 0..3 {

@@ -443,6 +443,7 @@ fn seed_and_seconds(default: u64) -> (u64, u64) {
 #[test]
 #[ignore = "long: a minute of chaos in this process"]
 fn chaos_in_one_process() {
+    let _alone = crate::alone();
     let (seed, seconds) = seed_and_seconds(60);
     chaos(seed, seconds);
 }
@@ -452,7 +453,7 @@ fn chaos_in_one_process() {
 #[cfg(unix)]
 #[test]
 fn chaos_in_a_process_that_is_stopped() {
-    use std::process::{Child, Command, Stdio};
+    use std::process::{Child, Command};
 
     struct Stopped(Child);
 
@@ -471,13 +472,10 @@ fn chaos_in_a_process_that_is_stopped() {
         }
     }
 
-    let _alone = crate::alone();
     let (seed, seconds) = seed_and_seconds(3);
-    let child = Command::new(std::env::current_exe().expect("this test"))
-        .args(["chaos::chaos_in_one_process", "--exact", "--ignored", "--nocapture"])
+    let child = crate::process::this_test("chaos::chaos_in_one_process")
         .env("POOLHOUSE_CHAOS_SEED", seed.to_string())
         .env("POOLHOUSE_CHAOS_SECONDS", seconds.to_string())
-        .stdin(Stdio::null())
         .spawn();
     let mut child = Stopped(child.expect("this test once more"));
     let (mut rng, begin, mut stops) = (fastrand::Rng::with_seed(seed), Instant::now(), 0);

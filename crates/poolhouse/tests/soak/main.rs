@@ -2,7 +2,7 @@
 //!
 //! The clients are those of the soak in virtual time. Real sockets add what a simulation cannot show: file descriptors,
 //! memory, resets, listen queues, and many threads. The server is in this process, so both ends of every connection
-//! are counted. A test binary of its own, because nobody else may open a file meanwhile.
+//! are counted. It runs in a process of its own, because nobody else may open a file meanwhile.
 //!
 //! Beside it, [`chaos`]: lulls, runtimes that come and go, and processes that stand still.
 //!
@@ -60,7 +60,7 @@ const NOTICED: Duration = secs(5);
 /// and the server cannot come back while it does.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
-/// One test at a time: the soak counts the files of the process.
+/// One of the long tests at a time: the soak counts the files of the process.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -255,6 +255,15 @@ async fn soak(seed: u64, seconds: u64) {
 /// sockets, and neither a file descriptor, nor a task, nor memory is left over.
 #[test]
 fn soak_with_real_sockets() {
+    // In a child, so that the chaos may open files meanwhile.
+    let ended = process::this_test("soak_in_one_process").status().expect("this test once more");
+    assert!(ended.success(), "the soak fails: {ended}");
+}
+
+/// What the test above runs.
+#[test]
+#[ignore = "long, and run by `soak_with_real_sockets`"]
+fn soak_in_one_process() {
     let seed = number("POOLHOUSE_SOAK_SEED").unwrap_or_else(|| fastrand::u64(..));
     let seconds = number("POOLHOUSE_SOAK_SECONDS").unwrap_or(5);
     let _alone = alone();

@@ -3,15 +3,16 @@
 //! Skeptic names its tests after the file's stem alone, so the copies carry their whole path in it. Their lines are the
 //! chapter's lines: `tutorial_tour_line_7` is line 7 of `book/src/tutorial/tour.md`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let package = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let root = Path::new(&package).join("../..").canonicalize().expect("the repository");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    println!("cargo:rerun-if-changed=tests/build.rs");
-    println!("cargo:rerun-if-changed=book/src");
-    println!("cargo:rerun-if-changed=README.md");
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=../../book/src");
+    println!("cargo:rerun-if-changed=../../README.md");
 
     let (mut copies, mut names) = (Vec::new(), Vec::new());
     for source in snippets::sources(&root).expect("book/src can be read") {
@@ -31,7 +32,7 @@ fn main() {
     }
     skeptic::generate_doc_tests(&copies);
     let generated = fs::read_to_string(out.join("skeptic-tests.rs")).expect("skeptic wrote its tests");
-    let programs = format!("const GENERATED_IN: &str = {root:?};\n{}", placed(&generated, &names));
+    let programs = format!("const GENERATED_IN: &str = {package:?};\n{}", placed(&generated, &names));
     snippets::write_if_changed(&out.join("programs.rs"), &programs).expect("OUT_DIR can be written");
 }
 

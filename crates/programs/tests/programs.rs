@@ -12,7 +12,7 @@ fn programs_are_of_this_checkout() {
     let here = std::env::var("CARGO_MANIFEST_DIR").expect("run by cargo test");
     assert_eq!(
         GENERATED_IN, here,
-        "the programs are of another checkout: run `touch tests/build.rs` and try again"
+        "the programs are of another checkout: run `touch crates/programs/build.rs` and try again"
     );
 }
 
