@@ -2,6 +2,7 @@
 
 use super::lifetime::Lifetime;
 use super::*;
+use crate::error::Phase;
 
 /// A connection that nobody has used, and the policy that has it.
 fn fresh() -> (TestPolicy, Home, Boxed, Tick) {
@@ -274,4 +275,24 @@ fn what_is_left_to_check() {
     assert!(policy.any_unproven_since(now + SECOND), "one is left");
     policy.chore_ended(under_check.pop().expect("one"), Outcome::Failed, now + SECOND, &mut fx);
     assert!(!policy.any_unproven_since(now + SECOND));
+}
+
+/// `acquire.diagnosis`: a server at its own limit is in the way only while the pool has connections to live with.
+#[test]
+fn what_a_busy_server_means_to_who_waits() {
+    for (kind, opened, phase) in [
+        (FailureKind::Busy, 1, Phase::Queueing),
+        (FailureKind::Busy, 0, Phase::Connecting),
+        (FailureKind::Transient, 1, Phase::Connecting),
+    ] {
+        let (mut policy, home, now) = policy(config(4));
+        open(&mut policy, home, opened, now);
+        let held = (opened > 0).then(|| take(&mut policy, now));
+        let key = attempt(&mut policy, home, now);
+        policy.connect_failed(key, refused(kind), now + SECOND, &mut Fx::default());
+        let said = policy.diagnose(SECOND, now + SECOND).timeout;
+        assert_eq!(said.phase, phase, "{kind:?}, {opened} open");
+        assert_eq!(said.server_is_busy, kind == FailureKind::Busy, "{kind:?}, {opened} open");
+        drop(held);
+    }
 }
