@@ -13,8 +13,8 @@ use crate::policy::{Entry, Few};
 use crate::state::{PoolEffects, PoolEntry};
 
 impl<M: Manager> PoolInner<M> {
-    /// Lets go of retired connections. Returns the first panic of one that was dropped in place.
-    pub(crate) fn retire(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
+    /// Lets go of retired connections. Returns the panics of those that were dropped in place, by number.
+    pub(crate) fn retire(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Vec<(u64, Panic)> {
         let (mut to_drop, mut to_close) = (Vec::new(), Vec::new());
         for (mut entry, reason) in retired {
             self.announce(&entry, reason);
@@ -67,19 +67,19 @@ impl<M: Manager> PoolInner<M> {
         left
     }
 
-    /// Drops connections that have been announced. Returns the first panic.
-    fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Option<Panic> {
-        let count = entries.len();
+    /// Drops connections that have been announced. Returns their panics.
+    fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Vec<(u64, Panic)> {
+        let (count, mut panics) = (entries.len(), Vec::new());
         if count == 0 {
-            return None;
+            return panics;
         }
-        let mut first_panic = None;
         for entry in entries {
+            let id = entry.id;
             let panic = self.shield("a connection that was closed", || drop(entry));
-            first_panic = first_panic.or(panic);
+            panics.extend(panic.map(|panic| (id, panic)));
         }
         self.apply(|policy, now, fx| policy.closed(count, now, fx));
-        first_panic
+        panics
     }
 }
 
