@@ -1,9 +1,9 @@
 //! Attempts to connect: how many may be under way, and what the pool concludes from how they end.
 //!
 //! A connect that succeeds proves little: a server at its own limit accepts and closes at once. So the pause after
-//! failures ends only when somebody has looked at the new connection and found it alive, or when it has become idle. If
-//! it is found dead instead, its connect has failed after all. An outcome that is older than the latest one changes
-//! nothing.
+//! failures ends only when somebody has looked at the new connection and found it alive, or when one whose connect began
+//! after the latest failure has become idle. If it is found dead instead, its connect has failed after all. An outcome that
+//! is older than the latest one changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -386,17 +386,35 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Ends the pause after failures, unless a failure came later.
-    pub(super) fn note_success(&mut self, entry: &mut Entry<C>, fx: &mut Effects<C, E, W>) {
+    fn note_success(&mut self, entry: &mut Entry<C>, fx: &mut Effects<C, E, W>) {
         if !std::mem::take(&mut entry.fresh) {
             return;
         }
+        let last_success = &mut self.connects.last_success;
+        *last_success = (*last_success).max(Some(entry.opened_at));
+        self.ends_failures(entry, |last, entry| last <= entry.opened_at, fx);
+    }
+
+    /// A new connection becomes idle before anybody has looked at it. That proves little, for a server that accepts and closes
+    /// gets so far too: it ends the pause only if its connect began after the latest failure. Else two connects at a time,
+    /// one for a waiter and one for the minimum, would end each other's pauses without end.
+    pub(super) fn note_rest(&mut self, entry: &mut Entry<C>, fx: &mut Effects<C, E, W>) {
+        if std::mem::take(&mut entry.fresh) {
+            self.ends_failures(entry, |last, entry| last < entry.connect_began_at, fx);
+        }
+    }
+
+    fn ends_failures(
+        &mut self,
+        entry: &Entry<C>,
+        is_later: impl Fn(Tick, &Entry<C>) -> bool,
+        fx: &mut Effects<C, E, W>,
+    ) {
         self.connects.worked = true;
-        let latest = self.connects.last_failure().is_none_or(|last| last.at <= entry.opened_at);
+        let latest = self.connects.last_failure().is_none_or(|last| is_later(last.at, entry));
         if latest && self.eviction.is_current(entry.origin) {
             fx.spent_errors.extend(self.connects.forget_failures());
         }
-        let last_success = &mut self.connects.last_success;
-        *last_success = (*last_success).max(Some(entry.opened_at));
     }
 
     fn note_failure(

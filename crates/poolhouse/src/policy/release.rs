@@ -109,7 +109,7 @@ impl<C, E, W> Policy<C, E, W> {
         entry.prepared = false;
         // The plan resets what wants it and checks what is in doubt, also if nobody waits for it.
         fx.plan |= self.checks.is_in_doubt(&entry) || self.checks.has_to_be_readied(&entry);
-        self.note_success(&mut entry, fx);
+        self.note_rest(&mut entry, fx);
         for (which, at) in self.idle_deadlines(&entry) {
             self.wake_by(which, at, fx);
         }
