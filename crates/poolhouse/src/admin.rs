@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::config::{ConfigError, PoolConfig};
-use crate::error::{Holder, page};
+use crate::error::{Counted, Holder, page};
 use crate::manager::Manager;
 use crate::policy::Policy;
 use crate::pool::Pool;
@@ -18,7 +18,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// A maximum of zero, or below `min_connections`. The old maximum stays.
+    /// A maximum of zero, or below `min_connections` or `min_idle`. The old maximum stays.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
@@ -28,9 +28,12 @@ impl<M: Manager> Pool<M> {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn resize(&self, max_connections: usize) -> Result<(), ConfigError> {
-        PoolConfig { max_connections, ..self.config() }.validate()?;
-        self.inner().apply(|policy, now, fx| policy.resize(max_connections, now, fx));
-        Ok(())
+        // Against the options of this moment.
+        self.inner().apply(|policy, now, fx| {
+            PoolConfig { max_connections, ..policy.config().clone() }.validate()?;
+            policy.resize(max_connections, now, fx);
+            Ok(())
+        })
     }
 
     /// Changes every option at once, at run time. What is held is not interrupted: a limit that is lower now shows when a
@@ -297,7 +300,9 @@ impl<M: Manager> Pool<M> {
         async move {
             let in_time = timeout(limit, closed).await.is_ok();
             let still_held = if in_time { Vec::new() } else { self.holders() };
-            let report = CloseReport { still_held, in_time };
+            let closing = self.inner().state.read(|state| state.policy.closing());
+            let still_closing = if in_time { 0 } else { closing };
+            let report = CloseReport { still_held, still_closing, in_time };
             if !in_time {
                 self.inner().log(|target| {
                     tracing::warn!(
@@ -328,6 +333,8 @@ impl<M: Manager> Pool<M> {
 pub struct CloseReport {
     /// Who still held a connection when the time was up, the longest first.
     pub still_held: Vec<Holder>,
+    /// How many connections were still being closed: their graceful closes had not ended.
+    pub still_closing: usize,
     in_time: bool,
 }
 
@@ -349,14 +356,26 @@ impl fmt::Display for CloseReport {
         if self.in_time {
             return f.write_str("every connection is closed");
         }
-        match self.still_held.len() {
-            1 => f.write_str("1 connection is still held")?,
-            held => write!(f, "{held} connections are still held")?,
+        let (held, closing) = (self.still_held.len(), self.still_closing);
+        if held > 0 || closing == 0 {
+            write!(
+                f,
+                "{} {} still held",
+                Counted(held as u64, "connection"),
+                if held == 1 { "is" } else { "are" }
+            )?;
+            for holder in &self.still_held {
+                write!(f, "; one {holder}")?;
+            }
+            f.write_str(
+                "; it closes when it comes back: look at these lines, or give close_within more time",
+            )?;
         }
-        for holder in &self.still_held {
-            write!(f, "; one {holder}")?;
+        if closing > 0 {
+            let (before, verb) = (if held > 0 { "; " } else { "" }, if closing == 1 { "is" } else { "are" });
+            write!(f, "{before}{} {verb} still closing", Counted(closing as u64, "connection"))?;
+            f.write_str(": give close_within more time than close_timeout")?;
         }
-        f.write_str("; it closes when it comes back: look at these lines, or give close_within more time")?;
         write!(f, "; guide: {}", page::SHUTTING_DOWN)
     }
 }

@@ -13,8 +13,8 @@ use crate::policy::{Entry, Few};
 use crate::state::{PoolEffects, PoolEntry};
 
 impl<M: Manager> PoolInner<M> {
-    /// Lets go of retired connections. Returns the first panic of one that was dropped in place.
-    pub(crate) fn retire(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Option<Panic> {
+    /// Lets go of retired connections. Returns the panics of those that were dropped in place, by number.
+    pub(crate) fn retire(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Vec<(u64, Panic)> {
         let (mut to_drop, mut to_close) = (Vec::new(), Vec::new());
         for (mut entry, reason) in retired {
             self.announce(&entry, reason);
@@ -45,8 +45,11 @@ impl<M: Manager> PoolInner<M> {
         match reason {
             // There is nobody to say goodbye to, or no runtime to do it in.
             RetireReason::PeerClosed | RetireReason::RuntimeGone => false,
-            _ if self.hooks.before_close.is_some() => true,
-            _ => call_out(|| self.manager.needs_close(&mut entry.connection, reason)).unwrap_or(false),
+            _ => {
+                let asked = call_out(|| self.manager.needs_close(&mut entry.connection, reason));
+                entry.manager_closes = asked.unwrap_or(false);
+                entry.manager_closes || self.hooks.before_close.is_some()
+            }
         }
     }
 
@@ -67,19 +70,19 @@ impl<M: Manager> PoolInner<M> {
         left
     }
 
-    /// Drops connections that have been announced. Returns the first panic.
-    fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Option<Panic> {
-        let count = entries.len();
+    /// Drops connections that have been announced. Returns their panics.
+    fn drop_retired(&self, entries: Vec<PoolEntry<M>>) -> Vec<(u64, Panic)> {
+        let (count, mut panics) = (entries.len(), Vec::new());
         if count == 0 {
-            return None;
+            return panics;
         }
-        let mut first_panic = None;
         for entry in entries {
+            let id = entry.id;
             let panic = self.shield("a connection that was closed", || drop(entry));
-            first_panic = first_panic.or(panic);
+            panics.extend(panic.map(|panic| (id, panic)));
         }
         self.apply(|policy, now, fx| policy.closed(count, now, fx));
-        first_panic
+        panics
     }
 }
 
@@ -107,11 +110,13 @@ impl<M: Manager> Drop for Closing<M> {
 pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
     let inner = Arc::clone(&this.inner);
     let Some(entry) = this.entry.take() else { return };
-    let Entry { mut connection, id, .. } = *entry;
+    let Entry { mut connection, id, manager_closes, .. } = *entry;
     let (limit, began) = (inner.config().close_timeout, inner.now());
     let goodbye = || async {
         let said = call_hook(inner.hooks.before_close.as_ref(), &mut connection).await;
-        inner.manager.close(connection).await;
+        if manager_closes {
+            inner.manager.close(connection).await;
+        }
         said
     };
     let result = call_out_within(limit, goodbye).await;

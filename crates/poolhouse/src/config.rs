@@ -94,7 +94,8 @@ pub struct PoolConfig {
     /// place of a wait: [`Connect`](crate::AcquireError::Connect), with the age of the failure and the time of the next
     /// attempt. It ends with the first connect that succeeds; until then the background tries again at the pace of the
     /// backoff. A server that is [`Busy`](crate::FailureKind::Busy) does not count. Off by default: acquires wait until
-    /// their deadline. A second makes a restart invisible and an outage quick.
+    /// their deadline. A second makes a restart of half a second invisible, and an outage quick: the pauses between
+    /// attempts are at most a quarter of it until then.
     pub fail_fast_after: Duration,
     /// Which idle connection is used next: the last returned, or the longest idle.
     pub idle_order: IdleOrder,

@@ -39,9 +39,9 @@ pub(crate) struct PoolInner<M: Manager> {
 /// What there was to carry out.
 pub(crate) enum Carried {
     Nothing,
-    /// With the first panic of a connection that was closed: it has been logged, and only the holder of that connection
-    /// has a use for it.
-    Effects(Option<Panic>),
+    /// With the panics of connections that were closed, by number: they have been logged, and only the holder of such a
+    /// connection has a use for its own.
+    Effects(Vec<(u64, Panic)>),
 }
 
 impl<M: Manager> PoolInner<M> {
@@ -107,7 +107,7 @@ impl<M: Manager> PoolInner<M> {
         Carried::Effects(self.carry_out_each(fx))
     }
 
-    fn carry_out_each(&self, fx: PoolEffects<M>) -> Option<Panic> {
+    fn carry_out_each(&self, fx: PoolEffects<M>) -> Vec<(u64, Panic)> {
         let PoolEffects::<M> { wake, spent_waker, spent_errors, retired, failed_connect, plan, progress } =
             fx;
         for waker in wake {
@@ -314,9 +314,12 @@ impl<M: Manager> PoolInner<M> {
             self.tell(|pool| Event::Released { pool, connection: entry.id, held_for });
         }
         let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
+        let own = entry.id;
         self.state.decide(&mut fx, |state, fx| state.policy.give_back(entry, disposition, now, fx));
-        // A connection that panics as its own holder closes it is the holder's to know of.
-        if let Carried::Effects(Some(panic)) = self.carry_out(fx)
+        // A connection that panics as its own holder closes it is the holder's to know of. Another may go for this one, if
+        // more would be idle than may be.
+        if let Carried::Effects(panics) = self.carry_out(fx)
+            && let Some((_, panic)) = panics.into_iter().find(|(id, _)| *id == own)
             && !std::thread::panicking()
         {
             panic.resume();

@@ -79,7 +79,7 @@ impl<M: Manager> Pool<M> {
     /// # Errors
     ///
     /// [`Timeout`](AcquireError::Timeout) after `limit`, with the last failed connect; [`Connect`](AcquireError::Connect)
-    /// at once for a failure that is [`Permanent`](crate::FailureKind::Permanent); [`Closed`](AcquireError::Closed).
+    /// at once for a new failure that is [`Permanent`](crate::FailureKind::Permanent); [`Closed`](AcquireError::Closed).
     ///
     /// # Panics
     ///
@@ -102,7 +102,9 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub async fn warm_up_within(&self, limit: Duration) -> Result<(), AcquireError> {
-        self.open_minimum(limit, Policy::fails_for_good).await
+        let failures = self.inner().state.read(|state| state.policy.telling_failures());
+        self.open_minimum(limit, |policy| policy.telling_failures() > failures && policy.fails_for_good())
+            .await
     }
 
     async fn open_minimum(

@@ -157,6 +157,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     fn time_out(&mut self, due: Vec<(Ticket, u32)>, now: Tick, fx: &mut Effects<C, E, W>) {
         if !due.is_empty() {
+            fx.plan |= self.config.max_idle.is_some();
             let diagnosis = self.diagnose_queue(now);
             self.waiting.time_out(due, diagnosis, &mut fx.wake);
         }
@@ -256,6 +257,8 @@ impl<C, E, W> Policy<C, E, W> {
     fn give_up(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
         let (waker, outcome) = self.waiting.leave(wait);
         fx.spent_waker = waker;
+        // What was to be this waiter's may be one too many.
+        fx.plan |= self.config.max_idle.is_some();
         match outcome {
             Some(Outcome::Granted(record)) => {
                 if let Some(entry) = self.holders.pick_up(record, None) {

@@ -75,7 +75,8 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn invalidate_all_over(&mut self, spread: Duration, now: Tick, fx: &mut Effects<C, E, W>) {
         self.connects.end_by(now + spread);
         let (mut one, all) = (0, self.open());
-        let lead = self.lead();
+        // Not more than the share of one, so that the successors come one after the other too.
+        let lead = self.lead().min(spread / u32::try_from(all.max(1)).unwrap_or(u32::MAX));
         let Self { holders, rng, .. } = self;
         // One in each share of the time, at random within it.
         holders.change_lifetimes(|lifetime| {
@@ -139,6 +140,11 @@ impl<C, E, W> Policy<C, E, W> {
 
     pub(crate) fn is_suspended(&self) -> bool {
         self.eviction.is_suspended()
+    }
+
+    /// How many connections are on their way out.
+    pub(crate) fn closing(&self) -> usize {
+        self.closing
     }
 
     /// Whether the pool has nothing: none held, none idle, none opening, none under a check, none on its way out.

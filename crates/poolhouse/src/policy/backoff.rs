@@ -45,6 +45,11 @@ impl Backoff {
         self.failures > 0
     }
 
+    /// The end of the latest pause.
+    pub(crate) fn until(&self) -> Option<Tick> {
+        self.until
+    }
+
     /// The end of the pause, while it lasts.
     pub(crate) fn pause(&self, now: Tick) -> Option<Tick> {
         self.until.filter(|until| *until > now)

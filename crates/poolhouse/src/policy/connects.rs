@@ -1,9 +1,9 @@
 //! Attempts to connect: how many may be under way, and what the pool concludes from how they end.
 //!
 //! A connect that succeeds proves little: a server at its own limit accepts and closes at once. So the pause after
-//! failures ends only when somebody has looked at the new connection and found it alive, or when it has become idle. If
-//! it is found dead instead, its connect has failed after all. An outcome that is older than the latest one changes
-//! nothing.
+//! failures ends only when somebody has looked at the new connection and found it alive, or when one whose connect began
+//! after the latest failure has become idle. If it is found dead instead, its connect has failed after all. An outcome that
+//! is older than the latest one changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,8 @@ use crate::manager::FailureKind;
 pub(super) struct Attempt {
     pub(super) started: Tick,
     pub(super) origin: Origin,
+    /// Its connection was opened elsewhere: this is only for its room.
+    adopted: bool,
     /// When its connection has to have gone, if `invalidate_all_over` came while it was under way.
     ends_by: Option<Tick>,
     /// The number of its connection, once the connect has succeeded.
@@ -80,6 +82,7 @@ pub(super) struct Connects<E> {
     backoff: Backoff,
     pauses: (Duration, Duration),
     max_connecting: usize,
+    fail_fast_after: Duration,
     connect_time: ConnectTimeEwma,
     last_failure: Option<LastFailure<E>>,
     /// How many failures have said something about the server of their time.
@@ -100,6 +103,7 @@ impl<E> Connects<E> {
             backoff: Backoff::default(),
             pauses: (config.connect_backoff, config.max_connect_backoff),
             max_connecting: config.max_connecting,
+            fail_fast_after: config.fail_fast_after,
             connect_time: ConnectTimeEwma::default(),
             last_failure: None,
             telling_failures: 0,
@@ -112,6 +116,20 @@ impl<E> Connects<E> {
     pub(super) fn set_limits(&mut self, config: &PoolConfig) {
         self.pauses = (config.connect_backoff, config.max_connect_backoff);
         self.max_connecting = config.max_connecting;
+        self.fail_fast_after = config.fail_fast_after;
+    }
+
+    /// Attempts that began so short a time ago that whoever waits can rely on them.
+    pub(super) fn young(&self, now: Tick) -> usize {
+        let patience = self.patience();
+        let wanted = self.attempts.iter().filter(|(_, attempt)| attempt.state == AttemptState::Wanted);
+        wanted.filter(|(_, attempt)| now.since(attempt.started) < patience).count()
+    }
+
+    /// When each has been under way for so long that nobody relies on it any more.
+    pub(super) fn out_of_patience(&self) -> impl Iterator<Item = Tick> {
+        let patience = self.patience();
+        self.attempts.iter().map(move |(_, attempt)| attempt.started + patience)
     }
 
     /// Attempts that take up room, wanted or not.
@@ -145,6 +163,11 @@ impl<E> Connects<E> {
         self.backoff.pause(now)
     }
 
+    /// When the pause after failures ends or has ended.
+    pub(super) fn next_attempt(&self) -> Option<Tick> {
+        self.backoff.until()
+    }
+
     pub(super) fn telling_failures(&self) -> u64 {
         self.telling_failures
     }
@@ -169,6 +192,7 @@ impl<E> Connects<E> {
         self.attempts.insert(Attempt {
             started: now,
             origin,
+            adopted: false,
             ends_by: None,
             connection: None,
             replaces,
@@ -257,7 +281,6 @@ impl<E> Connects<E> {
         rng: &mut fastrand::Rng,
     ) -> Option<Arc<E>> {
         self.telling_failures += 1;
-        self.backoff.failed(started, now, self.pauses, rng);
         let before = self.last_failure.take();
         let in_a_row = before.as_ref().map_or(0, |last| last.in_a_row) + 1;
         let down_since = match kind {
@@ -267,8 +290,21 @@ impl<E> Connects<E> {
                 before.or(nothing_open.then_some(now))
             }
         };
+        self.backoff.failed(started, now, self.pauses_for(down_since, now), rng);
         self.last_failure = Some(LastFailure { error, at: now, kind, in_a_row, down_since });
         before.map(|last| last.error)
+    }
+
+    /// The shortest and the longest pause. Before acquires fail fast the server is tried often enough that a restart of half
+    /// that time stays invisible.
+    fn pauses_for(&self, down_since: Option<Tick>, now: Tick) -> (Duration, Duration) {
+        let (first, most) = self.pauses;
+        let fails_fast_soon = down_since.is_some_and(|since| now < since + self.fail_fast_after);
+        if self.fail_fast_after == Duration::MAX || !fails_fast_soon {
+            return self.pauses;
+        }
+        let most = most.min(self.fail_fast_after / 4);
+        (first.min(most), most)
     }
 }
 
@@ -279,7 +315,9 @@ impl<C, E, W> Policy<C, E, W> {
             return None;
         }
         let origin = self.eviction.origin(home);
-        Some(self.connects.begin(origin, None, now))
+        let key = self.connects.begin(origin, None, now);
+        self.connects.attempts[key].adopted = true;
+        Some(key)
     }
 
     /// A connect has succeeded, and `connected` follows. Gives the connection its number, so that the listener can be
@@ -302,14 +340,18 @@ impl<C, E, W> Policy<C, E, W> {
         let attempt = self.attempt_ended(attempt, fx);
         let took = opened_at.since(attempt.started);
         self.counts.created += 1;
-        self.timings.on_connected(took.into());
-        self.connects.connect_time.record(took);
+        // What was opened elsewhere says nothing about connecting.
+        if !attempt.adopted {
+            self.timings.on_connected(took.into());
+            self.connects.connect_time.record(took);
+        }
         let (origin, connect_began_at) = (attempt.origin, attempt.started);
         let birth = Birth { origin, connect_began_at, opened_at };
         let lifetime = self.draw_lifetime(opened_at, attempt.ends_by);
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
         let record = self.holders.on_opened(id, lifetime, opened_at);
         let mut entry = Box::new(Entry::new(connection, id, record, &birth));
+        entry.fresh = !attempt.adopted;
         entry.turn = self.waiting.next_turn();
         self.wake_by(Deadline::Successor, lifetime.replace_at, fx);
         // With one more there may be one above the minimum, so the idle time of the others counts.
@@ -393,17 +435,35 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Ends the pause after failures, unless a failure came later.
-    pub(super) fn note_success(&mut self, entry: &mut Entry<C>, fx: &mut Effects<C, E, W>) {
+    fn note_success(&mut self, entry: &mut Entry<C>, fx: &mut Effects<C, E, W>) {
         if !std::mem::take(&mut entry.fresh) {
             return;
         }
+        let last_success = &mut self.connects.last_success;
+        *last_success = (*last_success).max(Some(entry.opened_at));
+        self.ends_failures(entry, |last, entry| last <= entry.opened_at, fx);
+    }
+
+    /// A new connection becomes idle before anybody has looked at it. That proves little, for a server that accepts and closes
+    /// gets so far too: it ends the pause only if its connect began after the latest failure. Else two connects at a time,
+    /// one for a waiter and one for the minimum, would end each other's pauses without end.
+    pub(super) fn note_rest(&mut self, entry: &mut Entry<C>, fx: &mut Effects<C, E, W>) {
+        if std::mem::take(&mut entry.fresh) {
+            self.ends_failures(entry, |last, entry| last < entry.connect_began_at, fx);
+        }
+    }
+
+    fn ends_failures(
+        &mut self,
+        entry: &Entry<C>,
+        is_later: impl Fn(Tick, &Entry<C>) -> bool,
+        fx: &mut Effects<C, E, W>,
+    ) {
         self.connects.worked = true;
-        let latest = self.connects.last_failure().is_none_or(|last| last.at <= entry.opened_at);
+        let latest = self.connects.last_failure().is_none_or(|last| is_later(last.at, entry));
         if latest && self.eviction.is_current(entry.origin) {
             fx.spent_errors.extend(self.connects.forget_failures());
         }
-        let last_success = &mut self.connects.last_success;
-        *last_success = (*last_success).max(Some(entry.opened_at));
     }
 
     fn note_failure(

@@ -25,6 +25,8 @@ pub(crate) struct Entry<C> {
     pub(super) needs_reset: bool,
     /// Whether it is the manager that wants the reset, and not a hook alone.
     pub(crate) manager_resets: bool,
+    /// Whether the manager wants to close it gracefully.
+    pub(crate) manager_closes: bool,
     /// Whether it may be handed out as it is: it is new, or the hook before reuse has passed. Asked only if there is one.
     pub(super) prepared: bool,
     pub(super) origin: Origin,
@@ -59,6 +61,7 @@ impl<C> Entry<C> {
             fresh: true,
             needs_reset: false,
             manager_resets: false,
+            manager_closes: false,
             prepared: true,
             origin: birth.origin,
             connect_began_at: birth.connect_began_at,

@@ -59,12 +59,19 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
-    /// How many idle connections to see to because somebody waits. While somebody waits, all that are idle want it.
-    pub(super) fn chores_wanted(&self) -> usize {
+    /// How many idle connections to see to because somebody waits. While somebody waits, all that are idle want it. Where a
+    /// chore takes long, a connect comes next, and another chore only if there is none to begin or it takes long too.
+    pub(super) fn chores_wanted(&self, now: Tick) -> usize {
         if self.idle.is_empty() {
             return 0;
         }
-        self.waiting.len().saturating_sub(self.upkeep.wanted()).min(self.idle.len())
+        let connect_comes = self.connects_wanted(now) > 0 && self.connects.pause(now).is_none();
+        let relied_on = if connect_comes {
+            self.upkeep.wanted()
+        } else {
+            self.young_chores(now) + self.connects.young(now)
+        };
+        self.waiting.len().saturating_sub(relied_on).min(self.idle.len())
     }
 
     pub(super) fn begin_resets(&mut self, home: Home, now: Tick, plan: &mut Plan<C>) {
@@ -74,7 +81,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     pub(super) fn begin_wanted_chores(&mut self, home: Home, now: Tick, plan: &mut Plan<C>) {
-        for _ in 0..self.chores_wanted() {
+        for _ in 0..self.chores_wanted(now) {
             let Some(entry) = self.idle.find_first(|_| true).and_then(|place| self.idle.take_at(place))
             else {
                 break;
@@ -112,7 +119,7 @@ impl<C, E, W> Policy<C, E, W> {
         wanted: bool,
         plan: &mut Plan<C>,
     ) {
-        self.upkeep.begin(entry.id, chore, (home, now), wanted);
+        self.upkeep.begin(&entry, chore, (home, now), wanted);
         plan.chores.push((entry, chore));
     }
 
@@ -146,7 +153,7 @@ impl<C, E, W> Policy<C, E, W> {
                 }
                 match ended.chore {
                     Chore::Check | Chore::Reset | Chore::Prepare { check: true } => {
-                        self.place(entry, now, fx)
+                        self.place(entry, now, fx);
                     }
                     Chore::Prepare { check: false } | Chore::Inspect => self.place_unproven(entry, now, fx),
                 }
@@ -189,7 +196,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn take_all_idle(&mut self, now: Tick) -> Vec<Box<Entry<C>>> {
         let taken = self.idle.take_all(|entry| !entry.needs_reset);
         for entry in &taken {
-            self.upkeep.begin(entry.id, Chore::Inspect, (entry.origin.home, now), false);
+            self.upkeep.begin(entry, Chore::Inspect, (entry.origin.home, now), false);
         }
         taken
     }
@@ -202,6 +209,6 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Whether a connection that nobody holds has not proved to work since then.
     pub(crate) fn any_unproven_since(&self, then: Tick) -> bool {
-        self.upkeep.checks() > 0 || self.idle.iter().any(|entry| entry.proven_at() < then)
+        self.upkeep.any_unproven_since(then) || self.idle.iter().any(|entry| entry.proven_at() < then)
     }
 }

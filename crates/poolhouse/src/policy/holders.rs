@@ -222,6 +222,12 @@ impl<C> Holders<C> {
         (record.lifetime.retire_at <= now || record.has_successor).then_some(record.lifetime.reason)
     }
 
+    /// How many are held whose successors are open.
+    pub(super) fn held_with_successor(&self) -> usize {
+        let held = self.records.iter().filter(|(_, record)| record.hold().is_some());
+        held.filter(|(_, record)| record.has_successor).count()
+    }
+
     pub(super) fn lifetime(&self, record: u32) -> &Lifetime {
         &self.records[record as usize].lifetime
     }

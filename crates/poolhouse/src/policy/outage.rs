@@ -5,11 +5,15 @@
 //! time, at the pace of the backoff. When the last background task has ended, nobody tries, and the outage is forgotten.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::deadlines::Deadline;
 use super::waiting::Refusal;
 use super::{Effects, Policy, Span, Tick};
 use crate::error::Retry;
+
+/// How late the background may be.
+const GRACE: Duration = Duration::from_secs(1);
 
 impl<C, E, W> Policy<C, E, W> {
     /// From when acquires fail fast, if connecting goes on failing and nothing opens.
@@ -25,10 +29,20 @@ impl<C, E, W> Policy<C, E, W> {
     /// What an acquire is told at once, if so.
     pub(super) fn outage(&self, now: Tick) -> Option<Refusal<E>> {
         self.outage_from().filter(|from| *from <= now)?;
+        if self.is_unobserved(now) {
+            return None;
+        }
         let last = self.connects.last_failure()?;
         let next_in = self.connects.pause(now).map(|end| end.since(now)).unwrap_or_default();
         let retry = Retry::new(now.since(last.at), next_in);
         Some(Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row, retry: Some(retry) })
+    }
+
+    /// Whether nobody has tried for longer than the background would take: the process was stopped, or the runtime is not
+    /// driven. Then nothing is known of now, and an acquire that waits starts a background of its own.
+    fn is_unobserved(&self, now: Tick) -> bool {
+        let begins = self.connects.next_attempt().unwrap_or(now);
+        begins + self.config.connect_attempt_timeout + GRACE < now
     }
 
     pub(super) fn end_waits_in_outage(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {

@@ -106,10 +106,11 @@ impl<C, E, W> Policy<C, E, W> {
     /// Puts a connection among the idle.
     pub(super) fn shelve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         let fresh = entry.fresh;
-        entry.prepared = false;
+        // The first use is no reuse.
+        entry.prepared &= entry.use_count == 0;
         // The plan resets what wants it and checks what is in doubt, also if nobody waits for it.
         fx.plan |= self.checks.is_in_doubt(&entry) || self.checks.has_to_be_readied(&entry);
-        self.note_success(&mut entry, fx);
+        self.note_rest(&mut entry, fx);
         for (which, at) in self.idle_deadlines(&entry) {
             self.wake_by(which, at, fx);
         }
@@ -126,9 +127,12 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
-    /// Closes what has idled longest, beyond `max_idle`.
+    /// Closes what has idled longest, beyond `max_idle`. What waiters are about to get does not count, nor the successor of a
+    /// connection that is still held. The plan asks again, for waiters may leave and that one may come back.
     pub(super) fn keep_to_max_idle(&mut self, fx: &mut Effects<C, E, W>) {
-        while self.config.max_idle.is_some_and(|max_idle| self.unused() - self.upkeep.cut() > max_idle)
+        let Some(max_idle) = self.config.max_idle else { return };
+        let most = max_idle.saturating_add(self.waiting.len() + self.holders.held_with_successor());
+        while self.unused() - self.upkeep.cut() > most
             && let Some(entry) = self.idle.take_longest_idle()
         {
             self.retire(entry, RetireReason::MaxIdle, fx);
@@ -156,6 +160,8 @@ impl<C, E, W> Policy<C, E, W> {
     fn forget(&mut self, entry: &Entry<C>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
         self.holders.on_gone(entry.record);
         self.counts.closed.add(reason);
+        // With what is held, what may be idle has changed. And this may be the last that a closed pool has.
+        fx.plan |= self.config.max_idle.is_some() || self.is_closed();
         if self.open() == 0 {
             self.connects.on_nothing_open();
             self.wake_for_outage(fx);

@@ -57,7 +57,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Asks for a plan if there are connects or checks to begin.
     pub(super) fn request_plan_if_work(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
-        fx.plan |= self.chores_wanted() > 0;
+        fx.plan |= self.chores_wanted(now) > 0;
         if self.slots() > 0 && (self.connects_wanted(now) > 0 || self.successors_wanted(now)) {
             match self.connects.pause(now) {
                 Some(end) => self.wake_by(Deadline::Backoff, end, fx),
@@ -76,7 +76,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// How many connects to begin, the pause after failures aside.
-    fn connects_wanted(&self, now: Tick) -> usize {
+    pub(super) fn connects_wanted(&self, now: Tick) -> usize {
         if !self.eviction.is_in_service() {
             return 0;
         }
@@ -129,6 +129,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.retire_overdue(now, fx);
         // What had idled out is fit again if it is the minimum's now.
         self.serve_idle(now, fx);
+        self.keep_to_max_idle(fx);
         self.begin_resets(home, now, &mut plan);
         self.begin_wanted_chores(home, now, &mut plan);
         self.begin_due_checks(home, now, &mut plan);
@@ -177,8 +178,13 @@ impl<C, E, W> Policy<C, E, W> {
             return Vec::new();
         }
         let lead = self.lead();
-        let open_without = self.holders.ageing().filter(|record| !record.has_successor).count();
-        let mut surplus = open_without.saturating_sub(self.config.min_connections);
+        // What neither minimum needs.
+        let without = || self.holders.ageing().filter(|record| !record.has_successor);
+        let idle_without = without().filter(|record| record.idle_since.is_some()).count();
+        let mut surplus = without()
+            .count()
+            .saturating_sub(self.config.min_connections)
+            .min(idle_without.saturating_sub(self.config.min_idle));
         let mut wanted = Vec::new();
         for record in self.holders.ageing() {
             if record.replace_at > now || record.has_successor {
@@ -226,8 +232,11 @@ impl<C, E, W> Policy<C, E, W> {
             [(Deadline::Successor, record.replace_at), (Deadline::Lifetime, record.retire_at)]
         });
         let idle = self.idle.iter().flat_map(|entry| self.idle_deadlines(entry));
+        let may_serve = self.somebody_waits() && !self.idle.is_empty();
+        let connects = may_serve.then(|| self.connects.out_of_patience()).into_iter().flatten();
+        let connects = connects.map(|at| (Deadline::Patience, at));
         // What is due and has no room now comes up again when there is room. It must not hide what comes later.
-        let all = out_of_patience.chain(age).chain(idle);
+        let all = out_of_patience.chain(age).chain(idle).chain(connects);
         for (which, at) in all.filter(|(_, at)| *at > now).collect::<Vec<_>>() {
             self.deadlines.bring_forward(which, at);
         }

@@ -121,3 +121,38 @@ async fn the_last_handle_says_goodbye_too() {
     tokio::time::sleep(secs(2)).await;
     assert_eq!((mock.open(), mock.done().len()), (0, 2));
 }
+
+/// `close.complete`: `close_within` tells what holds it up, also if that is a goodbye.
+#[tokio::test(start_paused = true)]
+async fn a_report_tells_of_goodbyes() {
+    let mock = Mock::ok();
+    mock.set_close(Step::Never);
+    let pool = filled(&mock, 2, PoolConfig { close_timeout: secs(60), ..config(2) }).await;
+    let held = pool.acquire().await.unwrap();
+    let report = pool.close_within(secs(1)).await;
+    assert_eq!((report.still_held.len(), report.still_closing), (1, 1));
+    let text = report.to_string();
+    assert!(text.contains("1 connection is still held; one held for 1s"), "{text}");
+    assert!(
+        text.contains("; 1 connection is still closing: give close_within more time than close_timeout"),
+        "{text}"
+    );
+    drop(held);
+    let text = pool.close_within(secs(1)).await.to_string();
+    assert!(text.starts_with("2 connections are still closing: "), "{text}");
+}
+
+/// A closed pool whose last connection is detached leaves no task behind.
+#[tokio::test(start_paused = true)]
+async fn a_detached_connection_ends_a_closed_pool() {
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let pool = pool(&Mock::ok(), config(1));
+    let held = pool.acquire().await.unwrap();
+    drop(pool.close());
+    settle().await;
+    assert_eq!(tasks(), before + 1, "it waits for the one that is held");
+    drop(poolhouse::PooledConnection::detach(held));
+    settle().await;
+    assert_eq!(tasks(), before);
+}

@@ -65,6 +65,18 @@ async fn a_hook_before_reuse_misses_no_reuse() {
     drop(held);
 }
 
+/// The first use is no reuse: a connection that was opened ahead is handed out as it is.
+#[tokio::test(start_paused = true)]
+async fn a_hook_before_reuse_does_not_run_before_the_first_use() {
+    let (builder, calls) = builder(&Mock::ok(), PoolConfig { min_connections: 1, ..config(1) });
+    let pool = builder.before_reuse(hook(&calls, "before reuse", 1)).build().unwrap();
+    pool.warm_up().await.unwrap();
+    let first = pool.try_acquire().expect("it is new");
+    assert!(calls.lock().unwrap().is_empty());
+    drop(first);
+    assert!(pool.try_acquire().is_none(), "now it is not");
+}
+
 /// What a hook refuses is closed, and the acquire gets another.
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_refuses_costs_one_connection() {
@@ -109,6 +121,16 @@ async fn a_hook_before_close_is_bounded() {
     pool.acquire().await.unwrap().release();
     pool.close().await;
     assert_eq!((mock.open(), mock.done()), (0, vec![("close", 1)]), "the manager closes it all the same");
+    mock.set_close(None);
+    let (plain, calls) = builder(&mock, config(1));
+    let pool = plain.before_close(hook(&calls, "before close", 1)).build().unwrap();
+    pool.acquire().await.unwrap().release();
+    pool.close().await;
+    assert_eq!(
+        (mock.open(), mock.done().len(), calls.lock().unwrap().len()),
+        (0, 1, 1),
+        "it does not want to"
+    );
     let (hanging, calls) = builder(&mock, PoolConfig { close_timeout: secs(3), ..config(1) });
     let pool = hanging.before_close(hook(&calls, "hangs", 60_000)).build().unwrap();
     pool.acquire().await.unwrap().release();

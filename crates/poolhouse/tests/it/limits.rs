@@ -166,3 +166,60 @@ async fn what_helps_to_diagnose_can_be_switched_on() {
     assert_eq!(pool.stats().reported_leaks, 1);
     drop(held);
 }
+
+/// `max_idle` does not close what waiters are about to get.
+#[tokio::test(start_paused = true)]
+async fn max_idle_leaves_what_a_waiter_waits_for() {
+    let mock = Mock::ok();
+    mock.set_reset(Step::Slow(secs(1)));
+    let pool = pool(&mock, PoolConfig { max_idle: Some(0), ..config(1) });
+    let held = pool.acquire().await.unwrap();
+    let waiter = tokio::spawn(pool.acquire_owned());
+    settle().await;
+    held.release();
+    let held = waiter.await.unwrap().unwrap();
+    assert_eq!((held.id, pool.stats().closed.get(RetireReason::MaxIdle)), (1, 0));
+    // It leaves, and the connection is one too many.
+    let waiter = tokio::spawn(pool.acquire_owned());
+    settle().await;
+    held.release();
+    settle().await;
+    waiter.abort();
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!((pool.stats().idle_connections, pool.stats().closed.get(RetireReason::MaxIdle)), (0, 1));
+}
+
+/// `lifetime.no_dip`: nor the successor of a connection that is held.
+#[tokio::test(start_paused = true)]
+async fn max_idle_leaves_a_successor_until_the_old_one_comes_back() {
+    let mock = Mock::ok();
+    let options = PoolConfig { max_idle: Some(0), max_lifetime: secs(100), ..config(4) };
+    let pool = pool(&mock, options);
+    let held = pool.acquire().await.unwrap();
+    tokio::time::sleep(secs(96)).await;
+    assert_eq!((pool.stats().total_connections, pool.stats().closed.get(RetireReason::MaxIdle)), (2, 0));
+    mock.set_connect(Step::Slow(secs(1)));
+    let began = Instant::now();
+    let next = pool.acquire().await.unwrap();
+    assert_eq!((next.id, began.elapsed()), (2, ms(0)));
+    drop(next);
+    held.release();
+    settle().await;
+    assert_eq!(pool.stats().total_connections, 0, "none may lie idle");
+}
+
+/// `size.min`, `lifetime.no_dip`: what `min_idle` needs is replaced before its lifetime ends.
+#[tokio::test(start_paused = true)]
+async fn min_idle_does_not_dip_when_lives_end() {
+    let mock = Mock::ok();
+    let options =
+        PoolConfig { min_idle: 2, max_lifetime: secs(100), idle_timeout: Duration::MAX, ..config(6) };
+    let pool = pool(&mock, options);
+    pool.acquire().await.unwrap().release();
+    settle().await;
+    mock.set_connect(Step::Slow(secs(1)));
+    for _ in 0..1200 {
+        tokio::time::sleep(ms(100)).await;
+        assert!(pool.stats().idle_connections >= 2, "{:?}", pool.stats());
+    }
+}

@@ -198,3 +198,82 @@ async fn an_added_connection_serves_who_waits() {
     let served = waiter.await.unwrap().unwrap();
     assert_eq!(served.id, 1);
 }
+
+/// `warm_up_within` judges by what fails after it is called.
+#[tokio::test(start_paused = true)]
+async fn an_old_permanent_failure_ends_no_warm_up() {
+    let mock = Mock::new(Step::Permanent);
+    let pool = pool(&mock, PoolConfig { min_connections: 1, ..config(1) });
+    assert!(pool.warm_up_within(secs(1)).await.is_err());
+    mock.set_connect(Step::Ok);
+    pool.warm_up_within(secs(30)).await.unwrap();
+}
+
+/// `check_now` waits for those under a reset, and not for what comes later.
+#[tokio::test(start_paused = true)]
+async fn check_now_waits_for_what_was_there() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 1, config(1)).await;
+    mock.set_reset(Step::Never);
+    pool.acquire().await.unwrap().release();
+    settle().await;
+    tokio::time::sleep(secs(1)).await;
+    let began = Instant::now();
+    pool.check_now().await;
+    assert_eq!(began.elapsed(), secs(4), "until reset_timeout");
+
+    // Each use is checked first, so one is under a check at each look.
+    mock.set_reset(None);
+    mock.set_check(Step::Slow(ms(10)));
+    let busy = PoolConfig { check_after_idle: ms(0), ..config(2) };
+    pool.reconfigure(busy).unwrap();
+    for offset in [0, 5] {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(ms(offset)).await;
+            loop {
+                let held = pool.acquire().await.unwrap();
+                tokio::time::sleep(ms(1)).await;
+                held.release();
+            }
+        });
+    }
+    tokio::time::sleep(secs(1)).await;
+    assert!(tokio::time::timeout(secs(60), pool.check_now()).await.is_ok());
+}
+
+/// `Pool::add` says nothing about connecting: neither how long it takes, nor that it works.
+#[tokio::test(start_paused = true)]
+async fn an_added_connection_says_nothing_about_connecting() {
+    let mock = Mock::new(Step::Fail).script([Step::Ok]);
+    let spare = mock.connect().await.unwrap();
+    let slow = PoolConfig { connect_backoff: secs(20), max_connect_backoff: secs(20), ..config(4) };
+    let pool = pool(&mock, slow);
+    let waiter = tokio::spawn(pool.acquire_owned());
+    settle().await;
+    let attempts = mock.attempts().len();
+    assert!(pool.add(spare).is_ok());
+    let _held = waiter.await.unwrap().unwrap();
+    let waiter = tokio::spawn(pool.acquire_owned());
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(
+        (mock.attempts().len(), pool.stats().connect_times.count()),
+        (attempts, 0),
+        "the pause goes on"
+    );
+    waiter.abort();
+}
+
+/// `epoch.invalidate_all`: a short spread does not make all successors begin at once.
+#[tokio::test(start_paused = true)]
+async fn a_short_spread_is_a_spread() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 4, config(8)).await;
+    let held = [pool.acquire().await, pool.acquire().await, pool.acquire().await, pool.acquire().await];
+    pool.invalidate_all_over(secs(8));
+    settle().await;
+    assert!(mock.attempts().len() <= 5, "{:?}", mock.attempts());
+    tokio::time::sleep(secs(8)).await;
+    assert_eq!(mock.attempts().len(), 8);
+    drop(held);
+}

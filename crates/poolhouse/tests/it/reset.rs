@@ -195,3 +195,17 @@ async fn what_nobody_has_used_is_not_reset_again() {
     assert_eq!(pool.try_acquire().map(|connection| connection.id), Some(1));
     assert_eq!(mock.done(), [("reset", 1)]);
 }
+
+/// `acquire.race`: a reset that hangs does not keep a waiter from another idle connection, whose check comes first.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_does_not_rely_on_a_reset_that_hangs() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 2, PoolConfig { check_after_idle: ms(0), ..config(2) }).await;
+    let held = pool.acquire().await.unwrap();
+    mock.set_reset(Step::Never);
+    held.release();
+    settle().await;
+    let began = Instant::now();
+    assert!(pool.acquire().await.is_ok());
+    assert!(began.elapsed() <= ms(5), "{:?}", began.elapsed());
+}

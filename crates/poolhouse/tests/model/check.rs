@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use crate::ensure;
 use crate::errands::Errand;
+use crate::ledger::{Chore, Ledger, Record};
 use crate::ops::{End, WELL, ms};
 use crate::reference::{AtServer, Verdict};
-use crate::server::{Ledger, Record};
 use crate::world::World;
 
 impl World<'_> {
@@ -26,12 +26,13 @@ impl World<'_> {
         let waits_in_vain = self.model.line.iter().any(|waiting| waiting.after < refused);
         ensure!(!waits_in_vain, "connect.permanent: somebody waits after a permanent failure");
         if quiet {
-            ledger.left_to_close = 0;
+            (ledger.left_to_close, ledger.failing_fast_up_to) = (0, 0);
         }
         let live = ledger.live();
-        let (failed_connects, failed_checks) = (ledger.failed_connects, ledger.failed_checks);
+        let Ledger { failed_connects, failed_checks, failed_resets, .. } = *ledger;
         let at_server = AtServer {
             live,
+            closing: ledger.closing(),
             created: ledger.records.len() as u64,
             dead_looks: ledger.dead_looks,
             left_to_close: ledger.left_to_close,
@@ -39,16 +40,16 @@ impl World<'_> {
         };
         drop(ledger);
         let Some(pool) = self.handles.last() else {
-            ensure!(
-                live == self.held.len() + self.server.ledger().checking,
-                "close.complete: {live} are open"
-            );
+            let ledger = self.server.ledger();
+            let known = self.held.len() + ledger.checking + ledger.resetting + ledger.closing();
+            ensure!(live == known, "close.complete: {live} are open");
             return Ok(());
         };
         let stats = pool.stats();
         self.model.judge(&stats, &at_server).map_err(|error| format!("{error}\n{stats:?}"))?;
         ensure!(stats.failed_connects == failed_connects, "{failed_connects} failed connects, not {stats:?}");
         ensure!(stats.failed_checks == failed_checks, "{failed_checks} failed checks, not {stats:?}");
+        ensure!(stats.failed_resets == failed_resets, "{failed_resets} failed resets, not {stats:?}");
         if quiet { self.check_quiet().map_err(|error| format!("{error}\n{stats:?}")) } else { Ok(()) }
     }
 
@@ -57,9 +58,12 @@ impl World<'_> {
         let (stats, now) = (pool.stats(), Instant::now());
         let mut ledger = self.server.ledger();
         ledger.look_for_idle();
-        let (connecting, checking) = (ledger.connecting, ledger.checking);
+        let Ledger { connecting, checking, resetting, .. } = *ledger;
         ensure!(stats.connecting == connecting, "stats.consistent: {connecting} attempts are under way");
         ensure!(stats.checking == checking, "stats.consistent: {checking} checks are under way");
+        ensure!(stats.resetting == resetting, "stats.consistent: {resetting} resets are under way");
+        let unreset = ledger.records.iter().any(|record| record.is_unused() && record.dirty);
+        ensure!(!unreset, "reset.between: a dirty connection is idle, and its reset does not begin");
 
         // The background ends a wait in time, whether or not anybody polls it.
         let late = self.model.line.iter().any(|waiting| waiting.deadline.is_some_and(|at| at <= now));
@@ -67,11 +71,17 @@ impl World<'_> {
 
         // Whoever lacks a connection has an attempt under way for him, within what is allowed.
         let lacking = stats.pending_requests.saturating_sub(connecting);
-        // A waiter for whom an idle connection is checked may get no attempt beside it.
+        // A waiter for whom an idle connection is checked or reset gets no attempt beside it, while that is young.
         let checks_first = self.config.check_after_idle.is_some() || !ledger.doubts.is_empty();
-        let lacking = if checks_first { lacking.saturating_sub(checking) } else { lacking };
+        let checks_first = checks_first || self.reconfigured.is_some();
+        let checks = if checks_first { ledger.young(Chore::Check) } else { 0 };
+        let lacking = lacking.saturating_sub(checks + ledger.young(Chore::Reset));
         let lacking = lacking.max(self.model.min.saturating_sub(stats.total_connections + connecting));
-        let room = self.model.max.saturating_sub(stats.total_connections + connecting);
+        let spare = stats.idle_connections + connecting;
+        let lacking = lacking.max((stats.pending_requests + self.model.min_idle).saturating_sub(spare));
+        let lacking = lacking.max(usize::from(ledger.probes() && connecting == 0));
+        let taken = stats.total_connections + connecting + ledger.closing();
+        let room = self.model.max.saturating_sub(taken);
         let at_once = if ledger.pause.failing() { 1 } else { self.config.max_connecting };
         let begin = lacking.min(room).min(at_once.saturating_sub(connecting));
         let pauses = ledger.pause.latest.is_some_and(|latest| now < latest);
@@ -81,12 +91,17 @@ impl World<'_> {
         if begin > 0 && pauses {
             self.seen.saw("background: in the pause after a failure");
         }
+        if self.model.min_idle > 0 && stats.idle_connections >= self.model.min_idle {
+            self.seen.saw("background: min_idle is met");
+        }
         if stats.total_connections + connecting == self.model.max {
             self.seen.saw("background: as many as the maximum");
         }
 
-        let at_hand = stats.idle_connections - checking;
-        let checks = at_hand == 0 || stats.pending_requests <= checking;
+        let waits_in_vain = ledger.is_outage() && stats.pending_requests > 0;
+        ensure!(!waits_in_vain, "fail_fast_after: somebody waits, and acquires fail fast");
+        let at_hand = stats.idle_connections - checking - resetting;
+        let checks = at_hand == 0 || stats.pending_requests <= checking + resetting;
         ensure!(checks, "health.known_dead: somebody waits for a check of an idle one, and none begins");
         ensure!(
             connecting == 0 || !self.model.suspended,
@@ -115,15 +130,20 @@ impl World<'_> {
         // A connection that has been served and not picked up cannot be told from an idle one.
         if stats.active_connections == self.held.len() {
             for (id, record) in ledger.records.iter().enumerate() {
-                if !record.alive || record.held || record.checking || record.detached {
+                if !record.is_unused() {
                     continue;
                 }
+                let uses = record.uses < self.options.max_uses.unwrap_or(u64::MAX);
+                ensure!(uses, "max_uses: connection {id} is idle and has had its uses");
+                let late = record.is_overdue();
+                ensure!(!late, "epoch.invalidate_all: connection {id} is idle beyond the time it was given");
                 let doubt = ledger.is_in_doubt(record);
                 ensure!(!doubt, "health.known_dead: no check begins of connection {id}, which is in doubt");
                 let old = self.options.max_lifetime <= now - record.born;
                 ensure!(!old, "max_lifetime: idle connection {id} is too old");
                 let unused = self.options.idle_timeout <= now - record.idle_since;
-                let spare = stats.total_connections > self.model.min;
+                let spare_idle = self.model.min_idle == 0 || stats.idle_connections > self.model.min_idle;
+                let spare = stats.total_connections > self.model.min && spare_idle;
                 ensure!(!unused || !spare, "idle_timeout: connection {id} has been idle too long");
             }
         }
@@ -136,8 +156,13 @@ impl World<'_> {
                     let due = deadline.is_some_and(|deadline| deadline <= now);
                     warm || failed || due || self.model.closed
                 }
-                Errand::Close | Errand::Drained => stats.total_connections + connecting == 0,
-                Errand::CloseWithin { until } => stats.total_connections + connecting == 0 || until <= now,
+                Errand::Close | Errand::Drained => ledger.live() + connecting == 0,
+                Errand::CloseWithin { until } => ledger.live() + connecting == 0 || until <= now,
+                Errand::CheckNow { since } => {
+                    let out_of_service = self.model.closed || self.model.suspended;
+                    let none = checking + ledger.closing() + ledger.unproven_since(since) == 0;
+                    out_of_service || none
+                }
             };
             ensure!(!wrong, "close.complete, size.min: {:?} has nothing left to wait for", errand.what);
         }
@@ -157,8 +182,13 @@ impl World<'_> {
     /// Whether nothing closes a connection but its age and its idleness.
     fn is_well(&self) -> bool {
         let ledger = self.server.ledger();
-        let lives = ledger.records.iter().all(|record| !record.alive || !(record.dead || record.look_panics));
-        let well = ledger.checks == WELL && ledger.checking == 0 && ledger.connects.end != End::Stillborn;
+        let lives = ledger
+            .records
+            .iter()
+            .filter(|record| record.is_open())
+            .all(|record| !record.dead && !record.look_panics && record.end_by.is_none());
+        let idle = ledger.checking + ledger.resetting == 0 && ledger.spreads.is_empty();
+        let well = ledger.checks == WELL && idle && ledger.connects.end != End::Stillborn;
         lives && well && !self.model.closed && !self.model.suspended
     }
 
@@ -171,6 +201,8 @@ impl World<'_> {
     pub(crate) fn only_replacing(&self, total: usize) -> bool {
         let ledger = self.server.ledger();
         let connects = ledger.connects == WELL && ledger.connecting == 0 && !ledger.pause.failing();
+        // One that is closed gracefully takes up the room of a successor.
+        let connects = connects && ledger.closes.is_none() && ledger.closing() == 0;
         drop(ledger);
         let room = 2 * total <= self.model.max && total <= self.config.max_connecting;
         // A lifetime of a millisecond leaves the timer no time between a successor and the end.
@@ -188,7 +220,12 @@ impl Ledger {
         self.doubts.iter().any(|(began, _)| record.proven < *began)
     }
 
-    /// How many connections may have to pass a check, or to retire, before anybody gets one.
+    /// How many idle connections have not proved to work since then.
+    pub(crate) fn unproven_since(&self, since: Instant) -> usize {
+        self.records.iter().filter(|record| record.is_unused() && record.proven < since).count()
+    }
+
+    /// How many connections may have to pass a chore, or to retire, before anybody gets one.
     pub(crate) fn perhaps_unfit(&self, jitter: f64) -> usize {
         let idle = self.records.iter().filter(|record| record.is_unused());
         idle.filter(|record| !self.is_surely_fit(record, jitter)).count()
@@ -197,10 +234,11 @@ impl Ledger {
     /// Whether a connection that is idle may be handed out as it is, but for what the peer does.
     pub(crate) fn is_surely_fit(&self, record: &Record, jitter: f64) -> bool {
         let (now, config) = (Instant::now(), &self.config);
+        let wanted = record.uses < config.max_uses.unwrap_or(u64::MAX) && record.end_by.is_none();
         let lifetime = config.max_lifetime;
         let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
         let rested = now - record.idle_since < config.idle_timeout;
         let proven = now - record.proven < config.check_after_idle;
-        young && rested && proven && !self.is_in_doubt(record)
+        wanted && young && rested && proven && !record.dirty && !self.is_in_doubt(record)
     }
 }

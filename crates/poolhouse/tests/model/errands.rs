@@ -24,11 +24,13 @@ pub(crate) enum Errand {
     Close,
     CloseWithin { until: Instant },
     Drained,
+    CheckNow { since: Instant },
 }
 
 pub(crate) enum Ended {
     WarmUp(Result<(), AcquireError>),
     Close(Option<CloseReport>),
+    CheckNow,
 }
 
 impl World<'_> {
@@ -79,7 +81,7 @@ impl World<'_> {
         self.settle().await
     }
 
-    fn run(&mut self, what: Errand, future: impl Future<Output = Ended> + 'static) -> Verdict {
+    pub(crate) fn run(&mut self, what: Errand, future: impl Future<Output = Ended> + 'static) -> Verdict {
         self.errands.push(Running { what, future: Polled::new(future) });
         self.poll_errand(self.errands.len() - 1)
     }
@@ -89,6 +91,7 @@ impl World<'_> {
         let what = self.errands.remove(index).what;
         let (Some(pool), now) = (self.pool(), Instant::now()) else { return Ok(()) };
         let stats = pool.stats();
+        let nothing_left = self.server.ledger().live() + stats.total_connections + stats.connecting == 0;
         let (right, seen) = match (what, ended) {
             (Errand::WarmUp { .. }, Ended::WarmUp(Ok(()))) => {
                 (stats.total_connections >= self.model.min.min(self.model.max), "warm_up: done")
@@ -102,14 +105,18 @@ impl World<'_> {
             (Errand::WarmUp { deadline, .. }, Ended::WarmUp(Err(AcquireError::Timeout(_)))) => {
                 (deadline.is_some_and(|deadline| deadline <= now), "warm_up: timed out")
             }
-            (Errand::Drained, Ended::Close(None)) => {
-                (stats.total_connections + stats.connecting == 0, "drained")
-            }
-            (Errand::Close, Ended::Close(None)) => {
-                (stats.total_connections + stats.connecting == 0, "close: complete")
-            }
+            (Errand::Drained, Ended::Close(None)) => (nothing_left, "drained"),
+            (Errand::Close, Ended::Close(None)) => (nothing_left, "close: complete"),
             (Errand::CloseWithin { .. }, Ended::Close(Some(report))) if report.is_complete() => {
-                (stats.total_connections + stats.connecting == 0, "close_within: complete")
+                (nothing_left, "close_within: complete")
+            }
+            (Errand::CheckNow { since }, Ended::CheckNow) => {
+                let out_of_service = self.model.closed || self.model.suspended;
+                // What is served and not picked up, or left to the background to close, cannot be told from what is idle.
+                let ledger = self.server.ledger();
+                let others = stats.active_connections - self.held.len() + ledger.left_to_close;
+                let none = ledger.unproven_since(since) <= others;
+                (out_of_service || (stats.checking == 0 && none), "check_now")
             }
             (Errand::CloseWithin { until }, Ended::Close(Some(report))) => {
                 let listed = report.still_held.len() == stats.active_connections;

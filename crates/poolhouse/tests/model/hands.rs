@@ -6,9 +6,10 @@ use poolhouse::PooledConnection;
 use tokio::time::Instant;
 
 use crate::ensure;
+use crate::ledger::Record;
 use crate::ops::Fate;
 use crate::reference::Verdict;
-use crate::server::{LOOK_INTERVAL, OnReturn, Record, Scripted, Server};
+use crate::server::{LOOK_INTERVAL, OnReturn, Scripted, Server};
 use crate::world::{Held, World, pick};
 
 impl World<'_> {
@@ -21,10 +22,19 @@ impl World<'_> {
         let id = guard.id;
         let mut ledger = self.server.ledger();
         let record = &mut ledger.records[id];
-        ensure!(record.alive, "cancel.tainted: connection {id} is closed and handed out");
+        // By the options of now, and not by those of before.
+        let by_these = at_once || since.is_some_and(|since| self.reconfigured.is_none_or(|at| at < since));
+        ensure!(record.is_open(), "cancel.tainted: connection {id} is closed and handed out");
+        ensure!(!record.dirty, "reset.between: connection {id} is handed out without its reset");
+        record.uses += 1;
+        let uses = record.uses;
+        ensure!(PooledConnection::use_count(&guard) == uses, "max_uses: connection {id} has had {uses}");
+        let most = if by_these { self.options.max_uses.unwrap_or(u64::MAX) } else { self.most_uses };
+        ensure!(uses <= most, "max_uses: connection {id} is handed out for the {uses}th time");
         ensure!(!record.held, "unique ownership: connection {id} is in two hands");
         ensure!(!record.spoiled, "cancel.tainted: connection {id} was unfit and is handed out");
-        ensure!(!record.checking, "unique ownership: connection {id} is handed out during a check");
+        let chore = record.chore;
+        ensure!(chore.is_none(), "unique ownership: connection {id} is handed out during {chore:?}");
         // Between two looks a millisecond may pass.
         let just_seen = record.looked_at.is_some_and(|at| at.elapsed() < LOOK_INTERVAL);
         ensure!(
@@ -32,7 +42,7 @@ impl World<'_> {
             "health.known_dead: connection {id} is handed out, its peer has closed it"
         );
         let idle = since.map(|since| since.saturating_duration_since(record.proven));
-        let unchecked = idle.is_some_and(|idle| self.options.check_after_idle <= idle);
+        let unchecked = by_these && idle.is_some_and(|idle| self.options.check_after_idle <= idle);
         ensure!(!unchecked, "health.known_dead: connection {id} is handed out without the check");
         let proven = record.proven;
         let in_doubt = ledger.doubts.iter().any(|(began, failed)| {
@@ -43,6 +53,8 @@ impl World<'_> {
         let record = &mut ledger.records[id];
         let old = at_once && self.options.max_lifetime <= record.born.elapsed();
         ensure!(!old, "max_lifetime: connection {id} is too old and is handed out");
+        let old = at_once && record.is_overdue();
+        ensure!(!old, "epoch.invalidate_all: connection {id} is handed out after the time it was given");
         record.held = true;
         let suspended = record.suspension != ledger.suspensions;
         ensure!(!suspended, "suspend.nothing_moves: connection {id} was open before a suspension");
@@ -88,16 +100,18 @@ impl World<'_> {
         let Held { id, mut guard, .. } = self.held.swap_remove(index);
         self.model.held -= 1;
         self.model.returned += 1;
-        let mut reused = matches!(fate, Fate::Release | Fate::Drop);
+        let mut reused = matches!(fate, Fate::Release | Fate::Drop | Fate::Dirty);
         let drop_panics;
         {
             let mut ledger = self.server.ledger();
             let Record { epoch, suspension, .. } = ledger.records[id];
             let before = epoch != ledger.epoch || suspension != ledger.suspensions;
-            let retires = ledger.suspended || ledger.closed || before;
+            let overdue = ledger.records[id].is_overdue();
+            let retires = ledger.suspended || ledger.closed || before || overdue;
             let record = &mut ledger.records[id];
             record.held = false;
             record.spoiled = !reused;
+            record.dirty = fate == Fate::Dirty;
             record.detached = fate == Fate::Detach;
             record.idle_since = Instant::now();
             record.proven = Instant::now();
@@ -108,12 +122,16 @@ impl World<'_> {
         }
         guard.on_return = match fate {
             Fate::Tainted | Fate::PanicInDrop => OnReturn::Tainted,
-            Fate::PanicInIsReusable => OnReturn::Panic,
+            Fate::PanicInIsReusable => OnReturn::PanicInIsReusable,
+            Fate::Dirty => OnReturn::Dirty,
+            Fate::PanicInNeedsReset => OnReturn::PanicInNeedsReset,
             _ => OnReturn::Reusable,
         };
         self.seen.saw(match fate {
             Fate::Release => "return: Release",
             Fate::Drop => "return: Drop",
+            Fate::Dirty => "return: Dirty",
+            Fate::PanicInNeedsReset => "return: PanicInNeedsReset",
             Fate::Invalidate => "return: Invalidate",
             Fate::Detach => "return: Detach",
             Fate::Tainted => "return: Tainted",
@@ -123,7 +141,12 @@ impl World<'_> {
         });
         let panics = catch_unwind(AssertUnwindSafe(|| match fate {
             Fate::Release => guard.release(),
-            Fate::Drop | Fate::Tainted | Fate::PanicInIsReusable | Fate::PanicInDrop => drop(guard),
+            Fate::Drop
+            | Fate::Dirty
+            | Fate::PanicInNeedsReset
+            | Fate::Tainted
+            | Fate::PanicInIsReusable
+            | Fate::PanicInDrop => drop(guard),
             Fate::Invalidate => guard.invalidate(),
             Fate::Detach => self.detached.push(PooledConnection::detach(guard)),
             Fate::PanicWhileHeld => {
@@ -132,12 +155,15 @@ impl World<'_> {
             }
         }))
         .is_err();
-        let alive = self.server.ledger().records[id].alive;
+        let (alive, goodbye) = {
+            let record = &self.server.ledger().records[id];
+            (record.alive, record.goodbye.is_some())
+        };
         // The panic of a drop is for the holder whose return it ends, and for nobody else.
         let expected = (drop_panics && !alive)
-            || matches!(fate, Fate::PanicInIsReusable | Fate::PanicInDrop | Fate::PanicWhileHeld);
+            || matches!(fate, Fate::PanicInIsReusable | Fate::PanicInNeedsReset | Fate::PanicWhileHeld);
         ensure!(panics == expected, "panic.no_loss: a return by {fate:?} panics is {panics}");
-        let gone = reused || alive == (fate == Fate::Detach);
+        let gone = reused || (alive && !goodbye) == (fate == Fate::Detach);
         ensure!(gone, "cancel.tainted: connection {id} was given back by {fate:?} and alive is {alive}");
         Ok(())
     }

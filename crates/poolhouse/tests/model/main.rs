@@ -18,10 +18,14 @@
 //! Not here, because they need a second thread or a socket: `blocking`, several runtimes, and `packet`.
 
 mod check;
+mod chores;
 mod coverage;
 mod errands;
 mod hands;
+mod ledger;
+mod maintain;
 mod ops;
+mod options;
 mod owner;
 mod pause;
 mod play;
@@ -52,7 +56,7 @@ fn number(name: &str) -> Option<u64> {
     Some(value.replace('_', "").parse().unwrap_or_else(|_| panic!("{name} is {value:?}: set it to a number")))
 }
 
-/// `acquire.fifo`, `acquire.race`, `acquire.deadline`, `acquire.diagnosis`, `acquire.shed`, `try_acquire.immediate`,
+/// `reset.between`, `acquire.fifo`, `acquire.race`, `acquire.deadline`, `acquire.diagnosis`, `acquire.shed`, `try_acquire.immediate`,
 /// `size.max`, `size.min`, `resize.exact`, `stats.consistent`, `cancel.no_loss`, `cancel.tainted`, `release.anywhere`,
 /// `panic.no_loss`, `lifetime.no_interrupt`, `lifetime.no_dip`, `health.known_dead`, `health.off_path`,
 /// `connect.backoff`, `connect.permanent`, `epoch.invalidate_all`, `suspend.nothing_moves`, `close.complete`,

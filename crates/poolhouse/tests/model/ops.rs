@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use poolhouse::{IdleOrder, PoolConfig};
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use crate::options::{Config, config};
 
 /// A sequence with all that decides how it goes: the same case runs the same way.
 #[derive(Debug, Clone)]
@@ -19,28 +20,6 @@ pub(crate) struct Case {
     pub(crate) outlive: bool,
     pub(crate) config: Config,
     pub(crate) steps: Vec<Step>,
-}
-
-/// The options that matter here. Times are in milliseconds, and `None` switches a limit off.
-#[derive(Debug, Clone)]
-pub(crate) struct Config {
-    pub(crate) min: usize,
-    pub(crate) max: usize,
-    pub(crate) max_connecting: usize,
-    pub(crate) max_pending: Option<usize>,
-    pub(crate) connection_timeout: Option<u64>,
-    pub(crate) idle_timeout: Option<u64>,
-    pub(crate) health_check_interval: Option<u64>,
-    pub(crate) max_lifetime: Option<u64>,
-    pub(crate) check_after_idle: Option<u64>,
-    pub(crate) leak_threshold: Option<u64>,
-    pub(crate) nested: bool,
-    pub(crate) connect_attempt_timeout: u64,
-    pub(crate) health_check_timeout: u64,
-    pub(crate) backoff: u64,
-    pub(crate) max_backoff: u64,
-    pub(crate) jitter: f64,
-    pub(crate) lifo: bool,
 }
 
 impl Case {
@@ -58,40 +37,6 @@ impl Case {
         let steps: String = steps.iter().map(step).collect();
         let head = format!("    seed: {seed},\n    outlive: {outlive},\n    config: {config:?},\n");
         format!("Case {{\n{head}    steps: vec![{steps}\n    ],\n}}")
-    }
-}
-
-impl Config {
-    pub(crate) fn options(&self) -> PoolConfig {
-        let limit = |millis: Option<u64>| millis.map_or(Duration::MAX, ms);
-        PoolConfig {
-            min_connections: self.min,
-            max_connections: self.max,
-            connection_timeout: limit(self.connection_timeout),
-            idle_timeout: limit(self.idle_timeout),
-            health_check_interval: limit(self.health_check_interval),
-            max_lifetime: limit(self.max_lifetime),
-            check_after_idle: limit(self.check_after_idle),
-            leak_threshold: limit(self.leak_threshold),
-            detect_nested_acquires: self.nested,
-            connect_attempt_timeout: ms(self.connect_attempt_timeout),
-            health_check_timeout: ms(self.health_check_timeout),
-            max_connecting: self.max_connecting,
-            max_pending: self.max_pending,
-            lifetime_jitter: self.jitter,
-            connect_backoff: ms(self.backoff),
-            max_connect_backoff: ms(self.max_backoff),
-            // Off, or without an effect here.
-            min_idle: 0,
-            max_idle: None,
-            max_uses: None,
-            fail_fast_after: Duration::MAX,
-            reset_timeout: Duration::MAX,
-            close_timeout: Duration::MAX,
-            idle_order: if self.lifo { IdleOrder::Lifo } else { IdleOrder::Fifo },
-            // Named here alone, so that a new option has to be thought of.
-            _non_exhaustive: (),
-        }
     }
 }
 
@@ -120,6 +65,9 @@ pub(crate) enum Op {
     Jump(u64),
     Connects(Mood),
     Checks(Mood),
+    Resets(Mood),
+    /// Connections are closed gracefully from here on, or dropped.
+    Closes(Option<Mood>),
     /// The peer closes one connection, or all that nobody holds.
     PeerCloses(u8),
     PeersClose,
@@ -129,8 +77,15 @@ pub(crate) enum Op {
     DropPanics(u8),
     Resize(usize),
     InvalidateAll,
+    InvalidateAllOver(u64),
     Suspend,
     Resume,
+    /// Some idle connections are closed, as the number says; or the look at one panics.
+    Retain(u8),
+    CheckNow,
+    ConnectNow,
+    Add,
+    Reconfigure(Config),
     WarmUp,
     Drained,
     DropErrand(u8),
@@ -156,14 +111,22 @@ impl Op {
             Self::Jump(_) => "jump",
             Self::Connects(_) => "connects",
             Self::Checks(_) => "checks",
+            Self::Resets(_) => "resets",
+            Self::Closes(_) => "closes",
             Self::PeerCloses(_) => "the peer closes one",
             Self::PeersClose => "the peer closes all",
             Self::LookPanics(_) => "the next look panics",
             Self::DropPanics(_) => "a drop panics",
             Self::Resize(_) => "resize",
             Self::InvalidateAll => "invalidate_all",
+            Self::InvalidateAllOver(_) => "invalidate_all_over",
             Self::Suspend => "suspend",
             Self::Resume => "resume",
+            Self::Retain(_) => "retain",
+            Self::CheckNow => "check_now",
+            Self::ConnectNow => "connect_now",
+            Self::Add => "add",
+            Self::Reconfigure(_) => "reconfigure",
             Self::WarmUp => "warm_up",
             Self::Drained => "drained",
             Self::DropErrand(_) => "drop an errand",
@@ -194,6 +157,9 @@ pub(crate) enum Fate {
     Drop,
     Invalidate,
     Detach,
+    /// Its holder has left something behind: `needs_reset` says yes.
+    Dirty,
+    PanicInNeedsReset,
     /// It is in the middle of an exchange: `is_reusable` says no.
     Tainted,
     PanicInIsReusable,
@@ -203,7 +169,7 @@ pub(crate) enum Fate {
     PanicInDrop,
 }
 
-/// What the server does with a connect or a check from here on.
+/// What the server does with a connect, a check, a reset or a goodbye from here on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Mood {
     pub(crate) delay: u64,
@@ -215,9 +181,11 @@ pub(crate) enum End {
     Ok,
     Fail,
     Permanent,
+    /// The server is at its own limit.
+    Busy,
     /// A connect succeeds, and the peer closes it at once.
     Stillborn,
-    /// A check passes whatever the peer has done: it asks nobody.
+    /// A check or a reset passes whatever the peer has done: it asks nobody.
     Blind,
     Never,
     Panic,
@@ -229,52 +197,6 @@ pub(crate) fn case(longest: usize) -> impl Strategy<Value = Case> {
     let steps = prop::collection::vec(step(), 1..=longest);
     (any::<u32>(), prop::bool::weighted(0.1), config(), steps)
         .prop_map(|(seed, outlive, config, steps)| Case { seed, outlive, config, steps })
-}
-
-fn config() -> impl Strategy<Value = Config> {
-    let sizes = (1..=4_usize, 0..=4_usize, 1..=3_usize, prop::option::of(1..=3_usize));
-    let limits = (
-        select(vec![None, Some(20), Some(100), Some(1000)]),
-        select(vec![None, Some(30), Some(200)]),
-        select(vec![None, Some(10), Some(50)]),
-        select(vec![None, Some(40), Some(300)]),
-        select(vec![None, None, Some(15), Some(60)]),
-        select(vec![None, Some(25)]),
-    );
-    let server =
-        (select(vec![60_u64, 10]), select(vec![40_u64, 10]), select(vec![(5_u64, 20_u64), (20, 100)]));
-    (sizes, limits, server, select(vec![0.0, 0.1, 1.0]), any::<(bool, bool)>()).prop_map(
-        |((max, min, max_connecting, max_pending), limits, server, jitter, (lifo, nested))| {
-            let (
-                connection_timeout,
-                idle_timeout,
-                health_check_interval,
-                max_lifetime,
-                check_after_idle,
-                leak_threshold,
-            ) = limits;
-            let (connect_attempt_timeout, health_check_timeout, (backoff, max_backoff)) = server;
-            Config {
-                min: min.min(max),
-                max,
-                max_connecting,
-                max_pending,
-                connection_timeout,
-                idle_timeout,
-                health_check_interval,
-                max_lifetime,
-                check_after_idle,
-                leak_threshold,
-                nested,
-                connect_attempt_timeout,
-                health_check_timeout,
-                backoff,
-                max_backoff,
-                jitter,
-                lifo,
-            }
-        },
-    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -295,12 +217,20 @@ fn op() -> impl Strategy<Value = Op> {
     let rare = prop_oneof![
         10 => mood(true).prop_map(Op::Connects),
         6 => mood(false).prop_map(Op::Checks),
+        6 => mood(false).prop_map(Op::Resets),
+        4 => prop::option::weighted(0.7, goodbye()).prop_map(Op::Closes),
         4 => any::<u8>().prop_map(Op::PeerCloses),
         2 => Just(Op::PeersClose),
         2 => any::<u8>().prop_map(Op::LookPanics),
         2 => any::<u8>().prop_map(Op::DropPanics),
         6 => (0..=5_usize).prop_map(Op::Resize),
         2 => Just(Op::InvalidateAll),
+        2 => time().prop_map(Op::InvalidateAllOver),
+        3 => any::<u8>().prop_map(Op::Retain),
+        2 => Just(Op::CheckNow),
+        3 => Just(Op::ConnectNow),
+        3 => Just(Op::Add),
+        2 => config().prop_map(Op::Reconfigure),
         2 => Just(Op::Suspend),
         8 => Just(Op::Resume),
         1 => Just(Op::Drained),
@@ -311,13 +241,15 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::DropHandle),
     ];
     let last = prop_oneof![Just(Op::DropAllHandles), Just(Op::Close), time().prop_map(Op::CloseWithin),];
-    prop_oneof![160 => common, 40 => rare, 1 => last]
+    prop_oneof![160 => common, 50 => rare, 1 => last]
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         10 => Just(Fate::Release),
         6 => Just(Fate::Drop),
+        6 => Just(Fate::Dirty),
+        1 => Just(Fate::PanicInNeedsReset),
         1 => Just(Fate::Invalidate),
         1 => Just(Fate::Detach),
         1 => Just(Fate::Tainted),
@@ -331,16 +263,26 @@ fn time() -> impl Strategy<Value = u64> {
     prop_oneof![1 => Just(0_u64), 6 => 1..=12_u64, 5 => 13..=120_u64, 1 => 121..=400_u64]
 }
 
-fn mood(permanent: bool) -> impl Strategy<Value = Mood> {
+fn goodbye() -> impl Strategy<Value = Mood> {
+    let end = prop_oneof![8 => Just(End::Ok), 2 => Just(End::Never), 1 => Just(End::Panic)];
+    (delay(), end).prop_map(|(delay, end)| Mood { delay, end })
+}
+
+fn delay() -> impl Strategy<Value = u64> {
+    prop_oneof![3 => Just(0_u64), 3 => 1..=12_u64, 1 => 13..=80_u64]
+}
+
+/// Of a connect, or of a check or a reset.
+fn mood(connect: bool) -> impl Strategy<Value = Mood> {
     let end = prop_oneof![
         8 => Just(End::Ok),
         2 => Just(End::Fail),
-        u32::from(permanent) => Just(End::Permanent),
-        u32::from(permanent) => Just(End::Stillborn),
-        u32::from(!permanent) => Just(End::Blind),
+        u32::from(connect) => Just(End::Permanent),
+        u32::from(connect) => Just(End::Busy),
+        u32::from(connect) => Just(End::Stillborn),
+        u32::from(!connect) => Just(End::Blind),
         1 => Just(End::Never),
         1 => Just(End::Panic),
     ];
-    (prop_oneof![3 => Just(0_u64), 3 => 1..=12_u64, 1 => 13..=80_u64], end)
-        .prop_map(|(delay, end)| Mood { delay, end })
+    (delay(), end).prop_map(|(delay, end)| Mood { delay, end })
 }

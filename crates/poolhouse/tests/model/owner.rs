@@ -12,7 +12,7 @@ impl World<'_> {
         // What is due now is judged by the old maximum.
         self.settle().await?;
         let Some(pool) = self.pool() else { return Ok(()) };
-        let possible = max > 0 && max >= self.model.min;
+        let possible = max > 0 && max >= self.model.min && max >= self.model.min_idle;
         let before = pool.stats();
         let (abandoned, cut) = self.server.ledger().given_up();
         let resized = pool.resize(max);
@@ -28,11 +28,12 @@ impl World<'_> {
         });
         self.model.max = max;
         self.server.ledger().max = max;
-        // Connections under a check go first, then idle ones, then attempts.
+        // Connections under a chore go first, then idle ones, then attempts.
         let surplus = (before.total_connections + before.connecting).saturating_sub(max);
-        let checks = before.checking.min(surplus);
-        let idle = (before.idle_connections - before.checking).min(surplus - checks);
-        let attempts = before.connecting.min(surplus - checks - idle);
+        let under_way = before.checking + before.resetting;
+        let chores = under_way.min(surplus);
+        let idle = (before.idle_connections - under_way).min(surplus - chores);
+        let attempts = before.connecting.min(surplus - chores - idle);
         let after = pool.stats();
         let closed = before.total_connections - after.total_connections;
         ensure!(closed == idle, "resize.exact: {closed} idle connections go at once, not {idle}");
@@ -40,8 +41,8 @@ impl World<'_> {
         let now = self.server.ledger().given_up();
         let (abandoned, cut) = (now.0 - abandoned, now.1 - cut);
         ensure!(
-            (cut, abandoned) == (checks as u64, attempts as u64),
-            "resize.exact: {cut} checks are cut and {abandoned} attempts given up, not {checks} and {attempts}"
+            (cut, abandoned) == (chores as u64, attempts as u64),
+            "resize.exact: {cut} chores are cut and {abandoned} attempts given up, not {chores} and {attempts}"
         );
         Ok(())
     }
@@ -119,8 +120,7 @@ impl World<'_> {
 
     pub(crate) fn peer_closes(&mut self, which: u8) {
         let mut ledger = self.server.ledger();
-        let open: Vec<_> =
-            ledger.records.iter_mut().filter(|record| record.alive && !record.detached).collect();
+        let open: Vec<_> = ledger.open_records().collect();
         if let Some(index) = pick(which, open.len())
             && let Some(record) = open.into_iter().nth(index)
         {
@@ -131,8 +131,7 @@ impl World<'_> {
 
     pub(crate) fn look_panics(&mut self, which: u8) {
         let mut ledger = self.server.ledger();
-        let open: Vec<_> =
-            ledger.records.iter_mut().filter(|record| record.alive && !record.detached).collect();
+        let open: Vec<_> = ledger.open_records().collect();
         if let Some(index) = pick(which, open.len())
             && let Some(record) = open.into_iter().nth(index)
         {
@@ -142,8 +141,7 @@ impl World<'_> {
 
     pub(crate) fn drop_panics(&mut self, which: u8) {
         let mut ledger = self.server.ledger();
-        let open: Vec<_> =
-            ledger.records.iter_mut().filter(|record| record.alive && !record.detached).collect();
+        let open: Vec<_> = ledger.open_records().collect();
         if let Some(index) = pick(which, open.len())
             && let Some(record) = open.into_iter().nth(index)
         {
@@ -153,9 +151,8 @@ impl World<'_> {
 
     pub(crate) fn peers_close(&mut self) {
         let mut ledger = self.server.ledger();
-        let open =
-            ledger.records.iter_mut().filter(|record| record.alive && !record.held && !record.detached);
-        open.for_each(|record| record.dead = true);
+        let unheld = ledger.open_records().filter(|record| !record.held);
+        unheld.for_each(|record| record.dead = true);
     }
 
     /// Everybody who waits goes away, and then the last handle.

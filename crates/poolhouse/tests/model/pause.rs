@@ -14,7 +14,8 @@ use std::time::Duration;
 use poolhouse::{Pool, PoolConfig};
 use tokio::time::Instant;
 
-use crate::server::{Ledger, Record, Server};
+use crate::ledger::{Ledger, Record};
+use crate::server::Server;
 
 #[derive(Debug, Default)]
 pub(crate) struct Pause {
@@ -22,6 +23,10 @@ pub(crate) struct Pause {
     pub(crate) drawn: Option<Instant>,
     /// When the latest failure was, also if it drew no pause.
     failed: Option<Instant>,
+    /// Since when connecting fails with nothing open. `None` if the server has said that it is busy.
+    pub(crate) down_since: Option<Instant>,
+    /// A connection that proved to work has been open since nothing was.
+    worked: bool,
     /// When the youngest connection was opened that proved to work.
     proved: Option<Instant>,
     /// Its end lies between these two.
@@ -34,12 +39,26 @@ impl Pause {
         self.in_a_row > 0
     }
 
-    fn failed(&mut self, began: Instant, now: Instant, (first, most): (Duration, Duration)) {
+    fn failed(
+        &mut self,
+        began: Instant,
+        down: Down,
+        now: Instant,
+        (first, most, fail_fast): (Duration, Duration, Duration),
+    ) {
         self.failed = Some(now);
+        self.down_since = match down {
+            Down::Busy => None,
+            Down::SomethingOpen => self.down_since,
+            Down::NothingOpen => self.down_since.or(Some(now)),
+        };
         if self.drawn.is_some_and(|drawn| began <= drawn) {
             return;
         }
-        let longest = (first * 2_u32.pow(self.in_a_row.min(16))).min(most);
+        // Until acquires fail fast the server is tried often enough that a restart of half that time stays invisible.
+        let soon = self.down_since.is_some_and(|since| fail_fast != Duration::MAX && now < since + fail_fast);
+        let most = if soon { most.min(fail_fast / 4) } else { most };
+        let longest = (first.min(most) * 2_u32.pow(self.in_a_row.min(16))).min(most);
         self.in_a_row += 1;
         self.drawn = Some(now);
         self.earliest = Some(now + longest / 2);
@@ -54,8 +73,22 @@ impl Pause {
     }
 
     pub(crate) fn ends(&mut self) {
-        *self = Self { proved: self.proved, ..Self::default() };
+        *self = Self { proved: self.proved, worked: self.worked, ..Self::default() };
     }
+
+    /// Nothing is open. What failed while something was is no outage.
+    pub(crate) fn nothing_open(&mut self) {
+        if std::mem::take(&mut self.worked) {
+            self.down_since = None;
+        }
+    }
+}
+
+/// What a failed connect says about an outage.
+enum Down {
+    Busy,
+    SomethingOpen,
+    NothingOpen,
 }
 
 /// The connections that nobody has looked at and that have not been idle, and where to ask for their holders.
@@ -109,9 +142,20 @@ impl Ledger {
     /// Those that have become idle since have proved to work, or are closed.
     pub(crate) fn look_for_idle(&mut self) {
         for id in self.fresh.idle() {
-            if self.records[id].alive {
+            if self.records[id].is_open() {
                 self.proves(id);
             }
+        }
+    }
+
+    /// A connection was among the idle, and is closed because it was one too many.
+    pub(crate) fn was_idle(&mut self, id: usize) {
+        let Fresh { ids, rested, .. } = &mut self.fresh;
+        let before = ids.len() + rested.len();
+        ids.retain(|other| *other != id);
+        rested.retain(|other| *other != id);
+        if ids.len() + rested.len() < before {
+            self.proves(id);
         }
     }
 
@@ -121,6 +165,7 @@ impl Ledger {
     }
 
     fn proves(&mut self, id: usize) {
+        self.pause.worked = true;
         let record = &self.records[id];
         if record.era() == self.era() {
             self.pause.succeeded(record.born);
@@ -139,17 +184,32 @@ impl Ledger {
         let record = &self.records[id];
         let (began, era) = (record.began, record.era());
         if era == self.era() && self.pause.proved.is_none_or(|proved| proved <= record.born) {
-            self.connect_failed(began, era);
+            self.failed(began, era, false, true);
         }
     }
 
-    pub(crate) fn connect_failed(&mut self, began: Instant, era: Era) {
+    pub(crate) fn connect_failed(&mut self, began: Instant, era: Era, busy: bool) {
+        self.failed(began, era, busy, false);
+    }
+
+    /// `looked_at`: it has succeeded, and is found dead.
+    fn failed(&mut self, began: Instant, era: Era, busy: bool, looked_at: bool) {
+        self.note_outage();
         self.look_for_idle();
         self.failed_connects += 1;
+        // The one that its first look found dead is open yet.
+        let open = self.total().saturating_sub(usize::from(looked_at));
+        let down = match open {
+            _ if busy => Down::Busy,
+            0 => Down::NothingOpen,
+            _ => Down::SomethingOpen,
+        };
         // What began before `invalidate_all` or a suspension says nothing about now.
         if era == self.era() {
-            let PoolConfig { connect_backoff, max_connect_backoff, .. } = self.config;
-            self.pause.failed(began, Instant::now(), (connect_backoff, max_connect_backoff));
+            let PoolConfig { connect_backoff, max_connect_backoff, fail_fast_after, .. } = self.config;
+            let limits = (connect_backoff, max_connect_backoff, fail_fast_after);
+            self.pause.failed(began, down, Instant::now(), limits);
         }
+        self.note_outage();
     }
 }

@@ -48,6 +48,7 @@ pub(crate) fn play(case: &Case, seen: &mut Coverage, mut story: Option<&mut Stri
         }
     }));
     if case.outlive && verdict.is_ok() {
+        world.server.ledger().runtime_gone = true;
         drop(runtime);
         return world.outlive().map_err(|violation| format!("after the runtime: {violation}"));
     }
@@ -69,15 +70,23 @@ impl World<'_> {
             Op::Jump(millis) => self.jump(ms(millis)).await,
             Op::Connects(mood) => self.server.ledger().connects = mood,
             Op::Checks(mood) => self.server.ledger().checks = mood,
+            Op::Resets(mood) => self.server.ledger().resets = mood,
+            Op::Closes(mood) => self.server.ledger().closes = mood,
             Op::PeerCloses(which) => self.peer_closes(which),
             Op::PeersClose => self.peers_close(),
             Op::LookPanics(which) => self.look_panics(which),
             Op::DropPanics(which) => self.drop_panics(which),
             Op::InvalidateAll => self.invalidate_all().await?,
+            Op::InvalidateAllOver(millis) => self.invalidate_all_over(millis).await?,
             Op::Suspend => self.suspend().await?,
             Op::Resume => self.resume().await?,
             Op::Drained => self.drained()?,
             Op::Resize(max) => self.resize(max).await?,
+            Op::Retain(which) => self.retain(which)?,
+            Op::CheckNow => self.check_now()?,
+            Op::ConnectNow => self.connect_now().await?,
+            Op::Add => self.add().await?,
+            Op::Reconfigure(config) => self.reconfigure(config).await?,
             Op::WarmUp => self.warm_up()?,
             Op::DropErrand(which) => self.drop_errand(which),
             Op::Look => self.look()?,
@@ -107,11 +116,13 @@ impl World<'_> {
         let Some(pool) = self.handles.last() else { return "no handle is left".into() };
         let stats = pool.stats();
         format!(
-            "{} held, {} idle, {} connecting, {} checking, {} waiting, of {}",
+            "{} held, {} idle, {} connecting, {} checking, {} resetting, {} closing, {} waiting, of {}",
             stats.active_connections,
             stats.idle_connections,
             stats.connecting,
             stats.checking,
+            stats.resetting,
+            self.server.ledger().closing(),
             stats.pending_requests,
             stats.max_connections
         )
@@ -127,7 +138,8 @@ impl World<'_> {
         }
         {
             let mut ledger = self.server.ledger();
-            (ledger.connects, ledger.checks) = (WELL, WELL);
+            (ledger.connects, ledger.checks, ledger.resets) = (WELL, WELL, WELL);
+            ledger.closes = ledger.closes.map(|_| WELL);
             ledger.records.iter_mut().for_each(|record| record.look_panics = false);
         }
         self.resume().await?;
@@ -147,7 +159,8 @@ impl World<'_> {
         ensure!(self.errands.is_empty(), "close.complete: a close does not end");
         let ledger = self.server.ledger();
         let left = ledger.live();
-        ensure!(left + ledger.connecting + ledger.checking == 0, "close.complete: {left} are left open");
+        let under_way = ledger.connecting + ledger.checking + ledger.resetting;
+        ensure!(left + under_way == 0, "close.complete: {left} are left open");
         let counts = [
             ("server: connected", ledger.records.len() as u64),
             ("server: failed connects", ledger.failed_connects),
@@ -155,10 +168,18 @@ impl World<'_> {
             ("server: failed checks", ledger.failed_checks),
             ("server: found dead", ledger.dead_looks),
             ("server: cut checks", ledger.cut_checks),
-            ("server: found dead after a check", ledger.closed_after_check),
-            ("server: panics in a drop", ledger.drop_panics),
+            ("server: failed resets", ledger.failed_resets),
+            ("server: cut resets", ledger.cut_resets),
+            ("server: resets", ledger.happened.resets),
+            ("server: goodbyes", ledger.happened.goodbyes),
+            ("server: goodbyes beyond their time", ledger.happened.cut_goodbyes),
+            ("server: busy", ledger.happened.busy),
+            ("server: found dead after a check", ledger.happened.closed_after_check),
+            ("server: found dead after a reset", ledger.happened.closed_after_reset),
+            ("server: panics in a drop", ledger.happened.drop_panics),
         ];
         drop(ledger);
+        self.count_reasons();
         let leaks = self.leaks.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
         self.seen.saw_times("leak: reported", leaks);
         for (outcome, times) in counts {

@@ -21,6 +21,9 @@ pub(crate) struct Waiting {
     pub(crate) key: u64,
     /// How many had joined or come back before it did.
     pub(crate) after: u64,
+    since: Instant,
+    /// `None` for the limit of the pool.
+    own_limit: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -40,7 +43,7 @@ pub(crate) enum Answer {
         /// Or there were too many at the same instant.
         or_shed: bool,
     },
-    /// A permanent failure; or its time was up at the same instant.
+    /// A permanent failure, or acquires fail fast; or its time was up at the same instant.
     Refused,
     /// Somebody older came back to the line, and there were too many.
     Overloaded,
@@ -60,6 +63,7 @@ pub(crate) struct Served {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Arrival {
     Closed,
+    FailsFast,
     Overloaded,
     MayWait,
 }
@@ -79,8 +83,10 @@ pub(crate) struct Seen<'a> {
     /// How many wait, and how many connections are in use or decided for somebody.
     pub(crate) pending: usize,
     pub(crate) active: usize,
-    /// Whoever joined before this number has been refused.
+    /// Whoever joined before this number may have been refused.
     pub(crate) refused_up_to: u64,
+    /// Whoever joined before this number may have failed fast, and all of them if one has.
+    pub(crate) failing_fast_up_to: u64,
     /// Those who are known to wait, whoever has left the line.
     pub(crate) known: &'a [u64],
     /// Somebody may have come back to the line in the meantime.
@@ -93,17 +99,23 @@ pub(crate) struct Seen<'a> {
 /// What the server counts.
 pub(crate) struct AtServer {
     pub(crate) live: usize,
+    /// Of these, those that are closed gracefully.
+    pub(crate) closing: usize,
     pub(crate) created: u64,
     pub(crate) dead_looks: u64,
     /// What acquires have found unfit, and leave to the background.
     pub(crate) left_to_close: usize,
-    /// Idle connections that have to pass a check first, or that the background is to retire.
+    /// Idle connections that have to pass a check or a reset first, or that the background is to retire.
     pub(crate) unfit: usize,
 }
 
 pub(crate) struct Reference {
     pub(crate) min: usize,
+    pub(crate) min_idle: usize,
     pub(crate) max: usize,
+    max_idle: Option<usize>,
+    /// What lies idle beyond `max_idle` may have been under a chore when the options changed.
+    reconfigured: bool,
     max_pending: Option<usize>,
     timeout: Duration,
     pub(crate) closed: bool,
@@ -125,7 +137,10 @@ impl Reference {
     pub(crate) fn new(config: &poolhouse::PoolConfig) -> Self {
         Self {
             min: config.min_connections,
+            min_idle: config.min_idle,
             max: config.max_connections,
+            max_idle: config.max_idle,
+            reconfigured: false,
             max_pending: config.max_pending,
             timeout: config.connection_timeout,
             closed: false,
@@ -140,9 +155,29 @@ impl Reference {
         }
     }
 
-    pub(crate) fn arrival(&self) -> Arrival {
+    /// The options change. Those who wait do so by the new ones, counted from when they began; those beyond the new bound
+    /// are refused, the youngest first. Returns how many.
+    pub(crate) fn reconfigure(&mut self, config: &poolhouse::PoolConfig, now: Instant) -> usize {
+        self.min = config.min_connections;
+        self.min_idle = config.min_idle;
+        self.max = config.max_connections;
+        self.max_idle = config.max_idle;
+        self.max_pending = config.max_pending;
+        self.timeout = config.connection_timeout;
+        self.reconfigured = true;
+        let granted = self.served.iter_mut().filter(|served| served.answer == Answer::Granted);
+        for waiting in self.line.iter_mut().chain(granted.map(|served| &mut served.waiting)) {
+            waiting.deadline = deadline(waiting.since, waiting.own_limit.unwrap_or(self.timeout));
+        }
+        self.shed(now)
+    }
+
+    /// `fails_fast`: nothing is open, and connecting has failed for long.
+    pub(crate) fn arrival(&self, fails_fast: bool) -> Arrival {
         if self.closed {
             Arrival::Closed
+        } else if fails_fast {
+            Arrival::FailsFast
         } else if self.max_pending.is_some_and(|most| self.line.len() >= most) {
             Arrival::Overloaded
         } else {
@@ -151,9 +186,8 @@ impl Reference {
     }
 
     pub(crate) fn join(&mut self, key: u64, limit: Option<Duration>, now: Instant) {
-        let limit = limit.unwrap_or(self.timeout);
-        let deadline = (limit != Duration::MAX).then(|| now + limit);
-        self.line.push_back(Waiting { key, after: key, deadline });
+        let deadline = deadline(now, limit.unwrap_or(self.timeout));
+        self.line.push_back(Waiting { key, after: key, since: now, own_limit: limit, deadline });
     }
 
     pub(crate) fn deadline_of(&self, key: u64) -> Option<Instant> {
@@ -175,7 +209,7 @@ impl Reference {
     /// All whose time is up leave together. Before and after that the oldest are served. So of those who are due the
     /// oldest have been served, as many as the numbers say, and so have the oldest of the others.
     pub(crate) fn sync(&mut self, seen: &Seen<'_>) -> Verdict {
-        let Seen { pending, active, refused_up_to, known, back, gone, now } = *seen;
+        let Seen { pending, active, refused_up_to, failing_fast_up_to, known, back, gone, now } = *seen;
         ensure!(pending <= self.line.len(), "{pending} wait, and only {} may", self.line.len());
         let before = self.held + self.granted();
         let Some(granted) = active.checked_sub(before) else {
@@ -186,7 +220,10 @@ impl Reference {
         let Some(mut turned_away) = left.checked_sub(granted) else {
             return Err(format!("acquire.fifo: {granted} are served, and {left} have left the line"));
         };
-        // A permanent failure comes when nothing is open, so what is decided now was decided after it.
+        let may_fail_fast = self.line.iter().filter(|waiting| waiting.after < failing_fast_up_to).count();
+        let fail_fast = may_fail_fast <= turned_away;
+        let refused_up_to = if fail_fast { refused_up_to.max(failing_fast_up_to) } else { refused_up_to };
+        // A refusal comes when nothing is open, so what is decided now was decided after it.
         for index in (0..self.line.len()).rev() {
             if turned_away > 0 && self.line[index].after < refused_up_to {
                 self.leaves(index, now, Answer::Refused);
@@ -357,7 +394,7 @@ impl Reference {
 
     /// What one snapshot promises, by itself and against what has happened.
     pub(crate) fn judge(&self, stats: &PoolStats, server: &AtServer) -> Verdict {
-        let AtServer { live, created, dead_looks, left_to_close, unfit } = *server;
+        let AtServer { live, closing, created, dead_looks, left_to_close, unfit } = *server;
         let PoolStats {
             total_connections: total, idle_connections: idle, active_connections: active, ..
         } = *stats;
@@ -366,9 +403,11 @@ impl Reference {
         ensure!(counted, "stats.consistent: created is not destroyed + total");
         let counted = stats.total_acquisitions == stats.total_releases + active as u64;
         ensure!(counted, "stats.consistent: acquisitions is not releases + active");
-        ensure!(stats.checking <= idle, "stats.consistent: more under a check than idle");
+        let chores = stats.checking + stats.resetting;
+        ensure!(chores <= idle, "stats.consistent: more under a check or a reset than idle");
         let open = total..=total + left_to_close;
-        ensure!(open.contains(&live), "stats.consistent: the server has {live} connections open");
+        let kept = live - closing;
+        ensure!(open.contains(&kept), "stats.consistent: the server has {kept} connections open");
         ensure!(stats.connections_created == created, "stats.consistent: the server has opened {created}");
         ensure!(stats.max_connections == self.max, "resize.exact: the maximum is {}", self.max);
 
@@ -389,7 +428,9 @@ impl Reference {
             "acquire.shed: more wait than max_pending"
         );
 
-        let at_hand = idle - stats.checking;
+        let at_hand = idle - chores;
+        let few = self.max_idle.is_none_or(|most| idle <= most || (self.reconfigured && at_hand == 0));
+        ensure!(few, "max_idle: {idle} are idle");
         ensure!(stats.suspended == self.suspended, "suspend.nothing_moves: suspended is {}", stats.suspended);
         ensure!(
             at_hand == 0 || !self.suspended,
@@ -405,4 +446,8 @@ impl Reference {
         }
         Ok(())
     }
+}
+
+fn deadline(since: Instant, limit: Duration) -> Option<Instant> {
+    (limit != Duration::MAX).then(|| since + limit)
 }

@@ -1,7 +1,8 @@
 //! Sequences that failed once, in their smallest form.
 
 use crate::coverage::Coverage;
-use crate::ops::{Case, Config, End, Fate, How, Mood, Op, Step};
+use crate::ops::{Case, End, Fate, How, Mood, Op, Step};
+use crate::options::Config;
 use crate::play::play;
 use crate::run::listen_to_panics;
 
@@ -9,6 +10,9 @@ use crate::run::listen_to_panics;
 const PLAIN: Config = Config {
     min: 0,
     max: 2,
+    min_idle: 0,
+    max_idle: None,
+    max_uses: None,
     max_connecting: 2,
     max_pending: None,
     connection_timeout: None,
@@ -17,9 +21,12 @@ const PLAIN: Config = Config {
     max_lifetime: None,
     check_after_idle: None,
     leak_threshold: None,
+    fail_fast_after: None,
     nested: false,
     connect_attempt_timeout: 60,
     health_check_timeout: 40,
+    reset_timeout: 40,
+    close_timeout: 40,
     backoff: 5,
     max_backoff: 20,
     jitter: 0.0,
@@ -223,4 +230,139 @@ fn what_was_served_stays_when_its_successor_opens() {
     let steps =
         vec![step(Op::Acquire(How::Lazy)), step(Op::Pass(50)), step(Op::Jump(230)), step(Op::Poll(0))];
     plays(Config { max_connecting: 1, max_lifetime: Some(300), ..PLAIN }, steps);
+}
+
+/// `epoch.invalidate_all`: what is opening at the instant of a spread invalidation goes with the others.
+#[test]
+fn what_is_opening_goes_with_a_spread_invalidation() {
+    let step = |op| Step { op, settle: true };
+    let connects = step(Op::Connects(Mood { delay: 1, end: End::Ok }));
+    plays(PLAIN, vec![connects, step(Op::Acquire(How::Eager)), step(Op::InvalidateAllOver(0))]);
+}
+
+/// `epoch.invalidate_all`: a lifetime that is raised does not put off the end that a spread invalidation has set.
+#[test]
+fn a_longer_lifetime_outlives_no_spread_invalidation() {
+    let steps = [
+        Op::Acquire(How::Eager),
+        Op::InvalidateAllOver(400),
+        Op::Reconfigure(Config { max_lifetime: Some(2000), ..PLAIN }),
+        Op::Return(0, Fate::Release),
+        Op::Pass(400),
+    ];
+    let steps = steps.into_iter().map(|op| Step { op, settle: true }).collect();
+    plays(Config { max_lifetime: Some(40), ..PLAIN }, steps);
+}
+
+const GRACEFULLY: Op = Op::Closes(Some(Mood { delay: 1, end: End::Ok }));
+
+/// `close.complete`: the last handle goes, and what is idle is closed gracefully all the same.
+#[test]
+fn the_last_handle_leaves_time_for_a_goodbye() {
+    let steps = [GRACEFULLY, Op::Acquire(How::Eager), Op::Return(0, Fate::Release), Op::DropAllHandles];
+    plays(PLAIN, steps.into_iter().map(|op| Step { op, settle: true }).collect());
+}
+
+/// `size.min`: a warm-up ends when the minimum is lowered to what is open.
+#[test]
+fn a_lower_minimum_ends_a_warm_up() {
+    let hangs = Op::Connects(Mood { delay: 0, end: End::Never });
+    let steps = [hangs, Op::WarmUp, Op::Reconfigure(PLAIN)];
+    let steps = steps.into_iter().map(|op| Step { op, settle: true }).collect();
+    plays(Config { min: 1, ..PLAIN }, steps);
+}
+
+/// `fail_fast_after`: what failed while a connection was open that worked is no outage once that one has gone.
+#[test]
+fn a_failure_beside_an_open_connection_is_no_outage() {
+    let steps = [
+        Op::Acquire(How::Eager),
+        Op::Connects(Mood { delay: 0, end: End::Fail }),
+        Op::Acquire(How::Eager),
+        Op::Cancel(0),
+        Op::Connects(Mood { delay: 5, end: End::Ok }),
+        Op::Return(0, Fate::Release),
+        Op::Pass(100),
+        Op::PeersClose,
+        Op::Acquire(How::Eager),
+    ];
+    let steps = steps.into_iter().map(|op| Step { op, settle: true }).collect();
+    plays(Config { fail_fast_after: Some(20), ..PLAIN }, steps);
+}
+
+/// `fail_fast_after`: an outage that lasts begins anew with the end of the last connection, and ends the waits in time.
+#[test]
+fn the_end_of_the_last_connection_may_begin_an_outage() {
+    let step = |op, settle| Step { op, settle };
+    let steps = vec![
+        step(Op::Acquire(How::Eager), true),
+        step(Op::Connects(Mood { delay: 0, end: End::Fail }), false),
+        step(Op::Acquire(How::Eager), true),
+        step(Op::Return(0, Fate::Release), false),
+        step(Op::Pass(30), false),
+    ];
+    plays(Config { max_uses: Some(1), fail_fast_after: Some(1), ..PLAIN }, steps);
+}
+
+/// `lifetime.no_dip`: a successor takes over an idle time, and is not said to have idled for longer than it is old.
+#[test]
+fn a_successor_has_not_idled_for_longer_than_it_is_old() {
+    let steps = [Op::WarmUp, Op::Pass(38), Op::Retain(0)];
+    let steps = steps.into_iter().map(|op| Step { op, settle: true }).collect();
+    plays(Config { min: 1, max_lifetime: Some(40), ..PLAIN }, steps);
+}
+
+/// `panic.no_loss`: a return that closes another connection, for `max_idle`, does not panic with that one's drop.
+#[test]
+fn a_return_panics_with_its_own_connection_alone() {
+    let steps = [
+        Op::Acquire(How::Eager),
+        Op::Acquire(How::Eager),
+        Op::DropPanics(0),
+        Op::Return(0, Fate::Release),
+        Op::Return(0, Fate::Release),
+    ];
+    let steps = steps.into_iter().map(|op| Step { op, settle: true }).collect();
+    plays(Config { max_idle: Some(1), ..PLAIN }, steps);
+}
+
+#[test]
+fn zz_spin() {
+    let step = |op| Step { op, settle: false };
+    let to = Config {
+        min: 4,
+        max: 4,
+        health_check_interval: Some(50),
+        max_lifetime: Some(40),
+        check_after_idle: Some(15),
+        ..PLAIN
+    };
+    let steps = vec![
+        step(Op::Connects(Mood { delay: 16, end: End::Ok })),
+        step(Op::Acquire(How::Eager)),
+        step(Op::Cancel(0)),
+        step(Op::Pass(36)),
+        step(Op::Acquire(How::Eager)),
+        step(Op::Connects(Mood { delay: 0, end: End::Stillborn })),
+        step(Op::Pass(95)),
+        step(Op::Return(0, Fate::Release)),
+        step(Op::Acquire(How::Task)),
+    ];
+    let mut bad = vec![];
+    for seed in 0..3000 {
+        let case = Case {
+            seed,
+            outlive: false,
+            config: Config { jitter: 0.1, lifo: true, ..to },
+            steps: steps.clone(),
+        };
+        listen_to_panics();
+        if let Err(e) = play(&case, &mut Coverage::default(), None) {
+            if bad.is_empty() {
+                println!("{e}");
+            }
+            bad.push(seed);
+        }
+    }
+    panic!("{} {:?}", bad.len(), &bad[..bad.len().min(5)]);
 }

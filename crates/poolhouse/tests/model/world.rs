@@ -1,6 +1,7 @@
 //! The pool under test, everybody who uses it, and how each operation is carried out on it and on the reference.
 
 mod leaving;
+mod sync;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -8,22 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, Event, Phase, Pool, PoolConfig, PooledConnection};
+use poolhouse::{AcquireError, Event, Phase, Pool, PoolConfig, PooledConnection, RetireReason};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::coverage::Coverage;
 use crate::ensure;
 use crate::errands::Running;
-use crate::ops::{Config, End, How, ms};
+use crate::ops::{End, How};
+use crate::options::Config;
 use crate::quiet::{Polled, Quiet};
 use crate::reference::{Answer, Arrival, Outcome, Reference, Seen, Verdict};
-use crate::server::{Conn, Record, Refused, Server};
+use crate::server::{Conn, Refused, Server};
 
 pub(crate) type Acquired = Result<PooledConnection<Server>, AcquireError>;
-
-/// Beyond this, with `check_after_idle`, what was served and not picked up is looked at again.
-const PICK_UP: Duration = Duration::from_millis(100);
 
 pub(crate) struct Waiter {
     pub(crate) key: u64,
@@ -59,6 +58,11 @@ pub(crate) struct World<'a> {
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) held: Vec<Held>,
     pub(crate) errands: Vec<Running>,
+    /// When the options last changed.
+    pub(crate) reconfigured: Option<Instant>,
+    /// Every `max_pending` and the largest `max_uses` that the pool has had.
+    pub(crate) bounds: Vec<usize>,
+    pub(crate) most_uses: u64,
     /// Something has made the pool start its background.
     pub(crate) background: bool,
     pub(crate) seen: &'a mut Coverage,
@@ -91,14 +95,20 @@ impl<'a> World<'a> {
                 heard.push((holder.connection, Instant::now()));
             }
             Event::Created { .. } => told.ledger().fresh.placed(),
+            Event::Retired { connection, reason: RetireReason::MaxIdle, .. } => {
+                told.ledger().was_idle(record_of(*connection));
+            }
             _ => {}
         };
         let pool = Pool::builder(server.clone()).config(options.clone()).listener(listener).build();
         let pool = pool.expect("a possible configuration");
         server.ledger().fresh.pool = Some(pool.clone());
         Self {
-            config: config.clone(),
+            config: *config,
             model: Reference::new(&options),
+            reconfigured: None,
+            bounds: options.max_pending.into_iter().collect(),
+            most_uses: options.max_uses.unwrap_or(u64::MAX),
             options,
             server,
             handles: vec![pool],
@@ -179,111 +189,18 @@ impl<'a> World<'a> {
         .await;
     }
 
-    /// The reference learns what has happened since it last looked. `ran`: nothing is left to run.
-    ///
-    /// A task whose connection turns out dead goes back to its turn by itself, and the rest of the line cannot be told
-    /// from the number of those who wait. But if nothing is left to run, every task without news is in the line.
-    pub(crate) fn sync(&mut self, ran: bool) -> Verdict {
-        let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
-        let now = Instant::now();
-        let dead_looks = self.server.ledger().dead_looks;
-        let found_dead = std::mem::replace(&mut self.dead_looks, dead_looks) != dead_looks;
-        let told = |key| news.iter().any(|(other, _)| *other == key);
-        let (mut waiting, mut panicked) = (Vec::new(), Vec::new());
-        for waiter in self.waiters.iter().filter(|waiter| !told(waiter.key)) {
-            match &waiter.wait {
-                Wait::Task(task) if task.is_finished() => panicked.push(waiter.key),
-                Wait::Task(_) => waiting.push(waiter.key),
-                Wait::Future(_) => {}
-            }
-        }
-        let in_line = self.model.line.len();
-        for key in panicked {
-            self.seen.saw("acquire: the look at it panics");
-            self.model.panics(key);
-            self.waiters.retain(|waiter| waiter.key != key);
-        }
-        let unfit = self.unfit_at_tasks(ran)?;
-        self.model.returned += unfit;
-        let back = (found_dead || unfit > 0) && ran;
-        if back {
-            // One that was served before may have lost that and got another.
-            let told = self.model.served.iter_mut().filter(|served| told(served.waiting.key));
-            told.for_each(|served| served.since = None);
-            for (key, acquired) in &news {
-                if acquired.is_ok() {
-                    self.model.serve(*key, now);
-                }
-            }
-            for key in &waiting {
-                self.model.rejoin(*key, self.server.ledger().join());
-            }
-        }
-        for (key, acquired) in &news {
-            if back && acquired.is_err() {
-                self.model.rejoin(*key, 0);
-            }
-            let last = in_line.max(1);
-            let answer = match acquired {
-                Ok(_) => continue,
-                Err(AcquireError::Timeout(_)) => {
-                    let max = self.model.max;
-                    Answer::TimedOut { first: 1, last, least: 1, most: last, max, or_shed: false }
-                }
-                Err(AcquireError::Connect(_)) => Answer::Refused,
-                Err(AcquireError::Overloaded { .. }) => Answer::Overloaded,
-                Err(_) => Answer::Closed,
-            };
-            self.model.answer(*key, now, answer);
-        }
-        if let Some(pool) = self.handles.last() {
-            let stats = pool.stats();
-            // Each task may have been ahead of the others for a moment.
-            let came_back = if back { news.len() + waiting.len() } else { 0 };
-            self.model.sync(&Seen {
-                pending: stats.pending_requests,
-                active: stats.active_connections,
-                refused_up_to: self.server.ledger().refused_up_to,
-                known: if back { &waiting } else { &[] },
-                back: found_dead || unfit > 0,
-                gone: in_line - self.model.line.len().min(in_line) + came_back,
-                now,
-            })?;
-        }
-        for (key, acquired) in news {
-            match &acquired {
-                Ok(_) => self.seen.saw("acquire_async: got one"),
-                Err(AcquireError::Timeout(_)) => self.seen.saw("acquire_async: timed out"),
-                Err(_) => {}
-            }
-            self.ended(key, acquired)?;
-        }
-        Ok(())
-    }
-
-    /// How many connections were decided for tasks, and turned out too old or unchecked when the tasks came for them.
-    fn unfit_at_tasks(&self, ran: bool) -> Verdict<u64> {
-        let Some(pool) = self.handles.last() else { return Ok(0) };
-        let known = self.model.returned + self.server.ledger().dead_looks;
-        let unfit = pool.stats().total_releases.saturating_sub(known);
-        let tasks = self.waiters.iter().filter(|waiter| waiter.how == How::Task);
-        let served = tasks.filter_map(|waiter| self.model.served(waiter.key));
-        let granted = served.filter(|served| served.answer == Answer::Granted);
-        let may_be = granted.filter(|served| self.may_be_unfit(served.since)).count() as u64;
-        ensure!(
-            unfit == 0 || (ran && unfit <= may_be),
-            "cancel.no_loss: tasks lost {unfit} connections that they were served"
-        );
-        Ok(unfit)
-    }
-
     pub(crate) async fn acquire(&mut self, how: How, limit: Option<Duration>) -> Verdict {
         let Some(pool) = self.pool() else { return Ok(()) };
         if how == How::Task {
             self.settle().await?;
         }
         self.sync(false)?;
-        let expected = self.model.arrival();
+        let fails_fast = {
+            let mut ledger = self.server.ledger();
+            ledger.note_outage();
+            ledger.is_outage()
+        };
+        let expected = self.model.arrival(fails_fast);
         let nobody_waits = self.model.line.is_empty();
         let begun = self.server.ledger().begun;
         let key = self.server.ledger().join();
@@ -343,6 +260,10 @@ impl<'a> World<'a> {
                 ensure!(waiting == self.model.line.len(), "acquire.shed: {waiting} are said to wait");
                 self.seen.saw("acquire: overloaded");
             }
+            (Arrival::FailsFast, Err(AcquireError::Connect(failed))) => {
+                ensure!(failed.retry.is_some(), "fail_fast_after: nothing is said of the next attempt");
+                self.seen.saw("acquire: fails fast");
+            }
             (expected, acquired) => return Err(format!("acquire.shed: {expected:?}, and got {acquired:?}")),
         }
         Ok(())
@@ -359,8 +280,11 @@ impl<'a> World<'a> {
         let Some(waiter) = self.waiters.iter_mut().find(|waiter| waiter.key == key) else { return Ok(()) };
         let Wait::Future(future) = &mut waiter.wait else { return Ok(()) };
         self.server.ledger().look_for_idle();
-        let destroyed =
-            |pools: &[Pool<Server>]| pools.last().map_or(0, |pool| pool.stats().connections_destroyed);
+        // What goes because it is one too many has been among the idle.
+        let destroyed = |pools: &[Pool<Server>]| {
+            let stats = pools.last().map(Pool::stats);
+            stats.map_or(0, |stats| stats.connections_destroyed - stats.closed.get(RetireReason::MaxIdle))
+        };
         let before = destroyed(&self.handles);
         let polled = future.try_poll();
         // What it had been served is gone: found dead, or unfit since it was served.
@@ -442,29 +366,14 @@ impl<'a> World<'a> {
         self.model.recall(|| server.ledger().join());
         self.shed();
     }
-
-    /// Whether something that was served then may be too old by now, or may have to be checked first.
-    fn may_be_unfit(&self, since: Option<Instant>) -> bool {
-        let late = |limit: Duration| since.is_none_or(|since| limit <= since.elapsed());
-        let trust = self.config.check_after_idle.map(ms);
-        // It may have been checked since.
-        let was_stale = trust.is_some_and(|limit| late(limit.max(PICK_UP)));
-        let trust = trust.filter(|_| late(PICK_UP));
-        let stale = |record: &Record| trust.is_some_and(|limit| limit <= record.proven.elapsed());
-        let shortest = self.config.max_lifetime.map(|most| ms(most).mul_f64(1.0 - self.config.jitter));
-        let ledger = self.server.ledger();
-        // The background may have closed it just now.
-        let closed_now = |at: Option<Instant>| at.is_some_and(|at| at == Instant::now());
-        let mut unused = ledger
-            .records
-            .iter()
-            .filter(|record| record.is_unused() || (closed_now(record.closed_at) && !record.held));
-        let old = |record: &Record| shortest.is_some_and(|limit| limit <= record.born.elapsed());
-        was_stale || unused.any(|record| stale(record) || old(record) || ledger.is_in_doubt(record))
-    }
 }
 
 /// One of `count`, if there is any.
 pub(crate) fn pick(which: u8, count: usize) -> Option<usize> {
     usize::from(which).checked_rem(count)
+}
+
+/// The record of a connection by the number that the pool gives it, from 1.
+pub(crate) fn record_of(connection: u64) -> usize {
+    usize::try_from(connection - 1).expect("few")
 }

@@ -303,6 +303,13 @@ impl World {
         }
         let era = self.era(home);
         self.connects.extend(plan.connects.into_iter().map(|key| (key, era)));
+        let most = policy.config.max_idle.unwrap_or(usize::MAX);
+        let excused = policy.waiting.len() + policy.holders.held_with_successor();
+        let staying = policy.unused() - policy.upkeep.cut();
+        assert!(
+            staying <= most.saturating_add(excused).max(policy.upkeep.under_way()),
+            "too many: {context}"
+        );
         assert!(policy.idle.iter().all(|entry| !entry.needs_reset), "a reset does not begin: {context}");
         let spare = policy.unused() + policy.connects.coming();
         let kept_back = policy.connects.pause(now).is_some() || !policy.eviction.is_in_service();

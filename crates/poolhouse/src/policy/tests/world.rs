@@ -298,10 +298,6 @@ impl World {
         assert!(picture.staying <= policy.config.max_connections.max(policy.held()), "{context}");
         assert!(policy.connects.under_way() <= policy.config.max_connecting, "{context}");
 
-        let most_idle = policy.config.max_idle.unwrap_or(usize::MAX);
-        let staying = policy.unused() - policy.upkeep.cut();
-        assert!(staying <= most_idle.max(policy.upkeep.under_way()), "too many are idle: {context}");
-
         // acquire.shed, and nobody sleeps through an answer.
         assert_eq!(stats.pending_requests, picture.waiting.len(), "{context}");
         assert!(policy.config.max_pending.is_none_or(|most| picture.waiting.len() <= most), "{context}");

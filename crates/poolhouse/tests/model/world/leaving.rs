@@ -11,20 +11,28 @@ impl World<'_> {
                 self.seen.saw(match timeout.phase {
                     Phase::Connecting => "acquire: timed out while connecting",
                     Phase::Checking => "acquire: timed out while checking",
+                    Phase::Resetting => "acquire: timed out while resetting",
                     Phase::Suspended => "acquire: timed out while suspended",
                     _ => "acquire: timed out while queueing",
                 });
                 Outcome::TimedOut
             }
             Err(AcquireError::Connect(failed)) => {
-                let permanent = matches!(failed.error.manager_error(), Some(Refused(End::Permanent, _)));
-                let after = key < self.server.ledger().refused_up_to;
-                ensure!(permanent && after, "connect.permanent: acquire {key} is refused by {failed:?}");
-                self.seen.saw("acquire: a permanent failure");
+                let ledger = self.server.ledger();
+                if failed.retry.is_some() {
+                    let down = key < ledger.failed_fast_up_to;
+                    ensure!(down, "fail_fast_after: acquire {key} fails fast by {failed:?}");
+                    self.seen.saw("acquire: fails fast after a wait");
+                } else {
+                    let permanent = matches!(failed.error.manager_error(), Some(Refused(End::Permanent, _)));
+                    let after = key < ledger.refused_up_to;
+                    ensure!(permanent && after, "connect.permanent: acquire {key} is refused by {failed:?}");
+                    self.seen.saw("acquire: a permanent failure");
+                }
                 Outcome::Refused
             }
             Err(AcquireError::Overloaded { max_pending, .. }) => {
-                let known = Some(*max_pending) == self.options.max_pending;
+                let known = self.bounds.contains(max_pending);
                 ensure!(known, "acquire.shed: the bound is said to be {max_pending}");
                 Outcome::Overloaded
             }
