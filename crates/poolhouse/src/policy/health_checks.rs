@@ -112,7 +112,7 @@ impl<C, E, W> Policy<C, E, W> {
         wanted: bool,
         plan: &mut Plan<C>,
     ) {
-        self.upkeep.begin(entry.id, chore, (home, now), wanted);
+        self.upkeep.begin(&entry, chore, (home, now), wanted);
         plan.chores.push((entry, chore));
     }
 
@@ -146,7 +146,7 @@ impl<C, E, W> Policy<C, E, W> {
                 }
                 match ended.chore {
                     Chore::Check | Chore::Reset | Chore::Prepare { check: true } => {
-                        self.place(entry, now, fx)
+                        self.place(entry, now, fx);
                     }
                     Chore::Prepare { check: false } | Chore::Inspect => self.place_unproven(entry, now, fx),
                 }
@@ -189,7 +189,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn take_all_idle(&mut self, now: Tick) -> Vec<Box<Entry<C>>> {
         let taken = self.idle.take_all(|entry| !entry.needs_reset);
         for entry in &taken {
-            self.upkeep.begin(entry.id, Chore::Inspect, (entry.origin.home, now), false);
+            self.upkeep.begin(entry, Chore::Inspect, (entry.origin.home, now), false);
         }
         taken
     }
@@ -202,6 +202,6 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Whether a connection that nobody holds has not proved to work since then.
     pub(crate) fn any_unproven_since(&self, then: Tick) -> bool {
-        self.upkeep.checks() > 0 || self.idle.iter().any(|entry| entry.proven_at() < then)
+        self.upkeep.any_unproven_since(then) || self.idle.iter().any(|entry| entry.proven_at() < then)
     }
 }

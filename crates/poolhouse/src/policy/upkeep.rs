@@ -1,7 +1,7 @@
 //! What a background task does with connections that nobody holds: which are in its hands, what for, and for whom.
 
-use super::Tick;
 use super::eviction::Home;
+use super::{Entry, Tick};
 use crate::events::RetireReason;
 
 /// What is done with a connection.
@@ -37,6 +37,8 @@ pub(super) struct UnderWay {
     home: Home,
     pub(super) chore: Chore,
     pub(super) began: Tick,
+    /// When the connection had last proved to work.
+    proven_at: Tick,
     /// Whether a waiter is to have the connection.
     wanted: bool,
     /// Why the background task is to drop it, if so.
@@ -80,10 +82,23 @@ impl Upkeep {
         self.under_way.iter().filter(|one| one.wanted).map(|one| one.began)
     }
 
+    /// Whether one of these connections has not proved to work since then.
+    pub(super) fn any_unproven_since(&self, then: Tick) -> bool {
+        self.under_way.iter().any(|one| one.proven_at < then)
+    }
+
     /// What comes of a reset is for whoever waits then.
-    pub(super) fn begin(&mut self, connection: u64, chore: Chore, (home, began): (Home, Tick), wanted: bool) {
+    pub(super) fn begin<C>(
+        &mut self,
+        entry: &Entry<C>,
+        chore: Chore,
+        (home, began): (Home, Tick),
+        wanted: bool,
+    ) {
+        let (connection, proven_at) = (entry.id, entry.proven_at());
         let wanted = wanted || chore == Chore::Reset;
-        self.under_way.push(UnderWay { connection, home, chore, began, wanted, cut: None, told: false });
+        let one = UnderWay { connection, home, chore, began, proven_at, wanted, cut: None, told: false };
+        self.under_way.push(one);
     }
 
     pub(super) fn end(&mut self, connection: u64) -> Option<UnderWay> {
