@@ -2,8 +2,8 @@
 //!
 //! A failed connect draws a pause, twice as long as the one before; attempts that ran together count once. A connection
 //! that proves to work ends it, unless a failure came after it was opened. It proves to work when its first look finds
-//! it alive, or when it becomes idle before anybody looks. One that its first look finds dead is a failed connect,
-//! unless a younger one has proved to work.
+//! it alive. One that becomes idle before anybody looks ends the pause too, if its connect began after the latest failure.
+//! One that its first look finds dead is a failed connect, unless a younger one has proved to work.
 //!
 //! Everything runs on one thread, so the ledger hears of each connect, each failure and each look in the order in which
 //! the pool does. Only where a connection goes is out of its sight: to somebody who looks at it, or to the idle. So it
@@ -27,7 +27,7 @@ pub(crate) struct Pause {
     pub(crate) down_since: Option<Instant>,
     /// A connection that proved to work has been open since nothing was.
     worked: bool,
-    /// When the youngest connection was opened that proved to work.
+    /// When the youngest connection was opened that a look found alive.
     proved: Option<Instant>,
     /// Its end lies between these two.
     pub(crate) earliest: Option<Instant>,
@@ -39,12 +39,12 @@ impl Pause {
         self.in_a_row > 0
     }
 
-    fn failed(&mut self, began: Instant, down: Down, now: Instant, (first, most): (Duration, Duration)) {
+    fn failed(&mut self, began: Instant, says: Says, now: Instant, (first, most): (Duration, Duration)) {
         self.failed = Some(now);
-        self.down_since = match down {
-            Down::Busy => None,
-            Down::SomethingOpen => self.down_since,
-            Down::NothingOpen => self.down_since.or(Some(now)),
+        self.down_since = match says {
+            Says::Busy => None,
+            Says::SomethingOpen => self.down_since,
+            Says::NothingOpen => self.down_since.or(Some(now)),
         };
         if self.drawn.is_some_and(|drawn| began <= drawn) {
             return;
@@ -57,8 +57,13 @@ impl Pause {
     }
 
     fn succeeded(&mut self, born: Instant) {
-        self.proved = self.proved.max(Some(born));
         if self.failed.is_none_or(|failed| failed <= born) {
+            self.ends();
+        }
+    }
+
+    fn rested(&mut self, began: Instant) {
+        if self.failed.is_none_or(|failed| failed < began) {
             self.ends();
         }
     }
@@ -76,7 +81,8 @@ impl Pause {
 }
 
 /// What a failed connect says about an outage.
-enum Down {
+#[derive(Debug, Clone, Copy)]
+enum Says {
     Busy,
     SomethingOpen,
     NothingOpen,
@@ -134,7 +140,7 @@ impl Ledger {
     pub(crate) fn look_for_idle(&mut self) {
         for id in self.fresh.idle() {
             if self.records[id].is_open() {
-                self.proves(id);
+                self.rests(id);
             }
         }
     }
@@ -146,7 +152,7 @@ impl Ledger {
         ids.retain(|other| *other != id);
         rested.retain(|other| *other != id);
         if ids.len() + rested.len() < before {
-            self.proves(id);
+            self.rests(id);
         }
     }
 
@@ -155,11 +161,22 @@ impl Ledger {
         drop(self.fresh.idle());
     }
 
+    /// A look has found it alive.
     fn proves(&mut self, id: usize) {
         self.pause.worked = true;
         let record = &self.records[id];
+        self.pause.proved = self.pause.proved.max(Some(record.born));
         if record.era() == self.era() {
             self.pause.succeeded(record.born);
+        }
+    }
+
+    /// It is idle, and nobody has looked at it.
+    fn rests(&mut self, id: usize) {
+        self.pause.worked = true;
+        let record = &self.records[id];
+        if record.era() == self.era() {
+            self.pause.rested(record.began);
         }
     }
 
@@ -190,15 +207,15 @@ impl Ledger {
         self.failed_connects += 1;
         // The one that its first look found dead is open yet.
         let open = self.total().saturating_sub(usize::from(looked_at));
-        let down = match open {
-            _ if busy => Down::Busy,
-            0 => Down::NothingOpen,
-            _ => Down::SomethingOpen,
+        let says = match open {
+            _ if busy => Says::Busy,
+            0 => Says::NothingOpen,
+            _ => Says::SomethingOpen,
         };
         // What began before `invalidate_all` or a suspension says nothing about now.
         if era == self.era() {
             let PoolConfig { connect_backoff, max_connect_backoff, .. } = self.config;
-            self.pause.failed(began, down, Instant::now(), (connect_backoff, max_connect_backoff));
+            self.pause.failed(began, says, Instant::now(), (connect_backoff, max_connect_backoff));
         }
         self.note_outage();
     }
