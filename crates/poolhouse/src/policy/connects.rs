@@ -341,6 +341,7 @@ impl<C, E, W> Policy<C, E, W> {
         let took = opened_at.since(attempt.started);
         self.counts.created += 1;
         // What was opened elsewhere says nothing about connecting.
+        self.connects.worked |= attempt.adopted;
         if !attempt.adopted {
             self.timings.on_connected(took.into());
             self.connects.connect_time.record(took);

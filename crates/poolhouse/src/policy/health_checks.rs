@@ -65,13 +65,12 @@ impl<C, E, W> Policy<C, E, W> {
         if self.idle.is_empty() {
             return 0;
         }
+        let waiting = self.waiting.len();
         let connect_comes = self.connects_wanted(now) > 0 && self.connects.pause(now).is_none();
-        let relied_on = if connect_comes {
-            self.upkeep.wanted()
-        } else {
-            self.young_chores(now) + self.connects.young(now)
-        };
-        self.waiting.len().saturating_sub(relied_on).min(self.idle.len())
+        let relied_on =
+            if connect_comes { waiting } else { self.young_chores(now) + self.connects.young(now) };
+        let wanted = waiting.saturating_sub(self.upkeep.wanted().min(relied_on));
+        wanted.min(self.idle.len())
     }
 
     pub(super) fn begin_resets(&mut self, home: Home, now: Tick, plan: &mut Plan<C>) {

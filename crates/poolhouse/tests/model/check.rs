@@ -160,8 +160,7 @@ impl World<'_> {
                 Errand::CloseWithin { until } => ledger.live() + connecting == 0 || until <= now,
                 Errand::CheckNow { since } => {
                     let out_of_service = self.model.closed || self.model.suspended;
-                    let none = checking + ledger.closing() + ledger.unproven_since(since) == 0;
-                    out_of_service || none
+                    out_of_service || ledger.closing() + ledger.unproven_since(since) == 0
                 }
             };
             ensure!(!wrong, "close.complete, size.min: {:?} has nothing left to wait for", errand.what);
@@ -220,9 +219,10 @@ impl Ledger {
         self.doubts.iter().any(|(began, _)| record.proven < *began)
     }
 
-    /// How many idle connections have not proved to work since then.
+    /// How many connections that nobody holds have not proved to work since then.
     pub(crate) fn unproven_since(&self, since: Instant) -> usize {
-        self.records.iter().filter(|record| record.is_unused() && record.proven < since).count()
+        let unheld = self.records.iter().filter(|record| record.is_open() && !record.held);
+        unheld.filter(|record| record.proven < since).count()
     }
 
     /// How many connections may have to pass a chore, or to retire, before anybody gets one.

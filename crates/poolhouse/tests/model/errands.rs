@@ -116,7 +116,7 @@ impl World<'_> {
                 let ledger = self.server.ledger();
                 let others = stats.active_connections - self.held.len() + ledger.left_to_close;
                 let none = ledger.unproven_since(since) <= others;
-                (out_of_service || (stats.checking == 0 && none), "check_now")
+                (out_of_service || none, "check_now")
             }
             (Errand::CloseWithin { until }, Ended::Close(Some(report))) => {
                 let listed = report.still_held.len() == stats.active_connections;

@@ -24,7 +24,7 @@ impl World<'_> {
             pool.retain(|connection: &mut Conn, info| {
                 looked += 1;
                 wrong = wrong.take().or_else(|| wrong_look(&server, connection, info).err());
-                let stays = !panics && (connection.id + usize::from(which)) % 3 > 0;
+                let stays = !panics && !(connection.id + usize::from(which)).is_multiple_of(3);
                 if !stays {
                     gone.push(connection.id);
                 }

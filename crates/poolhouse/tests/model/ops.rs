@@ -51,6 +51,7 @@ pub(crate) struct Step {
     pub(crate) settle: bool,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a sequence is short")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Op {
     Acquire(How),

@@ -69,15 +69,19 @@ impl Config {
     }
 }
 
-pub(crate) fn config() -> impl Strategy<Value = Config> {
-    let sizes = (1..=4_usize, 0..=4_usize, 1..=3_usize, prop::option::of(1..=3_usize));
-    // Most pools have none of these: each makes some promise weaker.
-    let few = (
-        weighted(0.25, 1..=3_usize),
-        weighted(0.25, 0..=3_usize),
-        weighted(0.25, 1..=4_u64),
-        weighted(0.35, select(vec![1_u64, 20, 80])),
-    );
+/// An option that most pools do not have.
+fn seldom<T: std::fmt::Debug + 'static>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    weighted(0.25, of)
+}
+
+fn timeouts() -> impl Strategy<Value = [u64; 4]> {
+    let short = || select(vec![40_u64, 10]);
+    (select(vec![60_u64, 10]), short(), short(), short())
+        .prop_map(|(connect, check, reset, close)| [connect, check, reset, close])
+}
+
+/// `connection_timeout`, `idle_timeout`, `health_check_interval`, `max_lifetime`, `check_after_idle`, `leak_threshold`.
+fn limits() -> impl Strategy<Value = [Option<u64>; 6]> {
     let limits = (
         select(vec![None, Some(20), Some(100), Some(1000)]),
         select(vec![None, Some(30), Some(200)]),
@@ -86,26 +90,19 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         select(vec![None, None, Some(15), Some(60)]),
         select(vec![None, Some(25)]),
     );
-    let server = (
-        select(vec![60_u64, 10]),
-        select(vec![40_u64, 10]),
-        select(vec![40_u64, 10]),
-        select(vec![40_u64, 10]),
-        select(vec![(5_u64, 20_u64), (20, 100)]),
-    );
-    (sizes, few, limits, server, select(vec![0.0, 0.1, 1.0]), any::<(bool, bool)>()).prop_map(
-        |((max, min, max_connecting, max_pending), few, limits, server, jitter, (lifo, nested))| {
+    limits.prop_map(<[Option<u64>; 6]>::from)
+}
+
+pub(crate) fn config() -> impl Strategy<Value = Config> {
+    let sizes = (1..=4_usize, 0..=4_usize, 1..=3_usize, prop::option::of(1..=3_usize));
+    // Most pools have none of these: each makes some promise weaker.
+    let fail_fast = weighted(0.35, select(vec![1_u64, 20, 80]));
+    let few = (seldom(1..=3_usize), seldom(0..=3_usize), seldom(1..=4_u64), fail_fast);
+    let pauses = select(vec![(5_u64, 20_u64), (20, 100)]);
+    let jitter = select(vec![0.0, 0.1, 1.0]);
+    (sizes, few, limits(), timeouts(), pauses, jitter, any::<(bool, bool)>()).prop_map(
+        |((max, min, max_connecting, max_pending), few, limits, timeouts, pauses, jitter, (lifo, nested))| {
             let (min_idle, max_idle, max_uses, fail_fast_after) = few;
-            let (
-                connection_timeout,
-                idle_timeout,
-                health_check_interval,
-                max_lifetime,
-                check_after_idle,
-                leak_threshold,
-            ) = limits;
-            let (connect_attempt_timeout, health_check_timeout, reset_timeout, close_timeout, pauses) =
-                server;
             let (min, min_idle) = (min.min(max), min_idle.unwrap_or(0).min(max));
             Config {
                 min,
@@ -115,18 +112,18 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 max_uses,
                 max_connecting,
                 max_pending,
-                connection_timeout,
-                idle_timeout,
-                health_check_interval,
-                max_lifetime,
-                check_after_idle,
-                leak_threshold,
+                connection_timeout: limits[0],
+                idle_timeout: limits[1],
+                health_check_interval: limits[2],
+                max_lifetime: limits[3],
+                check_after_idle: limits[4],
+                leak_threshold: limits[5],
                 fail_fast_after,
                 nested,
-                connect_attempt_timeout,
-                health_check_timeout,
-                reset_timeout,
-                close_timeout,
+                connect_attempt_timeout: timeouts[0],
+                health_check_timeout: timeouts[1],
+                reset_timeout: timeouts[2],
+                close_timeout: timeouts[3],
                 backoff: pauses.0,
                 max_backoff: pauses.1,
                 jitter,

@@ -2,8 +2,8 @@
 //!
 //! A failed connect draws a pause, twice as long as the one before; attempts that ran together count once. A connection
 //! that proves to work ends it, unless a failure came after it was opened. It proves to work when its first look finds
-//! it alive, or when it becomes idle before anybody looks. One that its first look finds dead is a failed connect,
-//! unless a younger one has proved to work.
+//! it alive. One that becomes idle before anybody looks ends the pause too, if its connect began after the latest failure.
+//! One that its first look finds dead is a failed connect, unless a younger one has proved to work.
 //!
 //! Everything runs on one thread, so the ledger hears of each connect, each failure and each look in the order in which
 //! the pool does. Only where a connection goes is out of its sight: to somebody who looks at it, or to the idle. So it
@@ -27,7 +27,7 @@ pub(crate) struct Pause {
     pub(crate) down_since: Option<Instant>,
     /// A connection that proved to work has been open since nothing was.
     worked: bool,
-    /// When the youngest connection was opened that proved to work.
+    /// When the youngest connection was opened that a look found alive.
     proved: Option<Instant>,
     /// Its end lies between these two.
     pub(crate) earliest: Option<Instant>,
@@ -42,15 +42,15 @@ impl Pause {
     fn failed(
         &mut self,
         began: Instant,
-        down: Down,
+        says: Says,
         now: Instant,
         (first, most, fail_fast): (Duration, Duration, Duration),
     ) {
         self.failed = Some(now);
-        self.down_since = match down {
-            Down::Busy => None,
-            Down::SomethingOpen => self.down_since,
-            Down::NothingOpen => self.down_since.or(Some(now)),
+        self.down_since = match says {
+            Says::Busy => None,
+            Says::SomethingOpen => self.down_since,
+            Says::NothingOpen => self.down_since.or(Some(now)),
         };
         if self.drawn.is_some_and(|drawn| began <= drawn) {
             return;
@@ -66,10 +66,20 @@ impl Pause {
     }
 
     fn succeeded(&mut self, born: Instant) {
-        self.proved = self.proved.max(Some(born));
         if self.failed.is_none_or(|failed| failed <= born) {
             self.ends();
         }
+    }
+
+    fn rested(&mut self, began: Instant) {
+        if self.failed.is_none_or(|failed| failed < began) {
+            self.ends();
+        }
+    }
+
+    /// One is open that was opened elsewhere.
+    pub(crate) fn added(&mut self) {
+        self.worked = true;
     }
 
     pub(crate) fn ends(&mut self) {
@@ -85,7 +95,8 @@ impl Pause {
 }
 
 /// What a failed connect says about an outage.
-enum Down {
+#[derive(Debug, Clone, Copy)]
+enum Says {
     Busy,
     SomethingOpen,
     NothingOpen,
@@ -97,6 +108,8 @@ pub(crate) struct Fresh {
     ids: Vec<usize>,
     /// Those that went among the idle as soon as they were open, for nobody waited.
     rested: Vec<usize>,
+    /// The pool is about to be told of one that was opened elsewhere.
+    added: bool,
     /// A handle like any other: to be dropped before the test drops its last.
     pub(crate) pool: Option<Pool<Server>>,
 }
@@ -106,8 +119,17 @@ impl Fresh {
         self.ids.push(id);
     }
 
+    /// The one that was opened last was opened elsewhere: it says nothing about connecting.
+    pub(crate) fn added(&mut self) {
+        self.ids.pop();
+        self.added = true;
+    }
+
     /// The pool is about to find a place for the one that was opened last.
     pub(crate) fn placed(&mut self) {
+        if std::mem::take(&mut self.added) {
+            return;
+        }
         let nobody_waits = self.pool.as_ref().is_some_and(|pool| pool.stats().pending_requests == 0);
         if nobody_waits {
             self.rested.extend(self.ids.pop());
@@ -143,7 +165,7 @@ impl Ledger {
     pub(crate) fn look_for_idle(&mut self) {
         for id in self.fresh.idle() {
             if self.records[id].is_open() {
-                self.proves(id);
+                self.rests(id);
             }
         }
     }
@@ -155,7 +177,7 @@ impl Ledger {
         ids.retain(|other| *other != id);
         rested.retain(|other| *other != id);
         if ids.len() + rested.len() < before {
-            self.proves(id);
+            self.rests(id);
         }
     }
 
@@ -164,11 +186,22 @@ impl Ledger {
         drop(self.fresh.idle());
     }
 
+    /// A look has found it alive.
     fn proves(&mut self, id: usize) {
         self.pause.worked = true;
         let record = &self.records[id];
+        self.pause.proved = self.pause.proved.max(Some(record.born));
         if record.era() == self.era() {
             self.pause.succeeded(record.born);
+        }
+    }
+
+    /// It is idle, and nobody has looked at it.
+    fn rests(&mut self, id: usize) {
+        self.pause.worked = true;
+        let record = &self.records[id];
+        if record.era() == self.era() {
+            self.pause.rested(record.began);
         }
     }
 
@@ -199,16 +232,16 @@ impl Ledger {
         self.failed_connects += 1;
         // The one that its first look found dead is open yet.
         let open = self.total().saturating_sub(usize::from(looked_at));
-        let down = match open {
-            _ if busy => Down::Busy,
-            0 => Down::NothingOpen,
-            _ => Down::SomethingOpen,
+        let says = match open {
+            _ if busy => Says::Busy,
+            0 => Says::NothingOpen,
+            _ => Says::SomethingOpen,
         };
         // What began before `invalidate_all` or a suspension says nothing about now.
         if era == self.era() {
             let PoolConfig { connect_backoff, max_connect_backoff, fail_fast_after, .. } = self.config;
             let limits = (connect_backoff, max_connect_backoff, fail_fast_after);
-            self.pause.failed(began, down, Instant::now(), limits);
+            self.pause.failed(began, says, Instant::now(), limits);
         }
         self.note_outage();
     }

@@ -326,17 +326,13 @@ fn a_return_panics_with_its_own_connection_alone() {
     plays(Config { max_idle: Some(1), ..PLAIN }, steps);
 }
 
+/// `connect.backoff`: of two connects at a time one is for a waiter, who finds it dead, and one for the minimum. That the
+/// second has become idle does not end the pause that the first has drawn.
 #[test]
-fn zz_spin() {
-    let step = |op| Step { op, settle: false };
-    let to = Config {
-        min: 4,
-        max: 4,
-        health_check_interval: Some(50),
-        max_lifetime: Some(40),
-        check_after_idle: Some(15),
-        ..PLAIN
-    };
+fn an_idle_connection_of_a_server_that_closes_at_once_ends_no_pause() {
+    let step = |op| Step { op, settle: true };
+    let limits = Config { health_check_interval: Some(50), max_lifetime: Some(40), ..PLAIN };
+    let config = Config { min: 4, max: 4, check_after_idle: Some(15), jitter: 0.1, ..limits };
     let steps = vec![
         step(Op::Connects(Mood { delay: 16, end: End::Ok })),
         step(Op::Acquire(How::Eager)),
@@ -348,21 +344,19 @@ fn zz_spin() {
         step(Op::Return(0, Fate::Release)),
         step(Op::Acquire(How::Task)),
     ];
-    let mut bad = vec![];
-    for seed in 0..3000 {
-        let case = Case {
-            seed,
-            outlive: false,
-            config: Config { jitter: 0.1, lifo: true, ..to },
-            steps: steps.clone(),
-        };
-        listen_to_panics();
-        if let Err(e) = play(&case, &mut Coverage::default(), None) {
-            if bad.is_empty() {
-                println!("{e}");
-            }
-            bad.push(seed);
-        }
-    }
-    panic!("{} {:?}", bad.len(), &bad[..bad.len().min(5)]);
+    plays(config, steps);
+}
+
+/// A connection whose reset is under way has not proved to work yet: `check_now` waits for it.
+#[test]
+fn to_check_now_waits_for_a_reset() {
+    let step = |op| Step { op, settle: false };
+    let steps = vec![
+        step(Op::Resets(Mood { delay: 1, end: End::Ok })),
+        Step { op: Op::Acquire(How::Eager), settle: true },
+        Step { op: Op::Return(0, Fate::Dirty), settle: true },
+        step(Op::Jump(1)),
+        step(Op::CheckNow),
+    ];
+    plays(PLAIN, steps);
 }

@@ -42,7 +42,10 @@ impl Server {
         let mut ledger = self.ledger();
         let record = Record::new(Instant::now(), ledger.era());
         let id = if taken {
-            ledger.opened(u64::MAX, record)
+            let id = ledger.opened(u64::MAX, record);
+            ledger.fresh.added();
+            ledger.pause.added();
+            id
         } else {
             ledger.records.push(record);
             ledger.records.len() - 1
