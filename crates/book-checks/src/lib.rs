@@ -6,6 +6,7 @@
 //!
 //! A finding names the file and the line, says what is wrong, and says what to do.
 
+pub mod addresses;
 pub mod api;
 mod api_model;
 pub mod book;
@@ -33,6 +34,7 @@ pub mod metrics;
 pub mod names;
 pub mod numbers;
 pub mod outputs;
+pub mod packages;
 pub mod paths;
 pub mod plots;
 mod prose;
