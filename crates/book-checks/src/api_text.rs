@@ -44,7 +44,7 @@ pub(crate) fn interface(module: &syn::File, files: &[&syn::File]) -> Result<Stri
             return Err(format!("`{}` is exported and defined nowhere in the crate", export.name));
         };
         let text = print(definition);
-        let attributes = with_attributes(&export.attributes, String::new());
+        let attributes = with_attributes(&export.attributes, "");
         parts.push(if text.starts_with(&attributes) { text } else { attributes + &text });
         let inherent = items().filter_map(|item| match item {
             Item::Impl(item) if item.trait_.is_none() && is_of(item, &export.name) => Some(item),
@@ -56,7 +56,7 @@ pub(crate) fn interface(module: &syn::File, files: &[&syn::File]) -> Result<Stri
         if let Item::Mod(item) = item
             && is_public(&item.vis)
         {
-            parts.push(with_attributes(&kept(&item.attrs), format!("pub mod {};", item.ident)));
+            parts.push(with_attributes(&kept(&item.attrs), &format!("pub mod {};", item.ident)));
         }
     }
     let mut of_traits = implementations(files, &all.into_iter().map(|export| export.name).collect());
@@ -150,7 +150,7 @@ fn implementations(files: &[&syn::File], exported: &BTreeSet<String>) -> Vec<Str
     found
 }
 
-fn with_attributes(attributes: &[Attribute], text: String) -> String {
+fn with_attributes(attributes: &[Attribute], text: &str) -> String {
     let mut whole = String::new();
     for attribute in attributes {
         // As a line of its own, the way in which a formatter prints it above an item.
@@ -160,7 +160,7 @@ fn with_attributes(attributes: &[Attribute], text: String) -> String {
         });
         whole.push_str(printed(item).trim_end_matches("struct A;"));
     }
-    whole + &text
+    whole + text
 }
 
 fn kept(attributes: &[Attribute]) -> Vec<Attribute> {

@@ -302,10 +302,13 @@ fn literals(tokens: TokenStream, found: &mut BTreeSet<String>) {
                 }
                 literals(group.stream(), found);
             }
-            TokenTree::Ident(name) if index > 0 && is(tokens.get(index - 1), '.') => {
-                if is(tokens.get(index + 1), '=') && !is(tokens.get(index + 2), '=') {
-                    found.insert(name.to_string());
-                }
+            TokenTree::Ident(name)
+                if index > 0
+                    && is(tokens.get(index - 1), '.')
+                    && is(tokens.get(index + 1), '=')
+                    && !is(tokens.get(index + 2), '=') =>
+            {
+                found.insert(name.to_string());
             }
             _ => {}
         }
