@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated, guarantees,
-    identities, images, links, metrics, names, numbers, outputs, paths, plots, quotes, snippets, spelling,
-    style, summary, tidy, tracing_events,
+    addresses, api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated,
+    guarantees, identities, images, links, metrics, names, numbers, option_places, outputs, packages, paths,
+    plots, public_api, quotes, snippets, spelling, style, summary, tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -160,6 +160,26 @@ fn words_are_spelt_right() {
 #[test]
 fn style_is_plain() {
     assert_none(style::check(&BOOK));
+}
+
+#[test]
+fn the_addresses_stand_in_one_place() {
+    assert_none(addresses::check(&ROOT));
+}
+
+#[test]
+fn the_published_crates_are_ready() {
+    assert_none(packages::check(&ROOT));
+}
+
+#[test]
+fn the_public_interface_is_the_one_that_is_written_down() {
+    assert_none(public_api::check(&ROOT));
+}
+
+#[test]
+fn every_option_is_known_in_every_place() {
+    assert_none(option_places::check(&ROOT));
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn printed(signature: &Signature, vis: &str) -> String {
     text.trim_end().trim_end_matches("{}").trim_end().trim_end_matches(',').to_owned()
 }
 
-fn printed_type(kind: &Type) -> String {
+pub(crate) fn printed_type(kind: &Type) -> String {
     let signature = Signature {
         output: ReturnType::Type(Default::default(), Box::new(kind.clone())),
         ..syn::parse_str("fn a()").expect("a signature")

@@ -15,15 +15,15 @@ use crate::{Book, Finding, prose, tidy};
 const OUR_VARIABLES: &str = "POOLHOUSE_";
 
 /// What the book uses of cargo.
-const SUBCOMMANDS: [&str; 16] = [
+const SUBCOMMANDS: [&str; 18] = [
     "add", "bench", "build", "check", "clippy", "doc", "expand", "fmt", "guide", "init", "install", "new",
-    "run", "test", "tree", "update",
+    "package", "publish", "run", "test", "tree", "update",
 ];
 
 /// Other people's subcommands, whose flags are theirs.
 const PLUGINS: [&str; 3] = ["fuzz", "mutants", "nextest"];
 
-const FLAGS: [&str; 28] = [
+const FLAGS: [&str; 29] = [
     "all",
     "all-features",
     "all-targets",
@@ -31,6 +31,7 @@ const FLAGS: [&str; 28] = [
     "bins",
     "dev",
     "doc",
+    "dry-run",
     "edition",
     "example",
     "examples",

@@ -6,8 +6,10 @@
 //!
 //! A finding names the file and the line, says what is wrong, and says what to do.
 
+pub mod addresses;
 pub mod api;
 mod api_model;
+mod api_text;
 pub mod book;
 pub mod cargo;
 pub mod commands;
@@ -32,10 +34,13 @@ pub mod masks;
 pub mod metrics;
 pub mod names;
 pub mod numbers;
+pub mod option_places;
 pub mod outputs;
+pub mod packages;
 pub mod paths;
 pub mod plots;
 mod prose;
+pub mod public_api;
 pub mod quotes;
 mod rust_tests;
 pub mod search;

@@ -46,6 +46,7 @@
 //!
 //! `cli`, on by default, holds the command line: the binary, `ServeArgs` and `serve`. Without it the crate needs
 //! no clap, and tests need nothing of it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -30,7 +30,8 @@ pub(crate) struct BuildArgs {
     /// Where to put the book; a book that this command put there before is replaced [default: build-dir in book.toml]
     #[arg(long, short, value_name = "DIR")]
     pub(crate) dest_dir: Option<PathBuf>,
-    /// The path under which the book will be published, such as /guide/; the page for missing pages needs it
+    /// The path under which the book will be published, such as /guide/; the page for missing pages needs it [default:
+    /// site-url in book.toml, or the path of `homepage` in Cargo.toml]
     #[arg(long, value_name = "PATH")]
     pub(crate) site_url: Option<String>,
 }
@@ -46,7 +47,10 @@ pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {
     let task = Task::start("Building the book");
     let staging = destination.stage()?;
     let fresh = staging.path().join("book");
-    render(root, &Rendering { dest: &fresh, live_reload: None, site_url: args.site_url.as_deref() })?;
+    let has_url = config.html_config().is_some_and(|html| html.site_url.is_some());
+    let default = (!has_url).then(|| path_of(env!("CARGO_PKG_HOMEPAGE")));
+    let site_url = args.site_url.as_deref().or(default.as_deref());
+    render(root, &Rendering { dest: &fresh, live_reload: None, site_url })?;
     if rustdoc::is_there(root) {
         rustdoc::put_beside(root, &fresh)?;
     }
@@ -54,6 +58,15 @@ pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {
     let took = task.finish();
     println!("Built {} in {:.1} s", destination.path().join("index.html").display(), took.as_secs_f64());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The path of an address, with a slash at either end: that of `https://a.example/guide` is `/guide/`.
+fn path_of(address: &str) -> String {
+    let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
+    match after_scheme.trim_end_matches('/').split_once('/') {
+        Some((_, path)) => format!("/{path}/"),
+        None => "/".to_owned(),
+    }
 }
 
 /// What a build must not replace.
@@ -159,4 +172,21 @@ pub(crate) fn show_mdbook_messages() {
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     tracing_subscriber::registry().with(LevelFilter::WARN).with(CountErrors).with(lines).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_path_with_slashes() {
+        for (address, path) in [
+            ("https://a.example", "/"),
+            ("https://a.example/", "/"),
+            ("https://a.example/guide", "/guide/"),
+            ("https://a.example/b/guide/", "/b/guide/"),
+        ] {
+            assert_eq!(path_of(address), path);
+        }
+    }
 }

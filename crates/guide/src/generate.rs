@@ -1,14 +1,14 @@
 //! `cargo guide generate`: rewrites what the book shows but nobody writes by hand.
 //!
-//! First the outputs of the examples, then the data of the experiments, then the plots and the diagrams, then the
-//! generated blocks of the chapters, which may be made from them. What the benchmark measured is read, never measured
+//! First the outputs of the examples, then the data of the experiments, then the plots and the diagrams, then the public
+//! interface of each crate, then the generated blocks of the chapters, which may be made from them. What the benchmark measured is read, never measured
 //! here.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use book_checks::{Book, Finding, Generators, diagrams, examples, experiments, generated, plots};
+use book_checks::{Book, Finding, Generators, diagrams, examples, experiments, generated, plots, public_api};
 use clap::Args;
 
 use crate::progress::Task;
@@ -33,6 +33,7 @@ fn write(root: &Path) -> Result<ExitCode> {
     drop(task);
     changed.extend(plots::rewrite(root).context("a plot cannot be drawn")?);
     changed.extend(diagrams::rewrite(root).context("a diagram cannot be drawn")?);
+    changed.extend(public_api::rewrite(root).context("the public interface cannot be written down")?);
     let generators = Generators::all(root);
     changed.extend(generated::rewrite(&load(root)?, &generators).context("a chapter cannot be written")?);
     for file in &changed {
@@ -55,6 +56,7 @@ fn check(root: &Path) -> Result<ExitCode> {
     drop(task);
     found.extend(plots::check(root));
     found.extend(diagrams::check(root));
+    found.extend(public_api::check(root));
     found.extend(generated::check(&load(root)?, &Generators::all(root)));
     found.sort();
     if found.is_empty() {

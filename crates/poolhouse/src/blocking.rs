@@ -30,6 +30,8 @@ pub use self::pooled_connection::PooledConnection;
 
 /// Why a blocking pool could not be made.
 ///
+/// Its text ends with a page of the guide: see `poolhouse::GUIDE`.
+///
 /// ```
 /// fn names_the_field(error: &poolhouse::blocking::NewPoolError) -> bool {
 ///     matches!(error, poolhouse::blocking::NewPoolError::Config(_))

@@ -8,6 +8,8 @@ use crate::error::{Counted, page};
 
 /// An option that no pool can have. The message names the field and says what to change.
 ///
+/// Its text ends with a page of the guide: see `poolhouse::GUIDE`.
+///
 /// ```
 /// use poolhouse::{ConfigError, PoolConfig};
 ///

@@ -56,6 +56,8 @@ pub(crate) mod page {
 
 /// Why an acquire gave no connection. [`kind`](Self::kind) names it in one word, for a metric.
 ///
+/// Its text ends with a page of the guide: see `poolhouse::GUIDE`.
+///
 /// ```
 /// use std::time::Duration;
 /// use poolhouse::{AcquireError, PacketPool, PoolConfig};

@@ -69,6 +69,13 @@
 //! Without default features the crate is the pool alone. It needs `tokio`, `thiserror`, `tracing` and four small crates:
 //! `fastrand` for jitter, `histogram` for the statistics, `slab` for who waits and who holds, and, on Linux and Android,
 //! `rustix` for how long the machine has slept. With what these need in turn, that makes 18 crates on Linux.
+//!
+//! # The guide
+//!
+//! Each error, and each warning in the log, names the page of the guide that explains it: `guide: guide/timeouts` is
+//! `guide/timeouts.html` below [`GUIDE`].
+#![doc = concat!("The whole of it: [The Connection Pool Guide](", env!("CARGO_PKG_HOMEPAGE"), ").")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![cfg_attr(not(all(feature = "blocking", feature = "net")), allow(rustdoc::broken_intra_doc_links))]
@@ -123,6 +130,22 @@ pub use crate::pool::Pool;
 pub use crate::pooled_connection::PooledConnection;
 pub use crate::stats::{CloseCounts, PoolStats};
 pub use crate::weak_pool::WeakPool;
+
+/// The address of The Connection Pool Guide, which explains this crate. It has no slash at its end.
+///
+/// The text of an error ends with a page of it, and warnings in the log have a page in their text or in a field `guide`.
+///
+/// ```
+/// use poolhouse::{GUIDE, PoolConfig};
+///
+/// let config = PoolConfig { max_connections: 0, ..PoolConfig::default() };
+/// let text = config.validate().unwrap_err().to_string();
+///
+/// let (_, page) = text.rsplit_once("guide: ").expect("every error names a page");
+/// let address = format!("{GUIDE}/{page}.html");
+/// assert!(address.starts_with("https://") && address.ends_with("/reference/configuration.html"));
+/// ```
+pub const GUIDE: &str = env!("CARGO_PKG_HOMEPAGE");
 
 /// The crate's README, so that its snippet is a doctest too.
 #[cfg(doctest)]

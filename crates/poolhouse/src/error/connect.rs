@@ -12,6 +12,8 @@ use super::{At, Inner, page};
 
 /// Why one attempt to connect failed.
 ///
+/// Its text ends with a page of the guide: see `poolhouse::GUIDE`.
+///
 /// ```
 /// use poolhouse::ConnectError;
 ///

@@ -91,8 +91,8 @@ impl fmt::Display for Holder {
 
 /// What an acquire saw when its deadline passed: what it waited for, how long, and who is in the way.
 ///
-/// Its text reads like a diagnosis and ends with what to do. `last_connect_error` is the last failed connect, if no connect
-/// has succeeded since.
+/// Its text reads like a diagnosis and ends with what to do, and a page of the guide: see `poolhouse::GUIDE`.
+/// `last_connect_error` is the last failed connect, if no connect has succeeded since.
 ///
 /// ```
 /// use poolhouse::{AcquireTimeout, Phase};

@@ -10,6 +10,8 @@ use crate::error::{Counted, Inner, page};
 
 /// Why a packet could not be sent or received, or a connection not be opened.
 ///
+/// Its text ends with a page of the guide: see `poolhouse::GUIDE`.
+///
 /// ```
 /// use poolhouse::PacketError;
 ///
