@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated, guarantees,
-    identities, images, links, metrics, names, numbers, outputs, paths, plots, quotes, snippets, spelling,
-    style, summary, tidy, tracing_events,
+    identities, images, links, metrics, names, numbers, outputs, paths, plots, quotes, settings_schema,
+    snippets, spelling, style, summary, tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -70,6 +70,11 @@ fn plots_are_drawn_from_the_data() {
 #[test]
 fn diagrams_are_drawn_from_their_sources() {
     assert_none(diagrams::check(&ROOT));
+}
+
+#[test]
+fn the_schema_of_the_options_is_that_of_the_code() {
+    assert_none(settings_schema::check(&ROOT));
 }
 
 #[test]

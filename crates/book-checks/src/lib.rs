@@ -39,6 +39,7 @@ mod prose;
 pub mod quotes;
 mod rust_tests;
 pub mod search;
+pub mod settings_schema;
 pub mod snippets;
 pub mod spelling;
 mod statistics;

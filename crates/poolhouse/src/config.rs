@@ -13,6 +13,9 @@ use crate::error::{Counted, page};
 /// connect and one check.
 const LEAST: Duration = Duration::from_millis(1);
 
+/// The options that [`Duration::MAX`] does not switch off.
+pub(crate) const NEVER_OFF: [&str; 2] = ["connect_backoff", "max_connect_backoff"];
+
 /// The options of a pool.
 ///
 /// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may
@@ -33,6 +36,29 @@ const LEAST: Duration = Duration::from_millis(1);
 /// };
 /// config.validate()?;
 /// # Ok::<(), poolhouse::ConfigError>(())
+/// ```
+///
+/// # As text
+///
+/// With the feature `serde`, a `PoolConfig` can be read from any format that says of each value what it is, such as TOML,
+/// JSON or YAML, and written to it. The names are those of the fields. What is left out has its default. A duration is a
+/// text with a unit, such as `"30s"`, `"5m"` or `"250ms"`. `"off"` is [`Duration::MAX`] or `None`. An [`IdleOrder`] is
+/// `"lifo"` or `"fifo"`.
+///
+/// It is an error, with the name of the option, if there is no such option, if its value has another form, or if
+/// [`validate`](PoolConfig::validate) refuses it.
+///
+/// ```
+/// # #[cfg(feature = "serde")] {
+/// use std::time::Duration;
+/// use poolhouse::PoolConfig;
+///
+/// let settings = r#"{ "max_connections": 20, "idle_timeout": "90s", "max_lifetime": "off" }"#;
+/// let config: PoolConfig = serde_json::from_str(settings)?;
+/// assert_eq!(config.idle_timeout, Duration::from_secs(90));
+/// assert_eq!(config.max_lifetime, Duration::MAX);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolConfig {
@@ -364,7 +390,7 @@ pub enum ConfigError {
 fn or_off(field: &str) -> &'static str {
     match field {
         "leak_threshold" => ", or None to report no leak",
-        "connect_backoff" | "max_connect_backoff" => "",
+        field if NEVER_OFF.contains(&field) => "",
         _ => ", or Duration::MAX to switch it off",
     }
 }

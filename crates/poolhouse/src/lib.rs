@@ -57,6 +57,7 @@
 //!
 //! - `net` (on by default): TCP. Without it the crate touches no socket.
 //! - `blocking`: [`blocking::Pool`].
+//! - `serde`: [`PoolConfig`] and [`IdleOrder`] from a settings file, and into one.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![cfg_attr(not(feature = "blocking"), allow(rustdoc::broken_intra_doc_links))]
@@ -78,6 +79,8 @@ mod packet;
 mod policy;
 mod pool;
 mod pooled_connection;
+#[cfg(feature = "serde")]
+mod settings;
 mod state;
 mod stats;
 mod sync;

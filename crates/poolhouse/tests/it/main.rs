@@ -29,6 +29,8 @@ mod packet;
 mod panic;
 mod ports;
 mod release;
+#[cfg(feature = "serde")]
+mod settings;
 mod size;
 mod succession;
 mod suspend;
