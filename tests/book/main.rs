@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated, guarantees,
-    identities, images, links, metrics, names, numbers, outputs, paths, plots, quotes, settings_schema,
-    snippets, spelling, style, summary, tidy, tracing_events,
+    identities, images, links, metrics, names, numbers, option_places, outputs, paths, plots, quotes,
+    settings_schema, snippets, spelling, style, summary, tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -75,6 +75,11 @@ fn diagrams_are_drawn_from_their_sources() {
 #[test]
 fn the_schema_of_the_options_is_that_of_the_code() {
     assert_none(settings_schema::check(&ROOT));
+}
+
+#[test]
+fn each_option_has_an_effect_an_example_and_an_entry() {
+    assert_none(option_places::check(&BOOK));
 }
 
 #[test]

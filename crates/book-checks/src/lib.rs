@@ -32,6 +32,7 @@ pub mod masks;
 pub mod metrics;
 pub mod names;
 pub mod numbers;
+pub mod option_places;
 pub mod outputs;
 pub mod paths;
 pub mod plots;

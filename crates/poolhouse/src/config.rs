@@ -449,10 +449,19 @@ mod tests {
             ("lifetime_jitter", PoolConfig { lifetime_jitter: -0.1, ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: f64::NAN, ..base() }),
         ];
-        for (field, config) in cases {
+        for (field, config) in &cases {
             let error = config.validate().expect_err(field);
-            assert_eq!(error.field(), field);
+            assert_eq!(error.field(), *field);
             assert!(error.to_string().contains(field), "{error}");
+        }
+        let unbounded = ["check_after_idle", "idle_order", "detect_nested_acquires"];
+        for (option, _) in base().options() {
+            let bounded = cases.iter().any(|(field, _)| *field == option);
+            assert_ne!(
+                bounded,
+                unbounded.contains(&option),
+                "{option}: add a case, or say that it has no bound"
+            );
         }
         let error = PoolConfig { max_lifetime: SHORT, ..base() }.validate().unwrap_err().to_string();
         assert!(
