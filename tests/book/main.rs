@@ -10,7 +10,7 @@ use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     addresses, api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated,
     guarantees, identities, images, links, metrics, names, numbers, option_places, outputs, packages, paths,
-    plots, public_api, quotes, snippets, spelling, style, summary, tidy, tracing_events,
+    plots, public_api, quotes, settings_schema, snippets, spelling, style, summary, tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -70,6 +70,16 @@ fn plots_are_drawn_from_the_data() {
 #[test]
 fn diagrams_are_drawn_from_their_sources() {
     assert_none(diagrams::check(&ROOT));
+}
+
+#[test]
+fn the_schema_of_the_options_is_that_of_the_code() {
+    assert_none(settings_schema::check(&ROOT));
+}
+
+#[test]
+fn every_option_is_known_in_every_place() {
+    assert_none(option_places::check(&ROOT));
 }
 
 #[test]
@@ -175,11 +185,6 @@ fn the_published_crates_are_ready() {
 #[test]
 fn the_public_interface_is_the_one_that_is_written_down() {
     assert_none(public_api::check(&ROOT));
-}
-
-#[test]
-fn every_option_is_known_in_every_place() {
-    assert_none(option_places::check(&ROOT));
 }
 
 #[test]

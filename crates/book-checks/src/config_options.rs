@@ -21,9 +21,9 @@ const PEERS: [(&str, &str); 5] =
     [("hikari", "HikariCP"), ("deadpool", "deadpool"), ("bb8", "bb8"), ("r2d2", "r2d2"), ("sqlx", "sqlx")];
 
 /// What the documentation says of an option.
-struct Described {
-    kind: String,
-    text: String,
+pub(crate) struct Described {
+    pub(crate) kind: String,
+    pub(crate) text: String,
 }
 
 /// What the data file says of one.
@@ -212,7 +212,7 @@ fn set(name: &str, end: End) -> Option<PoolConfig> {
 }
 
 /// A field of `PoolConfig` with its type and documentation.
-fn described(name: &str) -> Result<Described, String> {
+pub(crate) fn described(name: &str) -> Result<Described, String> {
     let fields = SOURCE
         .lines()
         .skip_while(|line| !line.starts_with("pub struct PoolConfig"))

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use snippets::Part;
 use toml::{Table, Value};
 
 use crate::{Book, Finding};
@@ -13,7 +14,9 @@ pub fn check(book: &Book) -> Vec<Finding> {
     let mut found = Vec::new();
     for page in book.texts() {
         for block in page.blocks() {
-            let code = &block.code;
+            // An included file is checked as if its lines stood here.
+            let Some(code) = with_includes(book, &page.name, &block.code) else { continue };
+            let code = &code;
             let faults = match block.language() {
                 Some("toml") => toml(code, &tested),
                 Some("yaml" | "yml") => yaml(code),
@@ -33,6 +36,23 @@ pub fn check(book: &Book) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// The code with each included file in its place. `None` if one cannot be read, or a part of one is included: what is
+/// wrong then, the check of links says.
+fn with_includes(book: &Book, page: &str, code: &str) -> Option<String> {
+    let folder = book.root.join(page).parent()?.to_owned();
+    let mut whole = String::new();
+    for line in code.split_inclusive('\n') {
+        match snippets::includes(line).first() {
+            None => whole.push_str(line),
+            Some(include) if include.part == Part::All => {
+                whole.push_str(&fs::read_to_string(folder.join(&include.path)).ok()?);
+            }
+            Some(_) => return None,
+        }
+    }
+    Some(whole)
 }
 
 /// The versions in the manifest of the workspace.
@@ -136,6 +156,16 @@ mod tests {
         let text = "# A\n\n```toml\n[dependencies]\naxum = \"0.8\"\ntokio = { version = \"1\" }\nother = \"7\"\n```\n\n\
                     ```yaml\na: { b: [1] }\n```\n\n```sh\n# don't\necho 'a \"b' \"c\\\"\"\n```\n\n```json\n{}\n```\n";
         expect(check_with(text), &[]);
+    }
+
+    #[test]
+    fn an_included_file_is_part_of_the_block() {
+        let page = "# A\n\n```toml\n{{#include good.toml}}\n```\n\n```toml\na = 1\n{{#include bad.toml}}\n```\n\n\
+                    ```toml\n{{#include missing.toml}}\n```\n\n```toml\n{{#include bad.toml:part}}\n```\n";
+        let files =
+            [(A, page), ("book/src/good.toml", "a = 1\n"), ("book/src/bad.toml", "b = 2\n# c\nd = \n")];
+        let fixture = Fixture::new(&files);
+        expect(check(&fixture.book), &[(A, 11, "no TOML")]);
     }
 
     #[test]

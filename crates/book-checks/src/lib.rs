@@ -44,6 +44,7 @@ pub mod public_api;
 pub mod quotes;
 mod rust_tests;
 pub mod search;
+pub mod settings_schema;
 pub mod snippets;
 pub mod spelling;
 mod statistics;

@@ -1,14 +1,16 @@
 //! `cargo guide generate`: rewrites what the book shows but nobody writes by hand.
 //!
-//! First the outputs of the examples, then the data of the experiments, then the plots and the diagrams, then the public
-//! interface of each crate, then the generated blocks of the chapters, which may be made from them. What the benchmark measured is read, never measured
+//! First the outputs of the examples, then the data of the experiments, then the plots, the diagrams, the schema of the
+//! options and the public interface of each crate, then the generated blocks of the chapters, which may be made from them. What the benchmark measured is read, never measured
 //! here.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use book_checks::{Book, Finding, Generators, diagrams, examples, experiments, generated, plots, public_api};
+use book_checks::{
+    Book, Finding, Generators, diagrams, examples, experiments, generated, plots, public_api, settings_schema,
+};
 use clap::Args;
 
 use crate::progress::Task;
@@ -34,6 +36,7 @@ fn write(root: &Path) -> Result<ExitCode> {
     changed.extend(plots::rewrite(root).context("a plot cannot be drawn")?);
     changed.extend(diagrams::rewrite(root).context("a diagram cannot be drawn")?);
     changed.extend(public_api::rewrite(root).context("the public interface cannot be written down")?);
+    changed.extend(settings_schema::rewrite(root).context("the schema of the options cannot be written")?);
     let generators = Generators::all(root);
     changed.extend(generated::rewrite(&load(root)?, &generators).context("a chapter cannot be written")?);
     for file in &changed {
@@ -57,6 +60,7 @@ fn check(root: &Path) -> Result<ExitCode> {
     found.extend(plots::check(root));
     found.extend(diagrams::check(root));
     found.extend(public_api::check(root));
+    found.extend(settings_schema::check(root));
     found.extend(generated::check(&load(root)?, &Generators::all(root)));
     found.sort();
     if found.is_empty() {

@@ -8,8 +8,8 @@
 //! what happens between two takes of a lock, or two wake-ups. [`model`] is where a scenario begins. The scenarios that take
 //! long are ignored unless the tests are run with `--ignored`.
 //!
-//! A published module that is missing from the list below is a compile error here. Those with sockets, and the handle
-//! for threads without a runtime, decide nothing and are left out.
+//! A published module that is missing from the list below is a compile error here. Those with sockets, the handle for
+//! threads without a runtime, and the options as text decide nothing and are left out.
 
 mod dialer;
 mod executor;

@@ -11,6 +11,9 @@ pub use crate::config_error::ConfigError;
 /// connect and one check.
 const LEAST: Duration = Duration::from_millis(1);
 
+/// The options that [`Duration::MAX`] does not switch off.
+pub(crate) const NEVER_OFF: [&str; 2] = ["connect_backoff", "max_connect_backoff"];
+
 /// The options of a pool.
 ///
 /// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may come in any
@@ -32,6 +35,29 @@ const LEAST: Duration = Duration::from_millis(1);
 /// };
 /// config.validate()?;
 /// # Ok::<(), poolhouse::ConfigError>(())
+/// ```
+///
+/// # As text
+///
+/// With the feature `serde`, a `PoolConfig` can be read from any format that says of each value what it is, such as TOML,
+/// JSON or YAML, and written to it. The names are those of the fields. What is left out has its default. A duration is a
+/// text with a unit, such as `"30s"`, `"5m"` or `"250ms"`. `"off"` is [`Duration::MAX`] or `None`. An [`IdleOrder`] is
+/// `"lifo"` or `"fifo"`.
+///
+/// It is an error, with the name of the option, if there is no such option, if its value has another form, or if
+/// [`validate`](PoolConfig::validate) refuses it.
+///
+/// ```
+/// # #[cfg(feature = "serde")] {
+/// use std::time::Duration;
+/// use poolhouse::PoolConfig;
+///
+/// let settings = r#"{ "max_connections": 20, "idle_timeout": "90s", "max_lifetime": "off" }"#;
+/// let config: PoolConfig = serde_json::from_str(settings)?;
+/// assert_eq!(config.idle_timeout, Duration::from_secs(90));
+/// assert_eq!(config.max_lifetime, Duration::MAX);
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolConfig {
@@ -356,10 +382,19 @@ mod tests {
             ("lifetime_jitter", PoolConfig { lifetime_jitter: -0.1, ..base() }),
             ("lifetime_jitter", PoolConfig { lifetime_jitter: f64::NAN, ..base() }),
         ];
-        for (field, config) in cases {
+        for (field, config) in &cases {
             let error = config.validate().expect_err(field);
-            assert_eq!(error.field(), field);
+            assert_eq!(error.field(), *field);
             assert!(error.to_string().contains(field), "{error}");
+        }
+        let unbounded = ["check_after_idle", "idle_order", "detect_nested_acquires"];
+        for (option, _) in base().options() {
+            let bounded = cases.iter().any(|(field, _)| *field == option);
+            assert_ne!(
+                bounded,
+                unbounded.contains(&option),
+                "{option}: add a case, or say that it has no bound"
+            );
         }
         let error = PoolConfig { max_lifetime: SHORT, ..base() }.validate().unwrap_err().to_string();
         assert!(

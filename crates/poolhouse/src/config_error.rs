@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::config::NEVER_OFF;
 use crate::error::{Counted, page};
 
 /// An option that no pool can have. The message names the field and says what to change.
@@ -116,7 +117,7 @@ pub enum ConfigError {
 /// How a duration is switched off, if it can be.
 fn or_off(field: &str) -> &'static str {
     match field {
-        "connect_backoff" | "max_connect_backoff" => "",
+        field if NEVER_OFF.contains(&field) => "",
         _ => ", or Duration::MAX to switch it off",
     }
 }

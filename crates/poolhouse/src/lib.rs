@@ -65,6 +65,7 @@
 //! - `net` (on by default): the packet protocol over TCP. Without it the crate touches no socket. It implies `packet`.
 //! - `packet` (on by default): the packet protocol over any byte stream, [`PacketManager`] and what belongs to it.
 //! - `blocking`: [`blocking::Pool`].
+//! - `serde`: [`PoolConfig`] and [`IdleOrder`] from a settings file, and into one.
 //!
 //! Without default features the crate is the pool alone. It needs `tokio`, `thiserror`, `tracing` and four small crates:
 //! `fastrand` for jitter, `histogram` for the statistics, `slab` for who waits and who holds, and, on Linux and Android,
@@ -104,6 +105,8 @@ mod packet;
 mod policy;
 mod pool;
 mod pooled_connection;
+#[cfg(feature = "serde")]
+mod settings;
 mod state;
 mod stats;
 mod sync;

@@ -19,6 +19,18 @@ enum Deadlines {
     Backwards,
 }
 
+/// The time of a crowd, taken again if it is over the limit. A machine that is busy with something else lengthens one or
+/// another, but hardly each of three.
+fn one_in_three(limit: Duration, crowd: impl Fn() -> Duration) -> Duration {
+    let mut took = crowd();
+    for _ in 0..2 {
+        if took >= limit {
+            took = crowd();
+        }
+    }
+    took
+}
+
 /// How long it takes in real time until a crowd of waiters has ended, from its first deadline on.
 fn crowd_ends(count: usize, deadlines: Deadlines) -> Duration {
     bounded(secs(120), move || {
@@ -60,7 +72,7 @@ fn fastrand_like(number: usize) -> u64 {
 #[test]
 fn twenty_thousand_deadlines_end_in_time() {
     for deadlines in [Deadlines::Same, Deadlines::Spread, Deadlines::Backwards] {
-        let took = crowd_ends(20_000, deadlines);
+        let took = one_in_three(secs(2), || crowd_ends(20_000, deadlines));
         println!("{deadlines:?}: {took:?}");
         assert!(took < secs(2), "{deadlines:?}: {took:?}");
     }
@@ -72,13 +84,7 @@ fn twice_as_many_deadlines_take_about_twice_as_long() {
     for deadlines in [Deadlines::Same, Deadlines::Backwards] {
         let small = (0..2).map(|_| crowd_ends(15_000, deadlines)).min().unwrap();
         let limit = small.max(ms(20)) * 10;
-        // A machine that is busy with something else lengthens one or another, but hardly each of three.
-        let mut large = crowd_ends(60_000, deadlines);
-        for _ in 0..2 {
-            if large >= limit {
-                large = crowd_ends(60_000, deadlines);
-            }
-        }
+        let large = one_in_three(limit, || crowd_ends(60_000, deadlines));
         println!("{deadlines:?}: {small:?}, {large:?}");
         assert!(large < limit, "{deadlines:?}: {small:?} and {large:?}");
     }
@@ -89,7 +95,7 @@ fn twice_as_many_deadlines_take_about_twice_as_long() {
 #[ignore = "long: takes its time where it fails"]
 fn a_hundred_thousand_deadlines_end_in_time() {
     for deadlines in [Deadlines::Same, Deadlines::Spread, Deadlines::Backwards] {
-        let took = crowd_ends(100_000, deadlines);
+        let took = one_in_three(secs(5), || crowd_ends(100_000, deadlines));
         println!("{deadlines:?}: {took:?}");
         assert!(took < secs(5), "{deadlines:?}: {took:?}");
     }

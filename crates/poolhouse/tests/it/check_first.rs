@@ -28,6 +28,7 @@ async fn stale(mock: &Mock, count: usize, config: PoolConfig) -> Pool<Mock> {
 }
 
 /// `health.known_dead`: a connection that has idled long is checked once, and then handed out.
+/// Option `check_after_idle`.
 #[tokio::test(start_paused = true)]
 async fn what_has_idled_long_is_checked_first() {
     let mock = Mock::ok();

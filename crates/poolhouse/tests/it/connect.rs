@@ -50,6 +50,8 @@ async fn warm_up_reports_the_first_failure() {
 }
 
 /// connect.backoff: after a failure one attempt at a time, with pauses that grow up to their limit.
+/// Option `connect_backoff`.
+/// Option `max_connect_backoff`.
 #[tokio::test(start_paused = true)]
 async fn failures_are_retried_one_at_a_time_with_growing_pauses() {
     let mock = Mock::new(Step::Fail);
@@ -123,6 +125,7 @@ async fn a_success_ends_the_pause() {
 }
 
 /// connect.backoff: never more than `max_connecting` under way, however many wait.
+/// Option `max_connecting`.
 #[tokio::test(start_paused = true)]
 async fn at_most_max_connecting_are_under_way() {
     let mock = Mock::new(Step::Never);

@@ -26,6 +26,7 @@ async fn times_out(pool: &poolhouse::Pool<Mock>) -> Box<AcquireTimeout> {
 /// acquire.deadline, acquire.diagnosis: waiting in the queue. In
 /// <https://github.com/mozilla-services/syncstorage-rs/issues/973> the default was to wait for ever, and the
 /// queue never cleared.
+/// Option `connection_timeout`.
 #[tokio::test(start_paused = true)]
 async fn queueing_ends_at_the_deadline() {
     let pool = pool(&Mock::ok(), config(1));
@@ -36,6 +37,7 @@ async fn queueing_ends_at_the_deadline() {
 }
 
 /// acquire.deadline: a connect that never ends, with and without a limit of its own.
+/// Option `connect_attempt_timeout`.
 #[tokio::test(start_paused = true)]
 async fn a_connect_that_never_ends_does_not_outlast_the_deadline() {
     for connect_attempt_timeout in [secs(10), std::time::Duration::MAX] {
@@ -182,6 +184,7 @@ async fn holders_names_the_line_of_each_way_to_acquire() {
 }
 
 /// acquire.shed: beyond `max_pending` the answer comes at once, and those who wait stay.
+/// Option `max_pending`.
 #[tokio::test(start_paused = true)]
 async fn beyond_max_pending_an_acquire_fails_at_once() {
     let pool = pool(&Mock::ok(), PoolConfig { max_pending: Some(2), ..config(1) });

@@ -176,6 +176,7 @@ async fn try_acquire_takes_what_is_idle() {
 }
 
 /// The order of the idle: the last returned by default, the longest idle when asked for.
+/// Option `idle_order`.
 #[tokio::test(start_paused = true)]
 async fn the_idle_order_says_which_idle_connection_is_next() {
     for (idle_order, expected) in [(poolhouse::IdleOrder::Lifo, 2), (poolhouse::IdleOrder::Fifo, 1)] {

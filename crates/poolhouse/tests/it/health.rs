@@ -23,6 +23,7 @@ async fn a_held_connection_is_never_interrupted() {
 }
 
 /// lifetime: an idle connection is closed on time, with nobody asking.
+/// Option `max_lifetime`.
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_retires_at_its_lifetime() {
     let mock = Mock::ok();
@@ -38,6 +39,7 @@ async fn an_idle_connection_retires_at_its_lifetime() {
 
 /// lifetime.jitter: connections that opened together do not retire together, and none lives too long or too
 /// short. <https://github.com/transact-rs/sqlx/issues/2854> had none.
+/// Option `lifetime_jitter`.
 #[tokio::test(start_paused = true)]
 async fn jitter_spreads_retirement() {
     let mock = Mock::ok();
@@ -76,6 +78,7 @@ async fn use_does_not_prolong_a_lifetime() {
 
 /// idle_timeout: what is used stays, what is not goes. In
 /// <https://github.com/deadpool-rs/deadpool/issues/299> the pool never shrank.
+/// Option `idle_timeout`.
 #[tokio::test(start_paused = true)]
 async fn only_the_unused_reach_the_idle_timeout() {
     let mock = Mock::ok();
@@ -106,6 +109,7 @@ async fn a_check_is_not_use() {
 }
 
 /// health.off_path: a failing check retires the connection and the minimum is refilled.
+/// Option `health_check_interval`.
 #[tokio::test(start_paused = true)]
 async fn a_failing_check_retires_and_refills() {
     for step in [Step::Fail, Step::Panic] {
@@ -121,6 +125,7 @@ async fn a_failing_check_retires_and_refills() {
 }
 
 /// health.off_path: a check that never ends costs its connection after `health_check_timeout`.
+/// Option `health_check_timeout`.
 #[tokio::test(start_paused = true)]
 async fn a_check_that_never_ends_is_bounded() {
     let mock = Mock::ok();

@@ -27,6 +27,7 @@ fn threshold(threshold: Duration) -> PoolConfig {
 }
 
 /// `leak.report`: once, in time, with the line; again only for a new hold.
+/// Option `leak_threshold`.
 #[tokio::test(start_paused = true)]
 async fn a_long_hold_is_reported_once() {
     let mock = Mock::ok();

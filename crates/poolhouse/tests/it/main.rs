@@ -36,6 +36,8 @@ mod panic;
 mod ports;
 mod release;
 mod reset;
+#[cfg(feature = "serde")]
+mod settings;
 mod size;
 mod statistics;
 mod succession;

@@ -9,6 +9,7 @@ fn detecting(max: usize) -> PoolConfig {
 }
 
 /// `acquire.diagnosis`: N tasks, each holding one of N and waiting for another. The text names the cause and the line.
+/// Option `detect_nested_acquires`.
 #[tokio::test(start_paused = true)]
 async fn tasks_that_wait_for_each_other_are_told() {
     let pool = pool(&Mock::ok(), detecting(4));

@@ -65,6 +65,7 @@ async fn use_at_random(
 }
 
 /// size.max, panic.no_loss, stats.consistent: whatever users and server do, the manager never sees more than the maximum.
+/// Option `max_connections`.
 #[tokio::test(start_paused = true)]
 async fn the_manager_never_sees_more_than_the_maximum() {
     for seed in 0..25 {
@@ -164,6 +165,7 @@ async fn the_maximum_holds_on_real_threads() {
 }
 
 /// size.min: `warm_up` opens the minimum, and the background replaces what breaks, with nobody asking.
+/// Option `min_connections`.
 #[tokio::test(start_paused = true)]
 async fn the_background_refills_to_the_minimum() {
     let mock = Mock::ok();
