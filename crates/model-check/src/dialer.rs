@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-use crate::{FailureKind, Manager};
+use crate::{FailureKind, Manager, RetireReason};
 
 /// What an attempt to connect comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,13 @@ struct State {
     attempts: AtomicUsize,
     /// The peer has closed every connection up to this attempt.
     closed_by_peer: AtomicUsize,
+    /// Every holder leaves something behind.
+    holders_leave_something: AtomicBool,
+    /// Connections are closed gracefully.
+    closes_gracefully: AtomicBool,
+    /// How many goodbyes have been wanted, and how many have been said to their end.
+    goodbyes_wanted: AtomicUsize,
+    goodbyes: AtomicUsize,
 }
 
 impl Dialer {
@@ -65,6 +72,22 @@ impl Dialer {
         self.0.closed_by_peer.store(self.attempts(), SeqCst);
     }
 
+    /// From here on every connection that comes back has to be reset.
+    pub fn wants_resets(&self) {
+        self.0.holders_leave_something.store(true, SeqCst);
+        crate::world::expect_unfit_idle();
+    }
+
+    /// From here on connections are closed gracefully.
+    pub fn wants_goodbyes(&self) {
+        self.0.closes_gracefully.store(true, SeqCst);
+    }
+
+    /// How many goodbyes have been wanted, and how many have been said to their end.
+    pub fn goodbyes(&self) -> (usize, usize) {
+        (self.0.goodbyes_wanted.load(SeqCst), self.0.goodbyes.load(SeqCst))
+    }
+
     /// How many connects have begun.
     pub fn attempts(&self) -> usize {
         self.0.attempts.load(SeqCst)
@@ -76,6 +99,8 @@ pub struct Connection {
     state: Arc<State>,
     /// The number of its connect, from 1.
     attempt: usize,
+    /// Its last holder has left something behind.
+    dirty: bool,
 }
 
 impl Connection {
@@ -83,7 +108,12 @@ impl Connection {
         let _step = state.step.lock();
         let attempt = state.attempts.fetch_add(1, SeqCst) + 1;
         state.peak.fetch_max(state.live.fetch_add(1, SeqCst) + 1, SeqCst);
-        Self { state: Arc::clone(state), attempt }
+        Self { state: Arc::clone(state), attempt, dirty: false }
+    }
+
+    /// `reset.between`: whether no holder before has left anything in it.
+    pub fn is_clean(&self) -> bool {
+        !self.dirty
     }
 
     fn is_open(&self) -> bool {
@@ -116,6 +146,29 @@ impl Manager for Dialer {
     async fn check(&self, connection: &mut Connection) -> Result<(), Refused> {
         pause().await;
         if connection.is_open() { Ok(()) } else { Err(Refused(Dial::Fails)) }
+    }
+
+    fn needs_reset(&self, connection: &mut Connection) -> bool {
+        connection.dirty = self.0.holders_leave_something.load(SeqCst);
+        connection.dirty
+    }
+
+    async fn reset(&self, connection: &mut Connection) -> Result<(), Refused> {
+        pause().await;
+        connection.dirty = false;
+        if connection.is_open() { Ok(()) } else { Err(Refused(Dial::Fails)) }
+    }
+
+    fn needs_close(&self, _: &mut Connection, _: RetireReason) -> bool {
+        let gracefully = self.0.closes_gracefully.load(SeqCst);
+        self.0.goodbyes_wanted.fetch_add(usize::from(gracefully), SeqCst);
+        gracefully
+    }
+
+    async fn close(&self, connection: Connection) {
+        pause().await;
+        self.0.goodbyes.fetch_add(1, SeqCst);
+        drop(connection);
     }
 
     fn is_connected(&self, connection: &mut Connection) -> bool {

@@ -81,7 +81,7 @@ fn explore(
     }
     let count = Arc::new(Count { name, runs: AtomicUsize::new(0) });
     let (config, counted) = (config.clone(), Arc::clone(&count));
-    IDLE_AGES.set(config.idle_timeout.min(config.max_lifetime) < Duration::MAX);
+    UNFIT_IDLE.set(config.idle_timeout.min(config.max_lifetime) < Duration::MAX);
     builder.check(move || {
         counted.runs.fetch_add(1, SeqCst);
         crate::time::reset();
@@ -163,6 +163,13 @@ impl World {
     /// Lets the background do what there is to do.
     pub fn settle(&self) {
         settle();
+    }
+
+    /// Lets the others go on until `holds`. For what nobody can wait for.
+    pub fn until(&self, holds: impl Fn() -> bool) {
+        while !holds() {
+            loom::thread::yield_now();
+        }
     }
 
     /// From here on every order is explored.
@@ -247,21 +254,27 @@ fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
 }
 
 thread_local! {
-    /// The scenario lets idle connections come of age. The threads of a model share this cell.
-    static IDLE_AGES: Cell<bool> = const { Cell::new(false) };
+    /// The scenario lets idle connections come of age, or leaves something in them. The threads of a model share this cell.
+    static UNFIT_IDLE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Idle connections may have to be reset before anybody gets them.
+pub(crate) fn expect_unfit_idle() {
+    UNFIT_IDLE.set(true);
 }
 
 /// What every snapshot promises (`stats.consistent`), the bound (`size.max`), and what the queue rests on: while
-/// somebody waits, nothing is idle, unless it has come of age and the background has yet to close it.
+/// somebody waits, nothing is idle, unless the background has yet to close it or to reset it.
 pub(crate) fn check(stats: &PoolStats) {
     let PoolStats { total_connections: total, idle_connections: idle, active_connections: active, .. } =
         *stats;
     assert_eq!(total, idle + active, "{stats:?}");
     assert_eq!(stats.connections_created, stats.connections_destroyed + total as u64, "{stats:?}");
     assert_eq!(stats.total_acquisitions, stats.total_releases + active as u64, "{stats:?}");
-    assert!(stats.checking <= idle, "{stats:?}");
+    let chores = stats.checking + stats.resetting;
+    assert!(chores <= idle, "{stats:?}");
     assert!(
-        stats.pending_requests == 0 || idle == stats.checking || IDLE_AGES.get(),
+        stats.pending_requests == 0 || idle == chores || UNFIT_IDLE.get(),
         "somebody waits beside an idle one: {stats:?}"
     );
 }

@@ -85,13 +85,22 @@ fn release_vs_grow() {
 /// `close.complete`: it ends when what is held has come back, and not before.
 #[test]
 fn release_vs_close() {
-    model("release_vs_close", &config(1), |world| {
-        let held = world.held();
-        world.race();
-        let release = world.thread(|_| drop(held));
-        close(world);
-        release.join().unwrap();
-    });
+    bounded("release_vs_close", 6, &config(1), releases_while_it_closes);
+}
+
+/// The same, in every order.
+#[test]
+#[ignore = "long: cargo test -p model-check -- --ignored"]
+fn release_vs_close_in_every_order() {
+    model("release_vs_close_in_every_order", &config(1), releases_while_it_closes);
+}
+
+fn releases_while_it_closes(world: &World) {
+    let held = world.held();
+    world.race();
+    let release = world.thread(|_| drop(held));
+    close(world);
+    release.join().unwrap();
 }
 
 /// `close.complete`: a waiter gets the connection that comes back or learns of the close, which ends after it.

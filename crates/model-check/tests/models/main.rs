@@ -3,12 +3,14 @@
 mod admin;
 mod background;
 mod connect;
+mod goodbye;
 mod home;
 mod recall;
 mod release;
+mod reset;
 mod served;
 
-use model_check::Acquired;
+use model_check::{Acquired, Held};
 
 /// An acquire that may meet a close.
 fn ok_or_closed(acquired: Acquired) {
@@ -24,4 +26,20 @@ fn ok_or_timeout(acquired: Acquired) -> bool {
         assert!(error.is_timeout(), "{error}");
     }
     acquired.is_ok()
+}
+
+/// A connection that nobody before has left anything in.
+fn clean(acquired: Acquired) -> Held {
+    let held = acquired.unwrap();
+    assert!(held.is_clean(), "`reset.between`: handed out without its reset");
+    held
+}
+
+/// The same, if the acquire does not meet a close.
+fn clean_or_closed(acquired: Acquired) {
+    if acquired.is_ok() {
+        drop(clean(acquired));
+    } else {
+        ok_or_closed(acquired);
+    }
 }
