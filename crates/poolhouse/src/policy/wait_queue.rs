@@ -310,6 +310,18 @@ mod tests {
         assert_eq!(queue.places.len(), 4);
     }
 
+    /// By a quarter at a time: otherwise a crowd would be copied again and again.
+    #[test]
+    fn it_grows_seldom() {
+        let mut queue = WaitQueue::new();
+        let mut sizes = std::collections::BTreeSet::new();
+        for _ in 0..10_000 {
+            queue.join((), false);
+            sizes.insert(queue.places.len());
+        }
+        assert!(sizes.len() < 60, "{sizes:?}");
+    }
+
     #[test]
     fn the_memory_of_a_crowd_goes_with_it() {
         let mut queue = WaitQueue::new();

@@ -1,5 +1,6 @@
 //! Each machine by itself: what it counts, and when it says yes.
 
+use super::deadlines::Deadline;
 use super::lifetime::Lifetime;
 use super::*;
 use crate::error::Phase;
@@ -130,9 +131,12 @@ fn a_successor_is_no_addition() {
     assert!(connects.abandon(5));
     assert_eq!((connects.under_way(), connects.coming(), connects.additions()), (2, 0, 0));
     assert!(!connects.abandon(5), "all are given up");
+    let other = connects.begin(origin, None, now);
+    assert_eq!((connects.coming(), connects.additions()), (1, 1));
     let mut fx = Fx::default();
     policy.connect_lost(successor, now, &mut fx);
     policy.connect_lost(plain, now, &mut fx);
+    policy.connect_lost(other, now, &mut fx);
     let origin = policy.eviction.origin(home);
     let again = policy.connects.begin(origin, Some(1), now);
     policy.connect_lost(again, now, &mut fx);
@@ -242,6 +246,54 @@ fn when_acquires_fail_fast() {
     fail(&mut policy, FailureKind::Permanent, now + SECOND * 6);
     open(&mut policy, home, 1, now + SECOND * 6);
     assert_eq!(policy.outage_from(), None, "one is open");
+}
+
+/// `acquire.fail_fast`: off, nobody is told; on, the background is woken when the time comes.
+#[test]
+fn when_the_background_looks_for_an_outage() {
+    for (after, woken_at) in [(SECOND * 3, Some(SECOND * 3)), (Duration::MAX, None)] {
+        let (mut policy, home, now) = policy(PoolConfig { fail_fast_after: after, ..config(4) });
+        let key = attempt(&mut policy, home, now);
+        policy.connect_failed(key, refused(FailureKind::Transient), now, &mut Fx::default());
+        let due = policy.deadlines.due(Deadline::FailFast).if_ever();
+        assert_eq!(due.map(|at| at.since(now)), woken_at);
+        assert_eq!(policy.outage_from().map(|at| at.since(now)), woken_at);
+    }
+}
+
+/// `warm_up_within`: only a permanent failure says that waiting is in vain.
+#[test]
+fn which_failure_is_for_good() {
+    let (mut policy, home, now) = policy(config(4));
+    assert!(!policy.fails_for_good());
+    for kind in [FailureKind::Transient, FailureKind::Busy, FailureKind::Permanent] {
+        let key = attempt(&mut policy, home, now);
+        policy.connect_failed(key, refused(kind), now, &mut Fx::default());
+        assert_eq!(policy.fails_for_good(), kind == FailureKind::Permanent);
+    }
+}
+
+/// `reset.between`: what waits for its reset is not for the owner to look at.
+#[test]
+fn what_the_owner_may_look_at() {
+    let (mut policy, home, now) = policy(config(4));
+    open(&mut policy, home, 2, now);
+    let used = take(&mut policy, now);
+    let id = used.id;
+    policy.give_back(used, Disposition::Reset, now, &mut Fx::default());
+    let taken = policy.take_all_idle(now);
+    assert_eq!(taken.len(), 1);
+    assert_ne!(taken[0].id, id);
+}
+
+/// `stats.consistent`: how long connects took.
+#[test]
+fn how_long_connects_took() {
+    let (mut policy, home, now) = policy(config(4));
+    let key = attempt(&mut policy, home, now);
+    policy.connected(key, 1, (now + SECOND, now + SECOND), &mut Fx::default());
+    let times = policy.stats().connect_times;
+    assert_eq!((times.count(), times.sum()), (1, SECOND));
 }
 
 /// `size.max`: an added connection takes room like one that is being opened.
