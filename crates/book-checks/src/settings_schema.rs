@@ -124,7 +124,7 @@ fn property(name: &'static str) -> Result<Property, String> {
     };
     Ok(match described.kind.as_str() {
         "usize" => Property { kind: Some("integer"), minimum: Some(least(name)), ..property },
-        "Option<usize>" => Property {
+        "Option<usize>" | "Option<u64>" => Property {
             any_of: vec![json!({ "const": "off" }), json!({ "type": "integer", "minimum": least(name) })],
             ..property
         },
@@ -146,9 +146,11 @@ fn least(name: &str) -> u8 {
     u8::from(!reads(name, &json!(0)))
 }
 
-/// Whether the pool reads this value of the option.
+/// Whether the pool reads this value of the option. Without a minimum, which bounds others.
 fn reads(name: &str, value: &Value) -> bool {
-    serde_json::from_value::<PoolConfig>(json!({ name: value })).is_ok()
+    let mut settings = json!({ "min_connections": 0 });
+    settings[name] = value.clone();
+    serde_json::from_value::<PoolConfig>(settings).is_ok()
 }
 
 pub fn check(root: &Path) -> Vec<Finding> {
