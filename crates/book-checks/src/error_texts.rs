@@ -61,11 +61,20 @@ type Texts = Vec<(&'static str, String)>;
 static PLACE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"crates[/\\]book-checks[/\\]src[/\\]\w+\.rs:\d+:\d+").expect("a valid pattern")
 });
+/// How many pauses there were, and how long they were, is drawn.
+static RETRY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\(failed attempt \d+\); that was \S+ ago, and the next attempt begins in [^;]+")
+        .expect("a valid pattern")
+});
 static BRIEF: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d+\.\d+s\b").expect("a valid pattern"));
 
 /// A timer is exact to a millisecond or so, which is of no interest.
 fn masked(text: &str) -> String {
     let text = PLACE.replace_all(text, "<file>:<line>:<column>");
+    let text = RETRY.replace_all(
+        &text,
+        "(failed attempt <number>); that was <duration> ago, and the next attempt begins in <duration>",
+    );
     BRIEF.replace_all(&text, "<duration>").into_owned()
 }
 
@@ -180,7 +189,9 @@ async fn timeouts() -> Texts {
         checked.acquire_within(limit).await.map(drop).expect_err("its connection is being checked");
     texts.push(("AcquireError::Timeout (Checking)", checking.to_string()));
 
-    let busy = pool(Mood::TooManyClients, config(2));
+    let pause = Duration::from_secs(60);
+    let once = PoolConfig { connect_backoff: pause, max_connect_backoff: pause, ..config(2) };
+    let busy = pool(Mood::TooManyClients, once);
     let held = busy.acquire().await;
     texts.push(("AcquireError::Timeout (Queueing, the server is busy)", failure(&busy).await.to_string()));
     drop(held);

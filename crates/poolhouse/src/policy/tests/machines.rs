@@ -53,8 +53,8 @@ fn effects_are_empty_only_if_nothing_is_to_be_done() {
     let mut retired = Fx::default();
     policy.give_back(entry, Disposition::Retire(RetireReason::Invalidated), now, &mut retired);
     retired.plan = false;
-    let mut failed = Fx::default();
-    failed.failed_connect = Some(Box::new(FailedConnect { error: Arc::new("no"), took: SECOND }));
+    let failed_connect = Some(Box::new(FailedConnect { error: Arc::new("no"), took: SECOND }));
+    let failed = Fx { failed_connect, ..Fx::default() };
     let mut woken = Fx::default();
     woken.wake.push(1);
     let mut error = Fx::default();
