@@ -315,7 +315,7 @@ impl World {
         let reaped_at = Span::from(policy.config.idle_timeout);
         let fit = |entry: &&Entry<u32>| {
             policy.retire_reason(entry, self.now).is_none()
-                && !policy.due_chore(entry, self.now).is_some()
+                && policy.due_chore(entry, self.now).is_none()
                 && entry.idle_since + reaped_at > self.now
         };
         let fit = policy.idle.iter().filter(fit).count();
