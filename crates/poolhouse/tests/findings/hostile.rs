@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::task::{Wake, Waker};
 use std::thread;
 
-use poolhouse::{Event, FailureKind, Manager, Pool, PoolConfig};
+use poolhouse::{Event, FailureKind, HookFuture, Manager, Pool, PoolBuilder, PoolConfig, RetireReason};
 
 use crate::common::{config, ms, secs};
 use crate::support::{Events, quiet_panic};
@@ -21,6 +21,15 @@ pub(crate) enum Point {
     Check,
     IsConnected,
     IsReusable,
+    NeedsReset,
+    Reset,
+    NeedsClose,
+    Close,
+    AfterConnect,
+    BeforeReuse,
+    OnReturn,
+    BeforeClose,
+    Retain,
     Classify,
     Target,
     DropConnection,
@@ -34,11 +43,20 @@ pub(crate) enum Point {
 }
 
 impl Point {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Connect,
         Self::Check,
         Self::IsConnected,
         Self::IsReusable,
+        Self::NeedsReset,
+        Self::Reset,
+        Self::NeedsClose,
+        Self::Close,
+        Self::AfterConnect,
+        Self::BeforeReuse,
+        Self::OnReturn,
+        Self::BeforeClose,
+        Self::Retain,
         Self::Classify,
         Self::Target,
         Self::DropConnection,
@@ -82,6 +100,10 @@ pub(crate) struct Plot {
     pub(crate) permanent: AtomicBool,
     pub(crate) sick: AtomicBool,
     pub(crate) tainted: AtomicBool,
+    /// Holders leave something behind.
+    pub(crate) dirty: AtomicBool,
+    /// Connections are closed gracefully.
+    pub(crate) graceful: AtomicBool,
     dead_below: AtomicU64,
 }
 
@@ -100,6 +122,8 @@ impl Plot {
             permanent: AtomicBool::new(false),
             sick: AtomicBool::new(false),
             tainted: AtomicBool::new(false),
+            dirty: AtomicBool::new(false),
+            graceful: AtomicBool::new(false),
             dead_below: AtomicU64::new(0),
         })
     }
@@ -110,13 +134,33 @@ impl Plot {
             events.note(event);
             plot.reached(Point::Listener);
         };
-        let pool = Pool::builder(Hostile(Arc::clone(self)))
-            .config(config)
-            .listener(listener)
-            .build()
-            .expect("it is possible");
+        let builder = Pool::builder(Hostile(Arc::clone(self))).config(config).listener(listener);
+        let pool = self.with_hook(builder).build().expect("it is possible");
         *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool.clone());
         pool
+    }
+
+    /// With the hook that misbehaves, if it is one, and no other: a hook changes the ways that connections go.
+    fn with_hook(self: &Arc<Self>, builder: PoolBuilder<Hostile>) -> PoolBuilder<Hostile> {
+        let hook = self.hook();
+        match self.at {
+            Point::AfterConnect => builder.after_connect(hook),
+            Point::BeforeReuse => builder.before_reuse(hook),
+            Point::OnReturn => builder.on_return(hook),
+            Point::BeforeClose => builder.before_close(hook),
+            _ => builder,
+        }
+    }
+
+    fn hook(self: &Arc<Self>) -> impl Fn(&mut Conn) -> HookFuture<'_> + Send + Sync + 'static {
+        let plot = Arc::clone(self);
+        move |_| {
+            let plot = Arc::clone(&plot);
+            Box::pin(async move {
+                plot.reached(plot.at);
+                Ok(())
+            })
+        }
     }
 
     pub(crate) fn arm(&self, armed: bool) {
@@ -168,7 +212,12 @@ impl Plot {
                 if let Some(pool) = pool {
                     let (stats, holders) = (pool.stats(), pool.holders());
                     assert!(holders.len() <= stats.max_connections + stats.active_connections);
-                    drop(pool.try_acquire());
+                    // What comes back is reset, so this hook would call itself without end.
+                    if self.at != Point::OnReturn {
+                        drop(pool.try_acquire());
+                    }
+                    pool.retain(|_, info| info.use_count < u64::MAX);
+                    pool.reconfigure(pool.config()).expect("the options that it has");
                     drop(format!("{pool:?}"));
                 }
             }
@@ -284,6 +333,26 @@ impl Manager for Hostile {
     fn is_reusable(&self, _: &mut Conn) -> bool {
         self.0.reached(Point::IsReusable);
         !self.0.tainted.load(SeqCst)
+    }
+
+    fn needs_reset(&self, _: &mut Conn) -> bool {
+        self.0.reached(Point::NeedsReset);
+        self.0.dirty.load(SeqCst)
+    }
+
+    async fn reset(&self, _: &mut Conn) -> Result<(), HostileError> {
+        self.0.reached(Point::Reset);
+        if self.0.sick.load(SeqCst) { Err(self.error()) } else { Ok(()) }
+    }
+
+    fn needs_close(&self, _: &mut Conn, _: RetireReason) -> bool {
+        self.0.reached(Point::NeedsClose);
+        self.0.graceful.load(SeqCst)
+    }
+
+    async fn close(&self, connection: Conn) {
+        self.0.reached(Point::Close);
+        drop(connection);
     }
 
     fn classify(&self, _: &HostileError) -> FailureKind {

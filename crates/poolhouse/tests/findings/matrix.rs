@@ -32,25 +32,27 @@ async fn hold(pool: &Pool<Hostile>, count: usize) -> Vec<PooledConnection<Hostil
     held
 }
 
+/// One step, with the pool and the plot by these names.
+macro_rules! step {
+    ($from_pool:ident, $from_plot:ident, |$pool:ident, $plot:ident| $body:block) => {
+        step({
+            let ($pool, $plot) = ($from_pool.clone(), Arc::clone($from_plot));
+            // Not every step needs both.
+            let _ = (&$pool, &$plot);
+            async move { $body }
+        })
+        .await;
+    };
+}
+
 /// All that a pool does, once or twice.
 async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
-    macro_rules! step {
-        (|$pool:ident, $plot:ident| $body:block) => {
-            step({
-                let ($pool, $plot) = (pool.clone(), Arc::clone(plot));
-                // Not every step needs both.
-                let _ = (&$pool, &$plot);
-                async move { $body }
-            })
-            .await;
-        };
-    }
-    step!(|pool, _plot| {
+    step!(pool, plot, |pool, _plot| {
         let _ = pool.warm_up().await;
     });
-    step!(|pool, _plot| { drop(hold(&pool, 1).await) });
-    step!(|pool, _plot| { drop(hold(&pool, MAX).await) });
-    step!(|pool, _plot| {
+    step!(pool, plot, |pool, _plot| { drop(hold(&pool, 1).await) });
+    step!(pool, plot, |pool, _plot| { drop(hold(&pool, MAX).await) });
+    step!(pool, plot, |pool, _plot| {
         let mut held = hold(&pool, MAX).await;
         if let Some(connection) = held.pop() {
             connection.invalidate();
@@ -61,7 +63,7 @@ async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
     });
     // A wait that is served, one that is served and dropped, and one that is dropped before.
     for drop_it in [None, Some(true), Some(false)] {
-        step!(|pool, plot| {
+        step!(pool, plot, |pool, plot| {
             let mut held = hold(&pool, MAX).await;
             let mut waiter = Box::pin(pool.acquire());
             let (mut polled, task) = (Poll::Pending, std::task::Waker::noop());
@@ -81,7 +83,7 @@ async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
     }
     // A waiter that finds what it was served dead, or recalled.
     for dead in [true, false] {
-        step!(|pool, plot| {
+        step!(pool, plot, |pool, plot| {
             let mut held = hold(&pool, MAX).await;
             let mut waiter = Box::pin(pool.acquire());
             let waker = plot.waker(std::task::Waker::noop());
@@ -98,16 +100,16 @@ async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
             let _ = waiter.await;
         });
     }
-    step!(|pool, _plot| { pool.invalidate_all() });
-    step!(|pool, _plot| { drop(hold(&pool, MAX).await) });
-    step!(|pool, plot| {
+    step!(pool, plot, |pool, _plot| { pool.invalidate_all() });
+    step!(pool, plot, |pool, _plot| { drop(hold(&pool, MAX).await) });
+    step!(pool, plot, |pool, plot| {
         plot.kill_all();
         tokio::time::sleep(ms(2)).await;
         drop(pool.try_acquire());
         drop(hold(&pool, 1).await);
     });
     for permanent in [false, true] {
-        step!(|pool, plot| {
+        step!(pool, plot, |pool, plot| {
             plot.refuse.store(true, SeqCst);
             plot.permanent.store(permanent, SeqCst);
             pool.invalidate_all();
@@ -117,39 +119,86 @@ async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
         });
         plot.refuse.store(false, SeqCst);
         plot.permanent.store(false, SeqCst);
-        step!(|pool, _plot| { drop(hold(&pool, MAX).await) });
+        step!(pool, plot, |pool, _plot| { drop(hold(&pool, MAX).await) });
     }
     for sick in [false, true] {
         plot.sick.store(sick, SeqCst);
-        step!(|_pool, _plot| { tokio::time::sleep(secs(31)).await });
+        step!(pool, plot, |_pool, _plot| { tokio::time::sleep(secs(31)).await });
     }
     plot.sick.store(false, SeqCst);
-    step!(|pool, plot| {
+    step!(pool, plot, |pool, plot| {
         let held = hold(&pool, MAX).await;
         plot.tainted.store(true, SeqCst);
         drop(held);
     });
     plot.tainted.store(false, SeqCst);
-    step!(|pool, _plot| {
+    step!(pool, plot, |pool, _plot| {
         let _held = hold(&pool, 1).await;
         tokio::time::sleep(secs(41)).await;
     });
-    step!(|pool, _plot| {
+    step!(pool, plot, |pool, _plot| {
         let held = hold(&pool, MAX).await;
         let _ = pool.resize(1);
         drop(held);
     });
     let _ = catch_unwind(AssertUnwindSafe(|| pool.resize(MAX)));
     settle().await;
-    step!(|pool, _plot| {
+    step!(pool, plot, |pool, _plot| {
         drop(hold(&pool, MAX).await);
         pool.suspend();
     });
     // A panic may have cut the way to it.
     let _ = catch_unwind(AssertUnwindSafe(|| pool.resume()));
     settle().await;
-    step!(|pool, _plot| { drop(hold(&pool, MAX).await) });
-    step!(|_pool, _plot| { tokio::time::sleep(secs(301)).await });
+    step!(pool, plot, |pool, _plot| { drop(hold(&pool, MAX).await) });
+    resets_and_goodbyes(pool, plot).await;
+    step!(pool, plot, |_pool, _plot| { tokio::time::sleep(secs(301)).await });
+}
+
+/// What comes back is reset, or cannot be, and what goes says goodbye.
+async fn resets_and_goodbyes(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
+    plot.dirty.store(true, SeqCst);
+    for sick in [false, true] {
+        plot.sick.store(sick, SeqCst);
+        step!(pool, plot, |pool, _plot| { drop(hold(&pool, MAX).await) });
+        // A wait that is served after a reset, or after a connect.
+        step!(pool, plot, |pool, plot| {
+            let mut held = hold(&pool, MAX).await;
+            let mut waiter = Box::pin(pool.acquire());
+            let waker = plot.waker(std::task::Waker::noop());
+            if waiter.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+                held.pop();
+                let _ = waiter.await;
+            }
+        });
+    }
+    plot.sick.store(false, SeqCst);
+    plot.graceful.store(true, SeqCst);
+    step!(pool, plot, |pool, _plot| {
+        let mut held = hold(&pool, MAX).await;
+        if let Some(connection) = held.pop() {
+            connection.invalidate();
+        }
+        // Its room is free when it has said goodbye.
+        drop(hold(&pool, 1).await);
+    });
+    plot.dirty.store(false, SeqCst);
+    step!(pool, plot, |pool, _plot| {
+        drop(hold(&pool, MAX).await);
+        pool.invalidate_all_over(secs(1));
+        tokio::time::sleep(secs(2)).await;
+    });
+    step!(pool, plot, |pool, plot| {
+        drop(hold(&pool, MAX).await);
+        pool.retain(|_, info| {
+            plot.reached(Point::Retain);
+            info.use_count.is_multiple_of(2)
+        });
+    });
+    step!(pool, plot, |pool, _plot| { pool.check_now().await });
+    step!(pool, plot, |pool, _plot| { pool.invalidate_all() });
+    plot.graceful.store(false, SeqCst);
+    step!(pool, plot, |pool, _plot| { drop(hold(&pool, MAX).await) });
 }
 
 /// Runs the scenario and says whether its panic, if there is to be one, has been reached.
@@ -239,6 +288,15 @@ hostile! {
     hostile_check: Check;
     hostile_is_connected: IsConnected;
     hostile_is_reusable: IsReusable;
+    hostile_needs_reset: NeedsReset;
+    hostile_reset: Reset;
+    hostile_needs_close: NeedsClose;
+    hostile_close: Close;
+    hostile_after_connect: AfterConnect;
+    hostile_before_reuse: BeforeReuse;
+    hostile_on_return: OnReturn;
+    hostile_before_close: BeforeClose;
+    hostile_retain: Retain;
     hostile_classify: Classify;
     hostile_target: Target;
     hostile_drop_connection: DropConnection;

@@ -10,5 +10,6 @@ mod env;
 mod faults;
 mod matrix;
 mod network;
+mod sessions;
 mod soak;
 mod strike;

@@ -3,7 +3,7 @@
 //! Time passes in rounds. In each, the clients work while one fault after the other strikes, sometimes two together,
 //! and is lifted again. After a fault somebody must be answered within a bound, and after a longer one, calm, nothing
 //! may fail at all. At the end of a round everybody goes home, and the pool must hold exactly what the server holds and
-//! hand out exactly its maximum.
+//! hand out exactly its maximum. Half of the time the pool resets each connection between two holders, and says goodbye.
 //!
 //! `cargo test` runs an hour. For more, set how many, and a seed to repeat a run:
 //!
@@ -24,6 +24,7 @@ use crate::common::{Limits, Tally, assert_no_more, check_stats, full_house, ms, 
 use crate::env::number;
 use crate::faults::{self, Fault, What};
 use crate::network::{Dialer, Network};
+use crate::sessions::Sessions;
 
 const MIN: usize = 2;
 const MAX: usize = 6;
@@ -55,6 +56,8 @@ fn config(rng: &mut fastrand::Rng) -> PoolConfig {
         idle_timeout: secs(60),
         health_check_interval: secs(10),
         health_check_timeout: secs(1),
+        reset_timeout: secs(1),
+        close_timeout: secs(1),
         max_lifetime: secs(10 * 60),
         connect_backoff: ms(50),
         max_connect_backoff: secs(2),
@@ -67,11 +70,13 @@ fn config(rng: &mut fastrand::Rng) -> PoolConfig {
 struct World {
     network: Network,
     shop: Arc<Shop<Dialer>>,
+    /// If the pool resets and closes gracefully.
+    sessions: Option<Sessions>,
     rng: fastrand::Rng,
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, resets: bool) -> Self {
         // The pool's own draws, of jitter, come from here.
         fastrand::seed(seed);
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -80,8 +85,14 @@ impl World {
         let options = PacketOptions { io_timeout: LIMITS.io, ..PacketOptions::default() };
         let manager = PacketManager::new(network.dialer()).with_options(options);
         let detached = network.clone();
+        let sessions = resets.then(Sessions::default);
+        let config = config(&mut rng);
+        let pool = match &sessions {
+            Some(sessions) => sessions.pool(manager, config),
+            None => Pool::new(manager, config).expect("a possible pool"),
+        };
         let shop = Arc::new(Shop {
-            pool: Pool::new(manager, config(&mut rng)).expect("a possible pool"),
+            pool,
             limits: LIMITS,
             tally: Tally::default(),
             calm: Calm::default(),
@@ -89,7 +100,7 @@ impl World {
             think: secs(3),
             hold: ms(500),
         });
-        Self { network, shop, rng }
+        Self { network, shop, sessions, rng }
     }
 
     async fn round(&mut self) {
@@ -139,9 +150,7 @@ impl World {
                     let max = self.rng.usize(3..=MAX);
                     self.shop.pool.resize(max).expect("a possible maximum");
                 }
-                if self.rng.u32(..4) == 0 {
-                    self.shop.pool.invalidate_all();
-                }
+                self.rule();
                 sleep(TROUBLE.mul_f64(self.rng.f64())).await;
             }
             self.network.lift_all(restart).await;
@@ -154,6 +163,24 @@ impl World {
         }
     }
 
+    /// What the pool's owner does in a bad hour.
+    fn rule(&mut self) {
+        let pool = &self.shop.pool;
+        match self.rng.u32(..10) {
+            0 | 1 => pool.invalidate_all(),
+            2 => pool.invalidate_all_over(secs(5)),
+            3 => pool.connect_now(),
+            4 => {
+                pool.retain(|_, info| !info.use_count.is_multiple_of(3));
+            }
+            5 => {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.check_now().await });
+            }
+            _ => {}
+        }
+    }
+
     /// Everybody has gone home, and the weather is fair.
     async fn take_stock(&self) {
         let Self { network, shop, .. } = self;
@@ -163,6 +190,11 @@ impl World {
         assert_no_more(&shop.pool).await;
         drop(held);
         sleep(ms(10)).await;
+        if let Some(sessions) = &self.sessions {
+            sessions.assert_kept();
+            // The resets of what has just come back.
+            sleep(shop.pool.config().reset_timeout).await;
+        }
         let stats = shop.pool.stats();
         check_stats(&stats, "at the end of a round");
         let total = stats.total_connections;
@@ -175,10 +207,10 @@ impl World {
 }
 
 /// What a run of so many hours comes to.
-fn soak(seed: u64, hours: f64) -> Tally {
+fn soak(seed: u64, hours: f64, resets: bool) -> Tally {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
-        let mut world = World::new(seed);
+        let mut world = World::new(seed, resets);
         let begin = Instant::now();
         while begin.elapsed() < secs(3600).mul_f64(hours) {
             world.round().await;
@@ -188,11 +220,15 @@ fn soak(seed: u64, hours: f64) -> Tally {
         sleep(ms(10)).await;
         assert_eq!((world.network.ends(), world.network.counts().open), (0, 0), "open after close");
         assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "tasks are left");
+        if let Some(sessions) = world.sessions {
+            sessions.assert_kept();
+            sessions.assert_tried();
+        }
         world.shop.tally.clone()
     })
 }
 
-/// `cancel.no_loss`, `cancel.tainted`, `acquire.deadline`, `size.max`, `stats.consistent`, `health.known_dead`: through
+/// `reset.between`, `cancel.no_loss`, `cancel.tainted`, `acquire.deadline`, `size.max`, `stats.consistent`, `health.known_dead`: through
 /// hours of traffic and trouble.
 #[test]
 fn soak_in_virtual_time() {
@@ -201,12 +237,15 @@ fn soak_in_virtual_time() {
     // Shown when the test fails, and with --nocapture.
     println!("POOLHOUSE_SIM_SEED={seed} POOLHOUSE_SIM_HOURS={hours}");
     let begin = std::time::Instant::now();
-    let tally = soak(seed, hours);
-    println!("{hours} virtual hours in {:.1} s: {tally}", begin.elapsed().as_secs_f64());
+    for resets in [false, true] {
+        let tally = soak(seed, hours / 2.0, resets);
+        let kind = if resets { "with resets" } else { "without resets" };
+        println!("{} virtual hours {kind} in {:.1} s: {tally}", hours / 2.0, begin.elapsed().as_secs_f64());
+    }
 }
 
 /// A seed that is printed is of use only if it brings the same run back.
 #[test]
 fn a_seed_repeats_its_run() {
-    assert_eq!(soak(7, 0.3).to_string(), soak(7, 0.3).to_string());
+    assert_eq!(soak(7, 0.3, true).to_string(), soak(7, 0.3, true).to_string());
 }

@@ -12,16 +12,19 @@
 //! POOLHOUSE_CHAOS_SECONDS=600 cargo test --release -p poolhouse --test soak chaos -- --nocapture
 //! ```
 
+mod server;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use poolhouse::{AcquireError, Manager, Pool, PoolConfig, PooledConnection};
-use tokio::runtime::{Builder, Handle, Id, Runtime};
+use poolhouse::{AcquireError, IdleOrder, Pool, PoolConfig, PooledConnection};
+use tokio::runtime::{Builder, Id, Runtime};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use self::server::Server;
 use crate::common::{Tally, check_stats, ms, secs};
 use crate::env::number;
 
@@ -100,62 +103,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of the connections that exist.
-struct Place(Arc<World>);
-
-impl Place {
-    fn take(world: &Arc<World>) -> Self {
-        let exist = world.exist.fetch_add(1, SeqCst) + 1;
-        world.expect(exist <= MAX, || format!("size.max: {exist} are open or opening"));
-        Self(Arc::clone(world))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.exist.fetch_sub(1, SeqCst);
-    }
-}
-
-struct Server(Arc<World>);
-
-struct Conn {
-    _place: Place,
-    home: Id,
-    /// How often `invalidate_all` had been called when its connect began.
-    epoch: u64,
-    born: Duration,
-    in_use: AtomicBool,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the server has a bad moment")]
-struct BadMoment;
-
-impl Manager for Server {
-    type Connection = Conn;
-    type Error = BadMoment;
-
-    async fn connect(&self) -> Result<Conn, BadMoment> {
-        let (place, epoch) = (Place::take(&self.0), self.0.called.load(SeqCst));
-        sleep(ms(fastrand::u64(0..3))).await;
-        if self.0.fault(20) {
-            return Err(BadMoment);
-        }
-        let (home, born) = (Handle::current().id(), self.0.own_time.now());
-        Ok(Conn { _place: place, home, epoch, born, in_use: AtomicBool::new(false) })
-    }
-
-    async fn check(&self, _connection: &mut Conn) -> Result<(), BadMoment> {
-        sleep(ms(fastrand::u64(0..3))).await;
-        if self.0.fault(30) { Err(BadMoment) } else { Ok(()) }
-    }
-
-    fn is_connected(&self, _connection: &mut Conn) -> bool {
-        !self.0.fault(50)
-    }
-}
-
 /// A connection in somebody's hands. It may also be let go of by a runtime that ends.
 struct InUse(Option<PooledConnection<Server>>);
 
@@ -219,6 +166,7 @@ impl Chaos {
                 world.expect(!connection.in_use.swap(true, SeqCst), || {
                     "unique ownership: in two hands".into()
                 });
+                world.expect(!connection.dirty, || "reset.between: handed out without its reset".into());
                 world.expect(connection.epoch >= epoch, || "epoch.invalidate_all: an old one".into());
                 let gone = lock(&world.ended)[..ended].contains(&connection.home);
                 world.expect(!gone, || "lifetime: a connection of a runtime that is gone".into());
@@ -283,7 +231,7 @@ impl Chaos {
 
     /// What the pool's owner does now and then.
     fn rule(&self, rng: &mut fastrand::Rng) {
-        match rng.u32(..4) {
+        match rng.u32(..7) {
             0 => {
                 self.world.called.fetch_add(1, SeqCst);
                 self.pool.invalidate_all();
@@ -295,7 +243,18 @@ impl Chaos {
                 thread::sleep(ms(rng.u64(0..5)));
                 self.pool.resume();
             }
-            _ => {}
+            3 => self.pool.invalidate_all_over(LIFETIME),
+            4 => {
+                let odd = self.pool.retain(|_, info| info.id.is_multiple_of(2));
+                (0..odd).for_each(|_| self.world.tally.count("not retained"));
+            }
+            5 => {
+                let (max_uses, fifo) = (rng.bool().then(|| rng.u64(1..20)), rng.bool());
+                let idle_order = if fifo { IdleOrder::Fifo } else { IdleOrder::Lifo };
+                let config = PoolConfig { max_uses, idle_order, ..self.pool.config() };
+                self.pool.reconfigure(config).expect("possible options");
+            }
+            _ => self.pool.connect_now(),
         }
     }
 
@@ -380,6 +339,8 @@ fn chaos(seed: u64, seconds: u64) {
         health_check_interval: if rng.bool() { ms(8) } else { secs(60) },
         check_after_idle: if rng.bool() { ms(5) } else { Duration::MAX },
         health_check_timeout: ms(20),
+        reset_timeout: ms(20),
+        close_timeout: ms(20),
         connect_attempt_timeout: ms(20),
         connect_backoff: ms(1),
         max_connect_backoff: ms(5),
@@ -448,7 +409,7 @@ fn chaos_in_one_process() {
     chaos(seed, seconds);
 }
 
-/// `acquire.deadline`, `max_lifetime`, `idle_timeout`, `size.max`, `epoch.invalidate_all`, `cancel.no_loss`: in a process
+/// `reset.between`, `acquire.deadline`, `max_lifetime`, `idle_timeout`, `size.max`, `epoch.invalidate_all`, `cancel.no_loss`: in a process
 /// that stands still at random.
 #[cfg(unix)]
 #[test]

@@ -24,6 +24,8 @@ mod env;
 #[expect(dead_code, reason = "how slow a wire is, is for the network in memory")]
 mod faults;
 mod process;
+#[path = "../sim/sessions.rs"]
+mod sessions;
 
 use std::io;
 use std::net::SocketAddr;
@@ -39,6 +41,7 @@ use crate::clients::{Calm, Shop, work};
 use crate::common::{Limits, Tally, assert_no_more, check_stats, full_house, ms, secs};
 use crate::env::number;
 use crate::faults::{Fault, What, worsen};
+use crate::sessions::Sessions;
 
 const MAX: usize = 6;
 const CLIENTS: usize = 12;
@@ -70,6 +73,8 @@ struct World {
     server: EchoServer,
     addr: SocketAddr,
     shop: Arc<Shop<TcpDialer>>,
+    /// If the pool resets and closes gracefully: by the seed.
+    sessions: Option<Sessions>,
     rng: fastrand::Rng,
     faults: Vec<Fault>,
     /// How many files were open before the first socket.
@@ -104,6 +109,8 @@ impl World {
             idle_timeout: secs(2),
             health_check_interval: secs(1),
             health_check_timeout: ms(500),
+            reset_timeout: ms(500),
+            close_timeout: ms(500),
             max_lifetime: secs(5),
             connect_backoff: ms(20),
             max_connect_backoff: ms(500),
@@ -111,9 +118,14 @@ impl World {
         };
         let options = PacketOptions { io_timeout: LIMITS.io, ..PacketOptions::default() };
         let dialer = TcpDialer::new(addr.ip().to_string(), addr.port());
+        let manager = PacketManager::new(dialer).with_options(options);
+        let sessions = rng.bool().then(Sessions::default);
+        let pool = match &sessions {
+            Some(sessions) => sessions.pool(manager, config),
+            None => Pool::new(manager, config).expect("a possible pool"),
+        };
         let shop = Arc::new(Shop {
-            pool: Pool::new(PacketManager::new(dialer).with_options(options), config)
-                .expect("a possible pool"),
+            pool,
             limits: LIMITS,
             tally: Tally::default(),
             calm: Calm::default(),
@@ -125,7 +137,7 @@ impl World {
             let wire = matches!(fault.what, What::Silence | What::Forgotten | What::SlowDial(_));
             !wire && !["nothing", "crosstalk"].contains(&fault.name)
         });
-        Self { server, addr, shop, rng, faults: faults.collect(), files }
+        Self { server, addr, shop, sessions, rng, faults: faults.collect(), files }
     }
 
     /// Stops the server, waits, and starts another one at the same address.
@@ -211,6 +223,9 @@ impl World {
         let expected = self.files.map(|files| files + 2 * MAX + 1);
         assert_eq!(process::open_files(), expected, "open files");
         drop(held);
+        if let Some(sessions) = &self.sessions {
+            sessions.assert_kept();
+        }
         // health.known_dead: what the server has closed while it lay idle is not handed out.
         self.restart(ms(0), None).await;
         let tally = Tally::default();
@@ -233,7 +248,11 @@ async fn soak(seed: u64, seconds: u64) {
     }
     world.shop.pool.close().await;
     world.server.stop().await;
-    let World { shop, server, .. } = world;
+    let World { shop, server, sessions, .. } = world;
+    if let Some(sessions) = sessions {
+        sessions.assert_kept();
+        sessions.assert_tried();
+    }
     println!("{:?}: {}", begin.elapsed(), shop.tally);
     println!("{:?}", shop.pool.stats());
     println!("resident KiB after each round: {sizes:?}");
@@ -251,7 +270,7 @@ async fn soak(seed: u64, seconds: u64) {
     }
 }
 
-/// `cancel.no_loss`, `cancel.tainted`, `acquire.deadline`, `size.max`, `stats.consistent`, `health.known_dead`: with real
+/// `reset.between`, `cancel.no_loss`, `cancel.tainted`, `acquire.deadline`, `size.max`, `stats.consistent`, `health.known_dead`: with real
 /// sockets, and neither a file descriptor, nor a task, nor memory is left over.
 #[test]
 fn soak_with_real_sockets() {
