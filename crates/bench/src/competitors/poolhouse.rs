@@ -64,7 +64,11 @@ pub fn full_pool<M: Manager>(manager: M, max: usize) -> Pool<M> {
         detect_nested_acquires: true,
         ..PoolConfig::default()
     };
-    Pool::builder(manager).config(config).listener(Counting::default()).build().expect("the configuration is valid")
+    Pool::builder(manager)
+        .config(config)
+        .listener(Counting::default())
+        .build()
+        .expect("the configuration is valid")
 }
 
 pub struct Full;
