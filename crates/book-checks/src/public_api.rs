@@ -12,7 +12,7 @@ use syn::Item;
 use toml::{Table, Value};
 
 use crate::api_text::{interface, is_public};
-use crate::packages::PUBLISHED;
+use crate::packages::{PUBLISHED, Published};
 use crate::{Finding, kept, tidy};
 
 /// The folder that is inside, whatever its items are named, and not for users.
@@ -21,9 +21,14 @@ const PRIVATE: &str = "policy/";
 /// How many lines of each kind a finding quotes.
 const QUOTED: usize = 4;
 
+/// Those that are there: a book of somebody else has none of them.
+fn published(root: &Path) -> impl Iterator<Item = &'static Published> {
+    PUBLISHED.iter().filter(|published| root.join(published.folder).is_dir())
+}
+
 pub fn check(root: &Path) -> Vec<Finding> {
     let mut found = Vec::new();
-    for published in &PUBLISHED {
+    for published in published(root) {
         let file = format!("{}/public-api.txt", published.folder);
         let made = match text(root, published.folder) {
             Ok(made) => made,
@@ -45,7 +50,7 @@ pub fn check(root: &Path) -> Vec<Finding> {
 /// A source cannot be read, or a file cannot be written.
 pub fn rewrite(root: &Path) -> io::Result<Vec<String>> {
     let mut changed = Vec::new();
-    for published in &PUBLISHED {
+    for published in published(root) {
         let made = text(root, published.folder).map_err(io::Error::other)?;
         let file = format!("{}/public-api.txt", published.folder);
         if kept::write(root, &file, &made)? {
