@@ -1,6 +1,6 @@
 //! Every place that an option of `PoolConfig` touches knows each option, or `data/option_places.toml` says why not.
 //!
-//! The list of the places, [`PLACES`], is that of the section "Add an option" in the chapter Contributing. What a compiler
+//! The list of the places, `PLACES`, is that of the section "Add an option" in the chapter Contributing. What a compiler
 //! or another check tells anyway is not in it: the default, `config_options.rs` and `data/options.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
