@@ -1,7 +1,6 @@
 //! What a pool's owner does with it while it lives: resize, invalidate, suspend, close.
 
 use std::fmt;
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -210,15 +209,7 @@ impl<M: Manager> Pool<M> {
     /// # }
     /// ```
     pub async fn drained(&self) {
-        let inner = self.inner();
-        loop {
-            let mut progress = pin!(inner.progress.notified());
-            progress.as_mut().enable();
-            if inner.state.read(|state| state.policy.is_drained()) {
-                break;
-            }
-            progress.await;
-        }
+        self.inner().until(|policy| policy.is_drained().then_some(())).await;
     }
 
     /// Whether the pool has been closed.

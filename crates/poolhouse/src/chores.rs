@@ -27,9 +27,7 @@ impl<M: Manager> DoingChore<M> {
     pub(crate) fn new(inner: &Arc<PoolInner<M>>, (entry, chore): (PoolEntry<M>, Chore)) -> (u64, Self) {
         (entry.id, Self { inner: Arc::clone(inner), entry: Some(entry), chore, outcome: Outcome::Cut })
     }
-}
 
-impl<M: Manager> DoingChore<M> {
     /// The pool's owner looks at a connection. It stays, unless the owner says otherwise.
     pub(crate) fn inspecting(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
         Self { inner: Arc::clone(inner), entry: Some(entry), chore: Chore::Inspect, outcome: Outcome::Passed }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -227,7 +228,7 @@ impl<M: Manager> PoolInner<M> {
         if !was_open {
             return;
         }
-        let held = self.state.read(|state| state.policy.stats().active_connections);
+        let held = self.state.read(|state| state.policy.held());
         self.log(|target| {
             tracing::debug!(
                 target: "poolhouse::close",
@@ -238,6 +239,19 @@ impl<M: Manager> PoolInner<M> {
             );
         });
         self.tell(|pool| Event::Closed { pool, held });
+    }
+
+    /// Waits until there is something to tell: looks now, and again whenever something has happened.
+    pub(crate) async fn until<T>(&self, look: impl Fn(&PoolPolicy<M>) -> Option<T>) -> T {
+        loop {
+            let mut progress = pin!(self.progress.notified());
+            // From here on a notification is kept.
+            progress.as_mut().enable();
+            if let Some(seen) = self.state.read(|state| look(&state.policy)) {
+                return seen;
+            }
+            progress.await;
+        }
     }
 
     /// The options in force.

@@ -1,7 +1,6 @@
 //! What a pool's owner does with the connections that the pool has, or is to have: open them ahead, add, look through,
 //! check.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -12,6 +11,7 @@ use crate::error::AcquireError;
 use crate::manager::Manager;
 use crate::policy::{Policy, Refusal};
 use crate::pool::Pool;
+use crate::state::PoolPolicy;
 
 /// What the pool knows about a connection that nobody holds.
 ///
@@ -110,35 +110,24 @@ impl<M: Manager> Pool<M> {
     async fn open_minimum(
         &self,
         limit: Duration,
-        fails: impl Fn(&crate::state::PoolPolicy<M>) -> bool,
+        fails: impl Fn(&PoolPolicy<M>) -> bool,
     ) -> Result<(), AcquireError> {
         let inner = self.inner();
         if background::ensure(inner).is_err() {
             return Err(inner.runtime_ended());
         }
         inner.plan_wanted.notify_waiters();
-        let opened = async {
-            loop {
-                let mut progress = pin!(inner.progress.notified());
-                progress.as_mut().enable();
-                let outcome = inner.state.read(|state| {
-                    let policy = &state.policy;
-                    if policy.is_closed() {
-                        Some(Err(Refusal::Closed))
-                    } else if policy.minimum_missing() == 0 {
-                        Some(Ok(()))
-                    } else if fails(policy) {
-                        policy.last_failure().map(Err)
-                    } else {
-                        None
-                    }
-                });
-                match outcome {
-                    Some(outcome) => return outcome,
-                    None => progress.await,
-                }
+        let opened = inner.until(|policy| {
+            if policy.is_closed() {
+                Some(Err(Refusal::Closed))
+            } else if policy.minimum_missing() == 0 {
+                Some(Ok(()))
+            } else if fails(policy) {
+                policy.last_failure().map(Err)
+            } else {
+                None
             }
-        };
+        });
         match timeout(limit, opened).await {
             Ok(opened) => opened.map_err(|refusal| inner.refused(refusal)),
             Err(_) => {
@@ -259,18 +248,12 @@ impl<M: Manager> Pool<M> {
             policy.check_now(now, fx);
             now
         });
-        loop {
-            let mut progress = pin!(inner.progress.notified());
-            progress.as_mut().enable();
-            let done = inner.state.read(|state| {
-                let policy = &state.policy;
-                policy.is_closed() || policy.is_suspended() || !policy.any_unproven_since(then)
-            });
-            if done {
-                break;
-            }
-            progress.await;
-        }
+        inner
+            .until(|policy| {
+                let done = policy.is_closed() || policy.is_suspended() || !policy.any_unproven_since(then);
+                done.then_some(())
+            })
+            .await;
     }
 
     /// Ends the pause after failed connects: whoever knows that the server is back need not let callers wait for the backoff.

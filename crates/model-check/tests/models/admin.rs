@@ -2,7 +2,7 @@
 
 use model_check::{PoolConfig, World, block_on, bounded, config, model};
 
-use crate::ok_or_closed;
+use crate::{close, ok_or_closed};
 
 /// `resize.exact`: a waiter is served while the pool shrinks under it, and the pool ends at its new size.
 #[test]
@@ -220,9 +220,4 @@ fn release_vs_two_closes() {
         other.join().unwrap();
         release.join().unwrap();
     });
-}
-
-fn close(world: &World) {
-    block_on(world.pool.close());
-    assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
 }

@@ -143,7 +143,7 @@ fn goodbye_vs_home_loss() {
 }
 
 fn close(world: &World) {
-    block_on(world.pool.close());
+    crate::close(world);
     all_said(world);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model_check::{AcquireError, Acquired, Runtime, World, block_on, bounded, config, model, pass};
 
-use crate::ok_or_closed;
+use crate::{close, ok_or_closed};
 
 /// An acquire in a runtime that may have ended.
 fn ok_or_runtime_ended(acquired: Acquired) {
@@ -104,8 +104,7 @@ fn home_loss_vs_close() {
         let runtime = home_with_idle(world);
         world.race();
         let end = world.thread(move |_| runtime.end());
-        block_on(world.pool.close());
-        assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+        close(world);
         end.join().unwrap();
     });
 }
@@ -192,8 +191,7 @@ fn close_vs_left_to_close() {
         pass(&world.pool, Duration::from_secs(1));
         world.race();
         let tries = world.thread(|pool| assert!(pool.try_acquire().is_none(), "it is dead"));
-        block_on(world.pool.close());
-        assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+        close(world);
         tries.join().unwrap();
     });
 }
@@ -207,8 +205,7 @@ fn close_vs_acquire_of_dead() {
         pass(&world.pool, Duration::from_secs(1));
         world.race();
         let acquire = world.thread(|pool| ok_or_closed(block_on(pool.acquire())));
-        block_on(world.pool.close());
-        assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+        close(world);
         acquire.join().unwrap();
     });
 }

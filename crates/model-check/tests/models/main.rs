@@ -10,7 +10,13 @@ mod release;
 mod reset;
 mod served;
 
-use model_check::{Acquired, Held};
+use model_check::{Acquired, Held, World, block_on};
+
+/// Closes the pool to its end (`close.complete`).
+fn close(world: &World) {
+    block_on(world.pool.close());
+    assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+}
 
 /// An acquire that may meet a close.
 fn ok_or_closed(acquired: Acquired) {

@@ -2,7 +2,7 @@
 
 use model_check::{Held, PoolConfig, World, block_on, bounded, config, model};
 
-use crate::{clean, clean_or_closed};
+use crate::{clean, clean_or_closed, close};
 
 /// A connection in whose holder's footsteps nobody may tread.
 fn dirty(world: &World) -> Held {
@@ -197,9 +197,4 @@ fn dirty_release_vs_acquire_of_the_spare() {
         drop(held);
         acquire.join().unwrap();
     });
-}
-
-fn close(world: &World) {
-    block_on(world.pool.close());
-    assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
 }

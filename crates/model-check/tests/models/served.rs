@@ -2,7 +2,7 @@
 
 use model_check::{Dialer, Pool, World, block_on, bounded, config, model};
 
-use crate::ok_or_closed;
+use crate::{close, ok_or_closed};
 
 /// A served waiter looks while `act` takes its connection back. It gets that one, or a new one.
 fn polls_while(world: &World, act: impl FnOnce(&Pool<Dialer>) + 'static) {
@@ -102,8 +102,7 @@ fn served_vs_close() {
         let served = world.served(held);
         world.race();
         let served = world.thread(|_| ok_or_closed(block_on(served)));
-        block_on(world.pool.close());
-        assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+        close(world);
         served.join().unwrap();
     });
 }
@@ -118,8 +117,7 @@ fn served_vs_close_vs_cancel() {
         world.race();
         let cancel = world.thread(|_| drop(served));
         let behind = world.thread(|_| ok_or_closed(block_on(behind)));
-        block_on(world.pool.close());
-        assert_eq!(world.dialer.live(), 0, "closed, with a connection open");
+        close(world);
         cancel.join().unwrap();
         behind.join().unwrap();
     });

@@ -264,10 +264,8 @@ impl<E> Connects<E> {
 
     /// The last connection has gone. What failed while one was open that worked was no outage.
     pub(super) fn on_nothing_open(&mut self) {
-        if std::mem::take(&mut self.worked)
-            && let Some(last) = &mut self.last_failure
-        {
-            last.down_since = None;
+        if std::mem::take(&mut self.worked) {
+            self.forget_outage();
         }
     }
 

@@ -61,6 +61,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     pub(crate) fn stats(&self) -> PoolStats {
         let (open, active, acquisitions) = (self.open(), self.held(), self.timings.acquisitions());
+        let (timed_out_waits, cancelled_waits) = (self.timings.timed_out(), self.timings.cancelled());
         PoolStats {
             total_connections: open,
             active_connections: active,
@@ -78,15 +79,15 @@ impl<C, E, W> Policy<C, E, W> {
             failed_connects: self.counts.failed_connects,
             failed_checks: self.counts.failed_checks,
             failed_resets: self.counts.failed_resets,
-            timed_out_acquisitions: self.timings.timed_out().count(),
-            cancelled_acquisitions: self.timings.cancelled().count(),
+            timed_out_acquisitions: timed_out_waits.count(),
+            cancelled_acquisitions: cancelled_waits.count(),
             waited_acquisitions: self.counts.waited,
             closed: self.counts.closed.clone(),
             reported_leaks: self.counts.reported_leaks,
             suspended: self.is_suspended(),
             wait_times: self.timings.waits(),
-            timed_out_waits: self.timings.timed_out(),
-            cancelled_waits: self.timings.cancelled(),
+            timed_out_waits,
+            cancelled_waits,
             hold_times: self.timings.holds(),
             connect_times: self.timings.connects(),
         }

@@ -106,8 +106,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Whether one more regular check may begin.
     fn has_room_for_check(&self) -> bool {
-        let unused = self.idle.len() + self.upkeep.under_way();
-        self.upkeep.checks() < (unused / 10).max(1)
+        self.upkeep.checks() < (self.unused() / 10).max(1)
     }
 
     fn begin_chore(
@@ -141,20 +140,23 @@ impl<C, E, W> Policy<C, E, W> {
         fx.progress = true;
         let reason = match outcome {
             Outcome::Passed => {
-                match ended.chore {
-                    Chore::Check => entry.checked_at = now,
-                    Chore::Reset => (entry.needs_reset, entry.checked_at) = (false, now),
+                let proves_to_work = match ended.chore {
+                    Chore::Check => true,
+                    Chore::Reset => {
+                        entry.needs_reset = false;
+                        true
+                    }
                     Chore::Prepare { check } => {
                         entry.prepared = true;
-                        entry.checked_at = if check { now } else { entry.checked_at };
+                        check
                     }
-                    Chore::Inspect => {}
-                }
-                match ended.chore {
-                    Chore::Check | Chore::Reset | Chore::Prepare { check: true } => {
-                        self.place(entry, now, fx);
-                    }
-                    Chore::Prepare { check: false } | Chore::Inspect => self.place_unproven(entry, now, fx),
+                    Chore::Inspect => false,
+                };
+                if proves_to_work {
+                    entry.checked_at = now;
+                    self.place(entry, now, fx);
+                } else {
+                    self.place_unproven(entry, now, fx);
                 }
                 if ended.cut.is_some() {
                     self.abandon_surplus(fx);

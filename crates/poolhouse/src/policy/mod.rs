@@ -195,7 +195,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.idle.len() + self.upkeep.under_way()
     }
 
-    fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.open() - self.unused()
     }
 }
