@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::{Finding, tidy};
 
@@ -15,13 +15,11 @@ const HOME: &str = "Cargo.toml";
 const FOLDERS: [&str; 7] = [".ci", ".github", "book", "crates", "examples", "tests", ".cargo"];
 
 pub fn check(root: &Path) -> Vec<Finding> {
-    let text = fs::read_to_string(root.join(HOME)).unwrap_or_default();
-    let manifest: Table = text.parse().unwrap_or_default();
-    let package = manifest.get("workspace").and_then(|workspace| workspace.get("package"));
+    let package = tidy::table(root, HOME, &["workspace", "package"]);
     let mut found = Vec::new();
     let mut addresses = Vec::new();
     for key in ["homepage", "repository"] {
-        match package.and_then(|package| package.get(key)).and_then(Value::as_str) {
+        match package.get(key).and_then(Value::as_str) {
             Some(address) if address.starts_with("https://") && !address.ends_with('/') => {
                 addresses.push(address.to_owned());
             }

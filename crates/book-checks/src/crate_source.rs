@@ -24,22 +24,27 @@ thread_local! {
     static READ: RefCell<HashMap<PathBuf, Rc<Vec<File>>>> = RefCell::default();
 }
 
-/// Every file of the crate that parses, in the order of the names. Those that do not fail the build. Read once a thread.
+/// Every file of the companion crate, read once a thread.
 pub(crate) fn files(root: &Path) -> Rc<Vec<File>> {
     if let Some(files) = READ.with_borrow(|read| read.get(root).cloned()) {
         return files;
     }
+    let files = Rc::new(read(root, FOLDER));
+    READ.with_borrow_mut(|read| read.insert(root.to_owned(), Rc::clone(&files)));
+    files
+}
+
+/// Every Rust file in a folder that parses, in the order of the names. Those that do not fail the build.
+pub(crate) fn read(root: &Path, folder: &str) -> Vec<File> {
     let mut names = Vec::new();
-    tidy::walk(root, FOLDER, &mut names);
+    tidy::walk(root, folder, &mut names);
     names.retain(|name| name.ends_with(".rs"));
     names.sort();
-    let read = |name: String| {
+    let parse = |name: String| {
         let syntax = syn::parse_file(&fs::read_to_string(root.join(&name)).ok()?).ok()?;
         Some(File { name, syntax })
     };
-    let files = Rc::new(names.into_iter().filter_map(read).collect());
-    READ.with_borrow_mut(|read| read.insert(root.to_owned(), Rc::clone(&files)));
-    files
+    names.into_iter().filter_map(parse).collect()
 }
 
 impl File {

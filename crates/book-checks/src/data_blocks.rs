@@ -7,7 +7,7 @@ use std::fs;
 use snippets::Part;
 use toml::{Table, Value};
 
-use crate::{Book, Finding};
+use crate::{Book, Finding, tidy};
 
 pub fn check(book: &Book) -> Vec<Finding> {
     let tested = tested(book);
@@ -57,12 +57,9 @@ fn with_includes(book: &Book, page: &str, code: &str) -> Option<String> {
 
 /// The versions in the manifest of the workspace.
 fn tested(book: &Book) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(book.root.join("Cargo.toml")).unwrap_or_default();
-    let manifest: Table = text.parse().unwrap_or_default();
-    let dependencies = manifest.get("workspace").and_then(|workspace| workspace.get("dependencies"));
-    let Some(Value::Table(dependencies)) = dependencies else { return BTreeMap::new() };
-    let version = |(name, value): (&String, &Value)| Some((name.clone(), version(value)?.to_owned()));
-    dependencies.iter().filter_map(version).collect()
+    let dependencies = tidy::table(&book.root, "Cargo.toml", &["workspace", "dependencies"]);
+    let version = |(name, value): (String, Value)| Some((name, version(&value)?.to_owned()));
+    dependencies.into_iter().filter_map(version).collect()
 }
 
 fn version(dependency: &Value) -> Option<&str> {

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
-use crate::{Finding, cargo};
+use crate::{Finding, cargo, tidy};
 
 /// A crate that is published.
 pub struct Published {
@@ -82,7 +82,7 @@ pub fn check(root: &Path) -> Vec<Finding> {
 
 fn manifest(root: &Path, published: &Published) -> Vec<Finding> {
     let name = format!("{}/Cargo.toml", published.folder);
-    let package = package(root, &name, "package");
+    let package = tidy::table(root, &name, &["package"]);
     let mut found = Vec::new();
     for key in KEYS {
         if !package.contains_key(key) {
@@ -98,25 +98,18 @@ fn manifest(root: &Path, published: &Published) -> Vec<Finding> {
     found
 }
 
-/// The table of a manifest, or an empty one.
-fn package(root: &Path, file: &str, table: &str) -> Table {
-    let text = fs::read_to_string(root.join(file)).unwrap_or_default();
-    let manifest: Table = text.parse().unwrap_or_default();
-    manifest.get(table).and_then(Value::as_table).cloned().unwrap_or_default()
-}
-
 /// The version that the crates share.
 fn version(root: &Path) -> String {
-    let workspace = package(root, "Cargo.toml", "workspace");
-    let version = workspace.get("package").and_then(|package| package.get("version"));
-    version.and_then(Value::as_str).unwrap_or_default().to_owned()
+    let package = tidy::table(root, "Cargo.toml", &["workspace", "package"]);
+    package.get("version").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The first block says how to depend on the crate, in the version of the workspace; the second is an example.
 fn readme(root: &Path, published: &Published) -> Vec<Finding> {
     let name = format!("{}/README.md", published.folder);
     let text = fs::read_to_string(root.join(&name)).unwrap_or_default();
-    let blocks = blocks(&text);
+    let mut blocks = snippets::blocks(&text);
+    blocks.retain(|block| !block.indented);
     let version = version(root);
     let mut found = Vec::new();
     let Some(first) = blocks.first() else {
@@ -128,50 +121,21 @@ fn readme(root: &Path, published: &Published) -> Vec<Finding> {
             let entry = manifest.get(table).and_then(|table| table.get(published.name));
             let asked = entry.and_then(|entry| entry.as_str().or_else(|| entry.get("version")?.as_str()));
             let short = version.rsplit_once('.').map_or("", |(short, _)| short);
-            let fits = first.language == "toml" && asked.is_some_and(|asked| asked == short);
+            let fits = first.info == "toml" && asked.is_some_and(|asked| asked == short);
             (format!("`[{table}]` with `{} = \"{short}\"`", published.name), fits)
         }
         Start::Installs => {
             let command = format!("cargo install {}@{version}", published.name);
-            (format!("`{command}`"), first.language == "sh" && first.code.trim() == command)
+            (format!("`{command}`"), first.info == "sh" && first.code.trim() == command)
         }
     };
     if !fits {
         found.push(Finding::new(&name, first.line, format!("the first block of code has to be {wanted}")));
     }
     let example = if matches!(published.start, Start::Installs) { "toml" } else { "rust" };
-    if blocks.get(1).is_none_or(|block| block.language != example) {
+    if blocks.get(1).is_none_or(|block| block.info != example) {
         let message = format!("the second block of code has to be the shortest example, in `{example}`");
         found.push(Finding::new(&name, blocks.get(1).map_or(1, |block| block.line), message));
-    }
-    found
-}
-
-struct Block<'a> {
-    language: &'a str,
-    code: String,
-    /// That of its fence, counted from 1.
-    line: usize,
-}
-
-/// The blocks of code of a README, which is no page that rustdoc's rules would be needed for.
-fn blocks(text: &str) -> Vec<Block<'_>> {
-    let mut found: Vec<Block<'_>> = Vec::new();
-    let mut open = false;
-    for (index, line) in text.lines().enumerate() {
-        match line.strip_prefix("```") {
-            Some(_) if open => open = false,
-            Some(language) => {
-                found.push(Block { language, code: String::new(), line: index + 1 });
-                open = true;
-            }
-            None => {
-                if let Some(block) = found.last_mut().filter(|_| open) {
-                    block.code.push_str(line);
-                    block.code.push('\n');
-                }
-            }
-        }
     }
     found
 }

@@ -9,9 +9,10 @@ use std::io;
 use std::path::Path;
 
 use syn::Item;
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::api_text::{interface, is_public};
+use crate::crate_source::{self, File};
 use crate::packages::{PUBLISHED, Published};
 use crate::{Finding, kept, tidy};
 
@@ -99,7 +100,7 @@ fn text(root: &Path, folder: &str) -> Result<String, String> {
     let module_file = |name: &str| files.iter().find(|file| file.name == name).map(|file| &file.syntax);
     let library = module_file("lib.rs").ok_or("there is no lib.rs that parses")?;
     let modules: Vec<String> = library.items.iter().filter_map(public_module).collect();
-    let owner = |file: &Source| modules.iter().find(|module| file.is_of(module));
+    let owner = |file: &File| modules.iter().find(|module| is_of(file, module));
     let within = |module: Option<&String>| {
         files.iter().filter(|file| owner(file) == module).map(|file| &file.syntax).collect::<Vec<_>>()
     };
@@ -113,30 +114,18 @@ fn text(root: &Path, folder: &str) -> Result<String, String> {
     Ok(format!("{}\n", parts.join("\n\n")))
 }
 
-/// One file, relative to `src`.
-struct Source {
-    name: String,
-    syntax: syn::File,
-}
-
-impl Source {
-    fn is_of(&self, module: &str) -> bool {
-        self.name.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
-    }
-}
-
-/// Every file that parses, apart from the private ones. Those that do not parse fail the build.
-fn sources(root: &Path, folder: &str) -> Vec<Source> {
-    let mut names = Vec::new();
-    tidy::walk(root, folder, &mut names);
-    names.retain(|name| name.ends_with(".rs") && !name.ends_with("/main.rs"));
-    names.sort();
-    let read = |name: String| {
-        let syntax = syn::parse_file(&fs::read_to_string(root.join(&name)).ok()?).ok()?;
-        let name = name.strip_prefix(folder)?.trim_start_matches('/').to_owned();
-        (!name.starts_with(PRIVATE)).then_some(Source { name, syntax })
+/// Every file apart from the private ones and the program, with names relative to `folder`.
+fn sources(root: &Path, folder: &str) -> Vec<File> {
+    let relative = |file: File| {
+        let is_program = file.name.ends_with("/main.rs");
+        let name = file.name.strip_prefix(folder)?.trim_start_matches('/').to_owned();
+        (!is_program && !name.starts_with(PRIVATE)).then_some(File { name, ..file })
     };
-    names.into_iter().filter_map(read).collect()
+    crate_source::read(root, folder).into_iter().filter_map(relative).collect()
+}
+
+fn is_of(file: &File, module: &str) -> bool {
+    file.name.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
 fn public_module(item: &Item) -> Option<String> {
@@ -148,9 +137,7 @@ fn public_module(item: &Item) -> Option<String> {
 
 /// The features, which users name too.
 fn features(root: &Path, folder: &str) -> String {
-    let text = fs::read_to_string(root.join(folder).join("Cargo.toml")).unwrap_or_default();
-    let manifest: Table = text.parse().unwrap_or_default();
-    let Some(Value::Table(features)) = manifest.get("features") else { return String::new() };
+    let features = tidy::table(root, &format!("{folder}/Cargo.toml"), &["features"]);
     let line = |(name, value): (&String, &Value)| match value.as_array() {
         Some(list) if name == "default" => {
             let names: Vec<&str> = list.iter().filter_map(Value::as_str).collect();

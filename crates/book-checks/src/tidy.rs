@@ -108,7 +108,8 @@ fn dependencies(root: &Path) -> Vec<Finding> {
     found
 }
 
-fn table(root: &Path, file: &str, keys: &[&str]) -> BTreeMap<String, Value> {
+/// The table at `keys` of a file in TOML, or an empty one.
+pub(crate) fn table(root: &Path, file: &str, keys: &[&str]) -> BTreeMap<String, Value> {
     let text = fs::read_to_string(root.join(file)).unwrap_or_default();
     let mut table: Table = text.parse().unwrap_or_default();
     for key in keys {
