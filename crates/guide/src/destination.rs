@@ -4,7 +4,7 @@
 //! the marker is replaced. mdBook's own `.nojekyll` would not do: a checkout for GitHub Pages has one too.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -113,8 +113,9 @@ impl Destination {
             }
             match fs::rename(fresh, &self.path) {
                 Ok(()) => return Ok(()),
-                // Another build was quicker, and its book is the old one now.
-                Err(_) if self.path.exists() => {}
+                // Another build was quicker, and its book is the old one now. By this moment a third build may have
+                // taken it away again, so a look alone does not tell.
+                Err(error) if is_taken(&error) || self.path.exists() => {}
                 Err(error) => {
                     let _ = fs::rename(&old, &self.path);
                     return Err(error).with_context(failed);
@@ -123,6 +124,11 @@ impl Destination {
         }
         bail!("{} is replaced again and again by other builds; try again after them", self.path.display())
     }
+}
+
+/// Whether a folder could not take its name because another one had it.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists)
 }
 
 /// How often a refusal is looked at again before it stands.

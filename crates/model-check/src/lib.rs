@@ -5,8 +5,8 @@
 //! code, line by line: the policy, the future of an acquire, the guard, and the background task.
 //!
 //! loom runs a scenario again and again, each time with another order of its steps, until no order is left. A step is
-//! what happens between two takes of a lock, or two wake-ups. [`model`] is where a scenario begins. The scenarios that take
-//! long are ignored unless the tests are run with `--ignored`.
+//! what happens between two takes of a lock, or two wake-ups. [`model`] is where a scenario begins. Without
+//! `MODEL_CHECK_AT_LENGTH=1`, no order takes the turn from a thread more than twice.
 //!
 //! A published module that is missing from the list below is a compile error here. Those with sockets, the handle for
 //! threads without a runtime, and the options as text decide nothing and are left out.

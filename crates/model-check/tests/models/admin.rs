@@ -1,6 +1,6 @@
 //! What the pool's owner does, against those who use it.
 
-use model_check::{PoolConfig, World, block_on, bounded, config, model};
+use model_check::{PoolConfig, block_on, bounded, config, model};
 
 use crate::{close, ok_or_closed};
 
@@ -67,7 +67,6 @@ fn grow_vs_acquire() {
 
 /// `resize.exact`: room and a connection that comes back reach one waiter each, or both the one.
 #[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn release_vs_grow() {
     model("release_vs_grow", &config(1), |world| {
         world.allow(2);
@@ -85,39 +84,19 @@ fn release_vs_grow() {
 /// `close.complete`: it ends when what is held has come back, and not before.
 #[test]
 fn release_vs_close() {
-    bounded("release_vs_close", 6, &config(1), releases_while_it_closes);
-}
-
-/// The same, in every order.
-#[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
-fn release_vs_close_in_every_order() {
-    model("release_vs_close_in_every_order", &config(1), releases_while_it_closes);
-}
-
-fn releases_while_it_closes(world: &World) {
-    let held = world.held();
-    world.race();
-    let release = world.thread(|_| drop(held));
-    close(world);
-    release.join().unwrap();
+    model("release_vs_close", &config(1), |world| {
+        let held = world.held();
+        world.race();
+        let release = world.thread(|_| drop(held));
+        close(world);
+        release.join().unwrap();
+    });
 }
 
 /// `close.complete`: a waiter gets the connection that comes back or learns of the close, which ends after it.
 #[test]
 fn release_vs_waiter_vs_close() {
-    release_vs_waiter_vs_close_within(2);
-}
-
-/// The same with one preemption more.
-#[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
-fn release_vs_waiter_vs_close_at_length() {
-    release_vs_waiter_vs_close_within(3);
-}
-
-fn release_vs_waiter_vs_close_within(preemptions: usize) {
-    bounded("release_vs_waiter_vs_close", preemptions, &config(1), |world| {
+    bounded("release_vs_waiter_vs_close", 3, &config(1), |world| {
         let held = world.held();
         let waiter = world.queued();
         world.race();
@@ -185,18 +164,7 @@ fn refill_vs_close() {
 /// `close.complete`: a waiter that gives up as the pool closes leaves nothing behind.
 #[test]
 fn release_vs_cancel_vs_close() {
-    release_vs_cancel_vs_close_within(2);
-}
-
-/// The same with one preemption more.
-#[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
-fn release_vs_cancel_vs_close_at_length() {
-    release_vs_cancel_vs_close_within(3);
-}
-
-fn release_vs_cancel_vs_close_within(preemptions: usize) {
-    bounded("release_vs_cancel_vs_close", preemptions, &config(1), |world| {
+    bounded("release_vs_cancel_vs_close", 3, &config(1), |world| {
         let held = world.held();
         let gives_up = world.queued();
         world.race();

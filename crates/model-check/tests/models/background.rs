@@ -155,7 +155,6 @@ fn cancel_vs_backoff_timer() {
 
 /// `acquire.deadline`: the deadline passes between two readings of any call, and no call moves it.
 #[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn release_vs_deadline_by_readings() {
     model("release_vs_deadline_by_readings", &config(1), |world| {
         let held = world.held();

@@ -4,7 +4,6 @@ use model_check::{AcquireError, Dial, PoolConfig, block_on, bounded, config, mod
 
 /// The first acquires start one background task between them, and each is served. `size.max`.
 #[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn first_acquire_vs_first_acquire() {
     model("first_acquire_vs_first_acquire", &config(1), |world| {
         world.race();

@@ -72,7 +72,6 @@ fn home_loss_vs_acquire_inside() {
 
 /// A connect under way ends with its runtime, and a waiter elsewhere gets another.
 #[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn home_loss_vs_connect() {
     bounded("home_loss_vs_connect", 2, &config(1), |world| {
         let runtime = world.runtime();
@@ -124,18 +123,7 @@ fn home_loss_vs_left_to_close() {
 /// Its room reaches the acquire that has found it dead, whichever runtime that waits in.
 #[test]
 fn home_loss_vs_acquire_of_dead() {
-    home_loss_vs_acquire_of_dead_within(1);
-}
-
-/// The same with one preemption more.
-#[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
-fn home_loss_vs_acquire_of_dead_at_length() {
-    home_loss_vs_acquire_of_dead_within(2);
-}
-
-fn home_loss_vs_acquire_of_dead_within(preemptions: usize) {
-    bounded("home_loss_vs_acquire_of_dead", preemptions, &config(1), |world| {
+    bounded("home_loss_vs_acquire_of_dead", 2, &config(1), |world| {
         let runtime = home_with_dead(world);
         world.race();
         let end = world.thread(move |_| runtime.end());
@@ -159,18 +147,7 @@ fn home_loss_vs_acquire_of_dead_inside() {
 /// With two tasks, the other one closes what the one that ends leaves.
 #[test]
 fn home_loss_vs_left_to_close_beside_another_home() {
-    home_loss_vs_left_to_close_beside_another_home_within(2);
-}
-
-/// The same with one preemption more.
-#[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
-fn home_loss_vs_left_to_close_beside_another_home_at_length() {
-    home_loss_vs_left_to_close_beside_another_home_within(3);
-}
-
-fn home_loss_vs_left_to_close_beside_another_home_within(preemptions: usize) {
-    bounded("home_loss_vs_left_to_close_beside_another_home", preemptions, &config(2), |world| {
+    bounded("home_loss_vs_left_to_close_beside_another_home", 3, &config(2), |world| {
         let held = world.held();
         let runtime = home_with_dead(world);
         // The held connection is dead too, and belongs to the other task.

@@ -4,7 +4,6 @@ use model_check::{PooledConnection, block_on, bounded, config, model};
 
 /// `epoch.invalidate_all`: the waiter gets a connection, and the held one is used no more.
 #[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn release_vs_invalidate_all() {
     bounded("release_vs_invalidate_all", 4, &config(1), |world| {
         let held = world.held();
@@ -39,18 +38,7 @@ fn connect_vs_invalidate_all() {
 /// `epoch.invalidate_all`, `cancel.no_loss`: a waiter that was served, was recalled, and goes away.
 #[test]
 fn recall_vs_cancel() {
-    recall_vs_cancel_within(2);
-}
-
-/// The same with one preemption more.
-#[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
-fn recall_vs_cancel_at_length() {
-    recall_vs_cancel_within(3);
-}
-
-fn recall_vs_cancel_within(preemptions: usize) {
-    bounded("recall_vs_cancel", preemptions, &config(1), |world| {
+    bounded("recall_vs_cancel", 3, &config(1), |world| {
         let held = world.held();
         let waiter = world.queued();
         let behind = world.queued();
@@ -66,7 +54,6 @@ fn recall_vs_cancel_within(preemptions: usize) {
 
 /// `suspend.nothing_moves`: an acquire that meets a suspended pool waits, and `resume` serves it.
 #[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn suspend_vs_acquire() {
     model("suspend_vs_acquire", &config(1), |world| {
         drop(world.held());
@@ -96,18 +83,7 @@ fn release_vs_suspend() {
 /// `suspend.nothing_moves`, `close.complete`: who waits on a suspended pool learns that it closes.
 #[test]
 fn suspended_waiter_vs_close() {
-    suspended_waiter_vs_close_within(3);
-}
-
-/// The same with one preemption more.
-#[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
-fn suspended_waiter_vs_close_at_length() {
-    suspended_waiter_vs_close_within(4);
-}
-
-fn suspended_waiter_vs_close_within(preemptions: usize) {
-    bounded("suspended_waiter_vs_close", preemptions, &config(1), |world| {
+    bounded("suspended_waiter_vs_close", 4, &config(1), |world| {
         let held = world.held();
         let waiter = world.queued();
         world.race();

@@ -107,7 +107,6 @@ fn release_vs_cancel() {
 
 /// `cancel.no_loss`: two come back, the first of three in line gives up, and the other two are served.
 #[test]
-#[ignore = "long: cargo test -p model-check -- --ignored"]
 fn two_releases_vs_two_waiters_vs_cancel() {
     bounded("two_releases_vs_two_waiters_vs_cancel", 3, &config(2), |world| {
         let (one, other) = (world.held(), world.held());
