@@ -35,6 +35,9 @@ const CLAIMS: &[Claim] = &[
     claim("connection_churn", "connections_destroyed", |before, after| before == 50 && after == 0),
     claim("stale_connections", "failed requests", |before, after| before == 3 && after == 0),
     claim("server_down", "server down, blamed on the pool", |before, after| before == 3 && after == 0),
+    claim("server_down", "server down, waited for the whole deadline", |before, after| {
+        before == 3 && after == 0
+    }),
     claim("server_down", "wrong password, waited for the whole deadline", |before, after| {
         before == 3 && after == 0
     }),

@@ -65,8 +65,7 @@ impl Manager for Login {
 type Errors = Vec<AcquireError>;
 
 /// Three callers at once, none of whom can get a connection. Returns their errors.
-async fn three_callers(manager: Login) -> Result<Errors, Box<dyn Error>> {
-    let config = PoolConfig { connection_timeout: Duration::from_secs(1), ..PoolConfig::default() };
+async fn three_callers(manager: Login, config: PoolConfig) -> Result<Errors, Box<dyn Error>> {
     let pool = Pool::new(manager, config)?;
     let (a, b, c) = tokio::join!(pool.acquire(), pool.acquire(), pool.acquire());
     let errors: Errors = [a, b, c].into_iter().filter_map(Result::err).collect();
@@ -117,17 +116,27 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let down = EchoServer::start().await?;
     down.stop().await;
 
+    let config = PoolConfig { connection_timeout: Duration::from_secs(1), ..PoolConfig::default() };
+
     println!("== the symptom");
-    let errors = three_callers(Login::new(down.addr(), "the right one", false)).await?;
+    let errors = three_callers(Login::new(down.addr(), "the right one", false), config.clone()).await?;
     blame(&errors, every_timeout_is_exhaustion);
-    let wrong = three_callers(Login::new(server.addr(), "a wrong one", false)).await?;
+    println!("server down, waited for the whole deadline: {} of 3", waited(&errors));
+    let wrong = three_callers(Login::new(server.addr(), "a wrong one", false), config.clone()).await?;
     println!("wrong password, waited for the whole deadline: {} of 3", waited(&wrong));
 
     println!("== after the cure");
-    let errors = three_callers(Login::new(down.addr(), "the right one", true)).await?;
+    let errors = three_callers(Login::new(down.addr(), "the right one", true), config.clone()).await?;
     blame(&errors, verdict);
     println!("log: {}", errors.first().ok_or("no error")?);
-    let wrong = three_callers(Login::new(server.addr(), "a wrong one", true)).await?;
+    // ANCHOR: fail_fast
+    // A restart that takes less stays invisible.
+    let config = PoolConfig { fail_fast_after: Duration::from_millis(200), ..config };
+    // ANCHOR_END: fail_fast
+    let errors = three_callers(Login::new(down.addr(), "the right one", true), config.clone()).await?;
+    println!("server down, waited for the whole deadline: {} of 3", waited(&errors));
+    println!("log: {}", errors.first().ok_or("no error")?);
+    let wrong = three_callers(Login::new(server.addr(), "a wrong one", true), config).await?;
     println!("wrong password, waited for the whole deadline: {} of 3", waited(&wrong));
     println!("log: {}", wrong.first().ok_or("no error")?);
     Ok(())

@@ -8,7 +8,9 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, Dial, PacketError, PacketManager, Pool, PoolConfig};
+use poolhouse::{
+    AcquireError, Dial, FailureKind, Manager, PacketConnection, PacketError, PacketManager, Pool, PoolConfig,
+};
 use poolhouse_echo::{Connector, EchoServer, Faults};
 use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
@@ -37,7 +39,40 @@ impl Dial for ToTheServer {
     }
 }
 
-type ReplicaPool = Pool<PacketManager<ToTheServer>>;
+struct Database {
+    packets: PacketManager<ToTheServer>,
+    /// Whether it tells the pool which refusal means that the server is full.
+    classifies: bool,
+}
+
+impl Manager for Database {
+    type Connection = PacketConnection<DuplexStream>;
+    type Error = PacketError;
+
+    async fn connect(&self) -> Result<Self::Connection, PacketError> {
+        self.packets.connect().await
+    }
+
+    // ANCHOR: classify
+    fn classify(&self, error: &PacketError) -> FailureKind {
+        match error {
+            PacketError::Dial { error, .. } if self.classifies && is_full(error) => FailureKind::Busy,
+            _ => self.packets.classify(error),
+        }
+    }
+    // ANCHOR_END: classify
+
+    fn target(&self) -> std::borrow::Cow<'_, str> {
+        self.packets.target()
+    }
+}
+
+/// Whether the server says that it has no room. A database says so by a code: `53300` in PostgreSQL, 1040 in MySQL.
+fn is_full(error: &io::Error) -> bool {
+    error.to_string().contains("as many as max_connections allows")
+}
+
+type ReplicaPool = Pool<Database>;
 
 /// One process of the service.
 struct Replica {
@@ -45,9 +80,9 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(server: &EchoServer, config: &PoolConfig) -> Result<Self, AnyError> {
-        let manager = PacketManager::new(ToTheServer(server.connector()));
-        Ok(Self { pool: Pool::new(manager, config.clone())? })
+    fn start(server: &EchoServer, config: &PoolConfig, classifies: bool) -> Result<Self, AnyError> {
+        let packets = PacketManager::new(ToTheServer(server.connector()));
+        Ok(Self { pool: Pool::new(Database { packets, classifies }, config.clone())? })
     }
 
     /// Has `REQUESTS` at once, and returns how many failed and the text of the first failure.
@@ -77,22 +112,19 @@ async fn request(pool: &ReplicaPool, number: usize) -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn exchange(
-    connection: &mut poolhouse::PacketConnection<DuplexStream>,
-    number: usize,
-) -> Result<(), PacketError> {
+async fn exchange(connection: &mut PacketConnection<DuplexStream>, number: usize) -> Result<(), PacketError> {
     connection.send_packet(format!("request {number}")).await?;
     connection.receive().await.map(drop)
 }
 
 /// Old replicas serve, new ones start beside them, the old ones end.
-async fn deploy(config: &PoolConfig) -> Result<(), AnyError> {
+async fn deploy(config: &PoolConfig, classifies: bool) -> Result<(), AnyError> {
     let faults = Faults { max_connections: Some(SERVER_ALLOWS), ..Faults::default() };
     let server = EchoServer::builder().faults(faults).in_memory();
 
     let mut old = Vec::new();
     for _ in 0..REPLICAS {
-        let replica = Replica::start(&server, config)?;
+        let replica = Replica::start(&server, config, classifies)?;
         let (failed, _) = replica.serve().await?;
         if failed > 0 {
             return Err("the old release fits, and failed".into());
@@ -104,7 +136,7 @@ async fn deploy(config: &PoolConfig) -> Result<(), AnyError> {
     let mut new = Vec::new();
     let (mut failed, mut log) = (0, None);
     for _ in 0..SURGE {
-        let replica = Replica::start(&server, config)?;
+        let replica = Replica::start(&server, config, classifies)?;
         let (failures, text) = replica.serve().await?;
         failed += failures;
         log = log.or(text);
@@ -140,21 +172,24 @@ async fn run() -> Result<(), AnyError> {
     println!("== the symptom");
     // ANCHOR: symptom
     // 4 replicas x 5 fit into 20. During the deploy there are 6.
-    let config = PoolConfig {
+    let too_many = PoolConfig {
         max_connections: 5,
         connection_timeout: Duration::from_secs(2),
         connect_attempt_timeout: Duration::from_secs(1),
         ..PoolConfig::default()
     };
     // ANCHOR_END: symptom
-    deploy(&config).await?;
+    deploy(&too_many, false).await?;
 
     println!("== after the cure");
     // ANCHOR: cure
     // 20 allowed, 2 kept for people and cron jobs, 4 + 2 replicas: 18 / 6 = 3.
-    let config = PoolConfig { max_connections: 3, ..config };
+    let config = PoolConfig { max_connections: 3, ..too_many.clone() };
     // ANCHOR_END: cure
-    deploy(&config).await
+    deploy(&config, true).await?;
+
+    println!("== too many still, and the pool knows when the server is full");
+    deploy(&too_many, true).await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

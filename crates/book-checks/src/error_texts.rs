@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use poolhouse::blocking::NewPoolError;
 use poolhouse::{
-    AcquireError, FailureKind, Manager, PacketConnection, PacketError, PacketManager, PacketOptions, Pool,
-    PoolConfig,
+    AcquireError, FailureKind, GUIDE, Manager, PacketConnection, PacketError, PacketManager, PacketOptions,
+    Pool, PoolConfig,
 };
 use regex::Regex;
 use tokio::io::duplex;
@@ -32,7 +32,8 @@ impl Sample {
 
     /// The page of the guide that it names.
     pub(crate) fn page(&self) -> Option<&str> {
-        self.text.rsplit_once("; guide: ").map(|(_, page)| page)
+        let (_, address) = self.text.rsplit_once("; guide: <guide>/")?;
+        address.strip_suffix(".html")
     }
 }
 
@@ -70,7 +71,8 @@ static BRIEF: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d+\.\d+s\b").ex
 
 /// A timer is exact to a millisecond or so, which is of no interest.
 fn masked(text: &str) -> String {
-    let text = PLACE.replace_all(text, "<file>:<line>:<column>");
+    let text = text.replace(GUIDE, "<guide>");
+    let text = PLACE.replace_all(&text, "<file>:<line>:<column>");
     let text = RETRY.replace_all(
         &text,
         "(failed attempt <number>); that was <duration> ago, and the next attempt begins in <duration>",
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_sample_knows_its_variant_and_its_page() {
-        let sample = Sample { kind: "A::B (c)", text: "it failed; guide: a/b".to_owned() };
+        let sample = Sample { kind: "A::B (c)", text: "it failed; guide: <guide>/a/b.html".to_owned() };
         assert_eq!((sample.variant(), sample.page()), ("A::B", Some("a/b")));
     }
 }

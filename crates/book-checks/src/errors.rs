@@ -17,6 +17,9 @@ const CHAPTER: &str = "book/src/reference/errors.md";
 const FOLDER: &str = "book/src/reference";
 
 static NAMED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Guide: [^\n]*").expect("a valid pattern"));
+/// A line of the pool's own list of pages.
+static CONSTANT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"^\s*[A-Z_]+ = "[a-z/-]+"$"#).expect("a valid pattern"));
 static PAGE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"[`"]([a-z]+/[a-z-]+)[`"]"#).expect("a valid pattern"));
 
@@ -102,7 +105,7 @@ fn pages_in_source(book: &Book) -> Vec<Finding> {
         let text = std::fs::read_to_string(book.root.join(&file.name)).unwrap_or_default();
         for (index, line) in text.lines().enumerate() {
             let named = NAMED.find(line).map_or("", |named| named.as_str());
-            let constant = if line.trim_start().starts_with("pub(crate) const") { line } else { "" };
+            let constant = CONSTANT.find(line).map_or("", |constant| constant.as_str());
             for page in PAGE.captures_iter(named).chain(PAGE.captures_iter(constant)) {
                 if !exists(book, &page[1]) {
                     let message = format!("there is no page `{}` in the book: mend the name", &page[1]);
@@ -185,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_new_variant_a_missing_page_and_a_missing_entry_are_found() {
-        let source = "const A: u8 = 0;\npub(crate) const GONE: &str = \"guide/gone\";\n#[derive(Debug, Error)]\n\
+        let source = "pages! {\n    GONE = \"guide/gone\"\n}\n#[derive(Debug, Error)]\n\
                       pub enum AcquireError {\n    /// Guide: `guide/shutting-down`.\n    Closed,\n    /// No page.\n    \
                       Overloaded,\n    New,\n}\n";
         let entries: String = SAMPLES
@@ -204,8 +207,8 @@ mod tests {
             &[
                 (CHAPTER, 1, "no entry for CloseReport"),
                 (ERRORS, 2, "no page `guide/gone`"),
-                (ERRORS, 8, "does not say `Guide: guide/load-shedding`"),
-                (ERRORS, 9, "no sample of AcquireError::New"),
+                (ERRORS, 9, "does not say `Guide: guide/load-shedding`"),
+                (ERRORS, 10, "no sample of AcquireError::New"),
             ],
         );
     }

@@ -22,7 +22,13 @@ pub struct Mask {
 }
 
 /// All masks, in the order in which they are looked for.
-pub const MASKS: [Mask; 6] = [
+pub const MASKS: [Mask; 7] = [
+    // Wherever the guide is. First, for an address holds digits and units.
+    Mask {
+        name: "<guide>",
+        value: r"https://[^\s;]+",
+        found: Some(r#"guide(?:: |=")(https://[^\s;]+)/[a-z]+/[a-z-]+\.html"#),
+    },
     // Each system has its own words and its own number.
     Mask {
         name: "<os error>",
@@ -134,6 +140,7 @@ mod tests {
             "<addr> on port <port> took <duration>, <duration> and <duration>"
         );
         assert_eq!(mask("cannot dial: Connection refused (os error 111); x"), "cannot dial: <os error>; x");
+        assert_eq!(mask("a; guide: https://guide.example/b/c-d.html"), "a; guide: <guide>/b/c-d.html");
         assert_eq!(mask("10 connections, 3 steps, 1,200/s"), "10 connections, 3 steps, <rate>");
     }
 

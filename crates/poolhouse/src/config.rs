@@ -196,15 +196,17 @@ impl PoolConfig {
     /// The first option that is out of bounds, by its name.
     ///
     /// ```
-    /// use poolhouse::PoolConfig;
+    /// use poolhouse::{GUIDE, PoolConfig};
     ///
     /// let config = PoolConfig { min_connections: 11, ..PoolConfig::default() };
     /// let error = config.validate().unwrap_err();
     /// assert_eq!(error.field(), "min_connections");
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "min_connections is 11, above max_connections, which is 10: lower it or raise max_connections; \
-    ///      guide: reference/configuration"
+    ///     format!(
+    ///         "min_connections is 11, above max_connections, which is 10: lower it or raise max_connections; \
+    ///          guide: {GUIDE}/reference/configuration.html"
+    ///     )
     /// );
     /// ```
     pub fn validate(&self) -> Result<(), ConfigError> {

@@ -28,30 +28,38 @@ mod timeout;
 /// An error of any type, as the pool keeps those of managers.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The pages of the guide that messages name. A test of the book looks whether each is there.
+/// The pages of the guide that messages name, with their whole address. A test of the book looks whether each is there.
 #[allow(
     dead_code,
     reason = "the packet protocol and the facade for threads, which are features, name some of them"
 )]
 pub(crate) mod page {
-    pub(crate) const POOL_EXHAUSTION: &str = "troubleshooting/pool-exhaustion";
-    pub(crate) const SERVER_DOWN: &str = "troubleshooting/server-down";
-    pub(crate) const STALE_CONNECTIONS: &str = "troubleshooting/stale-connections";
-    pub(crate) const TOO_MANY_CLIENTS: &str = "troubleshooting/too-many-clients";
-    pub(crate) const DEADLOCK_AT_N: &str = "troubleshooting/deadlock-at-n";
-    pub(crate) const LEAKS: &str = "troubleshooting/leaks";
-    pub(crate) const SESSION_STATE: &str = "guide/session-state";
-    pub(crate) const MAINTENANCE: &str = "guide/maintenance";
-    pub(crate) const SHUTTING_DOWN: &str = "guide/shutting-down";
-    pub(crate) const LOAD_SHEDDING: &str = "guide/load-shedding";
-    pub(crate) const PANICS: &str = "guide/panics";
-    pub(crate) const SHARING: &str = "guide/sharing";
-    pub(crate) const MONITORING: &str = "guide/monitoring";
-    pub(crate) const TIMEOUTS: &str = "guide/timeouts";
-    pub(crate) const INVALIDATING: &str = "guide/invalidating";
-    pub(crate) const CONFIGURATION: &str = "reference/configuration";
-    pub(crate) const PACKET_PROTOCOL: &str = "reference/packet-protocol";
-    pub(crate) const DESCRIPTORS: &str = "troubleshooting/descriptors-and-ports";
+    macro_rules! pages {
+        ($($name:ident = $page:literal)+) => {
+            $(pub(crate) const $name: &str = concat!(env!("CARGO_PKG_HOMEPAGE"), "/", $page, ".html");)+
+        };
+    }
+
+    pages! {
+        POOL_EXHAUSTION = "troubleshooting/pool-exhaustion"
+        SERVER_DOWN = "troubleshooting/server-down"
+        STALE_CONNECTIONS = "troubleshooting/stale-connections"
+        TOO_MANY_CLIENTS = "troubleshooting/too-many-clients"
+        DEADLOCK_AT_N = "troubleshooting/deadlock-at-n"
+        LEAKS = "troubleshooting/leaks"
+        SESSION_STATE = "guide/session-state"
+        MAINTENANCE = "guide/maintenance"
+        SHUTTING_DOWN = "guide/shutting-down"
+        LOAD_SHEDDING = "guide/load-shedding"
+        PANICS = "guide/panics"
+        SHARING = "guide/sharing"
+        MONITORING = "guide/monitoring"
+        TIMEOUTS = "guide/timeouts"
+        INVALIDATING = "guide/invalidating"
+        CONFIGURATION = "reference/configuration"
+        PACKET_PROTOCOL = "reference/packet-protocol"
+        DESCRIPTORS = "troubleshooting/descriptors-and-ports"
+    }
 }
 
 /// Why an acquire gave no connection. [`kind`](Self::kind) names it in one word, for a metric.

@@ -172,6 +172,9 @@ impl fmt::Display for AcquireTimeout {
             Phase::Queueing => {
                 "; release connections sooner, raise max_connections, or shed load with max_pending"
             }
+            Phase::Connecting if self.server_is_busy => {
+                "; the server takes no more connections: let others leave room at it, or raise its limit"
+            }
             Phase::Connecting => {
                 "; check the address, and that the server runs and accepts connections in time"
             }
@@ -187,7 +190,7 @@ impl AcquireTimeout {
     fn page(&self) -> &'static str {
         match self.phase {
             Phase::Queueing if !self.nested.is_empty() => page::DEADLOCK_AT_N,
-            Phase::Queueing if self.server_is_busy => page::TOO_MANY_CLIENTS,
+            Phase::Queueing | Phase::Connecting if self.server_is_busy => page::TOO_MANY_CLIENTS,
             Phase::Queueing => page::POOL_EXHAUSTION,
             Phase::Connecting => {
                 self.last_connect_error.as_ref().map_or(page::SERVER_DOWN, |error| error.page())

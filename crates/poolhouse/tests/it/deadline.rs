@@ -67,7 +67,7 @@ async fn refused_connects_end_at_the_deadline_and_are_named() {
     let text = timeout.to_string();
     assert!(text.contains(&format!("; {} failed connects, the last ", mock.attempts().len())), "{text}");
     assert!(text.contains(" ago: mock says Fail; "), "{text}");
-    assert!(text.ends_with("; guide: troubleshooting/server-down"), "{text}");
+    assert!(text.ends_with("/troubleshooting/server-down.html"), "{text}");
     assert_eq!(text.matches("; guide: ").count(), 1, "an error inside another names no page: {text}");
     let error = AcquireError::Timeout(timeout);
     assert!(error.source().is_none(), "the text has told the cause");
@@ -126,7 +126,7 @@ async fn the_text_names_place_counts_and_the_longest_holder() {
     assert!(text.starts_with(start), "{text}");
     assert!(text.contains(&format!("acquired at {}:{line}:", file!())), "{text}");
     assert!(text.contains("; release connections sooner, raise max_connections"), "{text}");
-    assert!(text.ends_with("; guide: troubleshooting/pool-exhaustion"), "{text}");
+    assert!(text.ends_with("/troubleshooting/pool-exhaustion.html"), "{text}");
 }
 
 /// acquire.diagnosis: of a crowd whose waits end together, each is told the counts of that moment, though some have let go

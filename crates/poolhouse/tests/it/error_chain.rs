@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use poolhouse::{
-    AcquireError, ConnectError, FailureKind, Manager, PacketError, PacketManager, Pool, PoolConfig,
+    AcquireError, ConnectError, FailureKind, GUIDE, Manager, PacketError, PacketManager, Pool, PoolConfig,
 };
 
 use crate::common::{config, ms, secs};
@@ -107,7 +107,7 @@ fn what_has_been_said_is_not_said_again() {
         (&["outer", ""], "outer"),
     ] {
         let error = ConnectError::Failed(layers(texts).into());
-        assert_eq!(error.to_string(), format!("{expected}; guide: troubleshooting/server-down"));
+        assert_eq!(error.to_string(), format!("{expected}; guide: {GUIDE}/troubleshooting/server-down.html"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use poolhouse::{Event, Pool, PoolConfig, PooledConnection, RetireReason};
+use poolhouse::{Event, GUIDE, Pool, PoolConfig, PooledConnection, RetireReason};
 
 use crate::common::{Mock, Step, assert_hands_out_exactly, check_stats, config, ms, poll_once, secs, settle};
 
@@ -87,9 +87,9 @@ async fn what_fails_is_told() {
     assert!(pool.acquire().await.is_err());
     let events = take(&told);
     assert!(
-        events.contains(
-            &"connect failed: mock says Fail; guide: troubleshooting/server-down transient".to_string()
-        ),
+        events.contains(&format!(
+            "connect failed: mock says Fail; guide: {GUIDE}/troubleshooting/server-down.html transient"
+        )),
         "{events:?}"
     );
     assert!(events.contains(&format!("acquire failed at {line}: timedout")), "{events:?}");

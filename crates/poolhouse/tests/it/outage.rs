@@ -112,6 +112,18 @@ fn an_outage_does_not_outlive_its_runtime() {
     assert!(run().block_on(pool.acquire()).is_ok());
 }
 
+/// So for a pool that has no connection to live with.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_busy_from_the_start_is_called_so() {
+    let mock = Mock::new(Step::Busy);
+    let pool = pool(&mock, PoolConfig { connection_timeout: secs(3), ..config(2) });
+    let Err(AcquireError::Timeout(timeout)) = pool.acquire().await else { panic!("it waits") };
+    assert_eq!((timeout.phase, timeout.server_is_busy), (Phase::Connecting, true));
+    let text = timeout.to_string();
+    assert!(text.contains("the server takes no more connections"), "{text}");
+    assert!(text.ends_with("/troubleshooting/too-many-clients.html"), "{text}");
+}
+
 /// A server that says "too many clients" is not down: nobody is told, the pool lives with what it has, asks again with
 /// backoff, and a timeout says why there are no more.
 #[tokio::test(start_paused = true)]
@@ -124,7 +136,7 @@ async fn a_busy_server_is_not_down() {
     assert_eq!((timeout.phase, timeout.server_is_busy, timeout.waited), (Phase::Queueing, true, secs(3)));
     let text = timeout.to_string();
     assert!(text.contains("the server takes no more connections"), "{text}");
-    assert!(text.ends_with("guide: troubleshooting/too-many-clients"), "{text}");
+    assert!(text.ends_with("/troubleshooting/too-many-clients.html"), "{text}");
     assert!(mock.attempts().len() < 10, "{:?}", mock.attempts());
     let waiter = tokio::spawn(pool.acquire_owned());
     settle().await;

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use poolhouse::{IdleOrder, PoolConfig};
+use poolhouse::{GUIDE, IdleOrder, PoolConfig};
 use serde_json::{Value, json};
 
 use crate::common::{ms, secs};
 
-const GUIDE: &str = "; guide: reference/configuration";
+/// How each error about a setting ends.
+fn page() -> String {
+    format!("; guide: {GUIDE}/reference/configuration.html")
+}
 
 /// No option has its default.
 fn changed() -> PoolConfig {
@@ -43,7 +46,7 @@ fn changed() -> PoolConfig {
 fn refused(settings: &Value) -> String {
     let error =
         serde_json::from_value::<PoolConfig>(settings.clone()).expect_err("it is refused").to_string();
-    let Some((what, _)) = error.split_once(GUIDE) else { panic!("{error}: it names no page") };
+    let Some((what, _)) = error.split_once(&page()) else { panic!("{error}: it names no page") };
     what.to_owned()
 }
 
@@ -193,7 +196,7 @@ fn an_impossible_setting_is_refused_as_by_validate() {
     ];
     for (settings, config) in cases {
         let error = config.validate().unwrap_err();
-        assert_eq!(format!("{}{GUIDE}", refused(&settings)), error.to_string());
+        assert_eq!(refused(&settings) + &page(), error.to_string());
         assert!(refused(&settings).starts_with(error.field()));
     }
 }
