@@ -4,10 +4,8 @@
 //! succeed or fail. It may not hang, panic, or fail without a word. Those in a folder, such as
 //! `examples/troubleshooting`, bring a server of their own, with the faults that they are about.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use book_checks::examples::{self, Example, Run};
@@ -41,13 +39,13 @@ fn faults() -> Vec<(&'static str, Option<Faults>)> {
     faults.chain([("gone", None)]).collect()
 }
 
-/// All runs, by the name of the fault. All faults run together, so that their waits overlap.
-static RUNS: LazyLock<BTreeMap<&str, Vec<(Example, Run)>>> = LazyLock::new(|| {
+/// All runs, with the names of their faults. All faults run together, so that their waits overlap.
+fn runs() -> Vec<(&'static str, Example, Run)> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("run by cargo test"));
     let mut examples = examples::list(&root).expect("examples/ can be read");
     examples.retain(|example| example.group().is_none());
     if examples.is_empty() {
-        return BTreeMap::new();
+        return Vec::new();
     }
     let programs = examples::build(&root).unwrap_or_else(|error| panic!("{error:#}"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -66,12 +64,8 @@ static RUNS: LazyLock<BTreeMap<&str, Vec<(Example, Run)>>> = LazyLock::new(|| {
         let address = [server.addr().to_string()];
         examples::run(&root, &programs[&example.name], &address, DEADLINE).expect("the example starts")
     });
-    let mut by_fault = BTreeMap::<&str, Vec<(Example, Run)>>::new();
-    for ((fault, _, example), run) in jobs.into_iter().zip(runs) {
-        by_fault.entry(fault).or_default().push((example.clone(), run));
-    }
-    by_fault
-});
+    jobs.into_iter().zip(runs).map(|((fault, _, example), run)| (fault, example.clone(), run)).collect()
+}
 
 /// What a reader would complain of.
 fn complaint(run: &Run) -> Option<&'static str> {
@@ -87,33 +81,18 @@ fn complaint(run: &Run) -> Option<&'static str> {
     }
 }
 
-fn ends_well(fault: &str) {
+/// One test, for it waits: two that waited for the same runs would keep the other tests waiting too.
+#[test]
+fn every_example_ends_well_whatever_the_server_does() {
     let mut found = Vec::new();
-    for (example, run) in RUNS.get(fault).into_iter().flatten() {
-        if let Some(complaint) = complaint(run) {
+    for (fault, example, run) in runs() {
+        if let Some(complaint) = complaint(&run) {
             let message =
                 format!("with a server that has the fault `{fault}`, it {complaint}\n{}", run.stderr);
             found.push(Finding::new(&example.source, 1, message));
         }
     }
     assert_none(found);
-}
-
-macro_rules! tests {
-    ($($fault:ident)*) => {
-        $(#[test] fn $fault() { ends_well(stringify!($fault)); })*
-
-        #[test]
-        fn every_fault_has_a_test() {
-            let names: Vec<&str> = faults().into_iter().map(|(name, _)| name).collect();
-            assert_eq!(names, [$(stringify!($fault)),*]);
-        }
-    };
-}
-
-tests! {
-    max_connections_5 refuses_all slow closes_idle closes_after_one_frame never_replies half_then_stall
-    half_then_close garbage crosstalk reset gone
 }
 
 /// The harness itself: each complaint can be made.

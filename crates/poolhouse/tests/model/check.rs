@@ -31,6 +31,7 @@ impl World<'_> {
         let live = ledger.live();
         let Ledger { failed_connects, failed_checks, failed_resets, .. } = *ledger;
         let at_server = AtServer {
+            quiet,
             live,
             closing: ledger.closing(),
             created: ledger.records.len() as u64,
@@ -155,6 +156,10 @@ impl World<'_> {
                     let warm = stats.total_connections >= self.model.min.min(self.model.max);
                     let due = deadline.is_some_and(|deadline| deadline <= now);
                     warm || failed || due || self.model.closed
+                }
+                Errand::WarmUpWithin { deadline, .. } => {
+                    let warm = stats.total_connections >= self.model.min.min(self.model.max);
+                    warm || deadline <= now || self.model.closed
                 }
                 Errand::Close | Errand::Drained => ledger.live() + connecting == 0,
                 Errand::CloseWithin { until } => ledger.live() + connecting == 0 || until <= now,

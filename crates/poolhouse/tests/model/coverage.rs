@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Everything that a long run has to see at least once.
-const OUTCOMES: [&str; 93] = [
+const OUTCOMES: [&str; 98] = [
     "acquire: at once",
     "acquire: served after a wait",
     "acquire: timed out while connecting",
@@ -67,6 +67,9 @@ const OUTCOMES: [&str; 93] = [
     "warm_up: a failed connect",
     "warm_up: timed out",
     "warm_up: closed",
+    "warm_up_within: done after a failure",
+    "warm_up_within: a permanent failure",
+    "warm_up_within: timed out",
     "close: complete",
     "close_within: complete",
     "close_within: still held",
@@ -78,6 +81,8 @@ const OUTCOMES: [&str; 93] = [
     "server: cut checks",
     "server: resets",
     "server: failed resets",
+    "server: resets by a hook",
+    "server: resets by the manager and a hook",
     "server: cut resets",
     "server: goodbyes",
     "server: goodbyes beyond their time",

@@ -21,6 +21,7 @@ pub(crate) struct Running {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Errand {
     WarmUp { failures: u64, deadline: Option<Instant> },
+    WarmUpWithin { failures: u64, deadline: Instant },
     Close,
     CloseWithin { until: Instant },
     Drained,
@@ -43,6 +44,14 @@ impl World<'_> {
             deadline: (limit != Duration::MAX).then(|| Instant::now() + limit),
         };
         self.run(what, async move { Ended::WarmUp(pool.warm_up().await) })
+    }
+
+    pub(crate) fn warm_up_within(&mut self, limit: Duration) -> Verdict {
+        let Some(pool) = self.pool() else { return Ok(()) };
+        self.background = true;
+        let failures = self.server.ledger().failed_connects;
+        let what = Errand::WarmUpWithin { failures, deadline: Instant::now() + limit };
+        self.run(what, async move { Ended::WarmUp(pool.warm_up_within(limit).await) })
     }
 
     pub(crate) fn drained(&mut self) -> Verdict {
@@ -104,6 +113,21 @@ impl World<'_> {
             }
             (Errand::WarmUp { deadline, .. }, Ended::WarmUp(Err(AcquireError::Timeout(_)))) => {
                 (deadline.is_some_and(|deadline| deadline <= now), "warm_up: timed out")
+            }
+            (Errand::WarmUpWithin { failures, .. }, Ended::WarmUp(Ok(()))) => {
+                let patient = stats.failed_connects > failures;
+                let seen = if patient { "warm_up_within: done after a failure" } else { "warm_up: done" };
+                (stats.total_connections >= self.model.min.min(self.model.max), seen)
+            }
+            (Errand::WarmUpWithin { .. }, Ended::WarmUp(Err(AcquireError::Closed { .. }))) => {
+                (self.model.closed, "warm_up: closed")
+            }
+            (Errand::WarmUpWithin { failures, .. }, Ended::WarmUp(Err(AcquireError::Connect(_)))) => {
+                let permanent = self.server.ledger().happened.permanent > 0;
+                (permanent && stats.failed_connects > failures, "warm_up_within: a permanent failure")
+            }
+            (Errand::WarmUpWithin { deadline, .. }, Ended::WarmUp(Err(AcquireError::Timeout(_)))) => {
+                (deadline <= now, "warm_up_within: timed out")
             }
             (Errand::Drained, Ended::Close(None)) => (nothing_left, "drained"),
             (Errand::Close, Ended::Close(None)) => (nothing_left, "close: complete"),

@@ -59,6 +59,7 @@ impl World<'_> {
         let suspended = record.suspension != ledger.suspensions;
         ensure!(!suspended, "suspend.nothing_moves: connection {id} was open before a suspension");
         let record = &ledger.records[id];
+        ensure!(record.greeted || !ledger.hooked, "after_connect: connection {id} is handed out before it");
         let old = record.epoch != ledger.epoch;
         ensure!(!old, "epoch.invalidate_all: connection {id} was born before, and is handed out after");
         ensure!(!ledger.suspended, "suspend.nothing_moves: a suspended pool hands out connection {id}");
@@ -107,11 +108,13 @@ impl World<'_> {
             let Record { epoch, suspension, .. } = ledger.records[id];
             let before = epoch != ledger.epoch || suspension != ledger.suspensions;
             let overdue = ledger.records[id].is_overdue();
+            let hooked = ledger.hooked;
             let retires = ledger.suspended || ledger.closed || before || overdue;
             let record = &mut ledger.records[id];
             record.held = false;
             record.spoiled = !reused;
-            record.dirty = fate == Fate::Dirty;
+            record.dirty = fate == Fate::Dirty || (hooked && reused);
+            record.manager_resets = fate == Fate::Dirty;
             record.detached = fate == Fate::Detach;
             record.idle_since = Instant::now();
             record.proven = Instant::now();

@@ -40,6 +40,10 @@ pub(crate) struct Record {
     pub(crate) chore: Option<(Chore, Instant)>,
     /// Its last holder has left something behind.
     pub(crate) dirty: bool,
+    /// The manager's reset is wanted, and has not begun.
+    pub(crate) manager_resets: bool,
+    /// The hook after its connect has run.
+    pub(crate) greeted: bool,
     /// How many holders it has had.
     pub(crate) uses: u64,
     /// Given back as unfit, or taken out of the pool: not to be seen again.
@@ -78,6 +82,8 @@ impl Record {
             held: false,
             chore: None,
             dirty: false,
+            manager_resets: false,
+            greeted: false,
             uses: 0,
             spoiled: false,
             detached: false,
@@ -122,6 +128,10 @@ pub(crate) struct Happened {
     /// Goodbyes that went on beyond their time.
     pub(crate) cut_goodbyes: u64,
     pub(crate) busy: u64,
+    pub(crate) permanent: u64,
+    /// Resets by a hook, and those of them that the manager's reset came before.
+    pub(crate) hooks: u64,
+    pub(crate) both: u64,
     /// Checks and resets that passed, after which a look showed that the peer had closed the connection.
     pub(crate) closed_after_check: u64,
     pub(crate) closed_after_reset: u64,
@@ -130,6 +140,8 @@ pub(crate) struct Happened {
 
 pub(crate) struct Ledger {
     pub(crate) config: PoolConfig,
+    /// The pool has hooks.
+    pub(crate) hooked: bool,
     pub(crate) connects: Mood,
     pub(crate) checks: Mood,
     pub(crate) resets: Mood,
@@ -189,6 +201,7 @@ impl Ledger {
         Self {
             max: config.max_connections,
             config,
+            hooked: false,
             connects: WELL,
             checks: WELL,
             resets: WELL,

@@ -18,6 +18,8 @@ pub(crate) struct Case {
     pub(crate) seed: u32,
     /// The guards come back after the runtime has gone.
     pub(crate) outlive: bool,
+    /// Resets are a hook's work, on every return, and each connection is greeted by a hook.
+    pub(crate) hooked: bool,
     pub(crate) config: Config,
     pub(crate) steps: Vec<Step>,
 }
@@ -25,7 +27,7 @@ pub(crate) struct Case {
 impl Case {
     /// The expression that makes this case.
     pub(crate) fn as_rust(&self) -> String {
-        let Self { seed, outlive, config, steps } = self;
+        let Self { seed, outlive, hooked, config, steps } = self;
         let step = |Step { op, settle }: &Step| {
             let op = match op {
                 Op::Acquire(how) => format!("Acquire(How::{how:?})"),
@@ -35,7 +37,9 @@ impl Case {
             format!("\n        Step {{ op: Op::{op}, settle: {settle} }},")
         };
         let steps: String = steps.iter().map(step).collect();
-        let head = format!("    seed: {seed},\n    outlive: {outlive},\n    config: {config:?},\n");
+        let head = format!(
+            "    seed: {seed},\n    outlive: {outlive},\n    hooked: {hooked},\n    config: {config:?},\n"
+        );
         format!("Case {{\n{head}    steps: vec![{steps}\n    ],\n}}")
     }
 }
@@ -88,6 +92,8 @@ pub(crate) enum Op {
     Add,
     Reconfigure(Config),
     WarmUp,
+    /// It lives with failures that pass, up to this limit.
+    WarmUpWithin(u64),
     Drained,
     DropErrand(u8),
     Look,
@@ -129,6 +135,7 @@ impl Op {
             Self::Add => "add",
             Self::Reconfigure(_) => "reconfigure",
             Self::WarmUp => "warm_up",
+            Self::WarmUpWithin(_) => "warm_up_within",
             Self::Drained => "drained",
             Self::DropErrand(_) => "drop an errand",
             Self::Look => "look",
@@ -196,8 +203,9 @@ pub(crate) const WELL: Mood = Mood { delay: 0, end: End::Ok };
 
 pub(crate) fn case(longest: usize) -> impl Strategy<Value = Case> {
     let steps = prop::collection::vec(step(), 1..=longest);
-    (any::<u32>(), prop::bool::weighted(0.1), config(), steps)
-        .prop_map(|(seed, outlive, config, steps)| Case { seed, outlive, config, steps })
+    let seldom = || prop::bool::weighted(0.1);
+    (any::<u32>(), seldom(), seldom(), config(), steps)
+        .prop_map(|(seed, outlive, hooked, config, steps)| Case { seed, outlive, hooked, config, steps })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -236,6 +244,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => Just(Op::Resume),
         1 => Just(Op::Drained),
         4 => Just(Op::WarmUp),
+        3 => time().prop_map(Op::WarmUpWithin),
         3 => any::<u8>().prop_map(Op::DropErrand),
         2 => Just(Op::Look),
         2 => Just(Op::CloneHandle),

@@ -25,7 +25,7 @@ pub(crate) fn play(case: &Case, seen: &mut Coverage, mut story: Option<&mut Stri
     // The pool takes its origin from the paused clock: from the real one it would differ from run to run.
     let mut world = {
         let _entered = runtime.enter();
-        World::new(&case.config, quiet, seen)
+        World::new(&case.config, case.hooked, quiet, seen)
     };
     // Without a budget: the test polls many futures by hand between two yields.
     let verdict = runtime.block_on(unconstrained(async {
@@ -88,6 +88,7 @@ impl World<'_> {
             Op::Add => self.add().await?,
             Op::Reconfigure(config) => self.reconfigure(config).await?,
             Op::WarmUp => self.warm_up()?,
+            Op::WarmUpWithin(limit) => self.warm_up_within(ms(limit))?,
             Op::DropErrand(which) => self.drop_errand(which),
             Op::Look => self.look()?,
             Op::CloneHandle => {
@@ -171,6 +172,8 @@ impl World<'_> {
             ("server: failed resets", ledger.failed_resets),
             ("server: cut resets", ledger.cut_resets),
             ("server: resets", ledger.happened.resets),
+            ("server: resets by a hook", ledger.happened.hooks),
+            ("server: resets by the manager and a hook", ledger.happened.both),
             ("server: goodbyes", ledger.happened.goodbyes),
             ("server: goodbyes beyond their time", ledger.happened.cut_goodbyes),
             ("server: busy", ledger.happened.busy),

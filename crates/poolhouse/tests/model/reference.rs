@@ -98,6 +98,8 @@ pub(crate) struct Seen<'a> {
 
 /// What the server counts.
 pub(crate) struct AtServer {
+    /// Everything that was ready has run.
+    pub(crate) quiet: bool,
     pub(crate) live: usize,
     /// Of these, those that are closed gracefully.
     pub(crate) closing: usize,
@@ -114,8 +116,6 @@ pub(crate) struct Reference {
     pub(crate) min_idle: usize,
     pub(crate) max: usize,
     max_idle: Option<usize>,
-    /// What lies idle beyond `max_idle` may have been under a chore when the options changed.
-    reconfigured: bool,
     max_pending: Option<usize>,
     timeout: Duration,
     pub(crate) closed: bool,
@@ -140,7 +140,6 @@ impl Reference {
             min_idle: config.min_idle,
             max: config.max_connections,
             max_idle: config.max_idle,
-            reconfigured: false,
             max_pending: config.max_pending,
             timeout: config.connection_timeout,
             closed: false,
@@ -164,7 +163,6 @@ impl Reference {
         self.max_idle = config.max_idle;
         self.max_pending = config.max_pending;
         self.timeout = config.connection_timeout;
-        self.reconfigured = true;
         let granted = self.served.iter_mut().filter(|served| served.answer == Answer::Granted);
         for waiting in self.line.iter_mut().chain(granted.map(|served| &mut served.waiting)) {
             waiting.deadline = deadline(waiting.since, waiting.own_limit.unwrap_or(self.timeout));
@@ -394,7 +392,7 @@ impl Reference {
 
     /// What one snapshot promises, by itself and against what has happened.
     pub(crate) fn judge(&self, stats: &PoolStats, server: &AtServer) -> Verdict {
-        let AtServer { live, closing, created, dead_looks, left_to_close, unfit } = *server;
+        let AtServer { quiet, live, closing, created, dead_looks, left_to_close, unfit } = *server;
         let PoolStats {
             total_connections: total, idle_connections: idle, active_connections: active, ..
         } = *stats;
@@ -431,9 +429,10 @@ impl Reference {
         let at_hand = idle - chores;
         // What waiters are about to get may be there too, and the successors of held ones, one for each.
         let excused = active + stats.pending_requests;
-        let few =
-            self.max_idle.is_none_or(|most| idle <= most + excused || (self.reconfigured && at_hand == 0));
-        ensure!(few, "max_idle: {idle} are idle");
+        // What is under a chore and has become one too many goes after it.
+        let few = self.max_idle.is_none_or(|most| idle <= most + excused || at_hand == 0);
+        // The successor of one that comes back is closed by the background.
+        ensure!(few || !quiet, "max_idle: {idle} are idle");
         ensure!(stats.suspended == self.suspended, "suspend.nothing_moves: suspended is {}", stats.suspended);
         ensure!(
             at_hand == 0 || !self.suspended,

@@ -35,7 +35,7 @@ const PLAIN: Config = Config {
 
 #[track_caller]
 fn plays(config: Config, steps: Vec<Step>) {
-    let case = Case { seed: 0, outlive: false, config, steps };
+    let case = Case { seed: 0, outlive: false, hooked: false, config, steps };
     listen_to_panics();
     let mut story = String::new();
     let verdict = play(&case, &mut Coverage::default(), Some(&mut story));
@@ -359,4 +359,20 @@ fn to_check_now_waits_for_a_reset() {
         step(Op::CheckNow),
     ];
     plays(PLAIN, steps);
+}
+
+/// A connection that a task is served in the moment of `check_now` is in doubt, and the task goes back to its turn.
+#[test]
+fn what_a_task_is_served_in_the_moment_of_a_check_may_be_in_doubt() {
+    let step = |op| Step { op, settle: false };
+    let steps = vec![
+        step(Op::Acquire(How::Lazy)),
+        step(Op::Pass(1)),
+        step(Op::Acquire(How::Task)),
+        step(Op::Acquire(How::Eager)),
+        step(Op::Acquire(How::Eager)),
+        step(Op::Cancel(28)),
+        step(Op::CheckNow),
+    ];
+    plays(Config { max: 1, max_connecting: 1, max_pending: Some(3), ..PLAIN }, steps);
 }

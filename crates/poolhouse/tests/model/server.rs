@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use poolhouse::{FailureKind, Manager, PoolConfig, RetireReason};
+use poolhouse::{FailureKind, HookFuture, Manager, PoolConfig, RetireReason};
 use tokio::time::Instant;
 
 use crate::chores::{Doing, Parting};
@@ -50,6 +50,8 @@ impl Server {
             ledger.records.push(record);
             ledger.records.len() - 1
         };
+        // Whoever opened it has greeted it.
+        ledger.records[id].greeted = true;
         Conn { id, on_return: OnReturn::Reusable, server: self.clone() }
     }
 
@@ -77,6 +79,28 @@ pub(crate) struct Conn {
     pub(crate) id: usize,
     pub(crate) on_return: OnReturn,
     server: Server,
+}
+
+/// The hooks, if the pool has any.
+impl Conn {
+    pub(crate) fn greet(&mut self) -> HookFuture<'_> {
+        Box::pin(async {
+            self.server.ledger().records[self.id].greeted = true;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn reset(&mut self) -> HookFuture<'_> {
+        Box::pin(async {
+            let first = self.server.ledger().records[self.id].manager_resets;
+            self.server
+                .ledger()
+                .expect(!first, |_| "reset.between: the hook comes before the manager's reset".into());
+            self.server.chore(Chore::Reset, self.id).await?;
+            self.server.ledger().happened.hooks += 1;
+            Ok(())
+        })
+    }
 }
 
 impl Drop for Conn {
@@ -220,6 +244,13 @@ impl Manager for Server {
     }
 
     async fn reset(&self, connection: &mut Conn) -> Result<(), Refused> {
+        let wanted = std::mem::take(&mut self.ledger().records[connection.id].manager_resets);
+        self.ledger().expect(wanted, |_| "reset.between: a reset that nobody has asked for".into());
+        // The hook does the work, so that it is done once.
+        if self.ledger().hooked {
+            self.ledger().happened.both += 1;
+            return Ok(());
+        }
         self.chore(Chore::Reset, connection.id).await
     }
 
@@ -291,6 +322,7 @@ impl Manager for Server {
     fn classify(&self, error: &Refused) -> FailureKind {
         if error.0 == End::Permanent {
             let mut ledger = self.ledger();
+            ledger.happened.permanent += 1;
             // What is open or on its way serves those who wait, and what is from before says nothing.
             if ledger.total() + ledger.connecting == 0 && error.1 == ledger.era() {
                 ledger.refused_up_to = ledger.joined;

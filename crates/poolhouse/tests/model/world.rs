@@ -83,7 +83,7 @@ impl Drop for World<'_> {
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(config: &Config, quiet: Quiet, seen: &'a mut Coverage) -> Self {
+    pub(crate) fn new(config: &Config, hooked: bool, quiet: Quiet, seen: &'a mut Coverage) -> Self {
         let options = config.options();
         let server = Server::new(options.clone());
         let leaks: Arc<Mutex<Vec<_>>> = Arc::default();
@@ -100,8 +100,12 @@ impl<'a> World<'a> {
             }
             _ => {}
         };
-        let pool = Pool::builder(server.clone()).config(options.clone()).listener(listener).build();
-        let pool = pool.expect("a possible configuration");
+        let mut builder = Pool::builder(server.clone()).config(options.clone()).listener(listener);
+        if hooked {
+            server.ledger().hooked = true;
+            builder = builder.after_connect(Conn::greet).on_return(Conn::reset);
+        }
+        let pool = builder.build().expect("a possible configuration");
         server.ledger().fresh.pool = Some(pool.clone());
         Self {
             config: *config,

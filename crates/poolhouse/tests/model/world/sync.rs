@@ -128,6 +128,10 @@ impl World<'_> {
         let old = |record: &Record| {
             record.end_by.is_some() || shortest.is_some_and(|limit| limit <= record.born.elapsed())
         };
-        was_stale || unused.any(|record| stale(record) || old(record) || ledger.is_in_doubt(record))
+        // It may have been checked since, too.
+        let was_in_doubt = ledger.doubts.iter().any(|(_, at)| since.is_none_or(|since| since <= *at));
+        was_stale
+            || was_in_doubt
+            || unused.any(|record| stale(record) || old(record) || ledger.is_in_doubt(record))
     }
 }
