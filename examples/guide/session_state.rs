@@ -45,7 +45,7 @@ async fn reset_on_return(server: &KvServer) -> Result<(), Box<dyn Error>> {
     let manager = KvManager::new(server.dial(), "app", "s3cret");
     // ANCHOR: hook
     let pool = Pool::builder(manager)
-        .on_return(|connection| Box::pin(async move { Ok(connection.reset().await?) }))
+        .on_return(|connection, _info| Box::pin(async move { Ok(connection.reset().await?) }))
         .build()?;
     // ANCHOR_END: hook
     pool.resize(1)?;

@@ -200,7 +200,8 @@ async fn timeouts() -> Texts {
 
     let options = PoolConfig { reset_timeout: Duration::from_secs(60), ..config(1) };
     let hanging = Pool::builder(Database::new(Mood::Well)).config(options);
-    let resetting = hanging.on_return(|()| Box::pin(std::future::pending())).build().expect("valid options");
+    let resetting =
+        hanging.on_return(|(), _| Box::pin(std::future::pending())).build().expect("valid options");
     drop(resetting.acquire().await);
     let limit = Duration::from_secs(5);
     let resetting = resetting.acquire_within(limit).await.map(drop).expect_err("its reset hangs");

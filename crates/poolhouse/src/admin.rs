@@ -1,6 +1,8 @@
 //! What a pool's owner does with it while it lives: resize, invalidate, suspend, close.
 
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -10,6 +12,31 @@ use crate::error::{Counted, Holder, page};
 use crate::manager::Manager;
 use crate::policy::Policy;
 use crate::pool::Pool;
+
+/// What [`Pool::close`] returns: a wait until every connection has come back. The pool is closed whether or not anybody
+/// awaits it, so the compiler does not ask for that.
+///
+/// ```
+/// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+/// pool.close();
+/// assert!(pool.is_closed());
+/// # Ok::<(), poolhouse::ConfigError>(())
+/// ```
+pub struct Close<'p>(Pin<Box<dyn Future<Output = ()> + Send + 'p>>);
+
+impl Future for Close<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Close<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Close").finish_non_exhaustive()
+    }
+}
 
 impl<M: Manager> Pool<M> {
     /// Sets the maximum. Growing serves those who wait. Shrinking closes connections under a health check first, then idle
@@ -245,10 +272,10 @@ impl<M: Manager> Pool<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn close(&self) -> impl Future<Output = ()> + Send {
+    pub fn close(&self) -> Close<'_> {
         let inner = self.inner();
         inner.close();
-        async move {
+        Close(Box::pin(async move {
             self.drained().await;
             inner.log(|target| {
                 tracing::debug!(
@@ -258,7 +285,36 @@ impl<M: Manager> Pool<M> {
                     "the pool is closed"
                 );
             });
-        }
+        }))
+    }
+
+    /// Waits until somebody closes the pool. Everybody who uses it in a loop can stop then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
+    /// let ticker = pool.clone();
+    /// let ticks = tokio::spawn(async move {
+    ///     let mut interval = tokio::time::interval(std::time::Duration::from_secs(10));
+    ///     loop {
+    ///         tokio::select! {
+    ///             _ = interval.tick() => { /* one round of work, with a connection of its own */ }
+    ///             () = ticker.closed() => return,
+    ///         }
+    ///     }
+    /// });
+    /// pool.close().await;
+    /// ticks.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn closed(&self) {
+        self.inner().until(|policy| policy.is_closed().then_some(())).await;
     }
 
     /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`. What is

@@ -21,7 +21,6 @@ use crate::chores::{DoingChore, do_chore};
 use crate::closing::close_gracefully;
 use crate::error::{BoxError, ConnectError, Holder, page};
 use crate::events::Event;
-use crate::hooks::call_hook;
 use crate::inner::{PoolInner, millis};
 use crate::manager::{FailureKind, Manager};
 use crate::policy::{Failure, Home, Plan};
@@ -306,7 +305,7 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
     let limit = inner.config().connect_attempt_timeout;
     let attempt = || async {
         let mut connection = inner.manager.connect().await.map_err(Refused::Manager)?;
-        call_hook(inner.hooks.after_connect.as_ref(), &mut connection).await.map_err(Refused::Hook)?;
+        inner.hooks.after_connect(&mut connection).await.map_err(Refused::Hook)?;
         Ok(connection)
     };
     match call_out_within(limit, attempt).await {

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::config::{ConfigError, PoolConfig};
 use crate::events::Listener;
 use crate::hooks::{HookFuture, Hooks};
+use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
 use crate::pool::Pool;
 
@@ -109,7 +110,7 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// Runs before each reuse of a connection, also one that goes from its holder straight to somebody who waits: after the
+    /// Runs before each reuse of a connection, with what the pool knows about it, also one that goes from its holder straight to somebody who waits: after the
     /// health check, if one is due. The acquire waits for it, within its own deadline; it may take `health_check_timeout`.
     /// An error closes the connection ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another.
     ///
@@ -122,7 +123,7 @@ impl<M: Manager> PoolBuilder<M> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = poolhouse_echo::EchoServer::start().await?;
     /// let pool = poolhouse::PacketPool::builder((server.host(), server.port()))
-    ///     .before_reuse(|connection| {
+    ///     .before_reuse(|connection, _info| {
     ///         Box::pin(async move {
     ///             connection.send_packet("are you there?").await?;
     ///             connection.receive().await?;
@@ -137,7 +138,7 @@ impl<M: Manager> PoolBuilder<M> {
     /// ```
     pub fn before_reuse(
         mut self,
-        hook: impl Fn(&mut M::Connection) -> HookFuture<'_> + Send + Sync + 'static,
+        hook: impl for<'c> Fn(&'c mut M::Connection, ConnectionInfo) -> HookFuture<'c> + Send + Sync + 'static,
     ) -> Self {
         self.hooks.before_reuse = Some(Box::new(hook));
         self
@@ -152,7 +153,7 @@ impl<M: Manager> PoolBuilder<M> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = poolhouse_echo::EchoServer::start().await?;
     /// let pool = poolhouse::PacketPool::builder((server.host(), server.port()))
-    ///     .on_return(|connection| {
+    ///     .on_return(|connection, _info| {
     ///         Box::pin(async move {
     ///             connection.send_packet("DISCARD ALL").await?;
     ///             connection.receive().await?;
@@ -167,7 +168,7 @@ impl<M: Manager> PoolBuilder<M> {
     /// ```
     pub fn on_return(
         mut self,
-        hook: impl Fn(&mut M::Connection) -> HookFuture<'_> + Send + Sync + 'static,
+        hook: impl for<'c> Fn(&'c mut M::Connection, ConnectionInfo) -> HookFuture<'c> + Send + Sync + 'static,
     ) -> Self {
         self.hooks.on_return = Some(Box::new(hook));
         self
@@ -181,9 +182,9 @@ impl<M: Manager> PoolBuilder<M> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = poolhouse_echo::EchoServer::start().await?;
     /// let pool = poolhouse::PacketPool::builder((server.host(), server.port()))
-    ///     .before_close(|connection| {
+    ///     .before_close(|connection, info| {
     ///         Box::pin(async move {
-    ///             connection.send_packet("QUIT").await?;
+    ///             connection.send_packet(format!("QUIT after {} requests", info.use_count)).await?;
     ///             Ok(())
     ///         })
     ///     })
@@ -195,7 +196,7 @@ impl<M: Manager> PoolBuilder<M> {
     /// ```
     pub fn before_close(
         mut self,
-        hook: impl Fn(&mut M::Connection) -> HookFuture<'_> + Send + Sync + 'static,
+        hook: impl for<'c> Fn(&'c mut M::Connection, ConnectionInfo) -> HookFuture<'c> + Send + Sync + 'static,
     ) -> Self {
         self.hooks.before_close = Some(Box::new(hook));
         self

@@ -10,6 +10,7 @@ use crate::error::{BoxError, Inner, page};
 use crate::events::Event;
 use crate::hooks::call_hook;
 use crate::inner::{PoolInner, millis};
+use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
 use crate::policy::{Chore, Outcome};
 use crate::state::PoolEntry;
@@ -102,6 +103,7 @@ async fn run<M: Manager>(
     entry: &mut PoolEntry<M>,
 ) -> Result<(), (Outcome, BoxError)> {
     let failed = |error: BoxError| (Outcome::Failed, error);
+    let info = ConnectionInfo::of(entry, inner.now());
     let (manager, hooks, connection) = (&inner.manager, &inner.hooks, &mut entry.connection);
     match chore {
         Chore::Check => manager.check(connection).await.map_err(Into::into).map_err(failed),
@@ -109,14 +111,14 @@ async fn run<M: Manager>(
             if entry.manager_resets {
                 manager.reset(connection).await.map_err(Into::into).map_err(failed)?;
             }
-            call_hook(hooks.on_return.as_ref(), connection).await.map_err(failed)
+            call_hook(hooks.on_return.as_ref(), connection, info).await.map_err(failed)
         }
         Chore::Prepare { check } => {
             if check {
                 manager.check(connection).await.map_err(Into::into).map_err(failed)?;
             }
             let refused = |error| (Outcome::Refused, error);
-            call_hook(hooks.before_reuse.as_ref(), connection).await.map_err(refused)
+            call_hook(hooks.before_reuse.as_ref(), connection, info).await.map_err(refused)
         }
         Chore::Inspect => Ok(()),
     }

@@ -8,6 +8,7 @@ use crate::error::{Inner, page};
 use crate::events::{Event, RetireReason};
 use crate::hooks::call_hook;
 use crate::inner::{PoolInner, millis};
+use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
 use crate::policy::{Entry, Few};
 use crate::state::{PoolEffects, PoolEntry};
@@ -110,10 +111,11 @@ impl<M: Manager> Drop for Closing<M> {
 pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
     let inner = Arc::clone(&this.inner);
     let Some(entry) = this.entry.take() else { return };
-    let Entry { mut connection, id, manager_closes, .. } = *entry;
     let (limit, began) = (inner.config().close_timeout, inner.now());
+    let info = ConnectionInfo::of(&entry, began);
+    let Entry { mut connection, id, manager_closes, .. } = *entry;
     let goodbye = || async {
-        let said = call_hook(inner.hooks.before_close.as_ref(), &mut connection).await;
+        let said = call_hook(inner.hooks.before_close.as_ref(), &mut connection, info).await;
         if manager_closes {
             inner.manager.close(connection).await;
         }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::error::BoxError;
+use crate::maintenance::ConnectionInfo;
 
 /// What a hook returns: `Box::pin(async move { .. })`.
 ///
@@ -21,11 +22,15 @@ use crate::error::BoxError;
 /// ```
 pub type HookFuture<'c> = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'c>>;
 
-pub(crate) type Hook<C> = Box<dyn Fn(&mut C) -> HookFuture<'_> + Send + Sync>;
+/// A hook on a connection that has just been opened.
+pub(crate) type ConnectHook<C> = Box<dyn Fn(&mut C) -> HookFuture<'_> + Send + Sync>;
+
+/// A hook on a connection that the pool has, with what it knows about it.
+pub(crate) type Hook<C> = Box<dyn for<'c> Fn(&'c mut C, ConnectionInfo) -> HookFuture<'c> + Send + Sync>;
 
 /// The hooks of a pool. A pool without hooks pays a look whether there is one.
 pub(crate) struct Hooks<C> {
-    pub(crate) after_connect: Option<Hook<C>>,
+    pub(crate) after_connect: Option<ConnectHook<C>>,
     pub(crate) before_reuse: Option<Hook<C>>,
     pub(crate) on_return: Option<Hook<C>>,
     pub(crate) before_close: Option<Hook<C>>,
@@ -37,9 +42,22 @@ impl<C> Default for Hooks<C> {
     }
 }
 
-pub(crate) async fn call_hook<C>(hook: Option<&Hook<C>>, connection: &mut C) -> Result<(), BoxError> {
+impl<C> Hooks<C> {
+    pub(crate) async fn after_connect(&self, connection: &mut C) -> Result<(), BoxError> {
+        match &self.after_connect {
+            Some(hook) => hook(connection).await,
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) async fn call_hook<C>(
+    hook: Option<&Hook<C>>,
+    connection: &mut C,
+    info: ConnectionInfo,
+) -> Result<(), BoxError> {
     match hook {
-        Some(hook) => hook(connection).await,
+        Some(hook) => hook(connection, info).await,
         None => Ok(()),
     }
 }

@@ -114,7 +114,7 @@ mod time;
 mod weak_pool;
 
 pub use crate::acquire::Acquire;
-pub use crate::admin::CloseReport;
+pub use crate::admin::{Close, CloseReport};
 pub use crate::builder::PoolBuilder;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
 pub use crate::error::{

@@ -9,11 +9,11 @@ use crate::background;
 use crate::chores::DoingChore;
 use crate::error::AcquireError;
 use crate::manager::Manager;
-use crate::policy::{Policy, Refusal};
+use crate::policy::{Entry, Policy, Refusal, Tick};
 use crate::pool::Pool;
 use crate::state::PoolPolicy;
 
-/// What the pool knows about a connection that nobody holds.
+/// What the pool knows about a connection that nobody holds: for [`retain`](Pool::retain) and for hooks.
 ///
 /// ```
 /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
@@ -36,8 +36,20 @@ pub struct ConnectionInfo {
     pub use_count: u64,
 }
 
+impl ConnectionInfo {
+    pub(crate) fn of<C>(entry: &Entry<C>, now: Tick) -> Self {
+        Self {
+            id: entry.id,
+            age: now.since(entry.opened_at),
+            idle_time: entry.unused_for(now),
+            use_count: entry.use_count,
+        }
+    }
+}
+
 impl<M: Manager> Pool<M> {
-    /// Opens `min_connections` now, and so reports a wrong address or a server that is down at start-up.
+    /// Opens `min_connections` and `min_idle` now, and so reports a wrong address or a server that is down at start-up. With
+    /// both at zero it opens nothing and reports nothing.
     ///
     /// To wait for a server that starts late, call [`warm_up_within`](Pool::warm_up_within).
     ///
@@ -73,7 +85,7 @@ impl<M: Manager> Pool<M> {
         self.open_minimum(limit, |policy| policy.telling_failures() > failures).await
     }
 
-    /// Opens `min_connections`, and waits up to `limit` for a server that starts late: a failed connect is tried again, at
+    /// Opens `min_connections` and `min_idle`, and waits up to `limit` for a server that starts late: a failed connect is tried again, at
     /// the pace of the backoff.
     ///
     /// # Errors
@@ -198,12 +210,7 @@ impl<M: Manager> Pool<M> {
                 continue;
             }
             let kept = one.inspect(|entry| {
-                let info = ConnectionInfo {
-                    id: entry.id,
-                    age: now.since(entry.opened_at),
-                    idle_time: entry.unused_for(now),
-                    use_count: entry.use_count,
-                };
+                let info = ConnectionInfo::of(entry, now);
                 keep(&mut entry.connection, &info)
             });
             match kept {

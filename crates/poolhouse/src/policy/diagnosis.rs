@@ -39,7 +39,9 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// How many connections `warm_up` still lacks.
     pub(crate) fn minimum_missing(&self) -> usize {
-        self.config.min_connections.min(self.config.max_connections).saturating_sub(self.open())
+        let for_minimum = self.config.min_connections.saturating_sub(self.open());
+        let for_spare = self.config.min_idle.saturating_sub(self.unused());
+        for_minimum.max(for_spare).min(self.config.max_connections.saturating_sub(self.open()))
     }
 
     /// The latest failure to connect, if no connect has succeeded since.

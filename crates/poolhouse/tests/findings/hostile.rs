@@ -145,9 +145,9 @@ impl Plot {
         let hook = self.hook();
         match self.at {
             Point::AfterConnect => builder.after_connect(hook),
-            Point::BeforeReuse => builder.before_reuse(hook),
-            Point::OnReturn => builder.on_return(hook),
-            Point::BeforeClose => builder.before_close(hook),
+            Point::BeforeReuse => builder.before_reuse(move |connection, _| hook(connection)),
+            Point::OnReturn => builder.on_return(move |connection, _| hook(connection)),
+            Point::BeforeClose => builder.before_close(move |connection, _| hook(connection)),
             _ => builder,
         }
     }

@@ -6,6 +6,19 @@ use tokio::time::Instant;
 
 use crate::common::{Mock, Step, config, ms, poll_once, pool, secs, settle};
 
+/// `closed` ends with the call of `close`, and not before; later calls end at once.
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_the_close_is_told() {
+    let pool = pool(&Mock::ok(), config(1));
+    let held = pool.acquire().await.unwrap();
+    let mut closed = pin!(pool.closed());
+    assert!(poll_once(closed.as_mut()).await.is_pending());
+    pool.close();
+    assert!(poll_once(closed.as_mut()).await.is_ready(), "though one is held");
+    assert!(poll_once(pin!(pool.closed())).await.is_ready());
+    drop(held);
+}
+
 /// close.complete: everybody who waits gets `Closed` at once; close itself waits for those who hold. In
 /// <https://github.com/transact-rs/sqlx/issues/3217> close returned while connections were still open.
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use poolhouse::{AcquireError, HookFuture, Pool, PoolBuilder, PoolConfig, RetireReason};
+use poolhouse::{AcquireError, ConnectionInfo, HookFuture, Pool, PoolBuilder, PoolConfig, RetireReason};
 use tokio::time::Instant;
 
 use crate::common::{Conn, Mock, Step, config, ms, secs, settle};
@@ -21,6 +21,16 @@ fn hook(calls: &Calls, name: &'static str, millis: u64) -> impl Fn(&mut Conn) ->
     }
 }
 
+/// The same, at a turn where the pool says what it knows.
+fn informed(
+    calls: &Calls,
+    name: &'static str,
+    millis: u64,
+) -> impl for<'c> Fn(&'c mut Conn, ConnectionInfo) -> HookFuture<'c> + use<> {
+    let hook = hook(calls, name, millis);
+    move |connection, _| hook(connection)
+}
+
 fn builder(mock: &Mock, config: PoolConfig) -> (PoolBuilder<Mock>, Calls) {
     (Pool::builder(mock.clone()).config(config), Calls::default())
 }
@@ -31,9 +41,9 @@ async fn each_runs_at_its_turn() {
     let (builder, calls) = builder(&Mock::ok(), config(1));
     let pool = builder
         .after_connect(hook(&calls, "after connect", 1))
-        .before_reuse(hook(&calls, "before reuse", 1))
-        .on_return(hook(&calls, "on return", 1))
-        .before_close(hook(&calls, "before close", 1))
+        .before_reuse(informed(&calls, "before reuse", 1))
+        .on_return(informed(&calls, "on return", 1))
+        .before_close(informed(&calls, "before close", 1))
         .build()
         .unwrap();
     pool.acquire().await.unwrap().release();
@@ -44,13 +54,37 @@ async fn each_runs_at_its_turn() {
     assert_eq!(*calls.lock().unwrap(), expected.map(|name| (name, 1)));
 }
 
+/// A hook learns what the pool knows: to close what is old or much used is one line.
+#[tokio::test(start_paused = true)]
+async fn a_hook_knows_the_age_and_the_uses() {
+    let (builder, told) = (Pool::builder(Mock::ok()).config(config(1)), Arc::new(Mutex::new(Vec::new())));
+    let heard = Arc::clone(&told);
+    let pool = builder
+        .on_return(move |_, info| {
+            heard.lock().unwrap().push((info.id, info.age, info.idle_time, info.use_count));
+            Box::pin(async move { if info.use_count < 2 { Ok(()) } else { Err("used twice".into()) } })
+        })
+        .build()
+        .unwrap();
+    let held = pool.acquire().await.unwrap();
+    tokio::time::sleep(secs(3)).await;
+    held.release();
+    settle().await;
+    tokio::time::sleep(secs(1)).await;
+    pool.acquire().await.unwrap().release();
+    settle().await;
+    let expected = [(1, secs(3), ms(0), 1), (1, secs(4), ms(0), 2)];
+    assert_eq!(*told.lock().unwrap(), expected);
+    assert_eq!(pool.stats().closed.get(RetireReason::ResetFailed), 1);
+}
+
 /// A hook before reuse runs for a direct hand-over too, and after a check that is due.
 #[tokio::test(start_paused = true)]
 async fn a_hook_before_reuse_misses_no_reuse() {
     let mock = Mock::ok();
     let options = PoolConfig { check_after_idle: ms(0), ..config(1) };
     let (builder, calls) = builder(&mock, options);
-    let pool = builder.before_reuse(hook(&calls, "before reuse", 100)).build().unwrap();
+    let pool = builder.before_reuse(informed(&calls, "before reuse", 100)).build().unwrap();
     let held = pool.acquire().await.unwrap();
     assert!(calls.lock().unwrap().is_empty(), "it is new");
     let waiter = tokio::spawn(pool.acquire_owned());
@@ -69,7 +103,7 @@ async fn a_hook_before_reuse_misses_no_reuse() {
 #[tokio::test(start_paused = true)]
 async fn a_hook_before_reuse_does_not_run_before_the_first_use() {
     let (builder, calls) = builder(&Mock::ok(), PoolConfig { min_connections: 1, ..config(1) });
-    let pool = builder.before_reuse(hook(&calls, "before reuse", 1)).build().unwrap();
+    let pool = builder.before_reuse(informed(&calls, "before reuse", 1)).build().unwrap();
     pool.warm_up().await.unwrap();
     let first = pool.try_acquire().expect("it is new");
     assert!(calls.lock().unwrap().is_empty());
@@ -82,8 +116,10 @@ async fn a_hook_before_reuse_does_not_run_before_the_first_use() {
 async fn a_hook_that_refuses_costs_one_connection() {
     type Set = fn(PoolBuilder<Mock>) -> PoolBuilder<Mock>;
     let cases: [(RetireReason, Set); 2] = [
-        (RetireReason::HookFailed, |builder| builder.before_reuse(|_| Box::pin(async { Err("no".into()) }))),
-        (RetireReason::ResetFailed, |builder| builder.on_return(|_| Box::pin(async { Err("no".into()) }))),
+        (RetireReason::HookFailed, |builder| {
+            builder.before_reuse(|_, _| Box::pin(async { Err("no".into()) }))
+        }),
+        (RetireReason::ResetFailed, |builder| builder.on_return(|_, _| Box::pin(async { Err("no".into()) }))),
     ];
     for (reason, set) in cases {
         let (builder, _) = builder(&Mock::ok(), config(1));
@@ -117,13 +153,13 @@ async fn a_hook_before_close_is_bounded() {
     let mock = Mock::ok();
     mock.set_close(Step::Ok);
     let (failing, _) = builder(&mock, config(1));
-    let pool = failing.before_close(|_| Box::pin(async { Err("no".into()) })).build().unwrap();
+    let pool = failing.before_close(|_, _| Box::pin(async { Err("no".into()) })).build().unwrap();
     pool.acquire().await.unwrap().release();
     pool.close().await;
     assert_eq!((mock.open(), mock.done()), (0, vec![("close", 1)]), "the manager closes it all the same");
     mock.set_close(None);
     let (plain, calls) = builder(&mock, config(1));
-    let pool = plain.before_close(hook(&calls, "before close", 1)).build().unwrap();
+    let pool = plain.before_close(informed(&calls, "before close", 1)).build().unwrap();
     pool.acquire().await.unwrap().release();
     pool.close().await;
     assert_eq!(
@@ -132,7 +168,7 @@ async fn a_hook_before_close_is_bounded() {
         "it does not want to"
     );
     let (hanging, calls) = builder(&mock, PoolConfig { close_timeout: secs(3), ..config(1) });
-    let pool = hanging.before_close(hook(&calls, "hangs", 60_000)).build().unwrap();
+    let pool = hanging.before_close(informed(&calls, "hangs", 60_000)).build().unwrap();
     pool.acquire().await.unwrap().release();
     let began = Instant::now();
     pool.close().await;

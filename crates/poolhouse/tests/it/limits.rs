@@ -26,6 +26,21 @@ async fn as_many_as_min_idle_are_ready_beside_those_that_are_held() {
     assert_eq!(mock.peak(), 5, "never above the maximum");
 }
 
+/// `size.min`: `warm_up` opens `min_idle` too, and so tells of a server that is down where the minimum is zero.
+#[tokio::test(start_paused = true)]
+async fn a_warm_up_opens_the_spare_ones_too() {
+    let mock = Mock::ok();
+    let options = PoolConfig { min_idle: 2, ..config(3) };
+    let warm = pool(&mock, options.clone());
+    warm.warm_up().await.unwrap();
+    assert_eq!(warm.stats().idle_connections, 2);
+    let _held = [warm.acquire().await.unwrap(), warm.acquire().await.unwrap()];
+    warm.warm_up().await.unwrap();
+    assert_eq!(warm.stats().idle_connections, 1, "there is no room for another");
+    let cold = pool(&Mock::new(Step::Fail), options);
+    assert!(matches!(cold.warm_up().await, Err(AcquireError::Connect(_))));
+}
+
 /// `size.min`: idle reaping stops at `min_idle`, with nothing held and with something.
 #[tokio::test(start_paused = true)]
 async fn idle_reaping_stops_at_min_idle() {

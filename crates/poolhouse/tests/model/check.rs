@@ -153,12 +153,12 @@ impl World<'_> {
             let wrong = match errand.what {
                 Errand::WarmUp { failures, deadline } => {
                     let failed = ledger.pause.failing() && ledger.failed_connects > failures;
-                    let warm = stats.total_connections >= self.model.min.min(self.model.max);
+                    let warm = self.model.is_warm(&stats);
                     let due = deadline.is_some_and(|deadline| deadline <= now);
                     warm || failed || due || self.model.closed
                 }
                 Errand::WarmUpWithin { deadline, .. } => {
-                    let warm = stats.total_connections >= self.model.min.min(self.model.max);
+                    let warm = self.model.is_warm(&stats);
                     warm || deadline <= now || self.model.closed
                 }
                 Errand::Close | Errand::Drained => ledger.live() + connecting == 0,

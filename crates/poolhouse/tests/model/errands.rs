@@ -102,9 +102,7 @@ impl World<'_> {
         let stats = pool.stats();
         let nothing_left = self.server.ledger().live() + stats.total_connections + stats.connecting == 0;
         let (right, seen) = match (what, ended) {
-            (Errand::WarmUp { .. }, Ended::WarmUp(Ok(()))) => {
-                (stats.total_connections >= self.model.min.min(self.model.max), "warm_up: done")
-            }
+            (Errand::WarmUp { .. }, Ended::WarmUp(Ok(()))) => (self.model.is_warm(&stats), "warm_up: done"),
             (Errand::WarmUp { .. }, Ended::WarmUp(Err(AcquireError::Closed { .. }))) => {
                 (self.model.closed, "warm_up: closed")
             }
@@ -117,7 +115,7 @@ impl World<'_> {
             (Errand::WarmUpWithin { failures, .. }, Ended::WarmUp(Ok(()))) => {
                 let patient = stats.failed_connects > failures;
                 let seen = if patient { "warm_up_within: done after a failure" } else { "warm_up: done" };
-                (stats.total_connections >= self.model.min.min(self.model.max), seen)
+                (self.model.is_warm(&stats), seen)
             }
             (Errand::WarmUpWithin { .. }, Ended::WarmUp(Err(AcquireError::Closed { .. }))) => {
                 (self.model.closed, "warm_up: closed")

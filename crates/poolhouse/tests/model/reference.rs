@@ -390,6 +390,12 @@ impl Reference {
         self.served.retain(|served| served.waiting.key != key);
     }
 
+    /// Whether a warm-up has nothing left to wait for.
+    pub(crate) fn is_warm(&self, stats: &PoolStats) -> bool {
+        let (open, idle) = (stats.total_connections, stats.idle_connections);
+        open >= self.max || (open >= self.min && idle >= self.min_idle)
+    }
+
     /// What one snapshot promises, by itself and against what has happened.
     pub(crate) fn judge(&self, stats: &PoolStats, server: &AtServer) -> Verdict {
         let AtServer { quiet, live, closing, created, dead_looks, left_to_close, unfit } = *server;

@@ -103,7 +103,7 @@ impl<'a> World<'a> {
         let mut builder = Pool::builder(server.clone()).config(options.clone()).listener(listener);
         if hooked {
             server.ledger().hooked = true;
-            builder = builder.after_connect(Conn::greet).on_return(Conn::reset);
+            builder = builder.after_connect(Conn::greet).on_return(|connection, _| connection.reset());
         }
         let pool = builder.build().expect("a possible configuration");
         server.ledger().fresh.pool = Some(pool.clone());

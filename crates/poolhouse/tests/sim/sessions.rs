@@ -31,7 +31,7 @@ impl Sessions {
         let pool = Pool::builder(manager)
             .config(config)
             .listener(move |event: &Event<'_>| told.hear(event))
-            .on_return(move |connection| {
+            .on_return(move |connection, _| {
                 let resets = resets.clone();
                 Box::pin(async move {
                     let question = question(16);
@@ -43,7 +43,7 @@ impl Sessions {
                     Ok(())
                 })
             })
-            .before_close(move |connection| {
+            .before_close(move |connection, _| {
                 let goodbyes = goodbyes.clone();
                 Box::pin(async move {
                     connection.send_packet(question(0)).await?;

@@ -97,6 +97,8 @@ fn what_the_minimum_lacks() {
     assert_eq!(policy.minimum_missing(), 1);
     policy.resize(2, now, &mut Fx::default());
     assert_eq!(policy.minimum_missing(), 0, "there is no room for it");
+    policy.reconfigure(PoolConfig { min_connections: 1, min_idle: 4, ..config(5) }, now, &mut Fx::default());
+    assert_eq!(policy.minimum_missing(), 2, "what is open is idle");
 }
 
 /// `acquire.diagnosis`: what a task holds, and nobody else's.
