@@ -26,6 +26,8 @@ impl<C, E, W> Policy<C, E, W> {
         }
         self.abandon_surplus(fx);
         self.request_plan_if_work(now, fx);
+        // That there is no room for more may be all that a warm-up waits for.
+        fx.progress = true;
     }
 
     /// Changes every limit at once. What is held is not interrupted, and who waits does so by the new limits.
@@ -42,8 +44,6 @@ impl<C, E, W> Policy<C, E, W> {
         // What was not fit by the old limits may be by the new ones.
         self.serve_idle(now, fx);
         fx.plan = true;
-        // A lower minimum may be all that a warm-up waits for.
-        fx.progress = true;
     }
 
     pub(crate) fn config(&self) -> &PoolConfig {

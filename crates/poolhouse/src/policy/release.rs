@@ -116,6 +116,8 @@ impl<C, E, W> Policy<C, E, W> {
         }
         self.idle.insert(entry);
         self.keep_to_max_idle(fx);
+        // A warm-up may wait for as many idle ones.
+        fx.progress |= self.config.min_idle > 0;
         if self.config.min_idle > 0
             && let Some(longest) = self.idle.longest_idle_since()
         {

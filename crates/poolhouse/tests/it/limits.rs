@@ -1,11 +1,12 @@
 //! `min_idle`, `max_idle`, `max_uses`, and limits that change at run time.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use poolhouse::{AcquireError, IdleOrder, PoolConfig, RetireReason};
 use tokio::time::Instant;
 
-use crate::common::{Mock, Step, config, filled, ms, pool, secs, settle};
+use crate::common::{Mock, Step, config, filled, ms, poll_once, pool, secs, settle};
 
 /// `size.min`: `min_idle` counts idle connections, not open ones, and what is missing is opened as soon as one is taken.
 #[tokio::test(start_paused = true)]
@@ -37,6 +38,18 @@ async fn a_warm_up_opens_the_spare_ones_too() {
     let _held = [warm.acquire().await.unwrap(), warm.acquire().await.unwrap()];
     warm.warm_up().await.unwrap();
     assert_eq!(warm.stats().idle_connections, 1, "there is no room for another");
+    // One that comes back ends a warm-up too, though no connect ends.
+    let mock = Mock::ok();
+    let busy = pool(&mock, config(2));
+    let held = busy.acquire().await.unwrap();
+    mock.set_connect(Step::Never);
+    busy.reconfigure(PoolConfig { min_idle: 1, ..config(2) }).unwrap();
+    let mut warming = pin!(busy.warm_up());
+    assert!(poll_once(warming.as_mut()).await.is_pending());
+    let began = Instant::now();
+    held.release();
+    warming.await.unwrap();
+    assert_eq!(began.elapsed(), ms(0));
     let cold = pool(&Mock::new(Step::Fail), options);
     assert!(matches!(cold.warm_up().await, Err(AcquireError::Connect(_))));
 }

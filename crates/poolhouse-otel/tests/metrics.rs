@@ -1,0 +1,150 @@
+//! What a program exports, as its exporter gets it.
+
+use std::time::Duration;
+
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use poolhouse::{PacketManager, Pool, PoolConfig};
+use poolhouse_echo::EchoServer;
+use poolhouse_otel::PoolMetrics;
+
+/// An exporter that keeps what it gets.
+struct Exported {
+    provider: SdkMeterProvider,
+    exporter: InMemoryMetricExporter,
+}
+
+impl Exported {
+    fn new() -> (Self, PoolMetrics) {
+        let exporter = InMemoryMetricExporter::default();
+        let reader =
+            PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(3600)).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let metrics = PoolMetrics::new(&provider.meter("tests"));
+        (Self { provider, exporter }, metrics)
+    }
+
+    /// Every point, as `name unit {attributes} value`. A histogram's value is its count and its sum.
+    fn points(&self) -> Vec<String> {
+        self.exporter.reset();
+        self.provider.force_flush().unwrap();
+        let mut points = Vec::new();
+        for resource in self.exporter.get_finished_metrics().unwrap() {
+            for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+                let of = |attributes: Vec<String>, value: String| {
+                    let mut attributes = attributes;
+                    attributes.sort();
+                    format!("{} {} {{{}}} {value}", metric.name(), metric.unit(), attributes.join(", "))
+                };
+                match metric.data() {
+                    AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
+                        points.extend(histogram.data_points().map(|point| {
+                            let value = format!("{} in {:.3}", point.count(), point.sum());
+                            of(point.attributes().map(attribute).collect(), value)
+                        }));
+                    }
+                    AggregatedMetrics::I64(MetricData::Sum(sum)) => {
+                        points.extend(sum.data_points().map(|point| {
+                            of(point.attributes().map(attribute).collect(), point.value().to_string())
+                        }));
+                    }
+                    AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                        points.extend(sum.data_points().map(|point| {
+                            of(point.attributes().map(attribute).collect(), point.value().to_string())
+                        }));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        points.sort();
+        points
+    }
+}
+
+fn attribute(attribute: &opentelemetry::KeyValue) -> String {
+    let short = |name: &str| name.trim_start_matches("db.client.connection.").to_owned();
+    format!("{}={}", short(attribute.key.as_str()), attribute.value)
+}
+
+fn pool(
+    server: &EchoServer,
+    name: Option<&str>,
+    metrics: &PoolMetrics,
+    config: PoolConfig,
+) -> Pool<impl poolhouse::Manager> {
+    let connector = server.connector();
+    let dial = move || {
+        let connector = connector.clone();
+        async move { connector.connect().await }
+    };
+    let mut builder = Pool::builder(PacketManager::new(dial)).config(config).listener(metrics.clone());
+    if let Some(name) = name {
+        builder = builder.name(name);
+    }
+    let pool = builder.build().unwrap();
+    metrics.observe(&pool);
+    pool
+}
+
+/// The names, units and attributes of the conventions, with the values of a pool that has been used, waited for in vain,
+/// and given back.
+#[tokio::test(start_paused = true)]
+async fn each_metric_of_the_conventions_has_the_value_of_the_pool() {
+    let server = EchoServer::in_memory();
+    let (exported, metrics) = Exported::new();
+    let config = PoolConfig {
+        min_connections: 0,
+        max_connections: 2,
+        min_idle: 1,
+        max_idle: Some(2),
+        connection_timeout: Duration::from_secs(3),
+        ..PoolConfig::default()
+    };
+    let pool = pool(&server, Some("orders"), &metrics, config);
+    let held = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(pool.acquire().await.is_err_and(|error| error.is_timeout()));
+    let [first, _second] = held;
+    first.release();
+    let expected = [
+        "db.client.connection.count {connection} {pool.name=orders, state=idle} 1",
+        "db.client.connection.count {connection} {pool.name=orders, state=used} 1",
+        "db.client.connection.create_time s {pool.name=orders} 2 in 0.000",
+        "db.client.connection.idle.max {connection} {pool.name=orders} 2",
+        "db.client.connection.idle.min {connection} {pool.name=orders} 1",
+        "db.client.connection.max {connection} {pool.name=orders} 2",
+        "db.client.connection.pending_requests {request} {pool.name=orders} 0",
+        "db.client.connection.timeouts {timeout} {pool.name=orders} 1",
+        "db.client.connection.use_time s {pool.name=orders} 1 in 5.000",
+        "db.client.connection.wait_time s {error.type=timeout, pool.name=orders} 1 in 3.000",
+        "db.client.connection.wait_time s {pool.name=orders} 2 in 0.000",
+    ];
+    assert_eq!(exported.points(), expected);
+}
+
+/// Pools are told apart by their names. One that has gone is forgotten, and nothing keeps it alive.
+#[tokio::test(start_paused = true)]
+async fn pools_are_told_apart_and_may_go() {
+    let server = EchoServer::in_memory();
+    let (exported, metrics) = Exported::new();
+    let config = PoolConfig { max_connections: 7, ..PoolConfig::default() };
+    let named = pool(&server, Some("orders"), &metrics, config.clone());
+    let unnamed = pool(&server, None, &metrics, PoolConfig { max_connections: 4, ..config });
+    named.warm_up().await.unwrap();
+    let maxima = |points: Vec<String>| -> Vec<String> {
+        points.into_iter().filter(|point| point.starts_with("db.client.connection.max ")).collect()
+    };
+    let expected = [
+        "db.client.connection.max {connection} {pool.name=orders} 7",
+        "db.client.connection.max {connection} {pool.name=unnamed} 4",
+    ];
+    assert_eq!(maxima(exported.points()), expected);
+    let weak = named.downgrade();
+    drop(named);
+    assert!(weak.upgrade().is_none(), "the metrics keep a pool alive");
+    assert_eq!(maxima(exported.points()), expected[1..]);
+    assert_eq!(format!("{metrics:?}"), "PoolMetrics { pools: 1, .. }");
+    drop(unnamed);
+}
