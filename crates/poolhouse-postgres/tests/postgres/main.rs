@@ -1,0 +1,14 @@
+//! `poolhouse-postgres` against real servers. Without PostgreSQL each test is skipped, loudly: see `test-servers`.
+#![cfg(unix)]
+
+mod common;
+
+mod discard;
+mod hangups;
+mod login;
+mod outages;
+mod pgbouncer;
+mod statements;
+#[cfg(feature = "tls")]
+mod tls;
+mod transactions;
