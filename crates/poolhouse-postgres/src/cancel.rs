@@ -1,12 +1,16 @@
 //! Asking a server to give up what it is doing.
 
 use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio_postgres::NoTls;
 
 use crate::dial::{Dialer, Route};
 use crate::error::PostgresError;
+use crate::stream::Io;
 
 /// Asks the server to give up the statement that a connection is running. Get it from
 /// [`PostgresConnection::cancel_token`](crate::PostgresConnection::cancel_token), and use it while the statement runs.
@@ -52,11 +56,39 @@ impl CancelToken {
     /// ```
     pub async fn cancel_query(&self) -> Result<(), PostgresError> {
         let (_socket, mut stream) = self.dialer.open(&self.route).await?;
-        self.token.cancel_query_raw(&mut stream, NoTls).await.map_err(PostgresError::Query)?;
+        self.token.cancel_query_raw(StaysOpen(&mut *stream), NoTls).await.map_err(PostgresError::Query)?;
         // The server signals the backend first and closes then. An error is an end too.
         let mut rest = [0; 64];
         while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
         Ok(())
+    }
+}
+
+/// tokio-postgres closes its side once it has sent the request. PgBouncer takes that for a client who has gone, and forgets a
+/// request that it has not passed on yet.
+struct StaysOpen<'s>(&'s mut dyn Io);
+
+impl AsyncRead for StaysOpen<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for StaysOpen<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
 }
 

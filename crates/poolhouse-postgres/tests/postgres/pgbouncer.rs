@@ -57,8 +57,9 @@ async fn a_pool_behind_a_pooler_in_transaction_mode_works() -> Result {
         assert!(timeout(Duration::from_millis(50), sleeps).await.is_err());
     }
     eventually("the statements are cancelled", async || {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%behind_bouncer%sleep%' AND state = 'active'";
-        Ok(admin.query_one(sql, &[]).await?.get::<_, i64>(0) <= 1)
+        let sql = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE query LIKE 'BEGIN%behind_bouncer%sleep%' AND state = 'active'";
+        Ok(admin.query_one(sql, &[]).await?.get::<_, i64>(0) == 0)
     })
     .await?;
     pool.acquire().await?.check_connection().await?;
