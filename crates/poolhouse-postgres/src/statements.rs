@@ -72,7 +72,7 @@ impl StatementCache {
     }
 
     pub(crate) fn clear(&self) {
-        let gone = self.with(|kept| std::mem::take(kept));
+        let gone = self.with(std::mem::take);
         drop(gone);
     }
 }

@@ -1,6 +1,5 @@
 //! TLS by rustls. The server's certificate is always verified.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -54,13 +53,13 @@ impl Tls {
     /// let tls = Tls::with_roots(&std::fs::read("/etc/ssl/rds-global-bundle.pem")?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn with_roots(pem: &[u8]) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub fn with_roots(pem: &[u8]) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate?)?;
+            roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
         }
         if roots.is_empty() {
-            return Err("no certificate between BEGIN CERTIFICATE and END CERTIFICATE".into());
+            return Err(io::Error::other("no certificate between BEGIN CERTIFICATE and END CERTIFICATE"));
         }
         Ok(Self::trusting(roots))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use poolhouse::{Pool, PoolConfig};
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 
 use crate::common::{Result, admin, backends, config, eventually, manager, pid, pool, rows, table};
 use crate::shared_or_skip;
@@ -181,6 +182,6 @@ async fn a_token_cancels_what_somebody_waits_for() -> Result {
     let (answer, cancelled) = tokio::join!(connection.batch_execute("SELECT pg_sleep(60)"), cancels);
     cancelled?;
     let error = answer.expect_err("it is cancelled");
-    assert_eq!(error.code().map(|code| code.code()), Some("57014"));
+    assert_eq!(error.code().map(SqlState::code), Some("57014"));
     Ok(())
 }

@@ -32,7 +32,7 @@ async fn a_wrong_password_is_told_at_once_in_the_servers_words() -> Result {
     assert!(!text.contains("hunter2") && !text.contains("db error"), "{text}");
     let login: &PostgresError = error.manager_error().expect("the manager's own error");
     assert_eq!(login.kind(), FailureKind::Permanent);
-    assert!(login.source().is_some_and(|source| source.is::<DbError>()));
+    assert!(login.source().is_some_and(<dyn Error>::is::<DbError>));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use poolhouse::{Pool, PoolConfig};
 use poolhouse_postgres::PostgresManager;
 use test_servers::{Postgres, start_or_skip};
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 
 use crate::common::{Error, Result, admin, config, eventually, manager, pid, pool, with_app};
 use crate::shared_or_skip;
@@ -104,7 +105,7 @@ async fn a_write_refused_in_a_read_only_transaction_costs_nothing() -> Result {
     let own = pid(&connection).await?;
     let transaction = connection.build_transaction().read_only(true).start().await?;
     let error = transaction.batch_execute("CREATE TABLE never (id int)").await.expect_err("it is read-only");
-    assert_eq!(error.code().map(|code| code.code()), Some("25006"));
+    assert_eq!(error.code().map(SqlState::code), Some("25006"));
     drop(transaction);
     drop(connection);
     assert_eq!(pid(&pool.acquire().await?).await?, own);
