@@ -164,11 +164,11 @@ impl PostgresManager {
     /// ```
     /// use poolhouse_postgres::{PostgresManager, ResetPolicy};
     ///
-    /// let manager = PostgresManager::from_url("postgres://app@db.example/shop")?.reset(ResetPolicy::DiscardAll);
+    /// let manager = PostgresManager::from_url("postgres://app@db.example/shop")?.reset_policy(ResetPolicy::DiscardAll);
     /// # Ok::<(), tokio_postgres::Error>(())
     /// ```
     #[must_use]
-    pub fn reset(self, reset: ResetPolicy) -> Self {
+    pub fn reset_policy(self, reset: ResetPolicy) -> Self {
         Self { reset, ..self }
     }
 

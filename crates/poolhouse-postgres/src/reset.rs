@@ -25,7 +25,7 @@ use crate::error::PostgresError;
 /// ```
 /// use poolhouse_postgres::{PostgresManager, ResetPolicy};
 ///
-/// let manager = PostgresManager::from_url("postgres://app@db.example/shop")?.reset(ResetPolicy::DiscardAll);
+/// let manager = PostgresManager::from_url("postgres://app@db.example/shop")?.reset_policy(ResetPolicy::DiscardAll);
 /// # Ok::<(), tokio_postgres::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

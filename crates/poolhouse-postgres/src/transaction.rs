@@ -177,16 +177,43 @@ impl<'c> TransactionBuilder<'c> {
     }
 
     /// The isolation level.
+    ///
+    /// ```no_run
+    /// # async fn a(mut connection: poolhouse_postgres::PostgresConnection) -> Result<(), tokio_postgres::Error> {
+    /// use tokio_postgres::IsolationLevel;
+    ///
+    /// let builder = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    /// let transaction = builder.start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn isolation_level(self, level: IsolationLevel) -> Self {
         Self { inner: self.inner.isolation_level(level), ..self }
     }
 
     /// Whether it may write.
+    ///
+    /// ```no_run
+    /// # async fn a(mut connection: poolhouse_postgres::PostgresConnection) -> Result<(), tokio_postgres::Error> {
+    /// let transaction = connection.build_transaction().read_only(true).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read_only(self, read_only: bool) -> Self {
         Self { inner: self.inner.read_only(read_only), ..self }
     }
 
     /// Whether it waits at its beginning rather than fail later: for one that is serializable and read-only.
+    ///
+    /// ```no_run
+    /// # async fn a(mut connection: poolhouse_postgres::PostgresConnection) -> Result<(), tokio_postgres::Error> {
+    /// use tokio_postgres::IsolationLevel;
+    ///
+    /// let builder = connection.build_transaction().isolation_level(IsolationLevel::Serializable);
+    /// let transaction = builder.read_only(true).deferrable(true).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn deferrable(self, deferrable: bool) -> Self {
         Self { inner: self.inner.deferrable(deferrable), ..self }
     }
@@ -196,6 +223,13 @@ impl<'c> TransactionBuilder<'c> {
     /// # Errors, cancel safety
     ///
     /// As for [`PostgresConnection::transaction`](crate::PostgresConnection::transaction).
+    ///
+    /// ```no_run
+    /// # async fn a(mut connection: poolhouse_postgres::PostgresConnection) -> Result<(), tokio_postgres::Error> {
+    /// let transaction = connection.build_transaction().start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn start(self) -> Result<Transaction<'c>, Error> {
         Ok(Transaction { inner: self.inner.start().await?, statements: self.statements })
     }

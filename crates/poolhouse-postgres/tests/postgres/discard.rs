@@ -28,7 +28,7 @@ SELECT current_setting('statement_timeout') || ' ' || current_setting('search_pa
 #[tokio::test]
 async fn nothing_of_a_session_is_left() -> Result {
     let server = shared_or_skip!();
-    let pool = Pool::new(manager(server, "discards").reset(ResetPolicy::DiscardAll), config(1))?;
+    let pool = Pool::new(manager(server, "discards").reset_policy(ResetPolicy::DiscardAll), config(1))?;
     let first = pool.acquire().await?;
     let own = pid(&first).await?;
     first.prepare_cached("SELECT 1").await?;
@@ -61,7 +61,7 @@ async fn types_of_your_own_work_after_a_reset() -> Result {
     let server = shared_or_skip!();
     let admin = admin(server).await?;
     admin.batch_execute("CREATE TYPE mood AS ENUM ('ok'); CREATE TYPE weather AS ENUM ('fair')").await?;
-    let pool = Pool::new(manager(server, "types").reset(ResetPolicy::DiscardAll), config(1))?;
+    let pool = Pool::new(manager(server, "types").reset_policy(ResetPolicy::DiscardAll), config(1))?;
     for sql in ["SELECT 'ok'::mood", "SELECT 'fair'::weather"] {
         let connection = pool.acquire().await?;
         let row = connection.query_one(sql, &[]).await?;

@@ -8,6 +8,7 @@ mod hangups;
 mod login;
 mod outages;
 mod pgbouncer;
+mod quiet;
 mod statements;
 #[cfg(feature = "tls")]
 mod tls;

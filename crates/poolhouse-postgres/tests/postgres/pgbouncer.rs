@@ -20,7 +20,7 @@ async fn a_pool_behind_a_pooler_in_transaction_mode_works() -> Result {
     let admin = admin(server).await?;
     table(&admin, "behind_bouncer").await?;
     let manager = PostgresManager::from_url(&url(proxy.port(), "bounced"))?
-        .reset(ResetPolicy::DiscardAll)
+        .reset_policy(ResetPolicy::DiscardAll)
         .behind_transaction_pooler();
     let pool = Pool::new(manager, config(CLIENTS))?;
 

@@ -199,7 +199,8 @@ async fn savepoints_and_isolation_levels_work() -> Result {
 #[tokio::test]
 async fn without_a_reset_a_transaction_costs_the_connection() -> Result {
     let server = shared_or_skip!();
-    let (admin, manager) = (admin(server).await?, manager(server, "no_reset").reset(ResetPolicy::Nothing));
+    let (admin, manager) =
+        (admin(server).await?, manager(server, "no_reset").reset_policy(ResetPolicy::Nothing));
     table(&admin, "no_reset").await?;
     let pool = Pool::new(manager, config(1))?;
     let first = pool.acquire().await?;
