@@ -3,12 +3,14 @@
 
 mod common;
 
+mod chaos;
 mod discard;
 mod hangups;
 mod login;
 mod outages;
 mod pgbouncer;
 mod quiet;
+mod refusals;
 mod statements;
 #[cfg(feature = "tls")]
 mod tls;

@@ -8,7 +8,7 @@ use test_servers::{Postgres, start_or_skip};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
-use crate::common::{Error, Result, admin, config, eventually, manager, pid, pool, with_app};
+use crate::common::{Error, Result, admin, backends, config, eventually, manager, pid, pool, url, with_app};
 use crate::shared_or_skip;
 
 /// `health.known_dead`, with the runtime at its laziest: one thread, which has not looked since.
@@ -141,5 +141,69 @@ async fn after_a_failover_one_failed_write_is_enough() -> Result {
     }
     let after: i64 = new.sql("SELECT count(*) FROM kept")?.parse()?;
     assert_eq!(after - before, 4 * COUNT as i64);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promoted_standby_takes_over() -> Result {
+    let mut primary = with_app(start_or_skip!(Postgres::start(), Ok(())));
+    primary.sql("CREATE TABLE kept (id int); GRANT ALL ON kept TO app")?;
+    let standby = primary.standby()?;
+    let url = format!(
+        "postgres://app:secret@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+        standby.port(),
+        primary.port()
+    );
+    let pool = Pool::new(PostgresManager::from_url(&url)?, config(2))?;
+    pool.acquire().await?.execute("INSERT INTO kept VALUES (1)", &[]).await?;
+    eventually("the standby has the row", async || Ok(standby.sql("SELECT count(*) FROM kept")? == "1"))
+        .await?;
+    primary.stop()?;
+    let waits = tokio::spawn(pool.acquire_owned());
+    eventually("a connect fails", async || Ok(pool.stats().failed_connects > 0)).await?;
+    standby.sql("SELECT pg_promote()")?;
+    waits.await??.execute("INSERT INTO kept VALUES (2)", &[]).await?;
+    assert_eq!(standby.sql("SELECT count(*) FROM kept")?, "2");
+    Ok(())
+}
+
+/// A name or an address that still leads to a standby: the next connect may find the primary there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_refused_by_a_standby_costs_the_connection() -> Result {
+    let primary = with_app(start_or_skip!(Postgres::start(), Ok(())));
+    primary.sql("CREATE TABLE kept (id int); GRANT ALL ON kept TO app")?;
+    let standby = primary.standby()?;
+    let pool = pool(&standby, "refused", 1);
+    let connection = pool.acquire().await?;
+    let own = pid(&connection).await?;
+    assert!(connection.execute("INSERT INTO kept VALUES (1)", &[]).await.is_err());
+    drop(connection);
+    assert_ne!(pid(&pool.acquire().await?).await?, own);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_that_timed_out_is_not_handed_out() -> Result {
+    let server = shared_or_skip!();
+    let admin = admin(server).await?;
+    let url = format!("{}&options=-c%20idle_session_timeout%3D100", url(server.port(), "timed_out"));
+    let pool = Pool::new(PostgresManager::from_url(&url)?, config(1))?;
+    for _ in 0..3 {
+        pool.acquire().await?.query_one("SELECT 1", &[]).await?;
+        eventually("the server ends it", async || Ok(backends(&admin, "timed_out").await? == 0)).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_statement_that_timed_out_costs_nothing() -> Result {
+    let server = shared_or_skip!();
+    let url = format!("{}&options=-c%20statement_timeout%3D50", url(server.port(), "slow"));
+    let pool = Pool::new(PostgresManager::from_url(&url)?, config(1))?;
+    for _ in 0..3 {
+        let error = pool.acquire().await?.batch_execute("SELECT pg_sleep(60)").await.expect_err("it is slow");
+        assert_eq!(error.code().map(SqlState::code), Some("57014"));
+    }
+    assert_eq!(pool.stats().connections_created, 1);
     Ok(())
 }
