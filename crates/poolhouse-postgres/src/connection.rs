@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Error, Statement};
 use crate::cancel::CancelToken;
 use crate::dial::{Dialer, Route};
 use crate::driver::Driver;
-use crate::socket::Socket;
+use crate::socket::{Socket, Unread};
 use crate::statements::StatementCache;
 use crate::transaction::{Transaction, TransactionBuilder};
 use crate::watch::{Status, Watch};
@@ -203,6 +203,20 @@ impl PostgresConnection {
             dialer: self.dialer.clone(),
             route: self.route.clone(),
         }
+    }
+
+    /// Whether the server has kept the connection, as far as can be told without a round trip.
+    pub(crate) fn is_alive(&self) -> bool {
+        // First, so that an answer that the driver reads meanwhile is no surprise.
+        let was_quiet = self.watch.is_quiet();
+        let alive = match self.socket.unread() {
+            Unread::Nothing => true,
+            // A row that outlives its connection's hold closes its statement when it is dropped, and that has an answer. What
+            // comes without a question is the server's last word.
+            Unread::Bytes => !was_quiet,
+            Unread::End => false,
+        };
+        alive && !self.client.is_closed()
     }
 
     /// Whether nothing of what a holder did is left: nothing under way, no transaction.

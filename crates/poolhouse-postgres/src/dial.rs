@@ -13,6 +13,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, SslNegotiation};
 
@@ -92,9 +93,8 @@ impl Dialer {
                 continue;
             }
             match host {
-                Some(Host::Tcp(host)) => match lookup_host((host.as_str(), port)).await {
-                    Ok(found) => {
-                        let mut found: Vec<_> = found.collect();
+                Some(Host::Tcp(host)) => match self.look_up(host, port, count).await {
+                    Ok(mut found) => {
                         if at_random {
                             fastrand::shuffle(&mut found);
                         }
@@ -111,6 +111,14 @@ impl Dialer {
         }
         let nothing = || PostgresError::Config("the names of the servers have no address");
         if routes.is_empty() { Err(last.unwrap_or_else(nothing)) } else { Ok(routes) }
+    }
+
+    /// A name server that is silent takes its share of the time too.
+    async fn look_up(&self, host: &str, port: u16, names: usize) -> io::Result<Vec<SocketAddr>> {
+        match timeout(self.share(names), lookup_host((host, port))).await {
+            Ok(found) => found.map(Iterator::collect),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the name server does not answer")),
+        }
     }
 
     /// How long one of so many routes may take, if that is bounded.

@@ -358,9 +358,7 @@ impl Manager for PostgresManager {
     }
 
     fn is_connected(&self, connection: &mut PostgresConnection) -> bool {
-        !connection.client.is_closed()
-            && connection.generation == self.generation.load(Ordering::Relaxed)
-            && connection.socket.is_quiet()
+        connection.is_alive() && connection.generation == self.generation.load(Ordering::Relaxed)
     }
 
     fn classify(&self, error: &PostgresError) -> FailureKind {

@@ -2,8 +2,8 @@
 //!
 //! 1. **Settle.** If a statement still runs, because its caller has gone, it may go on for `cancel_after`: most end by then,
 //!    and cost nothing. After that the server is asked to cancel it, again every second until it has ended. A cancel request
-//!    names a backend, not a statement, so one that comes late would hit the next holder's. The server acts on it before it
-//!    closes the connection that brought it, so that is waited for, and one empty round trip takes a blow that is on its way.
+//!    names a backend, not a statement, so one that comes late would hit the next holder's. So that is waited for: the server
+//!    closes the connection that brought the request when it has signalled the backend, and an idle backend ignores a signal.
 //! 2. **Undo.** The server's last answer says whether a transaction is open. If so, it is rolled back.
 //! 3. **Discard**, with [`ResetPolicy::DiscardAll`], what else a session keeps.
 //!
@@ -12,7 +12,6 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, SimpleQueryMessage};
 
 use crate::connection::PostgresConnection;
@@ -72,14 +71,10 @@ impl PostgresConnection {
         loop {
             self.cancel_token().cancel_query().await?;
             match timeout(AGAIN, self.watch.quiet()).await {
-                Ok(true) => break,
+                Ok(true) => return Ok(()),
                 Ok(false) => return Err(PostgresError::Closed),
                 Err(_) => {}
             }
-        }
-        match self.client.check_connection().await {
-            Err(error) if error.code() != Some(&SqlState::QUERY_CANCELED) => Err(PostgresError::Query(error)),
-            _ => Ok(()),
         }
     }
 

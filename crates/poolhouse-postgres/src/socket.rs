@@ -29,12 +29,25 @@ impl Socket {
         }
     }
 
-    /// Whether nothing has arrived that the driver has not read: no byte, no end, no error. It asks the operating system, for
-    /// what the runtime knows is as old as its last turn.
-    pub(crate) fn is_quiet(&self) -> bool {
+    /// What has arrived that the driver has not read. It asks the operating system, for what the runtime knows is as old as
+    /// its last turn.
+    pub(crate) fn unread(&self) -> Unread {
         let mut byte = [MaybeUninit::uninit()];
-        self.os().peek(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        match self.os().peek(&mut byte) {
+            Ok(0) => Unread::End,
+            Ok(_) => Unread::Bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Unread::Nothing,
+            Err(_) => Unread::End,
+        }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    Nothing,
+    Bytes,
+    /// The peer has closed, or the connection is broken.
+    End,
 }
 
 /// Reads and writes a socket that somebody else looks at.

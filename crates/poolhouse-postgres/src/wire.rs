@@ -3,8 +3,11 @@
 //! A message is a tag of one byte, a length of four that counts itself, and a body. Only the first message of a client, the
 //! startup, has no tag. See <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
-/// How much of a body is kept: enough for the SQLSTATE of an error.
+/// How much of a body is kept, of those that anybody reads: enough for the SQLSTATE of an error.
 const KEPT: usize = 96;
+
+/// An error, and the end of an answer.
+const READ: [u8; 2] = [b'E', b'Z'];
 
 /// Reads one direction of a conversation.
 #[derive(Debug)]
@@ -29,8 +32,8 @@ impl Scanner {
         Self { tagged: true, ..Self::of_client() }
     }
 
-    /// Takes the next bytes, and calls `on_message` with the tag and the beginning of the body of each message that ends
-    /// in them.
+    /// Takes the next bytes, and calls `on_message` with the tag of each message that ends in them, and with the beginning of
+    /// its body if that is one of the server's to be read.
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut on_message: impl FnMut(u8, &[u8])) {
         while !bytes.is_empty() {
             let header_length = 4 + usize::from(self.tagged);
@@ -45,8 +48,10 @@ impl Scanner {
                 self.body.clear();
             }
             let taken = bytes.len().min(self.missing);
-            let kept = taken.min(KEPT - self.body.len());
-            self.body.extend_from_slice(&bytes[..kept]);
+            if READ.contains(&self.header[0]) {
+                let kept = taken.min(KEPT - self.body.len());
+                self.body.extend_from_slice(&bytes[..kept]);
+            }
             self.missing -= taken;
             bytes = &bytes[taken..];
             if self.missing == 0 {
@@ -84,20 +89,22 @@ mod tests {
     #[test]
     fn messages_are_found_however_the_stream_is_cut() {
         let long = [7; 1000];
-        let stream = [
-            message(STARTUP, b"user"),
-            message(b'Q', b"SELECT 1\0"),
-            message(b'd', &long),
-            message(b'S', b""),
-        ]
-        .concat();
-        for size in 1..stream.len() {
+        let client = [message(STARTUP, b"user"), message(b'Q', b"SELECT 1\0"), message(b'S', b"")].concat();
+        let server = [message(b'd', &long), message(b'E', &long), message(b'Z', b"I")].concat();
+        for size in 1..server.len() {
             let mut found = Vec::new();
             let mut scanner = Scanner::of_client();
-            for piece in stream.chunks(size) {
-                scanner.feed(piece, |tag, body| found.push((tag, body.len())));
+            for piece in client.chunks(size) {
+                scanner.feed(piece, |tag, _| found.push(tag));
             }
-            assert_eq!(found, [(STARTUP, 4), (b'Q', 9), (b'd', KEPT), (b'S', 0)], "pieces of {size}");
+            assert_eq!(found, [STARTUP, b'Q', b'S'], "pieces of {size}");
+            let mut found = Vec::new();
+            let mut scanner = Scanner::of_server();
+            for piece in server.chunks(size) {
+                scanner.feed(piece, |tag, body| found.push((tag, body.to_vec())));
+            }
+            let expected = [(b'd', vec![]), (b'E', vec![7; KEPT]), (b'Z', b"I".to_vec())];
+            assert_eq!(found, expected, "pieces of {size}");
         }
     }
 

@@ -107,3 +107,25 @@ async fn statements_that_are_not_kept_cost_nothing_but_their_close() -> Result {
     assert_eq!((pool.stats().connections_created, prepared(&pool.acquire().await?).await?), (1, 0));
     Ok(())
 }
+
+/// A row keeps its statement, so the statement is closed when the row goes: maybe after its connection has come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_may_outlive_the_hold_of_their_connection() -> Result {
+    let server = shared_or_skip!();
+    let pool = pool(server, "outlive", 2);
+    let callers = (0..6).map(|_| {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            for round in 0..300 {
+                let row = pool.acquire().await?.query_one("SELECT $1::int", &[&round]).await?;
+                assert_eq!(row.get::<_, i32>(0), round);
+            }
+            Result::Ok(())
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await??;
+    }
+    assert_eq!(pool.stats().connections_created, 2);
+    Ok(())
+}
