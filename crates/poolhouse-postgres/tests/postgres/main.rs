@@ -9,6 +9,7 @@ mod hangups;
 mod login;
 mod outages;
 mod pgbouncer;
+mod proxy;
 mod quiet;
 mod refusals;
 mod statements;
