@@ -26,15 +26,25 @@
 
 mod error;
 mod guardian;
+mod haproxy;
+mod http;
+mod mariadb;
+mod methods;
+mod nginx;
 mod pgbouncer;
 mod postgres;
 mod programs;
+mod prometheus;
 mod redis;
 mod server;
 mod skip;
 
 pub use crate::error::ServerError;
+pub use crate::haproxy::HaProxy;
+pub use crate::mariadb::MariaDb;
+pub use crate::nginx::Nginx;
 pub use crate::pgbouncer::PgBouncer;
 pub use crate::postgres::Postgres;
+pub use crate::prometheus::Prometheus;
 pub use crate::redis::Redis;
 pub use crate::skip::{or_skip, skipped};

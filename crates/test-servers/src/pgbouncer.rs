@@ -1,14 +1,14 @@
 //! PgBouncer.
 
-use std::fs;
 use std::process::Command;
 
 use rustix::process::Signal;
 
 use crate::error::ServerError;
+use crate::methods::methods;
 use crate::postgres::{Postgres, psql};
 use crate::programs;
-use crate::server::{Server, on_a_free_port, own};
+use crate::server::{Server, on_a_free_port};
 
 const NAME: &str = "pgbouncer";
 
@@ -28,7 +28,12 @@ pub struct PgBouncer {
     port: u16,
 }
 
+methods!(PgBouncer);
+
 impl PgBouncer {
+    /// At once: its clients are disconnected. With SIGINT it would wait for them.
+    const STOP: Signal = Signal::TERM;
+
     /// Starts a proxy that knows `users` and their passwords, with further settings of `pgbouncer.ini`. The superuser
     /// `postgres` needs no password, and may use the console.
     ///
@@ -50,66 +55,14 @@ impl PgBouncer {
         programs::find(NAME, NAME)?;
         on_a_free_port(|port| {
             let server = Server::new(NAME, (Signal::TERM, "TERM"))?;
-            let write = |name: &str, text: String| {
-                let file = server.folder().join(name);
-                fs::write(&file, text).map_err(ServerError::io(format!("write {name}")))?;
-                own(&file)
-            };
             let mut list = String::from("\"postgres\" \"\"\n");
             list.extend(users.iter().map(|(user, password)| format!("\"{user}\" \"{password}\"\n")));
-            write("users", list)?;
-            write("ini", ini(behind.port(), port, server.folder(), settings))?;
+            server.write("users", &list)?;
+            server.write("ini", &ini(behind.port(), port, server.folder(), settings))?;
             let mut this = Self { server, port };
             this.run()?;
             Ok(this)
         })
-    }
-
-    /// The port on 127.0.0.1. It stays the same over a restart.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Stops the proxy at once: its clients are disconnected.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn stop(&mut self) -> Result<(), ServerError> {
-        self.server.stop(Signal::TERM)
-    }
-
-    /// Stops the proxy, and starts it again on the same port.
-    ///
-    /// # Errors
-    ///
-    /// As for [`start`](PgBouncer::start).
-    pub fn restart(&mut self) -> Result<(), ServerError> {
-        self.stop()?;
-        self.run()
-    }
-
-    /// Stops the process where it is (SIGSTOP).
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn freeze(&mut self) -> Result<(), ServerError> {
-        self.server.freeze()
-    }
-
-    /// Lets a frozen proxy go on.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn thaw(&mut self) -> Result<(), ServerError> {
-        self.server.thaw()
-    }
-
-    /// What the proxy has logged.
-    pub fn log(&self) -> String {
-        self.server.log()
     }
 
     fn run(&mut self) -> Result<(), ServerError> {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::process::Signal;
 
 use crate::error::ServerError;
+use crate::methods::methods;
 use crate::programs;
 use crate::server::{Server, on_a_free_port, own};
 
@@ -51,7 +52,12 @@ pub struct Postgres {
     settings: Vec<(String, String)>,
 }
 
+methods!(Postgres);
+
 impl Postgres {
+    /// "Fast": clients are disconnected, transactions rolled back.
+    const STOP: Signal = Signal::INT;
+
     /// Starts a server with 100 connections at most.
     ///
     /// # Errors
@@ -135,11 +141,6 @@ impl Postgres {
         })
     }
 
-    /// The port on 127.0.0.1. It stays the same over a restart.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// A connection string for the superuser.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
@@ -158,68 +159,6 @@ impl Postgres {
     /// ```
     pub fn sql(&self, sql: &str) -> Result<String, ServerError> {
         psql(&self.programs, self.port, sql)
-    }
-
-    /// Stops the server in order: clients are disconnected, transactions rolled back.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn stop(&mut self) -> Result<(), ServerError> {
-        self.server.stop(Signal::INT)
-    }
-
-    /// Starts a stopped server again, on the same port and with its data.
-    ///
-    /// # Errors
-    ///
-    /// As for [`start`](Postgres::start).
-    pub fn resume(&mut self) -> Result<(), ServerError> {
-        self.run()
-    }
-
-    /// [`stop`](Postgres::stop), then [`resume`](Postgres::resume).
-    ///
-    /// # Errors
-    ///
-    /// Theirs.
-    pub fn restart(&mut self) -> Result<(), ServerError> {
-        self.stop()?;
-        self.resume()
-    }
-
-    /// Stops all processes of the server where they are (SIGSTOP): connections are still accepted, by the kernel, and nothing
-    /// is answered.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn freeze(&mut self) -> Result<(), ServerError> {
-        self.server.freeze()
-    }
-
-    /// Lets a frozen server go on.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn thaw(&mut self) -> Result<(), ServerError> {
-        self.server.thaw()
-    }
-
-    /// What the server has logged.
-    pub fn log(&self) -> String {
-        self.server.log()
-    }
-
-    /// The process id, while it runs.
-    pub fn pid(&self) -> Option<i32> {
-        self.server.id().map(|id| id.as_raw_nonzero().get())
-    }
-
-    /// The server's folder: `data` in it is the data directory. It goes with the server.
-    pub fn folder(&self) -> &std::path::Path {
-        self.server.folder()
     }
 
     fn run(&mut self) -> Result<(), ServerError> {

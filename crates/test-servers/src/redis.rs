@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::error::ServerError;
+use crate::methods::methods;
 use crate::programs;
 use crate::server::{Server, on_a_free_port};
 
@@ -30,7 +31,11 @@ pub struct Redis {
     settings: Vec<(String, String)>,
 }
 
+methods!(Redis);
+
 impl Redis {
+    const STOP: Signal = Signal::TERM;
+
     /// Starts a server.
     ///
     /// # Errors
@@ -67,11 +72,6 @@ impl Redis {
         })
     }
 
-    /// The port on 127.0.0.1. It stays the same over a restart.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// A connection string.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
@@ -90,62 +90,6 @@ impl Redis {
     /// ```
     pub fn command(&self, words: &[&str]) -> Result<String, ServerError> {
         command(self.port, words)
-    }
-
-    /// Stops the server. What it held is gone.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn stop(&mut self) -> Result<(), ServerError> {
-        self.server.stop(Signal::TERM)
-    }
-
-    /// Starts a stopped server again, on the same port.
-    ///
-    /// # Errors
-    ///
-    /// As for [`start`](Redis::start).
-    pub fn resume(&mut self) -> Result<(), ServerError> {
-        self.run()
-    }
-
-    /// [`stop`](Redis::stop), then [`resume`](Redis::resume).
-    ///
-    /// # Errors
-    ///
-    /// Theirs.
-    pub fn restart(&mut self) -> Result<(), ServerError> {
-        self.stop()?;
-        self.resume()
-    }
-
-    /// Stops the process where it is (SIGSTOP): connections are still accepted, by the kernel, and nothing is answered.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn freeze(&mut self) -> Result<(), ServerError> {
-        self.server.freeze()
-    }
-
-    /// Lets a frozen server go on.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's.
-    pub fn thaw(&mut self) -> Result<(), ServerError> {
-        self.server.thaw()
-    }
-
-    /// What the server has logged.
-    pub fn log(&self) -> String {
-        self.server.log()
-    }
-
-    /// The process id, while it runs.
-    pub fn pid(&self) -> Option<i32> {
-        self.server.id().map(|id| id.as_raw_nonzero().get())
     }
 
     fn run(&mut self) -> Result<(), ServerError> {

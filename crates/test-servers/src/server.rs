@@ -48,6 +48,13 @@ impl Server {
         self.folder.path()
     }
 
+    /// Writes a file of the server's into its folder.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), ServerError> {
+        let file = self.folder().join(name);
+        fs::write(&file, text).map_err(ServerError::io(format!("write {name}")))?;
+        own(&file)
+    }
+
     /// Starts the process, with the folder's log as its output.
     pub(crate) fn spawn(&mut self, mut command: Command) -> Result<(), ServerError> {
         let log = self.open_log()?;

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use test_servers::{PgBouncer, Postgres, Redis, ServerError, start_or_skip};
+use test_servers::{
+    HaProxy, MariaDb, Nginx, PgBouncer, Postgres, Prometheus, Redis, ServerError, start_or_skip,
+};
 
 /// Set in the process that a test starts of itself, to be killed.
 const VICTIM: &str = "TEST_SERVERS_VICTIM";
@@ -159,4 +161,53 @@ fn a_panic_leaves_nothing() {
     });
     assert!(panicked.join().is_err());
     assert!(!runs(pid) && !folder.exists());
+}
+
+#[test]
+fn mariadb_answers_and_restarts() {
+    let mut server = start_or_skip!(MariaDb::start_with(&[("max_connections", "17")]));
+    assert_eq!(server.sql("SELECT @@max_connections, 'a'").unwrap(), "17\ta");
+    server.sql("CREATE TABLE kept (id int); INSERT INTO kept VALUES (5)").unwrap();
+    server.restart().unwrap();
+    assert_eq!(server.sql("SELECT id FROM kept").unwrap(), "5");
+    assert!(server.sql("SELECT nothing").is_err());
+}
+
+#[test]
+fn haproxy_passes_on_in_turn() {
+    let (one, two) = (start_or_skip!(Redis::start()), start_or_skip!(Redis::start()));
+    let mut proxy = start_or_skip!(HaProxy::start(&[one.port(), two.port()], &[]));
+    proxy.restart().unwrap();
+    for _ in 0..4 {
+        let mut client = TcpStream::connect(("127.0.0.1", proxy.port())).unwrap();
+        client.write_all(b"INCR asked\r\n").unwrap();
+        client.read_exact(&mut [0; 4]).unwrap();
+    }
+    for server in [&one, &two] {
+        assert_eq!(server.command(&["GET", "asked"]).unwrap(), "2");
+    }
+    drop(one);
+    wait_until("the proxy notices", || proxy.statistics().unwrap().contains("DOWN"));
+}
+
+#[test]
+fn nginx_answers_and_restarts() {
+    let mut server = start_or_skip!(Nginx::start("location / { return 200 hello; }"));
+    server.restart().unwrap();
+    let mut client = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hello"), "{answer}");
+}
+
+#[test]
+fn prometheus_scrapes_and_alerts() {
+    let rules = "groups: [{name: a, rules: [{alert: TargetDown, expr: up == 0}]}]";
+    // Nothing listens on port 1.
+    let server = start_or_skip!(Prometheus::start(&[1], Some(rules)));
+    assert!(server.query("1 + 1").unwrap().contains("\"2\""));
+    assert!(server.query("1 +").is_err());
+    wait_until("the alert fires", || server.alerts().unwrap().contains("TargetDown"));
+    assert!(Prometheus::start(&[], Some("groups: 5")).is_err());
 }
