@@ -39,7 +39,9 @@ async fn what_is_under_way_needs_a_reset() -> Result {
     let server = shared_or_skip!();
     let (admin, manager) = (admin(server).await?, manager(server, "under_way"));
     let mut connection = manager.connect().await?;
-    // Sent, and not seen by the driver yet: no turn of the runtime has passed.
+    connection.check_connection().await?;
+    assert!(!manager.needs_reset(&mut connection));
+    // Queued, and not seen by the driver yet: no turn of the runtime has passed.
     let mut sleeps = Box::pin(connection.batch_execute("SELECT pg_sleep(60)"));
     assert!(futures_util::FutureExt::now_or_never(&mut sleeps).is_none());
     drop(sleeps);
