@@ -1,0 +1,134 @@
+//! What happens between two holders of a connection, and at its end.
+//!
+//! 1. **Settle.** If a statement still runs, because its caller has gone, it may go on for `cancel_after`: most end by then,
+//!    and cost nothing. After that the server is asked to cancel it, again every second until it has ended. A cancel request
+//!    names a backend, not a statement, so one that comes late would hit the next holder's. So that is waited for: the server
+//!    closes the connection that brought the request when it has signalled the backend, and an idle backend ignores a signal.
+//! 2. **Undo.** The server's last answer says whether a transaction is open. If so, it is rolled back.
+//! 3. **Discard**, with [`ResetPolicy::DiscardAll`], what else a session keeps.
+//!
+//! The pool bounds all of it, by `reset_timeout` and `close_timeout`, and closes what does not get through.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::{Error, SimpleQueryMessage};
+
+use crate::connection::PostgresConnection;
+use crate::error::PostgresError;
+
+/// What is undone when a connection comes back, before anybody else gets it.
+///
+/// With each of them a statement that still runs is waited for, and an open transaction is never passed on.
+///
+/// ```
+/// use poolhouse_postgres::{PostgresManager, ResetPolicy};
+///
+/// let manager = PostgresManager::from_url("postgres://app@db.example/shop")?.reset_policy(ResetPolicy::DiscardAll);
+/// # Ok::<(), tokio_postgres::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ResetPolicy {
+    /// Sends nothing. A connection that comes back in a transaction, or whose statement goes on running, is closed.
+    Nothing,
+    /// Cancels what runs on, and rolls back what was left open. It sends nothing if there is nothing to undo. What else a
+    /// session keeps stays: `SET`, temporary tables, advisory locks.
+    #[default]
+    RollBack,
+    /// The same, and all that `DISCARD ALL` does, in one round trip after each use: settings, roles, temporary tables,
+    /// advisory locks, `LISTEN`, cursors, sequences, and statements made by SQL's `PREPARE`. Those that this crate and
+    /// tokio-postgres have prepared stay, and so does the cache: `DISCARD ALL` itself would take away statements that
+    /// tokio-postgres keeps for types of yours, and it has no way to know.
+    DiscardAll,
+}
+
+/// The parts of `DISCARD ALL`, but for `DEALLOCATE ALL`. The last one asks what is left to deallocate.
+const DISCARD: &str = "\
+CLOSE ALL; \
+SET SESSION AUTHORIZATION DEFAULT; \
+RESET ALL; \
+UNLISTEN *; \
+SELECT pg_catalog.pg_advisory_unlock_all(); \
+DISCARD PLANS; \
+DISCARD TEMP; \
+DISCARD SEQUENCES; \
+SELECT pg_catalog.quote_ident(name) AS prepared FROM pg_catalog.pg_prepared_statements WHERE from_sql";
+
+/// How long to wait before asking again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+impl PostgresConnection {
+    /// Waits until nothing runs. Cancels what runs for longer, if `cancel` says so.
+    pub(crate) async fn settle(&self, cancel_after: Duration, cancel: bool) -> Result<(), PostgresError> {
+        match timeout(cancel_after, self.watch.quiet()).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => return Err(PostgresError::Closed),
+            Err(_) if !cancel => return Err(PostgresError::Unfinished),
+            Err(_) => {}
+        }
+        // More than one statement may be queued, and a request cancels one.
+        loop {
+            self.cancel_token().cancel_query().await?;
+            match timeout(AGAIN, self.watch.quiet()).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(PostgresError::Closed),
+                Err(_) => {}
+            }
+        }
+    }
+
+    pub(crate) async fn roll_back(&self) -> Result<(), PostgresError> {
+        if self.is_in_transaction() {
+            self.client.batch_execute("ROLLBACK").await.map_err(PostgresError::Query)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn discard_all(&mut self) -> Result<(), PostgresError> {
+        let left = self.client.simple_query(DISCARD).await.map_err(PostgresError::Query)?;
+        let names = left.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.try_get("prepared").ok().flatten(),
+            _ => None,
+        });
+        let deallocate: String = names.map(|name| format!("DEALLOCATE {name};")).collect();
+        if !deallocate.is_empty() {
+            self.client.batch_execute(&deallocate).await.map_err(PostgresError::Query)?;
+        }
+        self.clean_at = self.watch.requests();
+        Ok(())
+    }
+
+    /// Whether this session takes no writes: that of a standby, or one that has been told so.
+    pub(crate) async fn is_read_only(&self) -> Result<bool, Error> {
+        self.is_on("SHOW transaction_read_only").await
+    }
+
+    /// Whether sessions of this server take no writes unless they ask for it: whatever a holder may have set in this one.
+    pub(crate) async fn server_is_read_only(&self) -> Result<bool, Error> {
+        self.is_on(
+            "SELECT pg_catalog.pg_is_in_recovery() OR reset_val = 'on' \
+             FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only'",
+        )
+        .await
+    }
+
+    async fn is_on(&self, question: &str) -> Result<bool, Error> {
+        let answer = self.client.simple_query(question).await?;
+        Ok(answer.iter().any(|message| match message {
+            SimpleQueryMessage::Row(row) => matches!(row.try_get(0), Ok(Some("on" | "t"))),
+            _ => false,
+        }))
+    }
+
+    /// Says goodbye, and waits until the server's process for this connection has ended: only then another one has room.
+    pub(crate) async fn part(self, cancel_after: Duration) {
+        // What cannot be settled is cut off by the pool's time limit. An end is an end.
+        let _ = self.settle(cancel_after, true).await;
+        let Self { driver, client, statements, .. } = self;
+        // In this order: statements that outlive their client send no message each.
+        drop(client);
+        drop(statements);
+        driver.ended().await;
+    }
+}

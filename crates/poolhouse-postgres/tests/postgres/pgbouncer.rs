@@ -1,0 +1,69 @@
+//! Behind PgBouncer in transaction mode.
+
+use std::time::Duration;
+
+use poolhouse::Pool;
+use poolhouse_postgres::{PostgresManager, ResetPolicy};
+use test_servers::{PgBouncer, start_or_skip};
+use tokio::time::timeout;
+use tokio_postgres::types::Type;
+
+use crate::common::{Result, admin, config, eventually, rows, table, url};
+use crate::shared_or_skip;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_behind_a_pooler_in_transaction_mode_works() -> Result {
+    const CLIENTS: usize = 6;
+    let server = shared_or_skip!();
+    let settings = [("default_pool_size", "2")];
+    let proxy = start_or_skip!(PgBouncer::start(server, &[("app", "secret")], &settings), Ok(()));
+    let admin = admin(server).await?;
+    table(&admin, "behind_bouncer").await?;
+    let manager = PostgresManager::from_url(&url(proxy.port(), "bounced"))?
+        .reset_policy(ResetPolicy::DiscardAll)
+        .behind_transaction_pooler();
+    let pool = Pool::new(manager, config(CLIENTS))?;
+
+    let workers = (0..CLIENTS).map(|_| {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            for round in 0..20 {
+                let mut connection = pool.acquire().await?;
+                let row = connection.query_typed_one("SELECT $1", &[(&round, Type::INT4)]).await?;
+                assert_eq!(row.get::<_, i32>(0), round);
+                let transaction = connection.transaction().await?;
+                let statement = transaction.prepare_cached("INSERT INTO behind_bouncer VALUES ($1)").await?;
+                transaction.execute(&statement, &[&round]).await?;
+                transaction.commit().await?;
+                assert_eq!(connection.cached_statements(), 0);
+            }
+            Result::Ok(())
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await??;
+    }
+    assert_eq!(rows(&admin, "behind_bouncer").await?, 20 * CLIENTS as i64);
+
+    // What is left open, and what is left running.
+    let connection = pool.acquire().await?;
+    connection.batch_execute("BEGIN; INSERT INTO behind_bouncer VALUES (-1)").await?;
+    drop(connection);
+    for _ in 0..CLIENTS {
+        let connection = pool.acquire().await?;
+        assert!(!connection.is_in_transaction());
+        let sleeps =
+            connection.batch_execute("BEGIN; INSERT INTO behind_bouncer VALUES (-1); SELECT pg_sleep(60)");
+        assert!(timeout(Duration::from_millis(50), sleeps).await.is_err());
+    }
+    eventually("the statements are cancelled", async || {
+        let sql = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE query LIKE 'BEGIN%behind_bouncer%sleep%' AND state = 'active'";
+        Ok(admin.query_one(sql, &[]).await?.get::<_, i64>(0) == 0)
+    })
+    .await?;
+    pool.acquire().await?.check_connection().await?;
+    assert_eq!(rows(&admin, "behind_bouncer").await?, 20 * CLIENTS as i64);
+    pool.close().await;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The cache of prepared statements.
+
+use poolhouse::Pool;
+use tokio_postgres::types::Type;
+
+use crate::common::{PATIENCE, Result, admin, config, manager, pool, table};
+use crate::shared_or_skip;
+
+async fn prepared(connection: &poolhouse_postgres::PooledPostgres) -> Result<i64> {
+    let sql = "SELECT count(*) FROM pg_prepared_statements";
+    let messages = connection.simple_query(sql).await?;
+    let count = messages.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    });
+    count.ok_or_else(|| "a count".into())
+}
+
+#[tokio::test]
+async fn a_statement_is_prepared_once_for_each_connection() -> Result {
+    let server = shared_or_skip!();
+    let pool = pool(server, "once", 1);
+    for round in 0..5 {
+        let mut connection = pool.acquire().await?;
+        for _ in 0..3 {
+            let statement = connection.prepare_cached("SELECT 1 AS one").await?;
+            connection.query_one(&statement, &[]).await?;
+        }
+        let transaction = connection.transaction().await?;
+        let statement = transaction.prepare_cached("SELECT 1 AS one").await?;
+        transaction.query_one(&statement, &[]).await?;
+        transaction.commit().await?;
+        let typed = connection.prepare_typed_cached("SELECT $1 AS two", &[Type::INT8]).await?;
+        assert_eq!(connection.query_one(&typed, &[&2_i64]).await?.get::<_, i64>(0), 2);
+        let typed = connection.prepare_typed_cached("SELECT $1 AS two", &[Type::TEXT]).await?;
+        assert_eq!(connection.query_one(&typed, &[&"two"]).await?.get::<_, &str>(0), "two");
+        assert_eq!((connection.cached_statements(), prepared(&connection).await?), (3, 3), "round {round}");
+    }
+    let connection = pool.acquire().await?;
+    connection.clear_statements();
+    connection.check_connection().await?;
+    assert_eq!((connection.cached_statements(), prepared(&connection).await?), (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_cache_lets_go_of_the_one_unused_for_longest() -> Result {
+    let server = shared_or_skip!();
+    let pool = Pool::new(manager(server, "full_cache").statement_cache(2), config(1))?;
+    let connection = pool.acquire().await?;
+    for name in ["a", "b", "a", "c", "a"] {
+        connection.prepare_cached(&format!("SELECT 1 AS {name}")).await?;
+    }
+    connection.check_connection().await?;
+    let rows = connection.simple_query("SELECT statement FROM pg_prepared_statements ORDER BY 1").await?;
+    let left: Vec<_> = rows
+        .iter()
+        .filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(left, ["SELECT 1 AS a", "SELECT 1 AS c"]);
+    let none = Pool::new(manager(server, "no_cache").statement_cache(0), config(1))?;
+    let connection = none.acquire().await?;
+    connection.prepare_cached("SELECT 1").await?;
+    assert_eq!(connection.cached_statements(), 0);
+    Ok(())
+}
+
+/// "cached plan must not change result type": one failure, and not one for each call until the connection ends.
+#[tokio::test]
+async fn a_change_of_the_schema_fails_once() -> Result {
+    let server = shared_or_skip!();
+    let (admin, pool) = (admin(server).await?, pool(server, "schema", 1));
+    table(&admin, "changing").await?;
+    let mut failures = Vec::new();
+    for round in 0..6 {
+        if round == 2 {
+            admin.batch_execute("ALTER TABLE changing ADD COLUMN name text").await?;
+        }
+        if round == 4 {
+            pool.acquire().await?.batch_execute("DEALLOCATE ALL").await?;
+        }
+        let connection = pool.acquire().await?;
+        let statement = connection.prepare_cached("SELECT * FROM changing").await?;
+        if let Err(error) = connection.query(&statement, &[]).await {
+            failures.push((round, error.code().map(|code| code.code().to_owned())));
+        }
+    }
+    assert_eq!(failures, [(2, Some("0A000".to_owned())), (4, Some("26000".to_owned()))]);
+    assert_eq!(pool.stats().connections_created, 1);
+    Ok(())
+}
+
+/// The statement of a query that is not cached is closed behind the caller's back. That is no reason to wait or to cancel.
+#[tokio::test]
+async fn statements_that_are_not_kept_cost_nothing_but_their_close() -> Result {
+    let server = shared_or_skip!();
+    let pool = pool(server, "not_kept", 1);
+    let began = std::time::Instant::now();
+    for round in 0..100 {
+        let connection = pool.acquire().await?;
+        assert_eq!(connection.query_one("SELECT $1::int", &[&round]).await?.get::<_, i32>(0), round);
+    }
+    assert!(began.elapsed() < PATIENCE / 2);
+    assert_eq!((pool.stats().connections_created, prepared(&pool.acquire().await?).await?), (1, 0));
+    Ok(())
+}
+
+/// A row keeps its statement, so the statement is closed when the row goes: maybe after its connection has come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_may_outlive_the_hold_of_their_connection() -> Result {
+    let server = shared_or_skip!();
+    let pool = pool(server, "outlive", 2);
+    let callers = (0..6).map(|_| {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            for round in 0..300 {
+                let row = pool.acquire().await?.query_one("SELECT $1::int", &[&round]).await?;
+                assert_eq!(row.get::<_, i32>(0), round);
+            }
+            Result::Ok(())
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await??;
+    }
+    assert_eq!(pool.stats().connections_created, 2);
+    Ok(())
+}
