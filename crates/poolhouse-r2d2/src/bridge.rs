@@ -342,9 +342,7 @@ impl<M: ManageConnection> Manager for R2d2<M> {
 }
 
 /// Runs what blocks on a thread that may, and waits for it. A panic there is one here.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ManagerError> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ManagerError> {
     spawn_blocking(work).await.map_err(|error| match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         Err(runtime_ends) => ManagerError::new(runtime_ends.into(), FailureKind::Transient),

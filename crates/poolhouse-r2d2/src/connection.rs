@@ -95,7 +95,7 @@ impl<M: ManageConnection> Connection<M> {
     }
 }
 
-fn release<C, E>(connection: C, customizer: Option<Arc<dyn CustomizeConnection<C, E>>>) {
+fn release<C: 'static, E: 'static>(connection: C, customizer: Option<Arc<dyn CustomizeConnection<C, E>>>) {
     match customizer {
         Some(customizer) => customizer.on_release(connection),
         None => drop(connection),

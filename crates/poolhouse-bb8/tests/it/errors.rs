@@ -48,7 +48,7 @@ async fn refused<E: std::fmt::Debug + Send + 'static>(bridge: Bb8<Refuses<E>>) -
 
 /// The text of an error and of each of its sources.
 fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
+    std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect()
 }
 
 /// Error types keep their text, their sources and their type.
@@ -59,7 +59,10 @@ async fn an_error_type_arrives_as_it_is() {
         refused(Bb8::new(Refuses(|| BoxError::from(db_error())))).await,
     ] {
         let text = error.to_string();
-        assert!(text.starts_with("cannot connect to db.example:5432: db error: the password is wrong; "), "{text}");
+        assert!(
+            text.starts_with("cannot connect to db.example:5432: db error: the password is wrong; "),
+            "{text}"
+        );
         let inner = error.dyn_manager_error().unwrap();
         assert_eq!(chain(inner), ["db error", "the password is wrong"]);
         assert!(error.manager_error::<DbError>().is_some());
@@ -71,7 +74,10 @@ async fn an_error_type_arrives_as_it_is() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_error_type_arrives_too() {
     let error = refused(Bb8::new(Refuses(|| anyhow::Error::new(db_error()).context("cannot log in")))).await;
-    assert_eq!(chain(error.dyn_manager_error().unwrap()), ["cannot log in", "db error", "the password is wrong"]);
+    assert_eq!(
+        chain(error.dyn_manager_error().unwrap()),
+        ["cannot log in", "db error", "the password is wrong"]
+    );
     assert!(error.manager_error::<DbError>().is_some());
 
     let error = refused(Bb8::new(Refuses(|| "no such database".to_owned()))).await;

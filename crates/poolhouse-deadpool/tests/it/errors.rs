@@ -44,7 +44,7 @@ async fn refused<E: Send + 'static>(bridge: Deadpool<Refuses<E>>) -> AcquireErro
 
 /// The text of an error and of each of its sources.
 fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
+    std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect()
 }
 
 /// Error types keep their text, their sources and their type.
@@ -55,7 +55,10 @@ async fn an_error_type_arrives_as_it_is() {
         refused(Deadpool::new(Refuses(|| BoxError::from(db_error())))).await,
     ] {
         let text = error.to_string();
-        assert!(text.starts_with("cannot connect to db.example:5432: db error: the password is wrong; "), "{text}");
+        assert!(
+            text.starts_with("cannot connect to db.example:5432: db error: the password is wrong; "),
+            "{text}"
+        );
         let inner = error.dyn_manager_error().unwrap();
         assert_eq!(chain(inner), ["db error", "the password is wrong"]);
         assert!(error.manager_error::<DbError>().is_some());
@@ -66,8 +69,12 @@ async fn an_error_type_arrives_as_it_is() {
 /// `anyhow::Error` and `String` are no error types, and arrive too.
 #[tokio::test(start_paused = true)]
 async fn what_is_no_error_type_arrives_too() {
-    let error = refused(Deadpool::new(Refuses(|| anyhow::Error::new(db_error()).context("cannot log in")))).await;
-    assert_eq!(chain(error.dyn_manager_error().unwrap()), ["cannot log in", "db error", "the password is wrong"]);
+    let error =
+        refused(Deadpool::new(Refuses(|| anyhow::Error::new(db_error()).context("cannot log in")))).await;
+    assert_eq!(
+        chain(error.dyn_manager_error().unwrap()),
+        ["cannot log in", "db error", "the password is wrong"]
+    );
     assert!(error.manager_error::<DbError>().is_some());
 
     let error = refused(Deadpool::new(Refuses(|| "no such database".to_owned()))).await;

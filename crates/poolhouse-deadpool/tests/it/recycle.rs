@@ -78,7 +78,8 @@ async fn a_cancelled_waiter_lets_nothing_out() {
 
 /// Polls a future once. Whether it still waits.
 async fn futures_poll<F: Future + Unpin>(mut future: F) -> bool {
-    std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(cx).is_pending())).await
+    std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut future).poll(cx).is_pending()))
+        .await
 }
 
 /// A connection that is being recycled when the pool shrinks, pauses, is invalidated or closes is closed, and not handed on.

@@ -47,7 +47,7 @@ async fn refused<E: Error + 'static>(bridge: R2d2<Refuses<E>>) -> AcquireError {
 
 /// The text of an error and of each of its sources.
 fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
+    std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect()
 }
 
 /// An error keeps its text, its sources and its type.
@@ -55,7 +55,10 @@ fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
 async fn an_error_arrives_as_it_is() {
     let error = refused(R2d2::new(Refuses(db_error))).await;
     let text = error.to_string();
-    assert!(text.starts_with("cannot connect to db.example:5432: db error: the password is wrong; "), "{text}");
+    assert!(
+        text.starts_with("cannot connect to db.example:5432: db error: the password is wrong; "),
+        "{text}"
+    );
     assert_eq!(chain(error.dyn_manager_error().unwrap()), ["db error", "the password is wrong"]);
     assert!(error.manager_error::<DbError>().is_some());
     assert!(error.manager_error::<io::Error>().is_some());
@@ -68,7 +71,8 @@ async fn what_is_not_send_arrives_by_its_text() {
     #[error("refused: {0}")]
     struct Refused(Rc<str>);
 
-    let bridge = R2d2::with_errors(Refuses(|| Refused("no such user".into())), |error| error.to_string().into());
+    let bridge =
+        R2d2::with_errors(Refuses(|| Refused("no such user".into())), |error| error.to_string().into());
     let error = refused(bridge).await;
     assert!(error.to_string().contains(": refused: no such user; "), "{error}");
 }
