@@ -1,0 +1,162 @@
+//! The servers start, answer, stop, and leave nothing behind, however the test ends.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use test_servers::{PgBouncer, Postgres, Redis, ServerError, start_or_skip};
+
+/// Set in the process that a test starts of itself, to be killed.
+const VICTIM: &str = "TEST_SERVERS_VICTIM";
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process is there and no zombie.
+fn runs(pid: i32) -> bool {
+    let state = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap().stdout;
+    !state.is_empty() && !state.starts_with(b"Z")
+}
+
+#[test]
+fn postgres_answers_restarts_and_leaves_nothing() {
+    let mut server = start_or_skip!(Postgres::start_with(&[("max_connections", "7")]));
+    assert_eq!(server.sql("SHOW max_connections").unwrap(), "7");
+    server.sql("CREATE TABLE kept (id int); INSERT INTO kept VALUES (5)").unwrap();
+    let (port, first) = (server.port(), server.pid().unwrap());
+    server.restart().unwrap();
+    assert_eq!((server.port(), server.sql("SELECT id FROM kept").unwrap()), (port, "5".to_owned()));
+    assert_ne!(server.pid().unwrap(), first);
+    let refused = server.sql("SELECT 1 / 0").unwrap_err().to_string();
+    assert!(refused.contains("division by zero"), "{refused}");
+    assert!(server.log().contains("division by zero"));
+    let (pid, folder) = (server.pid().unwrap(), server.folder().to_owned());
+    drop(server);
+    assert!(!runs(pid) && !folder.exists());
+}
+
+#[test]
+fn a_standby_follows_and_can_be_promoted() {
+    let primary = start_or_skip!(Postgres::start());
+    primary.sql("CREATE TABLE kept (id int)").unwrap();
+    let standby = primary.standby().unwrap();
+    assert!(standby.sql("INSERT INTO kept VALUES (1)").is_err());
+    primary.sql("INSERT INTO kept VALUES (5)").unwrap();
+    wait_until("the row arrives", || standby.sql("SELECT id FROM kept").is_ok_and(|rows| rows == "5"));
+    drop(primary);
+    standby.sql("SELECT pg_promote()").unwrap();
+    standby.sql("INSERT INTO kept VALUES (6)").unwrap();
+}
+
+#[test]
+fn a_frozen_postgres_answers_when_it_thaws() {
+    let mut server = start_or_skip!(Postgres::start());
+    server.freeze().unwrap();
+    // The kernel accepts. Whether TLS is spoken here is a question that a server answers with one byte.
+    let mut socket = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    socket.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let silence = socket.read(&mut [0]).unwrap_err();
+    assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock);
+    server.thaw().unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut answer = [0];
+    socket.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"N");
+    server.freeze().unwrap();
+    let pid = server.pid().unwrap();
+    drop(server);
+    assert!(!runs(pid));
+}
+
+#[test]
+fn redis_answers_restarts_and_refuses() {
+    let mut server = start_or_skip!(Redis::start());
+    assert_eq!(server.command(&["SET", "key", "value"]).unwrap(), "OK");
+    assert_eq!(server.command(&["GET", "key"]).unwrap(), "value");
+    assert_eq!(server.command(&["KEYS", "*"]).unwrap(), "key");
+    assert!(matches!(server.command(&["NOPE"]), Err(ServerError::Refused { .. })));
+    server.restart().unwrap();
+    assert_eq!(server.command(&["GET", "key"]).unwrap(), "");
+    server.freeze().unwrap();
+    server.thaw().unwrap();
+    assert_eq!(server.command(&["PING"]).unwrap(), "PONG");
+}
+
+#[test]
+fn pgbouncer_leads_to_postgres() {
+    let server = start_or_skip!(Postgres::start());
+    let mut proxy = start_or_skip!(PgBouncer::start(&server, &[], &[]));
+    proxy.restart().unwrap();
+    assert!(proxy.log().contains("process up"), "{}", proxy.log());
+}
+
+/// Not a test of its own: `a_killed_test_leaves_nothing` starts it in a process of its own, and kills that.
+#[test]
+fn victim() {
+    if std::env::var_os(VICTIM).is_none() {
+        return;
+    }
+    let mut postgres = Postgres::start().unwrap();
+    println!("victim {} {}", postgres.pid().unwrap(), postgres.folder().display());
+    if std::env::var(VICTIM).unwrap() == "frozen" {
+        postgres.freeze().unwrap();
+    }
+    println!("victim ready");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn kill_a_test(how: &str) {
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["victim", "--exact", "--nocapture"])
+        .env(VICTIM, how)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let words = lines.by_ref().find_map(|line| line.split_once("victim ").map(|(_, words)| words.to_owned()));
+    let words = words.expect("the victim says what it has started");
+    let (pid, folder) = words.split_once(' ').unwrap();
+    let (pid, folder) = (pid.parse().unwrap(), Path::new(folder));
+    assert!(lines.any(|line| line.contains("victim ready")));
+    assert!(runs(pid) && folder.exists());
+    process.kill().unwrap();
+    process.wait().unwrap();
+    wait_until("the server stops", || !runs(pid));
+    wait_until("the folder goes", || !folder.exists());
+}
+
+#[test]
+fn a_killed_test_leaves_nothing() {
+    drop(start_or_skip!(Postgres::start()));
+    kill_a_test("running");
+}
+
+#[test]
+fn a_killed_test_leaves_nothing_frozen() {
+    drop(start_or_skip!(Postgres::start()));
+    kill_a_test("frozen");
+}
+
+#[test]
+fn a_panic_leaves_nothing() {
+    let server = start_or_skip!(Postgres::start());
+    let (pid, folder) = (server.pid().unwrap(), server.folder().to_owned());
+    let panicked = std::thread::spawn(move || {
+        let _server = server;
+        panic!("on purpose");
+    });
+    assert!(panicked.join().is_err());
+    assert!(!runs(pid) && !folder.exists());
+}
