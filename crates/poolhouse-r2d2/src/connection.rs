@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::thread;
 
 use r2d2::{CustomizeConnection, ManageConnection};
 use tokio::runtime::Handle;
@@ -108,9 +109,12 @@ impl<M: ManageConnection> Drop for Connection<M> {
         let customizer = self.customizer.take();
         let release = move || release(connection, customizer);
         // A client that blocks may well block in its drop: `postgres::Client` does, and panics on a runtime's own thread.
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(release)),
-            Err(_) => release(),
+        // Not `spawn_blocking`, which drops its closure in place when the runtime is about to end.
+        if Handle::try_current().is_ok() {
+            // If there is no thread to be had, the closure is dropped, and the connection with it.
+            drop(thread::Builder::new().name("poolhouse-r2d2".to_owned()).spawn(release));
+        } else {
+            release();
         }
     }
 }

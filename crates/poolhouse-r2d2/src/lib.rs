@@ -59,8 +59,8 @@
 //! | `has_broken` | a connection comes back; an idle one is about to be handed out | the one that gives back or acquires |
 //! | drop of a connection | the pool is done with it | one that may block |
 //!
-//! The threads are those of [`spawn_blocking`](tokio::task::spawn_blocking). A connection that is dropped outside of any
-//! runtime is dropped in place.
+//! The threads are those of [`spawn_blocking`](tokio::task::spawn_blocking), or, for the drop of a connection that nobody
+//! waits for, one of its own. A connection that is dropped outside of any runtime is dropped in place.
 //!
 //! r2d2 calls `is_valid` when you get a connection, and you wait for it. The bridge calls it when a connection comes back:
 //! the next caller waits for it only if nothing else is idle. Switch that off with

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use poolhouse::{Pool, PoolConfig};
 use poolhouse_r2d2::R2d2;
 use r2d2::ManageConnection;
+use tokio::runtime::Builder;
 
 /// So that a test that would hang fails. No test that passes waits for it.
 const TOO_LONG: Duration = Duration::from_secs(20);
@@ -28,6 +30,7 @@ pub(crate) struct State {
     /// How many calls block now.
     pub(crate) blocked: u32,
     pub(crate) panics: Option<&'static str>,
+    pub(crate) dropped_where_it_must_not_block: u32,
     /// Those for which `has_broken` answers `true`.
     pub(crate) broken: HashSet<u32>,
     /// Those for which `is_valid` fails.
@@ -41,6 +44,9 @@ pub(crate) struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // What `postgres::Client` does. It panics on a thread that must not block.
+        let may_block = catch_unwind(|| Builder::new_current_thread().build().unwrap().block_on(async {}));
+        self.mock.state().dropped_where_it_must_not_block += u32::from(may_block.is_err());
         self.mock.call("drop").open -= 1;
     }
 }

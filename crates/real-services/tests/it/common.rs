@@ -22,10 +22,7 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// A connection goes from its holder to somebody who waits for it already. Returns what the waiter got.
-pub(crate) async fn hand_over<M: Manager>(
-    pool: &Pool<M>,
-    held: PooledConnection<M>,
-) -> PooledConnection<M> {
+pub(crate) async fn hand_over<M: Manager>(pool: &Pool<M>, held: PooledConnection<M>) -> PooledConnection<M> {
     let waiter = tokio::spawn(pool.acquire_owned());
     until("somebody waits", || pool.stats().pending_requests == 1).await;
     held.release();

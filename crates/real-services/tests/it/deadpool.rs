@@ -15,8 +15,7 @@ type PostgresBridge = Deadpool<deadpool_postgres::Manager>;
 
 fn postgres(server: &Postgres, recycling_method: RecyclingMethod) -> PostgresBridge {
     let config = server.url().parse().expect("a good address");
-    let manager =
-        deadpool_postgres::Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
+    let manager = deadpool_postgres::Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
     Deadpool::new(manager).with_is_connected(|client| !client.is_closed())
 }
 
@@ -184,11 +183,8 @@ async fn deadpool_lapin_fits() {
 
     // Nothing listens on port 1.
     let runtime = lapin::runtime::default_runtime().unwrap();
-    let manager = deadpool_lapin::Manager::new(
-        "amqp://127.0.0.1:1",
-        lapin::ConnectionProperties::default,
-        runtime,
-    );
+    let manager =
+        deadpool_lapin::Manager::new("amqp://127.0.0.1:1", lapin::ConnectionProperties::default, runtime);
     let bridge = Deadpool::new(manager).with_is_connected(|connection| connection.status().connected());
     let pool = Pool::new(bridge, PoolConfig { min_connections: 1, ..config(1) }).unwrap();
     let error = pool.warm_up().await.unwrap_err();

@@ -35,7 +35,8 @@ fn postgres_with(sql: &str) -> Option<Postgres> {
     Some(server)
 }
 
-const VISITS: &str = "CREATE TABLE visits (page text PRIMARY KEY, count int NOT NULL); INSERT INTO visits VALUES ('home', 0)";
+const VISITS: &str =
+    "CREATE TABLE visits (page text PRIMARY KEY, count int NOT NULL); INSERT INTO visits VALUES ('home', 0)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bb8_redis_service_moves() {
