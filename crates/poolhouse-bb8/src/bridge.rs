@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 
 use bb8::{CustomizeConnection, ManageConnection};
@@ -63,7 +64,7 @@ impl<M: ManageConnection> Bb8<M> {
     /// ```
     pub fn new(manager: M) -> Self
     where
-        M::Error: Into<BoxError>,
+        M::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         Self::with_errors(manager, Into::into)
     }
@@ -95,7 +96,7 @@ impl<M: ManageConnection> Bb8<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with_errors(manager: M, box_error: fn(M::Error) -> BoxError) -> Self {
+    pub fn with_errors(manager: M, box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>) -> Self {
         Self { manager, target: None, test_on_return: true, customizer: None, box_error, classify: None }
     }
 

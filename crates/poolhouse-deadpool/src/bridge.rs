@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub struct Deadpool<M: managed::Manager> {
     classify: Option<Box<Classify<M::Error>>>,
 }
 
-type IsConnected<C> = dyn Fn(&C) -> bool + Send + Sync;
+type IsConnected<C> = dyn Fn(&mut C) -> bool + Send + Sync;
 type Classify<E> = dyn Fn(&E) -> FailureKind + Send + Sync;
 
 impl<M: managed::Manager> Deadpool<M> {
@@ -65,7 +66,7 @@ impl<M: managed::Manager> Deadpool<M> {
     /// ```
     pub fn new(manager: M) -> Self
     where
-        M::Error: Into<BoxError>,
+        M::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         Self::with_errors(manager, Into::into)
     }
@@ -97,7 +98,7 @@ impl<M: managed::Manager> Deadpool<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with_errors(manager: M, box_error: fn(M::Error) -> BoxError) -> Self {
+    pub fn with_errors(manager: M, box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>) -> Self {
         Self { manager: Arc::new(manager), target: None, is_connected: None, box_error, classify: None }
     }
 
@@ -129,7 +130,8 @@ impl<M: managed::Manager> Deadpool<M> {
     /// before it hands an idle one out (`health.known_dead`). It must not wait. Without it the pool trusts idle connections
     /// between two health checks.
     ///
-    /// For deadpool-postgres it is `|client| !client.is_closed()`.
+    /// For deadpool-postgres it is `|client| !client.is_closed()`, for deadpool-lapin
+    /// `|connection| connection.status().connected()`, and for diesel-async `|connection| !connection.is_broken()`.
     ///
     /// ```
     /// use poolhouse_deadpool::Deadpool;
@@ -150,7 +152,7 @@ impl<M: managed::Manager> Deadpool<M> {
     #[must_use]
     pub fn with_is_connected(
         mut self,
-        is_connected: impl Fn(&M::Type) -> bool + Send + Sync + 'static,
+        is_connected: impl Fn(&mut M::Type) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.is_connected = Some(Box::new(is_connected));
         self
@@ -219,7 +221,7 @@ impl<M: managed::Manager> Deadpool<M> {
         ManagerError::new((self.box_error)(error), kind)
     }
 
-    fn is_open(&self, object: &Object<M>) -> bool {
+    fn is_open(&self, object: &mut Object<M>) -> bool {
         self.is_connected.as_ref().is_none_or(|is_connected| is_connected(object))
     }
 }

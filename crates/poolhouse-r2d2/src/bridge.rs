@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use r2d2::{CustomizeConnection, ManageConnection};
 use tokio::task::spawn_blocking;
 
 use crate::connection::{Connection, Customizer};
-use crate::error::{BoxError, Errors, ManagerError};
+use crate::error::{Errors, ManagerError};
 
 /// An [`r2d2::ManageConnection`] as a [`poolhouse::Manager`].
 ///
@@ -64,7 +65,7 @@ impl<M: ManageConnection> R2d2<M> {
     /// ```
     pub fn new(manager: M) -> Self
     where
-        M::Error: Into<BoxError>,
+        M::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         Self::with_errors(manager, Into::into)
     }
@@ -102,7 +103,7 @@ impl<M: ManageConnection> R2d2<M> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with_errors(manager: M, box_error: fn(M::Error) -> BoxError) -> Self {
+    pub fn with_errors(manager: M, box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>) -> Self {
         Self {
             manager: Arc::new(manager),
             target: None,

@@ -2,7 +2,7 @@
 
 use diesel::IntoSql;
 use diesel::sql_types::Integer;
-use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, PoolableConnection};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use poolhouse::Pool;
 use poolhouse_bb8::Bb8;
@@ -45,7 +45,8 @@ async fn diesel_async_runs_over_the_bridge_from_bb8() {
 #[tokio::test(flavor = "multi_thread")]
 async fn diesel_async_runs_over_the_bridge_from_deadpool() {
     let mut server = start_or_skip!(Postgres::start());
-    let pool = Pool::new(Deadpool::new(manager(&server)), config(2)).unwrap();
+    let bridge = Deadpool::new(manager(&server)).with_is_connected(|connection| !connection.is_broken());
+    let pool = Pool::new(bridge, config(2)).unwrap();
     ask(pool.acquire().await.unwrap()).await.unwrap();
     let mut connection = pool.acquire().await.unwrap();
     let answer = diesel::select(7.into_sql::<Integer>()).get_result::<i32>(&mut connection).await.unwrap();
