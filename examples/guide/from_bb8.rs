@@ -1,4 +1,4 @@
-//! One program twice: with bb8, and with poolhouse.
+//! One program three times: with bb8, with the same manager in poolhouse, and with a manager of poolhouse's own.
 //!
 //! `cargo run --example from_bb8`
 
@@ -49,7 +49,7 @@ mod before {
     use super::*;
     use bb8::{ManageConnection, Pool};
 
-    pub(super) struct EchoManager(SocketAddr);
+    pub(super) struct EchoManager(pub(super) SocketAddr);
 
     impl ManageConnection for EchoManager {
         type Connection = Echo;
@@ -84,6 +84,32 @@ mod before {
     }
 }
 // ANCHOR_END: before
+
+// ANCHOR: bridge
+mod bridge {
+    use super::before::EchoManager;
+    use super::*;
+    use poolhouse::{Pool, PoolConfig};
+    use poolhouse_bb8::Bb8;
+
+    pub(super) async fn pool(address: SocketAddr) -> Result<Pool<Bb8<EchoManager>>, AnyError> {
+        let config = PoolConfig {
+            max_connections: 4,
+            connection_timeout: Duration::from_secs(5),
+            ..PoolConfig::default()
+        };
+        let manager = Bb8::new(EchoManager(address)).with_target(address.to_string());
+        let pool = Pool::new(manager, config)?;
+        pool.warm_up().await?;
+        Ok(pool)
+    }
+
+    pub(super) async fn request(pool: &Pool<Bb8<EchoManager>>, text: &str) -> Result<Vec<u8>, AnyError> {
+        let mut echo = pool.acquire().await?;
+        Ok(echo.exchange(text.as_bytes()).await?)
+    }
+}
+// ANCHOR_END: bridge
 
 // ANCHOR: after
 mod after {
@@ -164,6 +190,12 @@ async fn run() -> Result<(), AnyError> {
     let right = ask(pool, |pool, text| async move { before::request(&pool, &text).await }).await?;
     let peak = server.counts().peak_open;
     println!("bb8: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+
+    let server = EchoServer::start().await?;
+    let pool = bridge::pool(server.addr()).await?;
+    let right = ask(pool, |pool, text| async move { bridge::request(&pool, &text).await }).await?;
+    let peak = server.counts().peak_open;
+    println!("poolhouse-bb8: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
 
     let server = EchoServer::start().await?;
     let pool = after::pool(server.addr())?;

@@ -1,4 +1,4 @@
-//! One program twice: with deadpool, and with poolhouse.
+//! One program three times: with deadpool, with the same manager in poolhouse, and with a manager of poolhouse's own.
 //!
 //! `cargo run --example from_deadpool`
 
@@ -50,7 +50,7 @@ mod before {
     use deadpool::Runtime;
     use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
 
-    pub(super) struct EchoManager(SocketAddr);
+    pub(super) struct EchoManager(pub(super) SocketAddr);
 
     impl Manager for EchoManager {
         type Type = Echo;
@@ -92,6 +92,32 @@ mod before {
     }
 }
 // ANCHOR_END: before
+
+// ANCHOR: bridge
+mod bridge {
+    use super::before::EchoManager;
+    use super::*;
+    use poolhouse::{Pool, PoolConfig};
+    use poolhouse_deadpool::Deadpool;
+
+    pub(super) fn pool(address: SocketAddr) -> Result<Pool<Deadpool<EchoManager>>, AnyError> {
+        let config = PoolConfig {
+            max_connections: 4,
+            connection_timeout: Duration::from_secs(5),
+            connect_attempt_timeout: Duration::from_secs(2),
+            reset_timeout: Duration::from_secs(1),
+            ..PoolConfig::default()
+        };
+        let manager = Deadpool::new(EchoManager(address)).with_target(address.to_string());
+        Ok(Pool::new(manager, config)?)
+    }
+
+    pub(super) async fn request(pool: &Pool<Deadpool<EchoManager>>, text: &str) -> Result<Vec<u8>, AnyError> {
+        let mut echo = pool.acquire().await?;
+        Ok(echo.exchange(text.as_bytes()).await?)
+    }
+}
+// ANCHOR_END: bridge
 
 // ANCHOR: after
 mod after {
@@ -172,6 +198,12 @@ async fn run() -> Result<(), AnyError> {
     let right = ask(pool, |pool, text| async move { before::request(&pool, &text).await }).await?;
     let peak = server.counts().peak_open;
     println!("deadpool: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+
+    let server = EchoServer::start().await?;
+    let pool = bridge::pool(server.addr())?;
+    let right = ask(pool, |pool, text| async move { bridge::request(&pool, &text).await }).await?;
+    let peak = server.counts().peak_open;
+    println!("poolhouse-deadpool: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
 
     let server = EchoServer::start().await?;
     let pool = after::pool(server.addr())?;

@@ -1,4 +1,5 @@
-//! One program twice: with r2d2, and with poolhouse. Threads, a client that blocks, and no async code but in the manager.
+//! One program three times: with r2d2, with the same manager in poolhouse, and with a manager of poolhouse's own. Threads, a
+//! client that blocks, and no async code but in poolhouse's own manager.
 //!
 //! `cargo run --example from_r2d2`
 
@@ -60,7 +61,7 @@ mod before {
     use super::*;
     use r2d2::{ManageConnection, Pool};
 
-    pub(super) struct EchoManager(SocketAddr);
+    pub(super) struct EchoManager(pub(super) SocketAddr);
 
     impl ManageConnection for EchoManager {
         type Connection = Echo;
@@ -94,6 +95,33 @@ mod before {
     }
 }
 // ANCHOR_END: before
+
+// ANCHOR: bridge
+mod bridge {
+    use super::before::EchoManager;
+    use super::*;
+    use poolhouse::PoolConfig;
+    use poolhouse::blocking::Pool;
+    use poolhouse_r2d2::R2d2;
+
+    pub(super) fn pool(address: SocketAddr) -> Result<Pool<R2d2<EchoManager>>, AnyError> {
+        let config = PoolConfig {
+            max_connections: 4,
+            connection_timeout: Duration::from_secs(5),
+            ..PoolConfig::default()
+        };
+        let manager = R2d2::new(EchoManager(address)).with_target(address.to_string());
+        let pool = Pool::new(manager, config)?;
+        pool.warm_up()?;
+        Ok(pool)
+    }
+
+    pub(super) fn request(pool: &Pool<R2d2<EchoManager>>, text: &str) -> Result<Vec<u8>, AnyError> {
+        let mut echo = pool.acquire()?;
+        Ok(echo.exchange(text.as_bytes())?)
+    }
+}
+// ANCHOR_END: bridge
 
 // ANCHOR: after
 mod after {
@@ -178,6 +206,11 @@ fn run() -> Result<(), AnyError> {
     let right = ask(&before::pool(server.addr())?, before::request)?;
     let peak = server.counts().peak_open;
     println!("r2d2: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+
+    let server = runtime.block_on(EchoServer::start())?;
+    let right = ask(&bridge::pool(server.addr())?, bridge::request)?;
+    let peak = server.counts().peak_open;
+    println!("poolhouse-r2d2: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
 
     let server = runtime.block_on(EchoServer::start())?;
     let right = ask(&after::pool(server.addr())?, after::request)?;

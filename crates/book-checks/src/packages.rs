@@ -29,14 +29,29 @@ enum Start {
     Installs,
 }
 
-/// In the order in which they are published: `poolhouse` is tested with `poolhouse-echo`.
-pub const PUBLISHED: [Published; 3] = [
+/// In the order in which they are published: `poolhouse` is tested with `poolhouse-echo`, and the bridges stand on it.
+pub const PUBLISHED: [Published; 6] = [
     Published {
         name: "poolhouse-echo",
         folder: "crates/echo-server",
         start: Start::Depends("dev-dependencies"),
     },
     Published { name: "poolhouse", folder: "crates/poolhouse", start: Start::Depends("dependencies") },
+    Published {
+        name: "poolhouse-bb8",
+        folder: "crates/poolhouse-bb8",
+        start: Start::Depends("dependencies"),
+    },
+    Published {
+        name: "poolhouse-deadpool",
+        folder: "crates/poolhouse-deadpool",
+        start: Start::Depends("dependencies"),
+    },
+    Published {
+        name: "poolhouse-r2d2",
+        folder: "crates/poolhouse-r2d2",
+        start: Start::Depends("dependencies"),
+    },
     Published { name: "mdbook-externs", folder: "crates/mdbook-externs", start: Start::Installs },
 ];
 
@@ -185,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_readme_begins_with_the_dependency_and_an_example() {
-        let [echo, pool, externs] = &PUBLISHED;
+        let [echo, pool, .., externs] = &PUBLISHED;
         let readme_of = |published: &Published, text: &str| {
             let name = format!("{}/README.md", published.folder);
             let fixture = Fixture::new(&[("Cargo.toml", ROOT), (&name, text)]);

@@ -1,0 +1,163 @@
+//! A connection with what deadpool's pool keeps beside it: its metrics, and the manager that has to hear of its end.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use deadpool::managed::{self, Metrics};
+
+/// What a deadpool manager has made, in a poolhouse pool. It derefs to the manager's `Type`.
+///
+/// The counterpart of deadpool's `Object`. The guard that you hold derefs to this, so a method call reaches the connection
+/// through both: `guard.query(..)`.
+///
+/// The manager's `detach` is called once: when this is dropped, or in [`take`](Object::take).
+///
+/// ```
+/// use poolhouse_deadpool::{Deadpool, Object};
+///
+/// # use deadpool::managed::{Metrics, RecycleResult};
+/// # struct Names;
+/// # impl deadpool::managed::Manager for Names {
+/// #     type Type = String;
+/// #     type Error = std::io::Error;
+/// #     async fn create(&self) -> std::io::Result<String> { Ok("fresh".to_owned()) }
+/// #     async fn recycle(&self, _: &mut String, _: &Metrics) -> RecycleResult<std::io::Error> { Ok(()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = poolhouse::Pool::new(Deadpool::new(Names), Default::default())?;
+/// let mut name = pool.acquire().await?;
+/// name.push_str(" paint");
+/// assert_eq!(name.len(), 11);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Object<M: managed::Manager> {
+    /// `None` only once it has been taken.
+    object: Option<M::Type>,
+    metrics: Metrics,
+    manager: Arc<M>,
+}
+
+const HOLDS: &str = "an object holds its connection until it is taken";
+
+impl<M: managed::Manager> Object<M> {
+    pub(crate) fn new(object: M::Type, manager: &Arc<M>) -> Self {
+        Self { object: Some(object), metrics: Metrics::default(), manager: Arc::clone(manager) }
+    }
+
+    /// What `recycle` wants to see.
+    pub(crate) fn parts(&mut self) -> (&mut M::Type, &Metrics) {
+        (self.object.as_mut().expect(HOLDS), &self.metrics)
+    }
+
+    /// It has been recycled between two holders.
+    pub(crate) fn recycled(&mut self) {
+        self.metrics.recycle_count += 1;
+        // deadpool leaves the times out there.
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            self.metrics.recycled = Some(std::time::Instant::now());
+        }
+    }
+
+    /// Takes the connection out of its object for good, as deadpool's `Object::take` does. The manager's `detach` is called.
+    ///
+    /// Take it out of the pool first, with [`PooledConnection::detach`](poolhouse::PooledConnection::detach).
+    ///
+    /// ```
+    /// use poolhouse::PooledConnection;
+    /// use poolhouse_deadpool::{Deadpool, Object};
+    ///
+    /// # use deadpool::managed::{Metrics, RecycleResult};
+    /// # struct Names;
+    /// # impl deadpool::managed::Manager for Names {
+    /// #     type Type = String;
+    /// #     type Error = std::io::Error;
+    /// #     async fn create(&self) -> std::io::Result<String> { Ok("fresh".to_owned()) }
+    /// #     async fn recycle(&self, _: &mut String, _: &Metrics) -> RecycleResult<std::io::Error> { Ok(()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = poolhouse::Pool::new(Deadpool::new(Names), Default::default())?;
+    /// let mine: String = Object::take(PooledConnection::detach(pool.acquire().await?));
+    /// assert_eq!(mine, "fresh");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take(mut this: Self) -> M::Type {
+        let mut object = this.object.take().expect(HOLDS);
+        this.manager.detach(&mut object);
+        object
+    }
+
+    /// When it was created, when it was last recycled between two holders, and how often.
+    ///
+    /// A health check calls the manager's `recycle` too. It changes none of these.
+    ///
+    /// ```
+    /// use poolhouse_deadpool::{Deadpool, Object};
+    ///
+    /// # use deadpool::managed::{Metrics, RecycleResult};
+    /// # struct Names;
+    /// # impl deadpool::managed::Manager for Names {
+    /// #     type Type = String;
+    /// #     type Error = std::io::Error;
+    /// #     async fn create(&self) -> std::io::Result<String> { Ok("fresh".to_owned()) }
+    /// #     async fn recycle(&self, _: &mut String, _: &Metrics) -> RecycleResult<std::io::Error> { Ok(()) }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = poolhouse::Pool::new(Deadpool::new(Names), Default::default())?;
+    /// pool.acquire().await?.release();
+    /// let name = pool.acquire().await?;
+    /// assert_eq!(Object::metrics(&name).recycle_count, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn metrics(this: &Self) -> &Metrics {
+        &this.metrics
+    }
+}
+
+impl<M: managed::Manager> Drop for Object<M> {
+    fn drop(&mut self) {
+        if let Some(object) = &mut self.object {
+            self.manager.detach(object);
+        }
+    }
+}
+
+impl<M: managed::Manager> Deref for Object<M> {
+    type Target = M::Type;
+
+    fn deref(&self) -> &M::Type {
+        self.object.as_ref().expect(HOLDS)
+    }
+}
+
+impl<M: managed::Manager> DerefMut for Object<M> {
+    fn deref_mut(&mut self) -> &mut M::Type {
+        self.object.as_mut().expect(HOLDS)
+    }
+}
+
+impl<M: managed::Manager> AsRef<M::Type> for Object<M> {
+    fn as_ref(&self) -> &M::Type {
+        self
+    }
+}
+
+impl<M: managed::Manager> AsMut<M::Type> for Object<M> {
+    fn as_mut(&mut self) -> &mut M::Type {
+        self
+    }
+}
+
+// Without the connection, which may hold what nobody is to read in a log.
+impl<M: managed::Manager> fmt::Debug for Object<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("metrics", &self.metrics).finish_non_exhaustive()
+    }
+}

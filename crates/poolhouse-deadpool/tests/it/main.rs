@@ -1,0 +1,7 @@
+//! The bridge over managers in memory, in paused time.
+
+mod common;
+mod detach;
+mod errors;
+mod faults;
+mod recycle;

@@ -1,0 +1,362 @@
+//! The bridge itself: which of r2d2's questions answers which of the pool's.
+
+use std::any::type_name;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use poolhouse::{FailureKind, Manager, RetireReason};
+use r2d2::{CustomizeConnection, ManageConnection};
+use tokio::task::spawn_blocking;
+
+use crate::connection::{Connection, Customizer};
+use crate::error::{Errors, ManagerError};
+
+/// An [`r2d2::ManageConnection`] as a [`poolhouse::Manager`].
+///
+/// ```
+/// use poolhouse::{Pool, PoolConfig};
+/// use poolhouse_r2d2::R2d2;
+///
+/// # struct Tickets;
+/// # impl r2d2::ManageConnection for Tickets {
+/// #     type Connection = u32;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self) -> std::io::Result<u32> { Ok(7) }
+/// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+/// # }
+/// // Name the type once, and change one line when you change the manager.
+/// type TicketPool = Pool<R2d2<Tickets>>;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool: TicketPool = Pool::new(R2d2::new(Tickets), PoolConfig::default())?;
+/// assert_eq!(**pool.acquire().await?, 7);
+/// # Ok(())
+/// # }
+/// ```
+pub struct R2d2<M: ManageConnection> {
+    manager: Arc<M>,
+    target: Option<String>,
+    test_on_return: bool,
+    customizer: Option<Arc<Customizer<M>>>,
+    errors: Errors<M::Error>,
+}
+
+impl<M: ManageConnection> R2d2<M> {
+    /// Bridges a manager whose error is `Send` and `Sync`.
+    ///
+    /// ```
+    /// use poolhouse_r2d2::R2d2;
+    ///
+    /// # struct Tickets;
+    /// # impl r2d2::ManageConnection for Tickets {
+    /// #     type Connection = u32;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<u32> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// # }
+    /// let pool = poolhouse::Pool::new(R2d2::new(Tickets), Default::default())?;
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn new(manager: M) -> Self
+    where
+        M::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self::with_errors(manager, Into::into)
+    }
+
+    /// Bridges a manager whose error is not `Send` or not `Sync`: r2d2 asks neither of it. The function runs on the thread
+    /// that got the error.
+    ///
+    /// ```
+    /// use poolhouse_r2d2::R2d2;
+    ///
+    /// /// Keeps to its thread.
+    /// #[derive(Debug)]
+    /// struct Lost(std::rc::Rc<str>);
+    /// # impl std::fmt::Display for Lost {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(&self.0) }
+    /// # }
+    /// # impl std::error::Error for Lost {}
+    ///
+    /// struct Tickets;
+    ///
+    /// impl r2d2::ManageConnection for Tickets {
+    ///     type Connection = u32;
+    ///     type Error = Lost;
+    ///
+    ///     fn connect(&self) -> Result<u32, Lost> { Err(Lost("Ticket".into())) }
+    ///     fn is_valid(&self, _: &mut u32) -> Result<(), Lost> { Ok(()) }
+    ///     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bridge = R2d2::with_errors(Tickets, |error| error.to_string().into());
+    /// let error = poolhouse::Pool::new(bridge, Default::default())?.warm_up().await.unwrap_err();
+    /// assert!(error.to_string().contains(": Ticket; "));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_errors(manager: M, box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>) -> Self {
+        Self {
+            manager: Arc::new(manager),
+            target: None,
+            test_on_return: true,
+            customizer: None,
+            errors: Errors::new(box_error),
+        }
+    }
+
+    /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out. Without it the
+    /// messages name the type of the manager, for r2d2's managers do not tell.
+    ///
+    /// ```
+    /// use poolhouse::Manager;
+    /// use poolhouse_r2d2::R2d2;
+    ///
+    /// # struct Tickets;
+    /// # impl r2d2::ManageConnection for Tickets {
+    /// #     type Connection = u32;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<u32> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// # }
+    /// assert!(R2d2::new(Tickets).target().ends_with("Tickets"));
+    /// assert_eq!(R2d2::new(Tickets).with_target("db.example:5432").target(), "db.example:5432");
+    /// ```
+    #[must_use]
+    pub fn with_target(mut self, target: impl Into<String>) -> Self {
+        self.target = Some(target.into());
+        self
+    }
+
+    /// Whether a connection that comes back has to pass `is_valid` before anybody else gets it (`reset.between`). On by
+    /// default, as r2d2's `test_on_check_out` is.
+    ///
+    /// Off, a connection goes from its holder straight to whoever waits, and only `has_broken` is asked. That saves a round
+    /// trip for each use. Switch it off if `has_broken` notices a closed connection.
+    ///
+    /// ```
+    /// use poolhouse_r2d2::R2d2;
+    ///
+    /// # struct Tickets;
+    /// # impl r2d2::ManageConnection for Tickets {
+    /// #     type Connection = u32;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<u32> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bridge = R2d2::new(Tickets).test_on_return(false);
+    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
+    /// pool.acquire().await?.release();
+    /// // At once, for nothing has to be tested first.
+    /// assert!(pool.try_acquire().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn test_on_return(mut self, test: bool) -> Self {
+        self.test_on_return = test;
+        self
+    }
+
+    /// What is done with each new connection and with each that leaves the pool, as r2d2's builder takes it. `on_acquire`
+    /// counts as part of the connect: an error is a failed connect. Both run on threads that may block.
+    ///
+    /// ```
+    /// use poolhouse_r2d2::R2d2;
+    ///
+    /// # struct Tickets;
+    /// # impl r2d2::ManageConnection for Tickets {
+    /// #     type Connection = u32;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<u32> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// # }
+    /// #[derive(Debug)]
+    /// struct Double;
+    ///
+    /// impl r2d2::CustomizeConnection<u32, std::io::Error> for Double {
+    ///     fn on_acquire(&self, ticket: &mut u32) -> Result<(), std::io::Error> {
+    ///         *ticket *= 2;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bridge = R2d2::new(Tickets).connection_customizer(Box::new(Double));
+    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
+    /// assert_eq!(**pool.acquire().await?, 14);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn connection_customizer(
+        mut self,
+        customizer: Box<dyn CustomizeConnection<M::Connection, M::Error>>,
+    ) -> Self {
+        self.customizer = Some(Arc::from(customizer));
+        self
+    }
+
+    /// Which failed connects are not worth another try, such as a wrong password: everybody who waits gets a
+    /// [`Permanent`](FailureKind::Permanent) one at once. Without it every failure is transient, and waiters wait until
+    /// their deadline, as with r2d2.
+    ///
+    /// ```
+    /// use poolhouse::FailureKind;
+    /// use poolhouse_r2d2::R2d2;
+    ///
+    /// # struct Locked;
+    /// # impl r2d2::ManageConnection for Locked {
+    /// #     type Connection = u32;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<u32> { Err(std::io::ErrorKind::PermissionDenied.into()) }
+    /// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bridge = R2d2::new(Locked).classify_with(|error| match error.kind() {
+    ///     std::io::ErrorKind::PermissionDenied => FailureKind::Permanent,
+    ///     _ => FailureKind::Transient,
+    /// });
+    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
+    /// assert!(pool.acquire().await.is_err_and(|error| !error.is_timeout()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn classify_with(
+        mut self,
+        classify: impl Fn(&M::Error) -> FailureKind + Send + Sync + 'static,
+    ) -> Self {
+        self.errors.classify = Some(Arc::new(classify));
+        self
+    }
+
+    /// The manager. From a pool: `pool.manager().inner()`.
+    ///
+    /// ```
+    /// use poolhouse_r2d2::R2d2;
+    ///
+    /// # struct Tickets(u32);
+    /// # impl r2d2::ManageConnection for Tickets {
+    /// #     type Connection = u32;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<u32> { Ok(self.0) }
+    /// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// # }
+    /// let pool = poolhouse::Pool::new(R2d2::new(Tickets(7)), Default::default())?;
+    /// assert_eq!(pool.manager().inner().0, 7);
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn inner(&self) -> &M {
+        &self.manager
+    }
+
+    fn is_open(&self, connection: &mut Connection<M>) -> bool {
+        connection.get_mut().is_some_and(|connection| !self.manager.has_broken(connection))
+    }
+}
+
+impl<M: ManageConnection> Manager for R2d2<M> {
+    type Connection = Connection<M>;
+    type Error = ManagerError;
+
+    async fn connect(&self) -> Result<Connection<M>, ManagerError> {
+        let (manager, errors) = (Arc::clone(&self.manager), self.errors.clone());
+        let customizer = self.customizer.clone();
+        blocking(move || {
+            let mut connection = manager.connect().map_err(|error| errors.failed(error))?;
+            if let Some(customizer) = &customizer {
+                customizer.on_acquire(&mut connection).map_err(|error| errors.failed(error))?;
+            }
+            Ok(Connection::new(connection, customizer))
+        })
+        .await?
+    }
+
+    async fn check(&self, connection: &mut Connection<M>) -> Result<(), ManagerError> {
+        let (manager, errors) = (Arc::clone(&self.manager), self.errors.clone());
+        let mut lent = connection.lend();
+        // If this future is dropped meanwhile, the thread drops the connection as soon as it can.
+        let (lent, tested) = blocking(move || {
+            let tested = match lent.get_mut() {
+                Some(connection) => manager.is_valid(connection).map_err(|error| errors.failed(error)),
+                None => Err(ManagerError::new("the connection is gone".into(), FailureKind::Transient)),
+            };
+            (lent, tested)
+        })
+        .await?;
+        *connection = lent;
+        tested
+    }
+
+    fn is_reusable(&self, connection: &mut Connection<M>) -> bool {
+        self.is_open(connection)
+    }
+
+    fn needs_reset(&self, _: &mut Connection<M>) -> bool {
+        self.test_on_return
+    }
+
+    async fn reset(&self, connection: &mut Connection<M>) -> Result<(), ManagerError> {
+        self.check(connection).await
+    }
+
+    // r2d2 wants `has_broken` to be quick and not to block, which is what the pool wants of this.
+    fn is_connected(&self, connection: &mut Connection<M>) -> bool {
+        self.is_open(connection)
+    }
+
+    // The drop of a connection that blocks may block. A background task waits for it, and until then it takes up room.
+    fn needs_close(&self, _: &mut Connection<M>, _: RetireReason) -> bool {
+        true
+    }
+
+    async fn close(&self, connection: Connection<M>) {
+        // An error says that the runtime ends: the connection has been dropped then.
+        let _ = blocking(move || connection.release_here()).await;
+    }
+
+    fn classify(&self, error: &ManagerError) -> FailureKind {
+        error.kind()
+    }
+
+    fn target(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.target.as_deref().unwrap_or_else(|| type_name::<M>()))
+    }
+}
+
+/// Runs what blocks on a thread that may, and waits for it. A panic there is one here.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ManagerError> {
+    spawn_blocking(work).await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(runtime_ends) => ManagerError::new(runtime_ends.into(), FailureKind::Transient),
+    })
+}
+
+// Without the manager, whose own `Debug` may show a password.
+impl<M: ManageConnection> fmt::Debug for R2d2<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("R2d2")
+            .field("manager", &type_name::<M>())
+            .field("target", &self.target)
+            .field("test_on_return", &self.test_on_return)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! A connection that is dropped where it may block.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::thread;
+
+use r2d2::{CustomizeConnection, ManageConnection};
+use tokio::runtime::Handle;
+
+pub(crate) type Customizer<M> =
+    dyn CustomizeConnection<<M as ManageConnection>::Connection, <M as ManageConnection>::Error>;
+
+/// What an r2d2 manager has opened, in a poolhouse pool. It derefs to the manager's `Connection`.
+///
+/// The guard that you hold derefs to this, so a method call reaches the connection through both: `guard.execute(..)`.
+///
+/// ```
+/// use poolhouse_r2d2::{Connection, R2d2};
+///
+/// # struct Names;
+/// # impl r2d2::ManageConnection for Names {
+/// #     type Connection = String;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self) -> std::io::Result<String> { Ok("fresh".to_owned()) }
+/// #     fn is_valid(&self, _: &mut String) -> std::io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut String) -> bool { false }
+/// # }
+/// fn paint(name: &mut Connection<Names>) {
+///     name.push_str(" paint");
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = poolhouse::blocking::Pool::new(R2d2::new(Names), Default::default())?;
+/// let mut name = pool.acquire()?;
+/// paint(&mut name);
+/// assert_eq!(name.len(), 11);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Connection<M: ManageConnection> {
+    /// `None` while it is with a thread that may block, and once it has been taken.
+    connection: Option<M::Connection>,
+    customizer: Option<Arc<Customizer<M>>>,
+}
+
+const HOLDS: &str = "whoever can see a connection has it";
+
+impl<M: ManageConnection> Connection<M> {
+    pub(crate) fn new(connection: M::Connection, customizer: Option<Arc<Customizer<M>>>) -> Self {
+        Self { connection: Some(connection), customizer }
+    }
+
+    /// Takes what is inside, for a thread that may block, and leaves nothing behind.
+    pub(crate) fn lend(&mut self) -> Self {
+        Self { connection: self.connection.take(), customizer: self.customizer.take() }
+    }
+
+    pub(crate) fn get_mut(&mut self) -> Option<&mut M::Connection> {
+        self.connection.as_mut()
+    }
+
+    /// Drops the connection on this thread, or gives it to the customizer.
+    pub(crate) fn release_here(mut self) {
+        if let Some(connection) = self.connection.take() {
+            release(connection, self.customizer.take());
+        }
+    }
+
+    /// Takes the connection out for good. The customizer does not hear of it.
+    ///
+    /// Take it out of the pool first, with [`PooledConnection::detach`](poolhouse::PooledConnection::detach).
+    ///
+    /// ```
+    /// use poolhouse::PooledConnection;
+    /// use poolhouse_r2d2::{Connection, R2d2};
+    ///
+    /// # struct Names;
+    /// # impl r2d2::ManageConnection for Names {
+    /// #     type Connection = String;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<String> { Ok("fresh".to_owned()) }
+    /// #     fn is_valid(&self, _: &mut String) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut String) -> bool { false }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = poolhouse::Pool::new(R2d2::new(Names), Default::default())?;
+    /// let mine: String = Connection::take(PooledConnection::detach(pool.acquire().await?));
+    /// assert_eq!(mine, "fresh");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take(mut this: Self) -> M::Connection {
+        this.connection.take().expect(HOLDS)
+    }
+}
+
+fn release<C: 'static, E: 'static>(connection: C, customizer: Option<Arc<dyn CustomizeConnection<C, E>>>) {
+    match customizer {
+        Some(customizer) => customizer.on_release(connection),
+        None => drop(connection),
+    }
+}
+
+impl<M: ManageConnection> Drop for Connection<M> {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let customizer = self.customizer.take();
+        let release = move || release(connection, customizer);
+        // A client that blocks may well block in its drop: `postgres::Client` does, and panics on a runtime's own thread.
+        // Not `spawn_blocking`, which drops its closure in place when the runtime is about to end.
+        if Handle::try_current().is_ok() {
+            // If there is no thread to be had, the closure is dropped, and the connection with it.
+            drop(thread::Builder::new().name("poolhouse-r2d2".to_owned()).spawn(release));
+        } else {
+            release();
+        }
+    }
+}
+
+impl<M: ManageConnection> Deref for Connection<M> {
+    type Target = M::Connection;
+
+    fn deref(&self) -> &M::Connection {
+        self.connection.as_ref().expect(HOLDS)
+    }
+}
+
+impl<M: ManageConnection> DerefMut for Connection<M> {
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        self.connection.as_mut().expect(HOLDS)
+    }
+}
+
+impl<M: ManageConnection> AsRef<M::Connection> for Connection<M> {
+    fn as_ref(&self) -> &M::Connection {
+        self
+    }
+}
+
+impl<M: ManageConnection> AsMut<M::Connection> for Connection<M> {
+    fn as_mut(&mut self) -> &mut M::Connection {
+        self
+    }
+}
+
+// Without the connection, which may hold what nobody is to read in a log.
+impl<M: ManageConnection> fmt::Debug for Connection<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}

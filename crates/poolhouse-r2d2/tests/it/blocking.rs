@@ -1,0 +1,170 @@
+//! What blocks never runs on the runtime's thread. The runtime of these tests has one.
+
+use std::thread;
+
+use poolhouse::{PooledConnection, RetireReason};
+use poolhouse_r2d2::{Connection, R2d2};
+
+use crate::common::{Mock, config, pool, until};
+
+/// While a connect blocks, the runtime goes on.
+#[tokio::test(start_paused = true)]
+async fn a_connect_does_not_block_the_runtime() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    mock.block(Some("connect"));
+    let acquire = tokio::spawn(pool.acquire_owned());
+    until("the connect blocks", || mock.state().blocked == 1).await;
+    assert_eq!(tokio::spawn(async { 5 }).await.unwrap(), 5, "other tasks run");
+    mock.block(None);
+    assert_eq!(acquire.await.unwrap().unwrap().id, 1);
+    assert!(mock.threads("connect") != [thread::current().id()]);
+}
+
+/// Nor does a test, between two holders, nor the drop of a connection. `has_broken` is a plain call.
+#[tokio::test(start_paused = true)]
+async fn neither_a_test_nor_a_drop_blocks_the_runtime() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    let held = pool.acquire().await.unwrap();
+    let waiter = tokio::spawn(pool.acquire_owned());
+    mock.block(Some("is_valid"));
+    held.release();
+    until("the test blocks", || mock.state().blocked == 1).await;
+    mock.block(Some("drop"));
+    let held = waiter.await.unwrap().unwrap();
+    held.invalidate();
+    let next = tokio::spawn(pool.acquire_owned());
+    until("the drop blocks", || mock.state().blocked == 1).await;
+    // `size.max`: it takes up room until it has gone.
+    assert_eq!((mock.count("connect"), mock.state().open), (1, 1));
+    mock.block(None);
+    assert_eq!(next.await.unwrap().unwrap().id, 2);
+
+    let here = thread::current().id();
+    for what in ["connect", "is_valid", "drop"] {
+        assert!(mock.count(what) > 0 && !mock.threads(what).contains(&here), "{what}");
+    }
+    assert!(mock.threads("has_broken").iter().all(|thread| *thread == here));
+}
+
+/// Nor does the drop of a connection that is not closed gracefully, for its peer has closed it.
+#[tokio::test(start_paused = true)]
+async fn the_drop_of_a_dead_connection_does_not_block_the_runtime() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()).test_on_return(false), 1);
+    pool.acquire().await.unwrap().release();
+    mock.state().broken.insert(1);
+    tokio::time::advance(std::time::Duration::from_millis(2)).await;
+    assert_eq!(pool.acquire().await.unwrap().id, 2);
+    assert_eq!(pool.stats().closed.get(RetireReason::PeerClosed), 1);
+    until("it has gone", || mock.count("drop") == 1).await;
+    assert_eq!(mock.state().dropped_where_it_must_not_block, 0);
+}
+
+/// `close` waits until the last connection has gone, on a thread that may block.
+#[tokio::test(start_paused = true)]
+async fn close_waits_for_drops_that_block() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 2);
+    drop((pool.acquire().await.unwrap(), pool.acquire().await.unwrap()));
+    until("both are tested", || pool.stats().resetting == 0 && mock.count("is_valid") == 2).await;
+    mock.block(Some("drop"));
+    let closing = pool.clone();
+    let closed = tokio::spawn(async move { closing.close_within(std::time::Duration::MAX).await });
+    until("both block", || mock.state().blocked == 2).await;
+    assert!(!closed.is_finished());
+    mock.block(None);
+    assert!(closed.await.unwrap().is_complete());
+    assert_eq!(mock.state().open, 0);
+}
+
+/// A connect that takes too long is given up. What it opens after all is dropped, off the runtime's thread.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_comes_too_late_is_dropped() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    mock.block(Some("connect"));
+    let late = tokio::spawn(pool.acquire_owned());
+    until("the connect blocks", || mock.state().blocked == 1).await;
+    tokio::time::advance(pool.config().connect_attempt_timeout).await;
+    until("the pool has given up", || pool.stats().failed_connects == 1).await;
+    mock.block(None);
+    until("it was opened and dropped", || mock.count("drop") == 1).await;
+    assert!(!mock.threads("drop").contains(&thread::current().id()));
+    assert_eq!(late.await.unwrap().unwrap().id, 2, "the next attempt");
+}
+
+/// A test that takes too long costs one connection. The thread drops it when the call comes back.
+#[tokio::test(start_paused = true)]
+async fn a_test_that_hangs_costs_one_connection() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    mock.block(Some("is_valid"));
+    pool.acquire().await.unwrap().release();
+    until("the test blocks", || mock.state().blocked == 1).await;
+    tokio::time::advance(pool.config().reset_timeout).await;
+    until("it is closed", || pool.stats().closed.get(RetireReason::ResetFailed) == 1).await;
+    assert_eq!(pool.acquire().await.unwrap().id, 2);
+    assert_eq!(mock.state().open, 2, "the limit of what cannot be cancelled");
+    mock.block(None);
+    until("it has gone", || mock.count("drop") == 1).await;
+}
+
+/// `release.anywhere`: after the runtime has gone, the connection is dropped where its guard is.
+#[test]
+fn without_a_runtime_it_is_dropped_in_place() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let held = runtime.block_on(pool.acquire()).unwrap();
+    drop(runtime);
+    drop(held);
+    assert_eq!(mock.threads("drop"), [thread::current().id()]);
+}
+
+/// Threads without async code: the same bridge in `poolhouse::blocking`.
+#[test]
+fn threads_share_it() {
+    let mock = Mock::default();
+    let pool = poolhouse::blocking::Pool::new(R2d2::new(mock.clone()), config(2)).unwrap();
+    let ask = || {
+        let pool = pool.clone();
+        thread::spawn(move || (0..10).map(|_| pool.acquire().unwrap().id).max())
+    };
+    let threads: Vec<_> = (0..4).map(|_| ask()).collect();
+    for thread in threads {
+        assert!(thread.join().unwrap() <= Some(2));
+    }
+    assert!(pool.close_within(std::time::Duration::MAX).is_complete());
+    assert_eq!(mock.state().open, 0);
+}
+
+/// The pool for threads brings a runtime of its own, which ends with it. What is still open then must not be dropped on that
+/// runtime's thread.
+#[test]
+fn dropping_the_pool_drops_connections_where_they_may_block() {
+    for _ in 0..50 {
+        let mock = Mock::default();
+        let pool = poolhouse::blocking::Pool::new(R2d2::new(mock.clone()), config(2)).unwrap();
+        drop((pool.acquire().unwrap(), pool.acquire().unwrap()));
+        drop(pool);
+        let began = std::time::Instant::now();
+        while mock.state().open > 0 {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "a connection is never dropped");
+            thread::yield_now();
+        }
+        assert_eq!(mock.state().dropped_where_it_must_not_block, 0);
+    }
+}
+
+/// What its holder takes out of the pool is the holder's.
+#[tokio::test(start_paused = true)]
+async fn a_holder_may_take_it() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    let mine = Connection::take(PooledConnection::detach(pool.acquire().await.unwrap()));
+    assert_eq!((mine.id, pool.stats().total_connections), (1, 0));
+    drop(mine);
+    assert_eq!(mock.threads("drop"), [thread::current().id()]);
+}

@@ -1,0 +1,96 @@
+//! Managers and customizers that fail or panic: no capacity is lost.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+
+use poolhouse::{Pool, RetireReason};
+use poolhouse_r2d2::R2d2;
+use r2d2::CustomizeConnection;
+
+use crate::common::{Connection, Mock, assert_hands_out_exactly, config, pool, until};
+
+/// `panic.no_loss`: a panic on another thread is one here.
+#[tokio::test(start_paused = true)]
+async fn a_panicking_manager_costs_no_capacity() {
+    for what in ["connect", "is_valid"] {
+        let mock = Mock::default();
+        let pool = pool(R2d2::new(mock.clone()), 1);
+        mock.state().panics = Some(what);
+        if let Ok(held) = pool.acquire_within(Duration::from_secs(2)).await {
+            held.release();
+            until("it is closed", || pool.stats().closed.get(RetireReason::Panicked) == 1).await;
+            until("it is dropped", || mock.state().open == 0).await;
+        }
+        mock.state().panics = None;
+        assert_hands_out_exactly(&pool, 1).await;
+    }
+}
+
+/// `panic.no_loss`: `has_broken` is asked on the thread that gives a connection back, which sees the panic.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_has_broken_costs_no_capacity() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    let held = pool.acquire().await.unwrap();
+    mock.state().panics = Some("has_broken");
+    assert!(tokio::spawn(async move { held.release() }).await.is_err_and(|error| error.is_panic()));
+    mock.state().panics = None;
+    until("it is dropped", || mock.state().open == 0).await;
+    assert_hands_out_exactly(&pool, 1).await;
+}
+
+/// `panic.no_loss`: of a drop that panics only the log tells, for it runs on a thread of its own.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_drop_costs_no_capacity() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    let held = pool.acquire().await.unwrap();
+    mock.state().panics = Some("drop");
+    held.invalidate();
+    until("it is dropped", || mock.count("drop") == 1).await;
+    mock.state().panics = None;
+    assert_hands_out_exactly(&pool, 1).await;
+}
+
+/// Fails for the first connection, and counts.
+#[derive(Debug, Default)]
+struct Customizer {
+    acquired: AtomicU32,
+    released: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Counted(Arc<Customizer>);
+
+impl CustomizeConnection<Connection, io::Error> for Counted {
+    fn on_acquire(&self, _: &mut Connection) -> io::Result<()> {
+        let calls = self.0.acquired.fetch_add(1, SeqCst);
+        if calls == 0 { Err(io::Error::other("no such time zone")) } else { Ok(()) }
+    }
+
+    fn on_release(&self, connection: Connection) {
+        drop(connection);
+        self.0.released.fetch_add(1, SeqCst);
+    }
+}
+
+/// A customizer sees each new connection once, and each that leaves once. Its error is a failed connect.
+#[tokio::test(start_paused = true)]
+async fn a_customizer_sees_connections_come_and_go() {
+    let (mock, counts) = (Mock::default(), Arc::<Customizer>::default());
+    let bridge = R2d2::new(mock.clone()).connection_customizer(Box::new(Counted(Arc::clone(&counts))));
+    let mut config = config(1);
+    config.min_connections = 1;
+    let pool = Pool::new(bridge, config).unwrap();
+
+    let error = pool.warm_up().await.unwrap_err();
+    assert!(error.to_string().contains(": no such time zone; "), "{error}");
+    for _ in 0..3 {
+        assert_eq!(pool.acquire().await.unwrap().id, 2);
+    }
+    assert_eq!(counts.acquired.load(SeqCst), 2, "one call for each connect, none for a reuse");
+    pool.close().await;
+    assert_eq!((counts.released.load(SeqCst), mock.state().open), (1, 0), "not of the one that it refused");
+}

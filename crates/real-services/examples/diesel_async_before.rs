@@ -1,0 +1,61 @@
+//! Counts visits in PostgreSQL, with bb8 and diesel-async.
+
+use std::error::Error;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::pooled_connection::bb8::Pool;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use tokio::task::JoinSet;
+
+type AnyError = Box<dyn Error + Send + Sync>;
+type DieselPool = Pool<AsyncPgConnection>;
+
+diesel::table! {
+    visits (page) {
+        page -> Text,
+        count -> Integer,
+    }
+}
+
+async fn connect(url: &str) -> Result<DieselPool, AnyError> {
+    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
+    let pool = Pool::builder()
+        .max_size(8)
+        .min_idle(2)
+        .connection_timeout(Duration::from_secs(2))
+        .build(manager)
+        .await?;
+    Ok(pool)
+}
+
+async fn visit(pool: &DieselPool, page: &str) -> Result<i32, AnyError> {
+    let mut connection = pool.get().await?;
+    let count = diesel::update(visits::table.find(page))
+        .set(visits::count.eq(visits::count + 1))
+        .returning(visits::count)
+        .get_result(&mut connection)
+        .await?;
+    Ok(count)
+}
+
+pub async fn run(url: &str) -> Result<i32, AnyError> {
+    let pool = connect(url).await?;
+    let mut visits = JoinSet::new();
+    for _ in 0..32 {
+        let pool = pool.clone();
+        visits.spawn(async move { visit(&pool, "home").await });
+    }
+    let mut most = 0;
+    for count in visits.join_all().await {
+        most = most.max(count?);
+    }
+    Ok(most)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), AnyError> {
+    println!("{} visits", run(&std::env::var("DATABASE_URL")?).await?);
+    Ok(())
+}
