@@ -29,8 +29,8 @@ enum Start {
     Installs,
 }
 
-/// In the order in which they are published: `poolhouse` is tested with `poolhouse-echo`, and the bridges stand on it.
-pub const PUBLISHED: [Published; 6] = [
+/// In the order in which they are published: `poolhouse` is tested with `poolhouse-echo`, and the others stand on it.
+pub const PUBLISHED: [Published; 8] = [
     Published {
         name: "poolhouse-echo",
         folder: "crates/echo-server",
@@ -50,6 +50,16 @@ pub const PUBLISHED: [Published; 6] = [
     Published {
         name: "poolhouse-r2d2",
         folder: "crates/poolhouse-r2d2",
+        start: Start::Depends("dependencies"),
+    },
+    Published {
+        name: "poolhouse-postgres",
+        folder: "crates/poolhouse-postgres",
+        start: Start::Depends("dependencies"),
+    },
+    Published {
+        name: "poolhouse-otel",
+        folder: "crates/poolhouse-otel",
         start: Start::Depends("dependencies"),
     },
     Published { name: "mdbook-externs", folder: "crates/mdbook-externs", start: Start::Installs },
