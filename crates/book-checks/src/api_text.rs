@@ -37,7 +37,9 @@ pub(crate) fn interface(module: &syn::File, files: &[&syn::File]) -> Result<Stri
     // By name, and not as they stand: to move an item is no change of the interface.
     all.sort_by(|a, b| a.name.cmp(&b.name));
     let items = || files.iter().flat_map(|file| &file.items);
-    let mut parts = Vec::new();
+    let mut crates: Vec<String> = module.items.iter().filter_map(whole_crate).collect();
+    crates.sort();
+    let mut parts = Vec::from_iter((!crates.is_empty()).then(|| crates.join("\n")));
     for export in &all {
         let definition = items().find(|item| defined(item).is_some_and(|name| name == export.name));
         let Some(definition) = definition else {
@@ -67,9 +69,21 @@ pub(crate) fn interface(module: &syn::File, files: &[&syn::File]) -> Result<Stri
     Ok(parts.join("\n\n"))
 }
 
+/// Another crate that is exported as it is: its interface is its own.
+fn whole_crate(item: &Item) -> Option<String> {
+    match item {
+        Item::Use(item) if is_public(&item.vis) => match &item.tree {
+            UseTree::Name(name) => Some(format!("pub use {};", name.ident)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn exports(item: &Item) -> Result<Vec<Export>, String> {
     let mut found = Vec::new();
     match item {
+        item if whole_crate(item).is_some() => {}
         Item::Use(item) if is_public(&item.vis) => used(&item.tree, &kept(&item.attrs), &mut found)?,
         item => found.extend(defined(item).map(|name| Export { name, attributes: Vec::new() })),
     }
