@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use poolhouse::{PacketManager, Pool, PoolConfig};
 use poolhouse_echo::EchoServer;
@@ -31,7 +31,7 @@ impl Exported {
         self.provider.force_flush().unwrap();
         let mut points = Vec::new();
         for resource in self.exporter.get_finished_metrics().unwrap() {
-            for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+            for metric in resource.scope_metrics().flat_map(ScopeMetrics::metrics) {
                 let of = |attributes: Vec<String>, value: String| {
                     let mut attributes = attributes;
                     attributes.sort();
