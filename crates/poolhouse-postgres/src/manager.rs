@@ -321,10 +321,8 @@ impl Manager for PostgresManager {
     }
 
     fn is_reusable(&self, connection: &mut PostgresConnection) -> bool {
-        let rolls_back = self.reset != ResetPolicy::Nothing;
-        // What is still under way is for the reset to judge.
-        let stays = rolls_back || !connection.watch.is_quiet() || !connection.is_in_transaction();
-        stays && !connection.client.is_closed()
+        // What else there is to undo, the reset judges.
+        !connection.client.is_closed()
     }
 
     fn needs_reset(&self, connection: &mut PostgresConnection) -> bool {
