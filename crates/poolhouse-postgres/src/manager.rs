@@ -404,3 +404,26 @@ impl fmt::Debug for PostgresManager {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_names_servers_and_database_and_nothing_else() {
+        for (url, target) in [
+            ("postgres://app:secret@db.example/shop", "db.example:5432/shop"),
+            ("postgres://app:secret@db1:1,db2:2/shop", "db1:1,db2:2/shop"),
+            ("host=::1 port=7 user=app password=secret", "[::1]:7"),
+            ("hostaddr=127.0.0.1 user=app", "127.0.0.1:5432"),
+            ("hostaddr=::1 user=app", "[::1]:5432"),
+            ("user=app", "no server:5432"),
+            #[cfg(unix)]
+            ("host=/run/postgresql dbname=shop", "/run/postgresql:5432/shop"),
+        ] {
+            let manager = PostgresManager::from_url(url).expect("a connection string");
+            assert_eq!(manager.target(), target);
+            assert!(!format!("{manager:?}").contains("secret"));
+        }
+    }
+}
