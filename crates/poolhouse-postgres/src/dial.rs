@@ -18,7 +18,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, SslNegotiation};
 
 use crate::error::PostgresError;
-use crate::socket::{SharedStream, Socket};
+use crate::socket::{Look, SharedStream};
 use crate::stream::Io;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -128,21 +128,20 @@ impl Dialer {
     }
 
     /// Opens a stream that is ready for the startup message.
-    pub(crate) async fn open(&self, route: &Route) -> Result<(Arc<Socket>, Box<dyn Io>), PostgresError> {
+    pub(crate) async fn open(&self, route: &Route) -> Result<(Look, Box<dyn Io>), PostgresError> {
         let refused = |error| PostgresError::Connect { to: route.name(), error };
         match route {
             #[cfg(unix)]
             Route::Unix(path) => {
                 let stream = tokio::net::UnixStream::connect(path).await.map_err(refused)?;
-                let socket = Arc::new(Socket::Unix(stream));
-                Ok((Arc::clone(&socket), Box::new(SharedStream(socket))))
+                let (stream, look) = SharedStream::unix(stream);
+                Ok((look, Box::new(stream)))
             }
             Route::Tcp { address, host } => {
                 let stream = TcpStream::connect(address).await.map_err(refused)?;
                 self.set_up(&stream).map_err(refused)?;
-                let socket = Arc::new(Socket::Tcp(stream));
-                let stream = SharedStream(Arc::clone(&socket));
-                Ok((socket, self.secure(stream, host, route).await?))
+                let (stream, look) = SharedStream::tcp(stream);
+                Ok((look, self.secure(stream, host, route).await?))
             }
         }
     }

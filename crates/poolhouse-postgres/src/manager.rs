@@ -240,7 +240,7 @@ impl PostgresManager {
         config: &Config,
         generation: u64,
     ) -> Result<PostgresConnection, PostgresError> {
-        let (socket, stream) = self.dialer.open(route).await?;
+        let (look, stream) = self.dialer.open(route).await?;
         let watch = Arc::new(Watch::new());
         let stream = WatchedStream::new(stream, Arc::clone(&watch));
         let failed = |error| PostgresError::Login { to: route.name(), error };
@@ -252,7 +252,7 @@ impl PostgresManager {
             statements: StatementCache::new(statements, Arc::clone(&watch)),
             clean_at: 0,
             watch,
-            socket,
+            look,
             dialer: self.dialer.clone(),
             route: route.clone(),
             generation,
