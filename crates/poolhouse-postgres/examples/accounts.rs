@@ -40,7 +40,8 @@ async fn main() -> Result<()> {
     pay(&mut first, "ada", "bob", 7).await?;
     println!("paid 7: {:?}", balances(&first).await?);
     let error = pay(&mut first, "ada", "bob", 7).await.expect_err("ada has 3 left");
-    println!("refused: {error}");
+    // tokio-postgres' own text is "db error". The server's is its source.
+    println!("refused: {}", error.source().map_or_else(|| error.to_string(), ToString::to_string));
     drop(first);
 
     let second = pool.acquire().await?;

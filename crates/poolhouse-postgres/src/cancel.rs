@@ -55,7 +55,7 @@ impl CancelToken {
     /// # }
     /// ```
     pub async fn cancel_query(&self) -> Result<(), PostgresError> {
-        let (_socket, mut stream) = self.dialer.open(&self.route).await?;
+        let (_look, mut stream) = self.dialer.open(&self.route).await?;
         self.token.cancel_query_raw(StaysOpen(&mut *stream), NoTls).await.map_err(PostgresError::Query)?;
         // The server signals the backend first and closes then. An error is an end too.
         let mut rest = [0; 64];

@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Error, Statement};
 use crate::cancel::CancelToken;
 use crate::dial::{Dialer, Route};
 use crate::driver::Driver;
-use crate::socket::{Socket, Unread};
+use crate::socket::{Look, Unread};
 use crate::statements::StatementCache;
 use crate::transaction::{Transaction, TransactionBuilder};
 use crate::watch::{Status, Watch};
@@ -38,7 +38,7 @@ pub struct PostgresConnection {
     pub(crate) client: Client,
     pub(crate) statements: StatementCache,
     pub(crate) watch: Arc<Watch>,
-    pub(crate) socket: Arc<Socket>,
+    pub(crate) look: Look,
     pub(crate) dialer: Dialer,
     pub(crate) route: Route,
     /// That of the manager when this was opened: see `PostgresManager::generation`.
@@ -209,7 +209,7 @@ impl PostgresConnection {
     pub(crate) fn is_alive(&self) -> bool {
         // First, so that an answer that the driver reads meanwhile is no surprise.
         let was_quiet = self.watch.is_quiet();
-        let alive = match self.socket.unread() {
+        let alive = match self.look.unread() {
             Unread::Nothing => true,
             // A row that outlives its connection's hold closes its statement when it is dropped, and that has an answer. What
             // comes without a question is the server's last word.

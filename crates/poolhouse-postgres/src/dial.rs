@@ -18,7 +18,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, SslNegotiation};
 
 use crate::error::PostgresError;
-use crate::socket::{SharedStream, Socket};
+use crate::socket::{Look, SharedStream};
 use crate::stream::Io;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -128,21 +128,20 @@ impl Dialer {
     }
 
     /// Opens a stream that is ready for the startup message.
-    pub(crate) async fn open(&self, route: &Route) -> Result<(Arc<Socket>, Box<dyn Io>), PostgresError> {
+    pub(crate) async fn open(&self, route: &Route) -> Result<(Look, Box<dyn Io>), PostgresError> {
         let refused = |error| PostgresError::Connect { to: route.name(), error };
         match route {
             #[cfg(unix)]
             Route::Unix(path) => {
                 let stream = tokio::net::UnixStream::connect(path).await.map_err(refused)?;
-                let socket = Arc::new(Socket::Unix(stream));
-                Ok((Arc::clone(&socket), Box::new(SharedStream(socket))))
+                let (stream, look) = SharedStream::unix(stream);
+                Ok((look, Box::new(stream)))
             }
             Route::Tcp { address, host } => {
                 let stream = TcpStream::connect(address).await.map_err(refused)?;
                 self.set_up(&stream).map_err(refused)?;
-                let socket = Arc::new(Socket::Tcp(stream));
-                let stream = SharedStream(Arc::clone(&socket));
-                Ok((socket, self.secure(stream, host, route).await?))
+                let (stream, look) = SharedStream::tcp(stream);
+                Ok((look, self.secure(stream, host, route).await?))
             }
         }
     }
@@ -218,5 +217,51 @@ impl Dialer {
     #[cfg(not(feature = "tls"))]
     async fn handshake(&self, _: SharedStream, _: &str) -> io::Result<Box<dyn Io>> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialer(config: &str) -> Dialer {
+        Dialer {
+            config: Arc::new(config.parse().expect("a configuration")),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn every_server_has_its_address_its_port_and_its_name() {
+        let routes = async |config: &str| -> Vec<String> {
+            dialer(config).routes().await.expect("routes").iter().map(Route::name).collect()
+        };
+        assert_eq!(routes("host=127.0.0.1").await, ["127.0.0.1:5432"]);
+        assert_eq!(routes("host=127.0.0.1,127.0.0.2 port=1,2").await, ["127.0.0.1:1", "127.0.0.2:2"]);
+        assert_eq!(routes("host=127.0.0.1,127.0.0.2 port=7").await, ["127.0.0.1:7", "127.0.0.2:7"]);
+        assert_eq!(routes("host=db.example hostaddr=127.0.0.3").await, ["db.example (127.0.0.3:5432)"]);
+        assert_eq!(routes("hostaddr=127.0.0.3 port=8").await, ["127.0.0.3:8"]);
+        #[cfg(unix)]
+        assert_eq!(routes("host=/run/postgresql").await, ["/run/postgresql/.s.PGSQL.5432"]);
+        let mut at_random = routes("host=127.0.0.1,127.0.0.2 load_balance_hosts=random").await;
+        at_random.sort();
+        assert_eq!(at_random, ["127.0.0.1:5432", "127.0.0.2:5432"]);
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_names_no_server_is_told() {
+        for config in ["user=app", "host=a,b hostaddr=127.0.0.1", "host=a,b,c port=1,2"] {
+            let error = dialer(config).routes().await.expect_err(config);
+            assert_eq!(error.kind(), poolhouse::FailureKind::Permanent, "{config}");
+            assert!(error.to_string().ends_with("change the connection string"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_share_of_the_time_if_there_is_another() {
+        let (plain, bounded) = (dialer("host=a"), dialer("host=a connect_timeout=7"));
+        assert_eq!((plain.share(1), plain.share(2)), (Duration::MAX, SHARE));
+        assert_eq!((bounded.share(1), bounded.share(2)), (Duration::from_secs(7), Duration::from_secs(7)));
     }
 }

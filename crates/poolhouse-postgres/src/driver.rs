@@ -68,19 +68,15 @@ impl Future for Drive {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let marking = match &this.waker {
-            Some((own, marking)) if own.will_wake(cx.waker()) => marking.clone(),
-            _ => {
-                let own = cx.waker().clone();
-                let marking =
-                    Waker::from(Arc::new(Marking { waker: own.clone(), watch: Arc::clone(&this.watch) }));
-                this.waker = Some((own, marking.clone()));
-                marking
-            }
-        };
+        let waker = this.waker.take_if(|(own, _)| own.will_wake(cx.waker())).unwrap_or_else(|| {
+            let own = cx.waker().clone();
+            let marking = Marking { waker: own.clone(), watch: Arc::clone(&this.watch) };
+            (own, Waker::from(Arc::new(marking)))
+        });
+        let (_, marking) = this.waker.insert(waker);
         this.watch.begin_poll();
         // How the conversation ended, callers learn from their own requests.
-        let polled = Pin::new(&mut this.connection).poll(&mut Context::from_waker(&marking)).map(drop);
+        let polled = Pin::new(&mut this.connection).poll(&mut Context::from_waker(marking)).map(drop);
         this.watch.end_poll(polled.is_ready());
         polled
     }

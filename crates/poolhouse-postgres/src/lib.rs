@@ -61,7 +61,6 @@ mod transaction;
 mod watch;
 mod wire;
 
-pub use poolhouse;
 pub use tokio_postgres;
 
 pub use crate::cancel::CancelToken;

@@ -240,7 +240,7 @@ impl PostgresManager {
         config: &Config,
         generation: u64,
     ) -> Result<PostgresConnection, PostgresError> {
-        let (socket, stream) = self.dialer.open(route).await?;
+        let (look, stream) = self.dialer.open(route).await?;
         let watch = Arc::new(Watch::new());
         let stream = WatchedStream::new(stream, Arc::clone(&watch));
         let failed = |error| PostgresError::Login { to: route.name(), error };
@@ -252,7 +252,7 @@ impl PostgresManager {
             statements: StatementCache::new(statements, Arc::clone(&watch)),
             clean_at: 0,
             watch,
-            socket,
+            look,
             dialer: self.dialer.clone(),
             route: route.clone(),
             generation,
@@ -321,10 +321,8 @@ impl Manager for PostgresManager {
     }
 
     fn is_reusable(&self, connection: &mut PostgresConnection) -> bool {
-        let rolls_back = self.reset != ResetPolicy::Nothing;
-        // What is still under way is for the reset to judge.
-        let stays = rolls_back || !connection.watch.is_quiet() || !connection.is_in_transaction();
-        stays && !connection.client.is_closed()
+        // What else there is to undo, the reset judges.
+        !connection.client.is_closed()
     }
 
     fn needs_reset(&self, connection: &mut PostgresConnection) -> bool {
@@ -404,5 +402,28 @@ impl fmt::Debug for PostgresManager {
             .field("statement_cache", &self.statements)
             .field("cancel_after", &self.cancel_after)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_names_servers_and_database_and_nothing_else() {
+        for (url, target) in [
+            ("postgres://app:secret@db.example/shop", "db.example:5432/shop"),
+            ("postgres://app:secret@db1:1,db2:2/shop", "db1:1,db2:2/shop"),
+            ("host=::1 port=7 user=app password=secret", "[::1]:7"),
+            ("hostaddr=127.0.0.1 user=app", "127.0.0.1:5432"),
+            ("hostaddr=::1 user=app", "[::1]:5432"),
+            ("user=app", "no server:5432"),
+            #[cfg(unix)]
+            ("host=/run/postgresql dbname=shop", "/run/postgresql:5432/shop"),
+        ] {
+            let manager = PostgresManager::from_url(url).expect("a connection string");
+            assert_eq!(manager.target(), target);
+            assert!(!format!("{manager:?}").contains("secret"));
+        }
     }
 }

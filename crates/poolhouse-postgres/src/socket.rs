@@ -1,47 +1,22 @@
 //! A socket that its stream and its connection share: one reads and writes, the other looks whether the peer has closed it.
+//!
+//! tokio's halves share a socket without a lock. The stream owns the half that reads, and writes through it; the connection
+//! owns the half that writes, and only looks.
 
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
-use tokio::net::UnixStream;
+use tokio::net::{UnixStream, unix};
 
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Tcp(TcpStream),
-    #[cfg(unix)]
-    Unix(UnixStream),
-}
-
-impl Socket {
-    fn os(&self) -> SockRef<'_> {
-        match self {
-            Self::Tcp(stream) => SockRef::from(stream),
-            #[cfg(unix)]
-            Self::Unix(stream) => SockRef::from(stream),
-        }
-    }
-
-    /// What has arrived that the driver has not read. It asks the operating system, for what the runtime knows is as old as
-    /// its last turn.
-    pub(crate) fn unread(&self) -> Unread {
-        let mut byte = [MaybeUninit::uninit()];
-        match self.os().peek(&mut byte) {
-            Ok(0) => Unread::End,
-            Ok(_) => Unread::Bytes,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Unread::Nothing,
-            Err(_) => Unread::End,
-        }
-    }
-}
-
+/// What has arrived and has not been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unread {
     Nothing,
@@ -50,33 +25,82 @@ pub(crate) enum Unread {
     End,
 }
 
+fn unread(socket: &SockRef<'_>) -> Unread {
+    let mut byte = [MaybeUninit::uninit()];
+    match socket.peek(&mut byte) {
+        Ok(0) => Unread::End,
+        Ok(_) => Unread::Bytes,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Unread::Nothing,
+        Err(_) => Unread::End,
+    }
+}
+
+/// Looks at a socket that somebody else reads.
+pub(crate) struct Look(Option<WriteHalf>);
+
+enum WriteHalf {
+    Tcp(tcp::OwnedWriteHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedWriteHalf),
+}
+
+impl Look {
+    /// What the driver has not read. It asks the operating system, for what the runtime knows is as old as its last turn.
+    pub(crate) fn unread(&self) -> Unread {
+        match &self.0 {
+            Some(WriteHalf::Tcp(half)) => unread(&SockRef::from(half.as_ref())),
+            #[cfg(unix)]
+            Some(WriteHalf::Unix(half)) => unread(&SockRef::from(half.as_ref())),
+            None => Unread::End,
+        }
+    }
+}
+
+/// A half that is dropped would close its direction, and the driver still has a goodbye to say.
+impl Drop for Look {
+    fn drop(&mut self) {
+        match self.0.take() {
+            Some(WriteHalf::Tcp(half)) => half.forget(),
+            #[cfg(unix)]
+            Some(WriteHalf::Unix(half)) => half.forget(),
+            None => {}
+        }
+    }
+}
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Look").finish_non_exhaustive()
+    }
+}
+
 /// Reads and writes a socket that somebody else looks at.
 #[derive(Debug)]
-pub(crate) struct SharedStream(pub(crate) Arc<Socket>);
+pub(crate) enum SharedStream {
+    Tcp(tcp::OwnedReadHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedReadHalf),
+}
+
+impl SharedStream {
+    pub(crate) fn tcp(stream: TcpStream) -> (Self, Look) {
+        let (read, write) = stream.into_split();
+        (Self::Tcp(read), Look(Some(WriteHalf::Tcp(write))))
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn unix(stream: UnixStream) -> (Self, Look) {
+        let (read, write) = stream.into_split();
+        (Self::Unix(read), Look(Some(WriteHalf::Unix(write))))
+    }
+}
 
 impl AsyncRead for SharedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let room = buf.initialize_unfilled();
-            let read = match &*self.0 {
-                Socket::Tcp(stream) => {
-                    ready!(stream.poll_read_ready(cx))?;
-                    stream.try_read(room)
-                }
-                #[cfg(unix)]
-                Socket::Unix(stream) => {
-                    ready!(stream.poll_read_ready(cx))?;
-                    stream.try_read(room)
-                }
-            };
-            match read {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(count) => {
-                    buf.advance(count);
-                    return Poll::Ready(Ok(()));
-                }
-            }
+        match self.get_mut() {
+            Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
+            #[cfg(unix)]
+            Self::Unix(half) => Pin::new(half).poll_read(cx, buf),
         }
     }
 }
@@ -84,13 +108,15 @@ impl AsyncRead for SharedStream {
 impl AsyncWrite for SharedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            let written = match &*self.0 {
-                Socket::Tcp(stream) => {
+            let written = match &*self {
+                Self::Tcp(half) => {
+                    let stream: &TcpStream = half.as_ref();
                     ready!(stream.poll_write_ready(cx))?;
                     stream.try_write(buf)
                 }
                 #[cfg(unix)]
-                Socket::Unix(stream) => {
+                Self::Unix(half) => {
+                    let stream: &UnixStream = half.as_ref();
                     ready!(stream.poll_write_ready(cx))?;
                     stream.try_write(buf)
                 }
@@ -107,6 +133,10 @@ impl AsyncWrite for SharedStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.os().shutdown(Shutdown::Write))
+        Poll::Ready(match &*self {
+            Self::Tcp(half) => SockRef::from(half.as_ref()).shutdown(Shutdown::Write),
+            #[cfg(unix)]
+            Self::Unix(half) => SockRef::from(half.as_ref()).shutdown(Shutdown::Write),
+        })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use poolhouse::{Pool, PoolConfig};
+use poolhouse_postgres::ResetPolicy;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
@@ -67,6 +68,24 @@ async fn a_statement_that_ends_soon_is_waited_for() -> Result {
     pool.acquire().await?.check_connection().await?;
     assert_eq!(pool.stats().connections_created, 1);
     assert!(!server.log().contains("soon: canceling"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_reset_a_statement_left_running_costs_the_connection() -> Result {
+    let server = shared_or_skip!();
+    let (admin, manager) =
+        (admin(server).await?, manager(server, "no_cancel").reset_policy(ResetPolicy::Nothing));
+    let pool = Pool::new(manager, config(1))?;
+    let connection = pool.acquire().await?;
+    let own = pid(&connection).await?;
+    assert!(
+        timeout(Duration::from_millis(50), connection.batch_execute("SELECT pg_sleep(60)")).await.is_err()
+    );
+    drop(connection);
+    // The close cancels it, so that there is room for another.
+    assert_ne!(pid(&pool.acquire().await?).await?, own);
+    assert_eq!(backends(&admin, "no_cancel").await?, 1);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolhouse::Pool;
+use poolhouse::{Pool, RetireReason};
 use poolhouse_postgres::{PostgresManager, ResetPolicy};
 use test_servers::{PgBouncer, start_or_skip};
 use tokio::time::timeout;
@@ -49,6 +49,8 @@ async fn a_pool_behind_a_pooler_in_transaction_mode_works() -> Result {
     let connection = pool.acquire().await?;
     connection.batch_execute("BEGIN; INSERT INTO behind_bouncer VALUES (-1)").await?;
     drop(connection);
+    let failed_resets = || pool.stats().closed.get(RetireReason::ResetFailed);
+    let before = failed_resets();
     for _ in 0..CLIENTS {
         let connection = pool.acquire().await?;
         assert!(!connection.is_in_transaction());
@@ -56,6 +58,8 @@ async fn a_pool_behind_a_pooler_in_transaction_mode_works() -> Result {
             connection.batch_execute("BEGIN; INSERT INTO behind_bouncer VALUES (-1); SELECT pg_sleep(60)");
         assert!(timeout(Duration::from_millis(50), sleeps).await.is_err());
     }
+    // The proxy may pass a cancel request on late, so none of them is used again.
+    eventually("each is closed", async || Ok(failed_resets() >= before + CLIENTS as u64)).await?;
     eventually("the statements are cancelled", async || {
         let sql = "SELECT count(*) FROM pg_stat_activity \
                    WHERE query LIKE 'BEGIN%behind_bouncer%sleep%' AND state = 'active'";

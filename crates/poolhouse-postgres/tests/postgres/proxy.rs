@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use poolhouse::Pool;
 use poolhouse_postgres::PostgresManager;
@@ -52,6 +53,8 @@ async fn a_connection_that_was_closed_without_a_word_is_not_handed_out() -> Resu
         end.send(())?;
         // It blocks the runtime's only thread.
         has_ended.recv()?;
+        // The pool looks at a connection once a millisecond at most.
+        std::thread::sleep(Duration::from_millis(2));
     }
     assert_eq!(pool.stats().connections_created, 5);
     Ok(())
