@@ -118,15 +118,18 @@ async fn hang_up<M: Manager>(pool: &Pool<M>, client: fn(&M::Connection) -> &Clie
 where
     M::Connection: Sync,
 {
-    for number in 0..40_i64 {
+    let mut hung_up = 0;
+    for number in 0..20_i64 {
         let connection = pool.acquire().await.unwrap();
-        let query = client(&connection).query_one("SELECT pg_sleep(0.02)", &[]);
-        assert!(tokio::time::timeout(Duration::from_millis(1), query).await.is_err());
+        let query = client(&connection).query_one("SELECT pg_sleep(0.1)", &[]);
+        // A timer may be late on a busy machine.
+        hung_up += usize::from(tokio::time::timeout(Duration::from_millis(5), query).await.is_err());
         drop(connection);
         let connection = pool.acquire().await.unwrap();
         let row = client(&connection).query_one("SELECT $1::int8", &[&number]).await.unwrap();
         assert_eq!(row.get::<_, i64>(0), number, "somebody else's answer");
     }
+    assert!(hung_up >= 10, "{hung_up} of 20");
     assert_eq!(pool.stats().failed_resets, 0, "no connection was lost by it");
 }
 
