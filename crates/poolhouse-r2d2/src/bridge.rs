@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use poolhouse::{FailureKind, Manager, RetireReason};
 use r2d2::{CustomizeConnection, ManageConnection};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::connection::{Connection, Customizer};
 use crate::error::{Errors, ManagerError};
@@ -292,18 +292,11 @@ impl<M: ManageConnection> Manager for R2d2<M> {
 
     async fn check(&self, connection: &mut Connection<M>) -> Result<(), ManagerError> {
         let (manager, errors) = (Arc::clone(&self.manager), self.errors.clone());
-        let mut lent = connection.lend();
-        // If this future is dropped meanwhile, the thread drops the connection as soon as it can.
-        let (lent, tested) = blocking(move || {
-            let tested = match lent.get_mut() {
-                Some(connection) => manager.is_valid(connection).map_err(|error| errors.failed(error)),
-                None => Err(ManagerError::new("the connection is gone".into(), FailureKind::Transient)),
-            };
-            (lent, tested)
-        })
-        .await?;
-        *connection = lent;
-        tested
+        let tested = connection.lend(move |lent| match lent.get_mut() {
+            Some(connection) => manager.is_valid(connection).map_err(|error| errors.failed(error)),
+            None => Err(ManagerError::new("the connection is gone".into(), FailureKind::Transient)),
+        });
+        tested.await.map_err(ended)?
     }
 
     fn is_reusable(&self, connection: &mut Connection<M>) -> bool {
@@ -329,6 +322,7 @@ impl<M: ManageConnection> Manager for R2d2<M> {
     }
 
     async fn close(&self, connection: Connection<M>) {
+        let connection = connection.come_back().await;
         // An error says that the runtime ends: the connection has been dropped then.
         let _ = blocking(move || connection.release_here()).await;
     }
@@ -342,12 +336,17 @@ impl<M: ManageConnection> Manager for R2d2<M> {
     }
 }
 
-/// Runs what blocks on a thread that may, and waits for it. A panic there is one here.
+/// Runs what blocks on a thread that may, and waits for it.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ManagerError> {
-    spawn_blocking(work).await.map_err(|error| match error.try_into_panic() {
+    spawn_blocking(work).await.map_err(ended)
+}
+
+/// Why a call on another thread has no result: a panic there, which is one here, or the end of the runtime.
+fn ended(error: JoinError) -> ManagerError {
+    match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         Err(runtime_ends) => ManagerError::new(runtime_ends.into(), FailureKind::Transient),
-    })
+    }
 }
 
 // Without the manager, whose own `Debug` may show a password.

@@ -7,6 +7,9 @@ use std::thread;
 
 use r2d2::{CustomizeConnection, ManageConnection};
 use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+
+use crate::error::ManagerError;
 
 pub(crate) type Customizer<M> =
     dyn CustomizeConnection<<M as ManageConnection>::Connection, <M as ManageConnection>::Error>;
@@ -42,18 +45,48 @@ pub struct Connection<M: ManageConnection> {
     /// `None` while it is with a thread that may block, and once it has been taken.
     connection: Option<M::Connection>,
     customizer: Option<Arc<Customizer<M>>>,
+    /// The call that it is away with. Still here if nobody waits for the call any more.
+    away: Option<JoinHandle<Tested<M>>>,
 }
+
+/// What a call on another thread brings back: the connection, and whether it passed.
+pub(crate) type Tested<M> = (Connection<M>, Result<(), ManagerError>);
 
 const HOLDS: &str = "whoever can see a connection has it";
 
 impl<M: ManageConnection> Connection<M> {
     pub(crate) fn new(connection: M::Connection, customizer: Option<Arc<Customizer<M>>>) -> Self {
-        Self { connection: Some(connection), customizer }
+        Self { connection: Some(connection), customizer, away: None }
     }
 
-    /// Takes what is inside, for a thread that may block, and leaves nothing behind.
-    pub(crate) fn lend(&mut self) -> Self {
-        Self { connection: self.connection.take(), customizer: self.customizer.take() }
+    /// Has a call made on a thread that may block, and waits until the connection is back. If the wait is given up, the call
+    /// goes on, and [`come_back`](Connection::come_back) waits for it.
+    pub(crate) async fn lend(
+        &mut self,
+        call: impl FnOnce(&mut Self) -> Result<(), ManagerError> + Send + 'static,
+    ) -> Result<Result<(), ManagerError>, JoinError> {
+        let mut lent =
+            Self { connection: self.connection.take(), customizer: self.customizer.take(), away: None };
+        let away = self.away.insert(spawn_blocking(move || {
+            let tested = call(&mut lent);
+            (lent, tested)
+        }));
+        let back = away.await;
+        self.away = None;
+        let (lent, tested) = back?;
+        *self = lent;
+        Ok(tested)
+    }
+
+    /// Waits for a call that was given up.
+    pub(crate) async fn come_back(self) -> Self {
+        let mut this = self;
+        if let Some(away) = this.away.take()
+            && let Ok((lent, _)) = away.await
+        {
+            this = lent;
+        }
+        this
     }
 
     pub(crate) fn get_mut(&mut self) -> Option<&mut M::Connection> {

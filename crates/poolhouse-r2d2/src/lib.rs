@@ -69,9 +69,10 @@
 //!
 //! # Limits of what blocks
 //!
-//! A call that blocks cannot be cancelled. When a time limit of the pool passes, the pool goes on without that connection,
-//! and the thread blocks until the client library gives up: set the library's own time limits too, and shorter. Until then
-//! the connection counts for the server and no longer for the pool's maximum.
+//! A call that blocks cannot be cancelled: the thread blocks until the client library gives up. A connection whose test takes
+//! longer than the pool's limit takes up room until the call comes back, at most for another
+//! [`close_timeout`](poolhouse::PoolConfig::close_timeout). After that, and at once for a connect that takes too long, it counts
+//! for the server and no longer for the pool's maximum. So set the library's own time limits too, and shorter.
 //!
 //! # Errors
 //!

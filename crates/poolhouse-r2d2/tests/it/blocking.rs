@@ -5,7 +5,7 @@ use std::thread;
 use poolhouse::{PooledConnection, RetireReason};
 use poolhouse_r2d2::{Connection, R2d2};
 
-use crate::common::{Mock, config, pool, until};
+use crate::common::{Mock, config, pool, settle, until};
 
 /// While a connect blocks, the runtime goes on.
 #[tokio::test(start_paused = true)]
@@ -95,7 +95,7 @@ async fn a_connection_that_comes_too_late_is_dropped() {
     assert_eq!(late.await.unwrap().unwrap().id, 2, "the next attempt");
 }
 
-/// A test that takes too long costs one connection. The thread drops it when the call comes back.
+/// A test that takes too long costs one connection. It takes up room until the call comes back (`size.max`).
 #[tokio::test(start_paused = true)]
 async fn a_test_that_hangs_costs_one_connection() {
     let mock = Mock::default();
@@ -103,12 +103,39 @@ async fn a_test_that_hangs_costs_one_connection() {
     mock.block(Some("is_valid"));
     pool.acquire().await.unwrap().release();
     until("the test blocks", || mock.state().blocked == 1).await;
+    let next = tokio::spawn(pool.acquire_owned());
     tokio::time::advance(pool.config().reset_timeout).await;
-    until("it is closed", || pool.stats().closed.get(RetireReason::ResetFailed) == 1).await;
-    assert_eq!(pool.acquire().await.unwrap().id, 2);
-    assert_eq!(mock.state().open, 2, "the limit of what cannot be cancelled");
+    until("it is given up", || pool.stats().closed.get(RetireReason::ResetFailed) == 1).await;
+    assert_eq!((mock.count("connect"), mock.state().open), (1, 1));
+    mock.block(None);
+    assert_eq!(next.await.unwrap().unwrap().id, 2);
+    assert_eq!((mock.count("drop"), mock.state().dropped_where_it_must_not_block), (1, 0));
+}
+
+/// But not for longer than `close_timeout`: the limit of what cannot be cancelled.
+#[tokio::test(start_paused = true)]
+async fn a_test_that_never_ends_takes_up_room_for_close_timeout() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    mock.block(Some("is_valid"));
+    pool.acquire().await.unwrap().release();
+    until("the test blocks", || mock.state().blocked == 1).await;
+    let next = tokio::spawn(pool.acquire_owned());
+    tokio::time::advance(pool.config().reset_timeout).await;
+    until("it is given up", || pool.stats().closed.get(RetireReason::ResetFailed) == 1).await;
+    let given_up = tokio::time::Instant::now();
+    // The clock does not move by itself while a thread blocks. It stands still again once a connect has begun, for that takes
+    // real time on another thread.
+    while pool.stats().connecting == 0 && !next.is_finished() {
+        tokio::time::advance(std::time::Duration::from_millis(100)).await;
+        settle().await;
+    }
+    assert!(given_up.elapsed() >= pool.config().close_timeout, "{:?}", given_up.elapsed());
+    let next = next.await.unwrap().unwrap();
+    assert_eq!((next.id, mock.state().open), (2, 2));
     mock.block(None);
     until("it has gone", || mock.count("drop") == 1).await;
+    assert_eq!(mock.state().dropped_where_it_must_not_block, 0);
 }
 
 /// `release.anywhere`: after the runtime has gone, the connection is dropped where its guard is.

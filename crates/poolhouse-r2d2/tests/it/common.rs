@@ -130,6 +130,13 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// Lets every task run that can.
+pub(crate) async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The pool hands out exactly `max` connections.
 pub(crate) async fn assert_hands_out_exactly(pool: &MockPool, max: usize) {
     let mut held = Vec::new();

@@ -59,7 +59,7 @@ async fn a_cancelled_waiter_lets_nothing_out() {
     assert_eq!(pool.acquire().await.unwrap().id, 1);
 }
 
-/// A suspended pool closes what is under a test, once the call has come back, and opens another afterwards.
+/// A suspended pool closes what is under a test, and has drained once the call has come back. Then it opens another.
 #[tokio::test(start_paused = true)]
 async fn a_suspended_pool_lets_nothing_out() {
     let mock = Mock::default();
@@ -68,9 +68,13 @@ async fn a_suspended_pool_lets_nothing_out() {
     pool.acquire().await.unwrap().release();
     until("the test blocks", || mock.state().blocked == 1).await;
     pool.suspend();
-    pool.drained().await;
+    let waiting = pool.clone();
+    let drained = tokio::spawn(async move { waiting.drained().await });
+    until("it is given up", || pool.stats().closed.get(RetireReason::Suspended) == 1).await;
+    assert!(!drained.is_finished());
     mock.block(None);
-    until("it has gone", || mock.state().open == 0).await;
+    drained.await.unwrap();
+    assert_eq!(mock.state().open, 0);
     pool.resume();
     assert_eq!(pool.acquire().await.unwrap().id, 2);
 }

@@ -11,7 +11,7 @@ use poolhouse::{FailureKind, Pool, PoolConfig, RetireReason};
 use poolhouse_bb8::Bb8;
 use test_servers::{Postgres, Redis, start_or_skip};
 
-use crate::common::{TOO_LONG, config, hand_over, recovers, until};
+use crate::common::{TOO_LONG, config, hand_over, recovers, settle};
 
 type PostgresBridge = Bb8<PostgresConnectionManager<NoTls>>;
 
@@ -116,7 +116,8 @@ async fn a_redis_connection_that_was_killed_idle_is_not_handed_out() {
         held.push(pool.acquire().await.unwrap());
     }
     drop(held);
-    until("all are tested", || pool.stats().resetting == 0 && pool.stats().idle_connections == 10).await;
+    settle(&pool).await;
+    assert_eq!(pool.stats().idle_connections, 10);
     server.command(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
     for _ in 0..20 {
         let mut connection = pool.acquire().await.unwrap();

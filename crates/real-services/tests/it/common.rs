@@ -21,6 +21,12 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// Waits until every connection that nobody holds has passed its reset and a check. `resetting` alone does not tell: it is
+/// zero, too, before a reset begins.
+pub(crate) async fn settle<M: Manager>(pool: &Pool<M>) {
+    pool.check_now().await;
+}
+
 /// A connection goes from its holder to somebody who waits for it already. Returns what the waiter got.
 pub(crate) async fn hand_over<M: Manager>(pool: &Pool<M>, held: PooledConnection<M>) -> PooledConnection<M> {
     let waiter = tokio::spawn(pool.acquire_owned());

@@ -9,7 +9,7 @@ use poolhouse::{Pool, PoolConfig, RetireReason};
 use poolhouse_deadpool::Deadpool;
 use test_servers::{Postgres, Redis, start_or_skip};
 
-use crate::common::{config, hand_over, recovers, until};
+use crate::common::{config, hand_over, recovers, settle, until};
 
 type PostgresBridge = Deadpool<deadpool_postgres::Manager>;
 
@@ -77,7 +77,8 @@ async fn with_deadpool_postgres_dead_connections_are_not_handed_out() {
         held.push(pool.acquire().await.unwrap());
     }
     drop(held);
-    until("all are idle", || pool.stats().resetting == 0 && pool.stats().idle_connections == 10).await;
+    settle(&pool).await;
+    assert_eq!(pool.stats().idle_connections, 10);
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                 WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
     server.sql(kill).unwrap();
@@ -170,7 +171,7 @@ async fn with_deadpool_redis_dead_connections_are_not_handed_out() {
     assert_eq!(pool.stats().closed.get(RetireReason::ResetFailed), 1);
 
     next.release();
-    until("it is recycled", || pool.stats().resetting == 0).await;
+    settle(&pool).await;
     server.command(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
     let mut next = pool.acquire().await.unwrap();
     assert_eq!(next.get::<_, i64>("key").await.unwrap(), 42);

@@ -5,5 +5,6 @@ mod bb8;
 mod common;
 mod deadpool;
 mod diesel;
+mod load;
 mod moves;
 mod r2d2;
