@@ -173,7 +173,9 @@ fn rest(entries: &[Entry]) -> String {
         if entry.kind == "struct" && !FIELDS_ELSEWHERE.contains(&path) {
             for part in &entry.parts {
                 let (name, kind, doc) = (&part.name, &part.kind, summary(&part.doc));
-                text.push_str(&format!("| [`{path}.{name}`]({link}#structfield.{name}): `{kind}` | {doc} |\n"));
+                text.push_str(&format!(
+                    "| [`{path}.{name}`]({link}#structfield.{name}): `{kind}` | {doc} |\n"
+                ));
             }
         }
         for method in &entry.methods {
