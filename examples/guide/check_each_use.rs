@@ -42,19 +42,16 @@ impl Manager for Server {
     }
 }
 
-fn zero(server: &Arc<Server>, max_connections: usize) -> PoolBuilder<Arc<Server>> {
-    Pool::builder(Arc::clone(server)).config(PoolConfig {
-        max_connections,
-        min_connections: 0,
-        check_after_idle: Duration::ZERO,
-        ..PoolConfig::default()
-    })
+fn zero(manager: Arc<Server>, config: PoolConfig) -> PoolBuilder<Arc<Server>> {
+    let config = PoolConfig { check_after_idle: Duration::ZERO, ..config };
+    Pool::builder(manager).config(config)
 }
 
-fn zero_and_hook(server: &Arc<Server>, max_connections: usize) -> PoolBuilder<Arc<Server>> {
-    // ANCHOR: hook
-    zero(server, max_connections).before_reuse(|_connection, _info| Box::pin(async { Ok(()) }))
-    // ANCHOR_END: hook
+fn zero_and_hook(manager: Arc<Server>, config: PoolConfig) -> PoolBuilder<Arc<Server>> {
+    // ANCHOR: both
+    let config = PoolConfig { check_after_idle: Duration::ZERO, ..config };
+    Pool::builder(manager).config(config).before_reuse(|_, _| Box::pin(async { Ok(()) }))
+    // ANCHOR_END: both
 }
 
 /// Eight tasks share two connections.
@@ -80,7 +77,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("== 200 acquires by 8 tasks on 2 connections");
     for (name, hook) in [("check_after_idle at zero", false), ("the same, and an empty hook", true)] {
         let server = Server::new(20, 1);
-        let builder = if hook { zero_and_hook(&server, 2) } else { zero(&server, 2) };
+        let config = PoolConfig { max_connections: 2, ..PoolConfig::default() };
+        let manager = Arc::clone(&server);
+        let builder = if hook { zero_and_hook(manager, config) } else { zero(manager, config) };
         let pool = builder.build()?;
         under_load(&pool).await?;
         println!("{name}: {} checks", server.checks.load(Relaxed));
@@ -88,8 +87,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     println!("== 100 acquires by 1 task, with room for 10 connections");
     for (connect, check) in [(20, 1), (20, 10), (20, 25), (5, 8)] {
-        let server = Server::new(connect, check);
-        let pool = zero(&server, 10).build()?;
+        let pool = zero(Server::new(connect, check), PoolConfig::default()).build()?;
         for _ in 0..100 {
             let _connection = pool.acquire().await?;
             sleep(Duration::from_millis(5)).await;
