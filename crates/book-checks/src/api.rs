@@ -218,6 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn a_trait_has_its_signatures_and_a_struct_its_fields() {
+        let source = "/// A.\npub trait Manager {\n    /// B.\n    type Error;\n    fn a(&self) -> u8 { 1 }\n}\n\
+                      /// C.\npub struct Info {\n    /// D.\n    pub age: u8,\n}\n";
+        let files = [
+            ("crates/poolhouse/src/lib.rs", "pub use crate::a::{Info, Manager};\n"),
+            ("crates/poolhouse/src/a.rs", source),
+        ];
+        let fixture = Fixture::new(&files);
+        let root = &fixture.book.root;
+        assert_eq!(
+            signatures(root, "Manager"),
+            "```rs\npub trait Manager {\n    type Error;\n    fn a(&self) -> u8 { .. }\n}\n```\n\n"
+        );
+        assert_eq!(signatures(root, "Info"), "");
+        let row = "| [`Info.age`](../api/poolhouse/struct.Info.html#structfield.age): `u8` | D. |\n";
+        assert!(rest(&entries(root)).contains(row));
+    }
+
+    #[test]
     fn a_method_that_is_missing_and_a_dead_link_are_found() {
         let files = [
             ("crates/poolhouse/src/lib.rs", "pub use crate::a::Pool;\n"),

@@ -85,7 +85,7 @@ impl<M: Manager> PoolBuilder<M> {
     /// Runs after each connect, before anybody gets the connection: to set a time zone, or to prepare statements. It counts
     /// as part of the connect, within `connect_attempt_timeout`: an error is a failed connect.
     ///
-    /// Such a failure is always [transient](crate::FailureKind::Transient), and tried again until the caller's deadline.
+    /// Such a failure is always [`Transient`](crate::FailureKind::Transient), and tried again until the caller's deadline.
     /// [`Manager::classify`] is not asked. Set-up that can fail for good belongs in [`Manager::connect`].
     ///
     /// ```
