@@ -144,15 +144,22 @@ mod after {
         }
     }
 
-    pub(super) fn pool(address: SocketAddr) -> Result<Pool<EchoManager>, AnyError> {
+    pub(super) async fn pool(address: SocketAddr) -> Result<Pool<EchoManager>, AnyError> {
         let config = PoolConfig {
             max_connections: 4,
+            min_connections: 0,
+            min_idle: 1,
             connection_timeout: Duration::from_secs(5),
-            connect_attempt_timeout: Duration::from_secs(2),
-            health_check_timeout: Duration::from_secs(1),
+            check_after_idle: Duration::ZERO,
             ..PoolConfig::default()
         };
-        Ok(Pool::new(EchoManager(address), config)?)
+        let pool = Pool::builder(EchoManager(address))
+            .config(config)
+            // With zero above, each reuse waits for a check, as in bb8. Without both, checks run in the background.
+            .before_reuse(|_, _| Box::pin(async { Ok(()) }))
+            .build()?;
+        pool.warm_up_within(Duration::from_secs(5)).await?;
+        Ok(pool)
     }
 
     pub(super) async fn request(pool: &Pool<EchoManager>, text: &str) -> Result<Vec<u8>, AnyError> {
@@ -198,7 +205,7 @@ async fn run() -> Result<(), AnyError> {
     println!("poolhouse-bb8: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
 
     let server = EchoServer::start().await?;
-    let pool = after::pool(server.addr())?;
+    let pool = after::pool(server.addr()).await?;
     let right = ask(pool, |pool, text| async move { after::request(&pool, &text).await }).await?;
     let peak = server.counts().peak_open;
     println!("poolhouse: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);

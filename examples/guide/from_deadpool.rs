@@ -155,12 +155,20 @@ mod after {
     pub(super) fn pool(address: SocketAddr) -> Result<Pool<EchoManager>, AnyError> {
         let config = PoolConfig {
             max_connections: 4,
-            connection_timeout: Duration::from_secs(5),
+            min_connections: 0,
+            // All of it: 5 s in the queue, 2 s for a connect, 1 s for a check.
+            connection_timeout: Duration::from_secs(8),
             connect_attempt_timeout: Duration::from_secs(2),
             health_check_timeout: Duration::from_secs(1),
+            check_after_idle: Duration::ZERO,
             ..PoolConfig::default()
         };
-        Ok(Pool::new(EchoManager(address), config)?)
+        let pool = Pool::builder(EchoManager(address))
+            .config(config)
+            // With zero above, each reuse waits for a check, as in deadpool. Without both, checks run in the background.
+            .before_reuse(|_, _| Box::pin(async { Ok(()) }))
+            .build()?;
+        Ok(pool)
     }
 
     pub(super) async fn request(pool: &Pool<EchoManager>, text: &str) -> Result<Vec<u8>, AnyError> {

@@ -163,6 +163,8 @@ mod after {
     pub(super) fn pool(address: SocketAddr) -> Result<Pool<EchoManager>, AnyError> {
         let config = PoolConfig {
             max_connections: 4,
+            min_connections: 0,
+            min_idle: 1,
             connection_timeout: Duration::from_secs(5),
             ..PoolConfig::default()
         };

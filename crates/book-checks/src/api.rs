@@ -1,12 +1,16 @@
 //! The API reference: made from the crate's source, and checked to be complete.
 //!
 //! A block `api TYPE` holds a section for each method: its signature, its documentation, its own example. A block
-//! `api-table TYPE` holds a row for each. The examples are those of the documentation; here they run once more.
+//! `api-table TYPE` holds a row for each, under the signatures if it is a trait. The examples are those of the
+//! documentation; here they run once more.
 
 use std::path::Path;
 
+use syn::Item;
+
 use crate::api_model::{Entry, Method, entries};
-use crate::crate_source::{summary, without_targets};
+use crate::api_text::of_trait;
+use crate::crate_source::{self, summary, without_targets};
 use crate::errors::wrapped;
 use crate::{Book, Finding, Generators};
 
@@ -16,11 +20,13 @@ const CHAPTER: &str = "book/src/reference/api.md";
 const RUSTDOC: &str = "../api";
 
 /// The types that have a section for each method.
-const IN_FULL: [&str; 3] = ["Pool", "PooledConnection", "PacketConnection"];
+const IN_FULL: [&str; 4] = ["Pool", "PoolBuilder", "PooledConnection", "PacketConnection"];
 
 /// The types that have a table of their own.
-const IN_TABLES: [&str; 6] =
-    ["PoolBuilder", "Manager", "Listener", "Dial", "blocking::Pool", "blocking::PooledConnection"];
+const IN_TABLES: [&str; 5] = ["Manager", "Listener", "Dial", "blocking::Pool", "blocking::PooledConnection"];
+
+/// The structs whose fields stand in a table elsewhere.
+const FIELDS_ELSEWHERE: [&str; 2] = ["PoolConfig", "PacketOptions"];
 
 pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators {
     for path in IN_FULL {
@@ -29,8 +35,9 @@ pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators 
     }
     for path in IN_TABLES {
         let root = root.to_owned();
-        generators =
-            generators.with_fallible(&format!("api-table {path}"), move || Ok(table(&entry(&root, path)?)));
+        generators = generators.with_fallible(&format!("api-table {path}"), move || {
+            Ok(signatures(&root, path) + &table(&entry(&root, path)?))
+        });
     }
     for path in ["PoolStats", "PacketOptions"] {
         let root = root.to_owned();
@@ -114,6 +121,16 @@ fn documentation(name: &str, doc: &str) -> Result<String, String> {
     Ok(text)
 }
 
+/// A trait without its documentation; nothing of what is no trait.
+fn signatures(root: &Path, path: &str) -> String {
+    let files = crate_source::files(root);
+    let text = files.iter().flat_map(|file| &file.syntax.items).find_map(|item| match item {
+        Item::Trait(item) if item.ident == path => Some(of_trait(item.clone())),
+        _ => None,
+    });
+    text.map(|text| format!("```rs\n{text}\n```\n\n")).unwrap_or_default()
+}
+
 /// A row for each method.
 fn table(entry: &Entry) -> String {
     let mut text = String::from("| method | what it does |\n|---|---|\n");
@@ -143,7 +160,7 @@ fn fields(entry: &Entry) -> String {
     text
 }
 
-/// All items that have no section and no table of their own, with their methods.
+/// All items that have no section and no table of their own, with their public fields and methods.
 fn rest(entries: &[Entry]) -> String {
     let mut text = String::from("| item | what it is |\n|---|---|\n");
     for entry in entries {
@@ -153,6 +170,14 @@ fn rest(entries: &[Entry]) -> String {
         }
         let link = format!("{RUSTDOC}/{}", entry.rustdoc());
         text.push_str(&format!("| [`{path}`]({link}) (`{}`) | {} |\n", entry.kind, summary(&entry.doc)));
+        if entry.kind == "struct" && !FIELDS_ELSEWHERE.contains(&path) {
+            for part in &entry.parts {
+                let (name, kind, doc) = (&part.name, &part.kind, summary(&part.doc));
+                text.push_str(&format!(
+                    "| [`{path}.{name}`]({link}#structfield.{name}): `{kind}` | {doc} |\n"
+                ));
+            }
+        }
         for method in &entry.methods {
             text.push_str(&row(entry, method));
         }
@@ -190,6 +215,25 @@ mod tests {
              <!-- rustdoc: Pool::acquire -->\n\n```rust\n# let a = 1;\na();\n```\n\n"
         );
         assert!(documentation("a", "```ignore\nx\n```\n").is_err());
+    }
+
+    #[test]
+    fn a_trait_has_its_signatures_and_a_struct_its_fields() {
+        let source = "/// A.\npub trait Manager {\n    /// B.\n    type Error;\n    fn a(&self) -> u8 { 1 }\n}\n\
+                      /// C.\npub struct Info {\n    /// D.\n    pub age: u8,\n}\n";
+        let files = [
+            ("crates/poolhouse/src/lib.rs", "pub use crate::a::{Info, Manager};\n"),
+            ("crates/poolhouse/src/a.rs", source),
+        ];
+        let fixture = Fixture::new(&files);
+        let root = &fixture.book.root;
+        assert_eq!(
+            signatures(root, "Manager"),
+            "```rs\npub trait Manager {\n    type Error;\n    fn a(&self) -> u8 { .. }\n}\n```\n\n"
+        );
+        assert_eq!(signatures(root, "Info"), "");
+        let row = "| [`Info.age`](../api/poolhouse/struct.Info.html#structfield.age): `u8` | D. |\n";
+        assert!(rest(&entries(root)).contains(row));
     }
 
     #[test]

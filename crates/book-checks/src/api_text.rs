@@ -251,7 +251,7 @@ fn of_enum(mut item: ItemEnum) -> String {
 }
 
 /// A method that has a default ends with `{ .. }`.
-fn of_trait(mut item: ItemTrait) -> String {
+pub(crate) fn of_trait(mut item: ItemTrait) -> String {
     item.attrs = kept(&item.attrs);
     for part in &mut item.items {
         match part {

@@ -226,7 +226,7 @@ impl<M: Manager> Pool<M> {
         self.pool.try_acquire().map(|inner| self.wrap(inner))
     }
 
-    /// Opens `min_connections` now, like [`crate::Pool::warm_up`].
+    /// Opens `min_connections` and `min_idle` now, like [`crate::Pool::warm_up`].
     ///
     /// # Errors
     ///

@@ -85,6 +85,9 @@ impl<M: Manager> PoolBuilder<M> {
     /// Runs after each connect, before anybody gets the connection: to set a time zone, or to prepare statements. It counts
     /// as part of the connect, within `connect_attempt_timeout`: an error is a failed connect.
     ///
+    /// Such a failure is always [`Transient`](crate::FailureKind::Transient), and tried again until the caller's deadline.
+    /// [`Manager::classify`] is not asked. Set-up that can fail for good belongs in [`Manager::connect`].
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -110,13 +113,18 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// Runs before each reuse of a connection, with what the pool knows about it, also one that goes from its holder straight to somebody who waits: after the
-    /// health check, if one is due. The acquire waits for it, within its own deadline; it may take `health_check_timeout`.
-    /// An error closes the connection ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another.
+    /// Runs before each reuse of a connection, with what the pool knows about it. It also runs for a connection that goes
+    /// from its holder straight to a waiter, and after the health check, if one is due. The acquire waits for it, within
+    /// its own deadline; it may take `health_check_timeout`. An error closes the connection
+    /// ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another.
+    ///
+    /// The first use is no reuse: a connection that was opened or added, and that nobody has used, is handed out without the
+    /// hook.
     ///
     /// Each acquire then costs a turn of the background task, and [`try_acquire`](Pool::try_acquire) gives only connections
-    /// that are new. What can be done when a connection comes back belongs in [`on_return`](PoolBuilder::on_return), where
-    /// nobody waits for it.
+    /// that nobody has used. A hook that takes longer than a connect usually does has a connect begun beside it, up to
+    /// `max_connections`. What can be done when a connection comes back belongs in
+    /// [`on_return`](PoolBuilder::on_return), where nobody waits for it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -87,9 +87,10 @@ pub struct PoolConfig {
     /// How many holders a connection may have, one after the other, before it is closed.
     pub max_uses: Option<u64>,
     /// How long a connection may go unused before an acquire has it checked first, within its own deadline. Zero checks
-    /// each idle connection every time; one that goes from its holder straight to somebody who waits is not idle. Off, the
-    /// pool trusts every idle connection whose peer has not closed it. Set it where peers vanish without a word: behind a
-    /// firewall or a load balancer that drops idle connections.
+    /// each idle connection every time. A connection that goes from its holder straight to a waiter is not idle and is not
+    /// checked, unless there is a hook [`before_reuse`](crate::PoolBuilder::before_reuse). Off, the pool trusts every idle
+    /// connection whose peer has not closed it. Set it where peers vanish without a word: behind a firewall or a load
+    /// balancer that drops idle connections.
     pub check_after_idle: Duration,
     /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
     /// attempt.

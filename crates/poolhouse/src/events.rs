@@ -135,7 +135,7 @@ pub enum Event<'a> {
         /// The line that asked.
         acquired_at: &'static Location<'static>,
     },
-    /// A health check has failed. `Retired` follows.
+    /// A health check or the hook before reuse has failed. `Retired` follows.
     #[non_exhaustive]
     CheckFailed {
         /// The pool's name.
@@ -145,7 +145,7 @@ pub enum Event<'a> {
         /// What the manager said; `None` when `health_check_timeout` passed, or the manager panicked.
         error: Option<&'a (dyn Error + 'static)>,
     },
-    /// A reset between two holders has failed. `Retired` follows.
+    /// A reset between two holders, or the hook on return, has failed. `Retired` follows.
     #[non_exhaustive]
     ResetFailed {
         /// The pool's name.

@@ -85,8 +85,8 @@ impl<M: Manager> Pool<M> {
         self.open_minimum(limit, |policy| policy.telling_failures() > failures).await
     }
 
-    /// Opens `min_connections` and `min_idle`, and waits up to `limit` for a server that starts late: a failed connect is tried again, at
-    /// the pace of the backoff.
+    /// Opens `min_connections` and `min_idle`, and waits up to `limit` for a server that starts late: a failed connect is
+    /// tried again, at the pace of the backoff.
     ///
     /// # Errors
     ///

@@ -203,6 +203,9 @@ pub trait Manager: Send + Sync + 'static {
     }
 
     /// Whether a failed connect is worth another try. The default says that every failure is transient.
+    ///
+    /// The pool asks about errors of [`connect`](Manager::connect) alone. An error of the hook
+    /// [`after_connect`](crate::PoolBuilder::after_connect) is transient.
     fn classify(&self, error: &Self::Error) -> FailureKind {
         let _ = error;
         FailureKind::Transient

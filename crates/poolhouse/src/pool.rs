@@ -203,9 +203,13 @@ impl<M: Manager> Pool<M> {
     ///
     /// `None` means that everything is held, opening, under a check, or wanted by somebody who came first, or that the pool
     /// is suspended or closed.
-    /// It does not open a connection: on a pool that has opened none, it always gives `None`. Nor does it check one:
-    /// what `check_after_idle` wants checked first is not for it. It passes over connections that are overdue or dead, and
-    /// leaves closing them to the background.
+    ///
+    /// It does not open a connection: on a pool that has opened none, it always gives `None`. Nor does it check one: it
+    /// passes over what [`check_after_idle`](crate::PoolConfig::check_after_idle) wants checked first, and so gives nothing
+    /// at all with zero. With a hook [`before_reuse`](crate::PoolBuilder::before_reuse) it gives only connections that
+    /// nobody has used yet. It passes over connections that are overdue or dead, and leaves closing them to the background.
+    ///
+    /// To open or check without a long wait, use [`acquire_within`](Pool::acquire_within) with a short limit.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
