@@ -1,9 +1,10 @@
-//! The bridges with the managers that people use, against real servers.
+//! The bridges with the managers that people use, against real servers, and the programs that compare pools.
 #![cfg(unix)]
 
 mod bb8;
 mod common;
 mod deadpool;
 mod diesel;
+mod matrix;
 mod moves;
 mod r2d2;
