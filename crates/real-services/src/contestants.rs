@@ -24,6 +24,8 @@ pub type AnyError = Box<dyn Error + Send + Sync>;
 pub enum Contestant {
     /// poolhouse-postgres.
     Poolhouse,
+    /// poolhouse-postgres with two options for a server that dies often: see its setup. Not among the four.
+    PoolhouseWary,
     /// deadpool-postgres with `RecyclingMethod::Fast`, its default.
     Deadpool,
     /// deadpool-postgres with `RecyclingMethod::Verified`. Not among the four.
@@ -42,6 +44,7 @@ impl Contestant {
     pub fn name(self) -> &'static str {
         match self {
             Self::Poolhouse => "poolhouse-postgres",
+            Self::PoolhouseWary => "poolhouse-postgres (wary)",
             Self::Deadpool => "deadpool-postgres",
             Self::DeadpoolVerified => "deadpool-postgres (Verified)",
             Self::Bb8 => "bb8-postgres",
@@ -49,9 +52,15 @@ impl Contestant {
         }
     }
 
+    /// Whether it is ours, however it is set up.
+    pub fn is_poolhouse(self) -> bool {
+        matches!(self, Self::Poolhouse | Self::PoolhouseWary)
+    }
+
     /// By the beginning of its name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
+            "poolhouse-wary" => Some(Self::PoolhouseWary),
             "deadpool-verified" => Some(Self::DeadpoolVerified),
             name => Self::ALL.into_iter().find(|one| one.name().starts_with(name)),
         }
@@ -63,6 +72,7 @@ impl Contestant {
             Self::Poolhouse => {
                 "default options, but connection_timeout 2 s, connect_attempt_timeout 1 s, fail_fast_after 1 s; prepare_cached"
             }
+            Self::PoolhouseWary => "the same, and check_after_idle 0, max_connect_backoff 500 ms",
             Self::Deadpool => {
                 "RecyclingMethod::Fast; wait, create and recycle timeouts 2 s each; prepare_cached"
             }
@@ -195,13 +205,13 @@ impl AnyPool {
                 .build()
         };
         Ok(match which {
-            Contestant::Poolhouse => {
+            Contestant::Poolhouse | Contestant::PoolhouseWary => {
                 let secret = target.secret.clone();
                 let manager = PostgresManager::new(target.config()).password_provider(move || {
                     let password = secret.get();
                     async move { Ok::<_, AnyError>(password) }
                 });
-                let config = PoolConfig {
+                let mut config = PoolConfig {
                     min_connections: 0,
                     max_connections: size as usize,
                     connection_timeout: deadline,
@@ -209,6 +219,10 @@ impl AnyPool {
                     fail_fast_after: deadline / 2,
                     ..PoolConfig::default()
                 };
+                if which == Contestant::PoolhouseWary {
+                    config.check_after_idle = Duration::ZERO;
+                    config.max_connect_backoff = deadline / 4;
+                }
                 Self::Poolhouse(Pool::new(manager, config)?)
             }
             Contestant::Deadpool => Self::Deadpool(deadpool(RecyclingMethod::Fast)?),

@@ -38,7 +38,7 @@ pub struct Plan {
 impl Plan {
     /// That of the tables.
     pub const FULL: Self =
-        Self { rounds: 31, limit: Duration::from_secs(140), selects: 40, transactions: 10 };
+        Self { rounds: 31, limit: Duration::from_secs(140), selects: 100, transactions: 25 };
     /// That of the tests.
     pub const SHORT: Self = Self { rounds: 2, limit: Duration::from_secs(20), selects: 4, transactions: 2 };
 }

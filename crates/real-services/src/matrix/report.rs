@@ -203,7 +203,14 @@ impl Report {
                     .then(|| json!({ "fault": fault.name(), "title": fault.title(), "pools": cells }))
             })
             .collect();
-        let setups = Contestant::ALL.map(|which| json!({ "pool": which.name(), "setup": which.setup() }));
+        let mut pools: Vec<Contestant> = Vec::new();
+        for cell in &self.cells {
+            if !pools.contains(&cell.which) {
+                pools.push(cell.which);
+            }
+        }
+        let setups: Vec<_> =
+            pools.iter().map(|which| json!({ "pool": which.name(), "setup": which.setup() })).collect();
         json!({
             "pool_size": SIZE,
             "tasks": TASKS,
@@ -216,7 +223,7 @@ impl Report {
     /// What must not be, and was: of poolhouse alone.
     pub fn broken_musts(&self) -> Vec<String> {
         let mut broken = Vec::new();
-        for cell in self.cells.iter().filter(|cell| cell.which == Contestant::Poolhouse) {
+        for cell in self.cells.iter().filter(|cell| cell.which.is_poolhouse()) {
             if cell.wrong > 0 {
                 broken.push(format!("{}: {} wrong answers", cell.fault.name(), cell.wrong));
             }
@@ -235,7 +242,7 @@ impl Report {
 fn better(cells: &[&Cell]) -> String {
     let mut text = String::new();
     let Some(ours) = cells.iter().find(|cell| cell.which == Contestant::Poolhouse) else { return text };
-    for peer in cells.iter().filter(|cell| cell.which != Contestant::Poolhouse) {
+    for peer in cells.iter().filter(|cell| !cell.which.is_poolhouse()) {
         let how = peer.better_than(ours);
         if !how.is_empty() {
             let _ = writeln!(text, "- **{} is better** in: {}", peer.which.name(), how.join("; "));
