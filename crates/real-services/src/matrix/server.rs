@@ -84,7 +84,8 @@ impl Stage {
     /// Makes a role for the pool of a cell.
     pub(super) async fn roles(&self, fault: Fault, which: Contestant) -> Result<Roles, AnyError> {
         let cell = self.cells.fetch_add(1, Ordering::Relaxed);
-        let pool: String = which.name().chars().filter(char::is_ascii_alphanumeric).collect();
+        // In small letters, for SQL makes them small, and a login does not.
+        let pool = which.name().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "");
         let role = format!("cell{cell}_{pool}_{}", fault.name().replace('-', "_"));
         self.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{}'", PASSWORDS[0])).await?;
         Ok(Roles { target: Target { port: self.port, role, secret: Secret::new(PASSWORDS[0]) } })
