@@ -1,2 +1,7 @@
-//! Nothing: the tests of this package prove the bridges with the managers that people use, against real servers. See the
-//! README.
+//! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures. See the README.
+#![warn(missing_docs)]
+
+pub mod contestants;
+pub mod matrix;
+pub mod speed;
+mod table;

@@ -1,4 +1,4 @@
-//! The bridges with the managers that people use, against real servers.
+//! The bridges with the managers that people use, against real servers, and the programs that compare pools.
 #![cfg(unix)]
 
 mod bb8;
@@ -6,5 +6,6 @@ mod common;
 mod deadpool;
 mod diesel;
 mod load;
+mod matrix;
 mod moves;
 mod r2d2;
