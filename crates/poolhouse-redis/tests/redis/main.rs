@@ -1,0 +1,11 @@
+//! `poolhouse-redis` against real servers. Without Redis each test is skipped, loudly: see `test-servers`.
+#![cfg(unix)]
+
+mod common;
+
+mod cancelled;
+mod commands;
+mod left_behind;
+mod outages;
+mod pushes;
+mod refusals;
