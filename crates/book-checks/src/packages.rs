@@ -29,8 +29,8 @@ enum Start {
     Installs,
 }
 
-/// In the order in which they are published: `poolhouse` is tested with `poolhouse-echo`, and the bridges stand on it.
-pub const PUBLISHED: [Published; 6] = [
+/// In the order in which they are published: `poolhouse` is tested with `poolhouse-echo`, and the bridges and adapters stand on it.
+pub const PUBLISHED: [Published; 7] = [
     Published {
         name: "poolhouse-echo",
         folder: "crates/echo-server",
@@ -50,6 +50,11 @@ pub const PUBLISHED: [Published; 6] = [
     Published {
         name: "poolhouse-r2d2",
         folder: "crates/poolhouse-r2d2",
+        start: Start::Depends("dependencies"),
+    },
+    Published {
+        name: "poolhouse-redis",
+        folder: "crates/poolhouse-redis",
         start: Start::Depends("dependencies"),
     },
     Published { name: "mdbook-externs", folder: "crates/mdbook-externs", start: Start::Installs },
