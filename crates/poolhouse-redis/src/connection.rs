@@ -30,7 +30,8 @@ use crate::session::{Effect, Session};
 /// # Cancel safety
 ///
 /// A command's future may be dropped at any time. The command may have been sent, and Redis then runs it; its reply reaches
-/// nobody. Later commands of the same holder get their own replies.
+/// nobody. Later commands of the same holder get their own replies, after it: give the connection back after a `BLPOP` that you
+/// have given up.
 ///
 /// ```no_run
 /// # async fn a(pool: poolhouse_redis::RedisPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -56,7 +57,7 @@ pub struct RedisConnection {
     broken: bool,
     /// The server has refused to write.
     read_only: bool,
-    /// The number in the last `PING`.
+    /// The number in the last `PING` or `ECHO` of the pool's.
     mark: u64,
 }
 
@@ -81,11 +82,13 @@ impl RedisConnection {
     /// ```no_run
     /// # async fn a(pool: poolhouse_redis::RedisPool) -> Result<(), Box<dyn std::error::Error>> {
     /// use std::time::Duration;
+    /// use redis::AsyncCommands;
     ///
     /// let mut connection = pool.acquire().await?;
-    /// let slow = redis::cmd("EVAL").arg("while true do end").arg(0).to_owned();
-    /// let given_up = tokio::time::timeout(Duration::from_millis(1), slow.exec_async(&mut *connection)).await;
-    /// assert_eq!((given_up.is_err(), connection.owed()), (true, 1));
+    /// let soon = Duration::from_millis(1);
+    /// if tokio::time::timeout(soon, connection.get::<_, String>("large")).await.is_err() {
+    ///     assert_eq!(connection.owed(), 1);
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -111,45 +114,48 @@ impl RedisConnection {
         self.owed > 0 || !self.session.is_clean()
     }
 
-    /// A `PING` that has never been sent on this connection, and the one reply that it can have.
-    fn next_ping(&mut self) -> (Cmd, Value) {
+    /// A command that has never been sent on this connection, and the one reply that it can have.
+    fn numbered(&mut self, name: &str) -> (Cmd, Value) {
         self.mark += 1;
         let mark = self.mark.to_string();
-        let mut ping = redis::cmd("PING");
-        ping.arg(&mark);
-        (ping, Value::BulkString(mark.into_bytes()))
+        let mut cmd = redis::cmd(name);
+        cmd.arg(&mark);
+        (cmd, Value::BulkString(mark.into_bytes()))
     }
 
+    /// Most errors are a sign of life. Of a server that cannot write its data to disk (`MISCONF`) `PING` is refused, and reads
+    /// are not; a user may be allowed everything else (`NOPERM`).
     pub(crate) async fn ping(&mut self) -> Result<(), ConnectionError> {
-        let (ping, pong) = self.next_ping();
+        let (ping, pong) = self.numbered("PING");
         match self.inner.send_packed_command(&ping).await.map_err(ConnectionError::Command)? {
-            // A user who may not say PING has had an answer too.
-            Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoPerm) => Ok(()),
-            Value::ServerError(error) => Err(ConnectionError::Command(error.into())),
+            Value::ServerError(error) if refuses_everything(&error) => {
+                Err(ConnectionError::Command(error.into()))
+            }
+            Value::ServerError(_) => Ok(()),
             answer if answer == pong => Ok(()),
             _ => Err(ConnectionError::OutOfStep),
         }
     }
 
-    /// Undoes what has been left behind, in one round trip. Its last command is a `PING` with a number of its own. Replies come
-    /// in order, so when that number comes back as the reply to that `PING`, nothing is owed any more, and no reply is out of
-    /// step. `drain_within` bounds it if something is owed.
+    /// Undoes what has been left behind, in one round trip. Its last command is an `ECHO` with a number of its own. Replies come
+    /// in order, so when that number comes back as the reply to that `ECHO`, nothing is owed any more, and no reply is out of
+    /// step. `drain_within` bounds it if something is owed. Not `PING`, which is refused where data is read or cannot be written.
     pub(crate) async fn restore(
         &mut self,
         client: &Client,
         drain_within: Duration,
     ) -> Result<(), ConnectionError> {
         let mut commands = self.undoing(client);
-        let (ping, pong) = self.next_ping();
+        let (echo, echoed) = self.numbered("ECHO");
         let count = commands.len() + 1;
-        let answers = self.inner.send_packed_commands(commands.add_command(ping), 0, count);
+        let answers = self.inner.send_packed_commands(commands.add_command(echo), 0, count);
         let answers = if self.owed == 0 {
             answers.await
         } else {
             timeout(drain_within, answers).await.map_err(|_| ConnectionError::Unanswered)?
         };
         let mut answers = answers.map_err(ConnectionError::Command)?;
-        if answers.pop() != Some(pong) || answers.len() + 1 != count {
+        if answers.pop() != Some(echoed) || answers.len() + 1 != count {
             return Err(ConnectionError::OutOfStep);
         }
         for (command, answer) in commands.cmd_iter().zip(answers) {
@@ -202,10 +208,7 @@ impl RedisConnection {
 
     /// What came of a command, told from the result. `before` is what was owed when it was sent.
     fn settle<T>(&mut self, before: usize, result: &RedisResult<T>) {
-        let error = match result {
-            Ok(_) => return self.on_answered(),
-            Err(error) => error,
-        };
+        let Err(error) = result else { return self.on_answered() };
         match error.kind() {
             // It has been sent, and its reply will come.
             _ if error.is_timeout() => {}
@@ -284,6 +287,12 @@ impl RedisConnection {
         }
         result
     }
+}
+
+/// No password given, data still being read, a replica that has lost its primary, no room.
+fn refuses_everything(error: &redis::ServerError) -> bool {
+    matches!(error.code(), "NOAUTH" | "LOADING" | "MASTERDOWN")
+        || error.details().is_some_and(|details| details.contains("max number of clients"))
 }
 
 impl ConnectionLike for RedisConnection {

@@ -2,7 +2,8 @@
 //!
 //! A command changes a session only if it is one of the few below: a test asks the server for all that scripts must not call,
 //! and for those of the categories `connection`, `transaction`, `pubsub` and `blocking`, and wants each of them to be judged
-//! here. So a holder of plain commands costs a look at their names, and no round trip.
+//! here. So a holder of plain commands costs a look at their names, and no round trip. A server that gives commands other names
+//! (`rename-command`) hides them.
 
 use redis::{Arg, Cmd, Value};
 

@@ -1,13 +1,13 @@
 //! What the server refuses, and what the pool makes of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use poolhouse::{FailureKind, Manager, Pool};
 use poolhouse_redis::{ConnectionError, RedisManager};
 use redis::AsyncCommands;
 use test_servers::{Redis, start_or_skip};
 
-use crate::common::{PATIENCE, PROTOCOLS, Result, config, eventually, id, manager, pool_to};
+use crate::common::{PATIENCE, PROTOCOLS, Result, config, eventually, for_a_while, id, manager, pool_to};
 
 async fn refused(manager: RedisManager) -> Result<ConnectionError> {
     match manager.connect().await {
@@ -174,5 +174,33 @@ async fn loading_is_waited_for() -> Result {
     let [(kind, text)] = &kinds[..] else { return Err("it was never seen loading".into()) };
     assert_eq!(*kind, FailureKind::Transient);
     assert!(text.contains("wait: the server reads its data"), "{text}");
+    Ok(())
+}
+
+/// Such a server refuses writes, and PING, and still answers reads.
+#[tokio::test]
+async fn a_server_that_cannot_save_is_alive() -> Result {
+    let settings =
+        [("save", "3600 1"), ("enable-protected-configs", "yes"), ("shutdown-on-sigterm", "nosave")];
+    let server = start_or_skip!(Redis::start_with(&settings), Ok(()));
+    server.command(&["SET", "a", "1"])?;
+    server.command(&["CONFIG", "SET", "dir", "/proc"])?;
+    server.command(&["BGSAVE"])?;
+    eventually("it cannot save", async || {
+        Ok(server.command(&["INFO", "persistence"])?.contains("rdb_last_bgsave_status:err"))
+    })
+    .await?;
+    let pool = pool_to(&server, "", 1);
+    let mut connection = pool.acquire().await?;
+    let first = id(&mut connection).await?;
+    let error = redis::cmd("PING").exec_async(&mut *connection).await.expect_err("PING is refused");
+    assert_eq!(error.code(), Some("MISCONF"), "{error}");
+    let given_up = for_a_while(Duration::ZERO, connection.get::<_, u32>("a")).await;
+    assert!(given_up.is_none());
+    drop(connection);
+    let mut connection = pool.acquire().await?;
+    assert_eq!(id(&mut connection).await?, first);
+    assert_eq!(connection.get::<_, u32>("a").await?, 1);
+    pool.manager().check(&mut connection).await?;
     Ok(())
 }
