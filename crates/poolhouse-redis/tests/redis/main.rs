@@ -6,6 +6,7 @@ mod common;
 mod cancelled;
 mod commands;
 mod left_behind;
+mod out_of_step;
 mod outages;
 mod pushes;
 mod refusals;
