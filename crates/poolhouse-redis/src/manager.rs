@@ -46,7 +46,10 @@ const DRAIN_AT_MOST: usize = 1000;
 /// # TLS
 ///
 /// `rediss://` works if redis-rs has TLS: depend on `redis` yourself with the feature `tokio-rustls-comp` or
-/// `tokio-native-tls-comp`. That the peer has closed is then noticed by the next check or command, and not before.
+/// `tokio-native-tls-comp`. That the peer has closed is then noticed by the next check or command, and not before. This crate's
+/// tests do not cover TLS.
+///
+/// Of redis-rs' `TcpSettings`, `linger_time` is not used: it cannot be read.
 ///
 /// # Cluster and Sentinel
 ///
