@@ -30,7 +30,7 @@ enum Start {
 }
 
 /// In the order in which they are published: `poolhouse` is tested with `poolhouse-echo`, and the others stand on it.
-pub const PUBLISHED: [Published; 8] = [
+pub const PUBLISHED: [Published; 9] = [
     Published {
         name: "poolhouse-echo",
         folder: "crates/echo-server",
@@ -60,6 +60,11 @@ pub const PUBLISHED: [Published; 8] = [
     Published {
         name: "poolhouse-otel",
         folder: "crates/poolhouse-otel",
+        start: Start::Depends("dependencies"),
+    },
+    Published {
+        name: "poolhouse-redis",
+        folder: "crates/poolhouse-redis",
         start: Start::Depends("dependencies"),
     },
     Published { name: "mdbook-externs", folder: "crates/mdbook-externs", start: Start::Installs },
