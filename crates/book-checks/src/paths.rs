@@ -37,6 +37,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
             if let Some(name) = outputs::example_of(text).map(|name| name.trim_end_matches('`'))
                 && !is_placeholder(name)
                 && !examples.iter().any(|example| example == name)
+                && !is_of_a_package(book, text, name)
             {
                 let message =
                     format!("there is no example `{name}`: mend the name, or write examples/{name}.rs");
@@ -57,6 +58,12 @@ pub fn check(book: &Book) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Whether it is an example of the package that the command names with `-p`.
+fn is_of_a_package(book: &Book, command: &str, example: &str) -> bool {
+    let package = command.split_once(" -p ").and_then(|(_, rest)| rest.split_whitespace().next());
+    package.is_some_and(|package| book.has(&format!("crates/{package}/examples/{example}.rs")))
 }
 
 /// Words that the page says stand in a file.

@@ -376,10 +376,11 @@ pub(crate) async fn connect(config: &Config) -> Result<Client, PgError> {
 
 /// An error and its causes, on one line.
 pub fn chain(error: &AnyError) -> String {
-    let mut text = error.to_string();
+    // The data is the same wherever the guide is.
+    let mut text = error.to_string().replace(poolhouse::GUIDE, "<guide>");
     let mut next = error.source();
     while let Some(cause) = next {
-        let cause_text = cause.to_string();
+        let cause_text = cause.to_string().replace(poolhouse::GUIDE, "<guide>");
         // Some repeat their cause.
         if !text.contains(&cause_text) {
             text = format!("{text}: {cause_text}");

@@ -35,7 +35,7 @@ fn over_deadpool(server: &Postgres) -> Pool<Deadpool<deadpool_postgres::Manager>
 }
 
 /// What each connection here is at last.
-type Client = bb8_postgres::tokio_postgres::Client;
+type Client = tokio_postgres::Client;
 
 #[derive(Default)]
 struct Counts {
