@@ -42,11 +42,13 @@ impl Manager for Server {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the rest of it is used")]
 fn zero(manager: Arc<Server>, config: PoolConfig) -> PoolBuilder<Arc<Server>> {
     let config = PoolConfig { check_after_idle: Duration::ZERO, ..config };
     Pool::builder(manager).config(config)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the rest of it is used")]
 fn zero_and_hook(manager: Arc<Server>, config: PoolConfig) -> PoolBuilder<Arc<Server>> {
     // ANCHOR: both
     let config = PoolConfig { check_after_idle: Duration::ZERO, ..config };
