@@ -1,6 +1,7 @@
 //! Scenarios of a few threads, in every interleaving.
 
 mod admin;
+mod asked;
 mod background;
 mod connect;
 mod goodbye;
