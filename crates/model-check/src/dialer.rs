@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-use crate::{FailureKind, Manager, RetireReason};
+use crate::{FailureKind, HookFuture, Manager, RetireReason};
 
 /// What an attempt to connect comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ struct State {
     closed_by_peer: AtomicUsize,
     /// Every holder leaves something behind.
     holders_leave_something: AtomicBool,
+    /// A hook of the pool does the resets, and not the manager.
+    hook_resets: AtomicBool,
     /// Connections are closed gracefully.
     closes_gracefully: AtomicBool,
     /// How many goodbyes have been wanted, and how many have been said to their end.
@@ -76,6 +78,11 @@ impl Dialer {
     pub fn wants_resets(&self) {
         self.0.holders_leave_something.store(true, SeqCst);
         crate::world::expect_unfit_idle();
+    }
+
+    /// Leaves the resets to [`Connection::reset_by_hook`].
+    pub(crate) fn leaves_resets_to_a_hook(&self) {
+        self.0.hook_resets.store(true, SeqCst);
     }
 
     /// From here on connections are closed gracefully.
@@ -116,6 +123,23 @@ impl Connection {
         !self.dirty
     }
 
+    /// The hook on return, in pools that have one.
+    pub(crate) fn reset_by_hook(&mut self) -> HookFuture<'_> {
+        Box::pin(async {
+            pause().await;
+            self.dirty = false;
+            Ok(())
+        })
+    }
+
+    /// The hook before reuse and the one before close: they take a while.
+    pub(crate) fn pause_by_hook(&mut self) -> HookFuture<'_> {
+        Box::pin(async {
+            pause().await;
+            Ok(())
+        })
+    }
+
     fn is_open(&self) -> bool {
         self.attempt > self.state.closed_by_peer.load(SeqCst)
     }
@@ -150,7 +174,7 @@ impl Manager for Dialer {
 
     fn needs_reset(&self, connection: &mut Connection) -> bool {
         connection.dirty = self.0.holders_leave_something.load(SeqCst);
-        connection.dirty
+        connection.dirty && !self.0.hook_resets.load(SeqCst)
     }
 
     async fn reset(&self, connection: &mut Connection) -> Result<(), Refused> {

@@ -21,7 +21,7 @@ pub use crate::dialer::{Connection, Dial, Dialer, Refused};
 pub use crate::executor::block_on;
 pub use crate::sync::Runtime;
 pub use crate::time::pass;
-pub use crate::world::{Acquired, Held, Queued, World, bounded, config, model};
+pub use crate::world::{Acquired, Held, Hooks, Queued, World, bounded, config, hooked, model};
 
 macro_rules! published {
     ($($path:literal $name:ident)+) => {

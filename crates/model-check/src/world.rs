@@ -60,7 +60,27 @@ const QUICK_PREEMPTIONS: usize = 2;
 
 /// Runs `scenario` in every interleaving, and prints how many there are.
 pub fn model(name: &'static str, config: &PoolConfig, scenario: impl Fn(&World) + Send + Sync + 'static) {
-    explore(name, None, config, scenario);
+    explore(name, None, config, None, scenario);
+}
+
+/// Which hooks a pool has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Hooks {
+    /// On return and before close. The one on return does the resets.
+    OnReturn,
+    /// Before reuse.
+    BeforeReuse,
+}
+
+/// Like [`bounded`], with a pool that has hooks.
+pub fn hooked(
+    name: &'static str,
+    preemptions: usize,
+    config: &PoolConfig,
+    hooks: Hooks,
+    scenario: impl Fn(&World) + Send + Sync + 'static,
+) {
+    explore(name, Some(preemptions), config, Some(hooks), scenario);
 }
 
 /// Runs `scenario` in every interleaving that takes the turn from a thread at most `preemptions` times. For what has too
@@ -71,13 +91,14 @@ pub fn bounded(
     config: &PoolConfig,
     scenario: impl Fn(&World) + Send + Sync + 'static,
 ) {
-    explore(name, Some(preemptions), config, scenario);
+    explore(name, Some(preemptions), config, None, scenario);
 }
 
 fn explore(
     name: &'static str,
     preemptions: Option<usize>,
     config: &PoolConfig,
+    hooks: Option<Hooks>,
     scenario: impl Fn(&World) + Send + Sync + 'static,
 ) {
     let mut builder = loom::model::Builder::new();
@@ -89,13 +110,13 @@ fn explore(
     };
     let count = Arc::new(Count { name, runs: AtomicUsize::new(0) });
     let (config, counted) = (config.clone(), Arc::clone(&count));
-    UNFIT_IDLE.set(config.idle_timeout.min(config.max_lifetime) < Duration::MAX);
+    UNFIT_IDLE.set(config.idle_timeout.min(config.max_lifetime) < Duration::MAX || hooks.is_some());
     builder.check(move || {
         counted.runs.fetch_add(1, SeqCst);
         crate::time::reset();
         // The pool's own dice are seeded from these.
         fastrand::seed(1);
-        let world = World::new(config.clone());
+        let world = World::new(config.clone(), hooks);
         scenario(&world);
         loom::stop_exploring();
         world.end();
@@ -122,10 +143,20 @@ impl Drop for Count {
 }
 
 impl World {
-    fn new(config: PoolConfig) -> Self {
+    fn new(config: PoolConfig, hooks: Option<Hooks>) -> Self {
         let dialer = Dialer::default();
         let ceiling = AtomicUsize::new(config.max_connections);
-        let pool = Pool::new(dialer.clone(), config).expect("a possible configuration");
+        let builder = Pool::builder(dialer.clone()).config(config);
+        let builder = match hooks {
+            None => builder,
+            Some(Hooks::OnReturn) => {
+                dialer.leaves_resets_to_a_hook();
+                let builder = builder.on_return(|connection, _| connection.reset_by_hook());
+                builder.before_close(|connection, _| connection.pause_by_hook())
+            }
+            Some(Hooks::BeforeReuse) => builder.before_reuse(|connection, _| connection.pause_by_hook()),
+        };
+        let pool = builder.build().expect("a possible configuration");
         Self { pool, dialer, ceiling }
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model_check::{
-    AcquireError, Dial, Held, PoolConfig, PooledConnection, block_on, bounded, config, model, pass,
+    AcquireError, Dial, Held, Manager, PoolConfig, PooledConnection, block_on, bounded, config, model, pass,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -62,6 +62,21 @@ fn retain_vs_acquire() {
         let retain = world.thread(|pool| pool.retain(|_, _| false));
         drop(block_on(world.pool.acquire()).unwrap());
         assert!(retain.join().unwrap() <= 1);
+    });
+}
+
+/// `size.max`: what was opened elsewhere takes up room or is given back, whoever opens meanwhile.
+#[test]
+fn add_vs_acquire() {
+    bounded("add_vs_acquire", 3, &config(1), |world| {
+        // The one that was opened elsewhere lives until it is refused.
+        world.allow(2);
+        let elsewhere = block_on(world.dialer.connect()).unwrap();
+        world.race();
+        let add = world.thread(|pool| drop(pool.add(elsewhere)));
+        drop(block_on(world.pool.acquire()).unwrap());
+        add.join().unwrap();
+        assert!(world.pool.stats().total_connections <= 1);
     });
 }
 

@@ -6,6 +6,7 @@ mod background;
 mod connect;
 mod goodbye;
 mod home;
+mod hooks;
 mod recall;
 mod release;
 mod reset;

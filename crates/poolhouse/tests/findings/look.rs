@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use poolhouse::{IdleOrder, Manager, PacketPool, Pool, PoolConfig};
+use poolhouse::{IdleOrder, Manager, Pool, PoolConfig};
 use tokio::time::{Instant, advance};
 
 use crate::common::{config, ms, poll_once, secs};
@@ -216,6 +216,10 @@ async fn a_dead_connection_is_passed_over_in_the_same_poll() {
     assert!(watched.looks() <= before + 2);
 }
 
+/// The server's end of a connection, and a second handle of the pool's.
+#[cfg(feature = "net")]
+type Ends = (std::net::TcpStream, socket2::Socket);
+
 /// How the server ends a connection.
 #[derive(Debug, Clone, Copy)]
 #[cfg(feature = "net")]
@@ -224,17 +228,27 @@ enum End {
     Reset,
 }
 
-/// Sends a byte over the loopback and waits for it. What the thread sent before has arrived by then: the system delivers it
-/// in order. Without this a busy machine may deliver an end milliseconds late.
+/// Dials, and keeps a second handle of each socket, so that the test sees when an end has arrived there. What else arrives
+/// at the same time says nothing of it: on a busy machine the system delivers from several processors.
+#[derive(Clone)]
 #[cfg(feature = "net")]
-fn loopback_probe() -> impl FnMut() {
-    use std::io::{Read as _, Write as _};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut here = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (mut there, _) = listener.accept().unwrap();
-    move || {
-        here.write_all(b"!").unwrap();
-        there.read_exact(&mut [0]).unwrap();
+struct Overseen {
+    dialer: poolhouse::TcpDialer,
+    sockets: Arc<Mutex<Vec<socket2::Socket>>>,
+}
+
+#[cfg(feature = "net")]
+impl poolhouse::Dial for Overseen {
+    type Stream = tokio::net::TcpStream;
+
+    async fn dial(&self) -> std::io::Result<Self::Stream> {
+        let stream = self.dialer.dial().await?;
+        self.sockets.lock().unwrap().push(socket2::SockRef::from(&stream).try_clone()?);
+        Ok(stream)
+    }
+
+    fn is_quiet(&self, stream: &Self::Stream) -> Option<bool> {
+        self.dialer.is_quiet(stream)
     }
 }
 
@@ -248,8 +262,7 @@ struct Ended {
 
 #[cfg(feature = "net")]
 impl Ended {
-    fn after(wait: Duration, theirs: std::net::TcpStream, end: End, ready: Arc<AtomicBool>) -> Self {
-        let mut probe = loopback_probe();
+    fn after(wait: Duration, (theirs, ours): Ends, end: End, ready: Arc<AtomicBool>) -> Self {
         let at = Arc::new(Mutex::new(None));
         let noted = Arc::clone(&at);
         let thread = std::thread::spawn(move || {
@@ -264,7 +277,10 @@ impl Ended {
                 socket2::SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
             }
             drop(theirs);
-            probe();
+            let blocks = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+            while ours.peek(&mut [std::mem::MaybeUninit::uninit()]).is_err_and(blocks) {
+                std::thread::yield_now();
+            }
             *noted.lock().unwrap() = Some(std::time::Instant::now());
         });
         Self { at, thread }
@@ -285,19 +301,22 @@ fn a_server_that_hangs_up_around_a_hand_out_is_known() {
         let runtime = crate::support::one_thread();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let connect = || {
-            let pool = PacketPool::new(listener.local_addr().unwrap(), config(1)).unwrap();
+            let dialer = poolhouse::TcpDialer::from(listener.local_addr().unwrap());
+            let overseen = Overseen { dialer, sockets: Arc::default() };
+            let pool = Pool::new(poolhouse::PacketManager::new(overseen.clone()), config(1)).unwrap();
             let connection = runtime.block_on(pool.acquire()).unwrap();
             let (theirs, _) = listener.accept().unwrap();
             drop(connection);
-            (pool, theirs)
+            let ours = overseen.sockets.lock().unwrap().pop().unwrap();
+            (pool, (theirs, ours))
         };
         for end in [End::Fin, End::Reset] {
             for step in 0..=24 {
                 let offset = us(step * 250);
                 // Busy: a look is never older than the last hand-out, until one finds it dead.
-                let (pool, theirs) = connect();
+                let (pool, ends) = connect();
                 let ready = Arc::new(AtomicBool::new(false));
-                let ended = Ended::after(offset, theirs, end, Arc::clone(&ready));
+                let ended = Ended::after(offset, ends, end, Arc::clone(&ready));
                 ready.store(true, SeqCst);
                 let begin = std::time::Instant::now();
                 loop {
@@ -319,8 +338,8 @@ fn a_server_that_hangs_up_around_a_hand_out_is_known() {
                 ended.thread.join().unwrap();
 
                 // Three milliseconds from the last look to a hand-out, and the end somewhere around it.
-                let (pool, theirs) = connect();
-                let ended = Ended::after(offset, theirs, end, Arc::clone(&ready));
+                let (pool, ends) = connect();
+                let ended = Ended::after(offset, ends, end, Arc::clone(&ready));
                 let begin = std::time::Instant::now();
                 drop(pool.try_acquire());
                 while begin.elapsed() < ms(3) {
@@ -333,8 +352,8 @@ fn a_server_that_hangs_up_around_a_hand_out_is_known() {
                 ended.thread.join().unwrap();
 
                 // A long hold without any exchange, which ends with a hand-out to whoever asks next.
-                let (pool, theirs) = connect();
-                let ended = Ended::after(offset, theirs, end, Arc::clone(&ready));
+                let (pool, ends) = connect();
+                let ended = Ended::after(offset, ends, end, Arc::clone(&ready));
                 let held = pool.try_acquire();
                 let begin = std::time::Instant::now();
                 while begin.elapsed() < ms(8) {
