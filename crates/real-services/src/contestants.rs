@@ -376,16 +376,17 @@ pub(crate) async fn connect(config: &Config) -> Result<Client, PgError> {
 
 /// An error and its causes, on one line.
 pub fn chain(error: &AnyError) -> String {
-    // The data is the same wherever the guide is.
-    let mut text = error.to_string().replace(poolhouse::GUIDE, "<guide>");
+    let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        let cause_text = cause.to_string().replace(poolhouse::GUIDE, "<guide>");
+        let cause_text = cause.to_string();
         // Some repeat their cause.
         if !text.contains(&cause_text) {
             text = format!("{text}: {cause_text}");
         }
         next = cause.source();
     }
+    // The data is the same wherever the guide is.
+    let text = text.replace(poolhouse::GUIDE, "<guide>");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
