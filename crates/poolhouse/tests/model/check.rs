@@ -151,15 +151,11 @@ impl World<'_> {
 
         for errand in &self.errands {
             let wrong = match errand.what {
-                Errand::WarmUp { failures, deadline } => {
+                Errand::WarmUp { patient, failures, deadline } => {
                     let failed = ledger.pause.failing() && ledger.failed_connects > failures;
                     let warm = self.model.is_warm(&stats);
                     let due = deadline.is_some_and(|deadline| deadline <= now);
-                    warm || failed || due || self.model.closed
-                }
-                Errand::WarmUpWithin { deadline, .. } => {
-                    let warm = self.model.is_warm(&stats);
-                    warm || deadline <= now || self.model.closed
+                    warm || (failed && !patient) || due || self.model.closed
                 }
                 Errand::Close | Errand::Drained => ledger.live() + connecting == 0,
                 Errand::CloseWithin { until } => ledger.live() + connecting == 0 || until <= now,

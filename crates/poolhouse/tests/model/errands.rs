@@ -20,12 +20,20 @@ pub(crate) struct Running {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Errand {
-    WarmUp { failures: u64, deadline: Option<Instant> },
-    WarmUpWithin { failures: u64, deadline: Instant },
+    /// A patient one, `warm_up_within`, lives with failures that pass.
+    WarmUp {
+        patient: bool,
+        failures: u64,
+        deadline: Option<Instant>,
+    },
     Close,
-    CloseWithin { until: Instant },
+    CloseWithin {
+        until: Instant,
+    },
     Drained,
-    CheckNow { since: Instant },
+    CheckNow {
+        since: Instant,
+    },
 }
 
 pub(crate) enum Ended {
@@ -37,21 +45,21 @@ pub(crate) enum Ended {
 impl World<'_> {
     pub(crate) fn warm_up(&mut self) -> Verdict {
         let Some(pool) = self.pool() else { return Ok(()) };
-        self.background = true;
-        let limit = self.options.connection_timeout;
-        let what = Errand::WarmUp {
-            failures: self.server.ledger().failed_connects,
-            deadline: (limit != Duration::MAX).then(|| Instant::now() + limit),
-        };
+        let what = self.warming_up(false, self.options.connection_timeout);
         self.run(what, async move { Ended::WarmUp(pool.warm_up().await) })
     }
 
     pub(crate) fn warm_up_within(&mut self, limit: Duration) -> Verdict {
         let Some(pool) = self.pool() else { return Ok(()) };
+        let what = self.warming_up(true, limit);
+        self.run(what, async move { Ended::WarmUp(pool.warm_up_within(limit).await) })
+    }
+
+    fn warming_up(&mut self, patient: bool, limit: Duration) -> Errand {
         self.background = true;
         let failures = self.server.ledger().failed_connects;
-        let what = Errand::WarmUpWithin { failures, deadline: Instant::now() + limit };
-        self.run(what, async move { Ended::WarmUp(pool.warm_up_within(limit).await) })
+        let deadline = (limit != Duration::MAX).then(|| Instant::now() + limit);
+        Errand::WarmUp { patient, failures, deadline }
     }
 
     pub(crate) fn drained(&mut self) -> Verdict {
@@ -102,30 +110,27 @@ impl World<'_> {
         let stats = pool.stats();
         let nothing_left = self.server.ledger().live() + stats.total_connections + stats.connecting == 0;
         let (right, seen) = match (what, ended) {
-            (Errand::WarmUp { .. }, Ended::WarmUp(Ok(()))) => (self.model.is_warm(&stats), "warm_up: done"),
+            (Errand::WarmUp { patient, failures, .. }, Ended::WarmUp(Ok(()))) => {
+                let after_failure = patient && stats.failed_connects > failures;
+                let seen =
+                    if after_failure { "warm_up_within: done after a failure" } else { "warm_up: done" };
+                (self.model.is_warm(&stats), seen)
+            }
             (Errand::WarmUp { .. }, Ended::WarmUp(Err(AcquireError::Closed { .. }))) => {
                 (self.model.closed, "warm_up: closed")
             }
-            (Errand::WarmUp { failures, .. }, Ended::WarmUp(Err(AcquireError::Connect(_)))) => {
-                (stats.failed_connects > failures, "warm_up: a failed connect")
-            }
-            (Errand::WarmUp { deadline, .. }, Ended::WarmUp(Err(AcquireError::Timeout(_)))) => {
-                (deadline.is_some_and(|deadline| deadline <= now), "warm_up: timed out")
-            }
-            (Errand::WarmUpWithin { failures, .. }, Ended::WarmUp(Ok(()))) => {
-                let patient = stats.failed_connects > failures;
-                let seen = if patient { "warm_up_within: done after a failure" } else { "warm_up: done" };
-                (self.model.is_warm(&stats), seen)
-            }
-            (Errand::WarmUpWithin { .. }, Ended::WarmUp(Err(AcquireError::Closed { .. }))) => {
-                (self.model.closed, "warm_up: closed")
-            }
-            (Errand::WarmUpWithin { failures, .. }, Ended::WarmUp(Err(AcquireError::Connect(_)))) => {
+            (Errand::WarmUp { patient, failures, .. }, Ended::WarmUp(Err(AcquireError::Connect(_)))) => {
+                let failed = stats.failed_connects > failures;
                 let permanent = self.server.ledger().happened.permanent > 0;
-                (permanent && stats.failed_connects > failures, "warm_up_within: a permanent failure")
+                if patient {
+                    (permanent && failed, "warm_up_within: a permanent failure")
+                } else {
+                    (failed, "warm_up: a failed connect")
+                }
             }
-            (Errand::WarmUpWithin { deadline, .. }, Ended::WarmUp(Err(AcquireError::Timeout(_)))) => {
-                (deadline <= now, "warm_up_within: timed out")
+            (Errand::WarmUp { patient, deadline, .. }, Ended::WarmUp(Err(AcquireError::Timeout(_)))) => {
+                let seen = if patient { "warm_up_within: timed out" } else { "warm_up: timed out" };
+                (deadline.is_some_and(|deadline| deadline <= now), seen)
             }
             (Errand::Drained, Ended::Close(None)) => (nothing_left, "drained"),
             (Errand::Close, Ended::Close(None)) => (nothing_left, "close: complete"),
