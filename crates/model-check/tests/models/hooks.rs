@@ -2,29 +2,19 @@
 
 use model_check::{Hooks, block_on, config, hooked};
 
-use crate::{clean, clean_or_closed, close, ok_or_closed};
+use crate::{clean_or_closed, close, ok_or_closed, reset};
 
 /// `reset.between`: a waiter gets the connection that comes back after the hook has reset it.
 #[test]
 fn hook_on_return_vs_waiter() {
-    hooked("hook_on_return_vs_waiter", 3, &config(1), Hooks::OnReturn, |world| {
-        world.dialer.wants_resets();
-        let held = world.held();
-        let waiter = world.queued();
-        world.race();
-        let waiter = world.thread(|_| drop(clean(block_on(waiter))));
-        drop(held);
-        waiter.join().unwrap();
-        assert_eq!(world.dialer.attempts(), 1);
-    });
+    hooked("hook_on_return_vs_waiter", 3, &config(1), Hooks::OnReturn, reset::releases_to_a_waiter);
 }
 
 /// `close.complete`, `reset.between`: a close meets the hook on return, and waits for the one before close.
 #[test]
 fn hook_on_return_vs_acquire_vs_close() {
     hooked("hook_on_return_vs_acquire_vs_close", 2, &config(1), Hooks::OnReturn, |world| {
-        world.dialer.wants_resets();
-        let held = world.held();
+        let held = reset::dirty(world);
         world.race();
         let acquire = world.thread(|pool| clean_or_closed(block_on(pool.acquire())));
         drop(held);

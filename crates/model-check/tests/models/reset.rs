@@ -5,7 +5,7 @@ use model_check::{Held, PoolConfig, World, block_on, bounded, config, model};
 use crate::{clean, clean_or_closed, close};
 
 /// A connection in whose holder's footsteps nobody may tread.
-fn dirty(world: &World) -> Held {
+pub(crate) fn dirty(world: &World) -> Held {
     world.dialer.wants_resets();
     world.held()
 }
@@ -13,15 +13,18 @@ fn dirty(world: &World) -> Held {
 /// `reset.between`: a waiter gets the connection that comes back, after its reset.
 #[test]
 fn dirty_release_vs_waiter() {
-    model("dirty_release_vs_waiter", &config(1), |world| {
-        let held = dirty(world);
-        let waiter = world.queued();
-        world.race();
-        let waiter = world.thread(|_| drop(clean(block_on(waiter))));
-        drop(held);
-        waiter.join().unwrap();
-        assert_eq!(world.dialer.attempts(), 1);
-    });
+    model("dirty_release_vs_waiter", &config(1), releases_to_a_waiter);
+}
+
+/// Whoever does the reset.
+pub(crate) fn releases_to_a_waiter(world: &World) {
+    let held = dirty(world);
+    let waiter = world.queued();
+    world.race();
+    let waiter = world.thread(|_| drop(clean(block_on(waiter))));
+    drop(held);
+    waiter.join().unwrap();
+    assert_eq!(world.dialer.attempts(), 1);
 }
 
 /// `reset.between`, `acquire.race`: so does an acquire that arrives meanwhile.
