@@ -52,7 +52,7 @@ impl Pace {
         fault: Duration::from_secs(1),
         rounds: 3,
         calm: Duration::from_millis(300),
-        patience: Duration::from_secs(7),
+        patience: Duration::from_secs(20),
     };
 }
 

@@ -238,7 +238,7 @@ impl Ledger {
         let wanted = record.uses < config.max_uses.unwrap_or(u64::MAX) && record.end_by.is_none();
         let lifetime = config.max_lifetime;
         let young = lifetime == Duration::MAX || now - record.born < lifetime.mul_f64(1.0 - jitter);
-        let rested = now - record.idle_since < config.idle_timeout;
+        let rested = now - record.rests_since < config.idle_timeout;
         let proven = now - record.proven < config.check_after_idle;
         wanted && young && rested && proven && !record.dirty && !self.is_in_doubt(record)
     }

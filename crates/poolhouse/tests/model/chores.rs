@@ -39,7 +39,8 @@ impl Doing {
             }
             Chore::Check => {
                 ledger.checking += 1;
-                // A check that a waiter or a doubt asks for comes at once.
+                // A check that a waiter or a doubt asks for comes at once. A task that comes back to the line waits too.
+                ledger.waited |= ledger.somebody_waits();
                 let regular = !ledger.waited && !ledger.is_in_doubt(&ledger.records[id]);
                 let unused = ledger.records.iter().filter(|record| record.is_open() && !record.held);
                 let most = (unused.count() / 10).max(1);

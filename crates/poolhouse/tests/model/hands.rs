@@ -116,7 +116,7 @@ impl World<'_> {
             record.dirty = fate == Fate::Dirty || (hooked && reused);
             record.manager_resets = fate == Fate::Dirty;
             record.detached = fate == Fate::Detach;
-            record.idle_since = Instant::now();
+            (record.idle_since, record.rests_since) = (Instant::now(), Instant::now());
             record.proven = Instant::now();
             reused &= !retires;
             record.drop_panics |= fate == Fate::PanicInDrop;

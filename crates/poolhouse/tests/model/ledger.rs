@@ -50,6 +50,8 @@ pub(crate) struct Record {
     pub(crate) spoiled: bool,
     pub(crate) detached: bool,
     pub(crate) idle_since: Instant,
+    /// The earliest from which the pool may count it as idle: it may be the successor of one that had been idle for long.
+    pub(crate) rests_since: Instant,
     /// When it last proved to work.
     pub(crate) proven: Instant,
     /// How often `invalidate_all` had been called when its connect began.
@@ -88,6 +90,7 @@ impl Record {
             spoiled: false,
             detached: false,
             idle_since: now,
+            rests_since: now,
             proven: now,
             epoch: era.0,
             suspension: era.1,
@@ -305,6 +308,10 @@ impl Ledger {
         self.slowest_connect = self.slowest_connect.max(record.began.elapsed());
         let spreads = self.spreads.iter().filter(|(begun, _)| number <= *begun);
         spreads.for_each(|(_, ends)| record.end_by(*ends));
+        let before =
+            self.records.iter().filter(|before| before.closed_at.is_none_or(|at| at >= record.began));
+        record.rests_since =
+            before.map(|before| before.rests_since).min().map_or(record.born, |at| at.min(record.born));
         self.records.push(record);
         let id = self.records.len() - 1;
         self.fresh.opened(id);
@@ -321,7 +328,7 @@ impl Ledger {
         (self.abandoned, self.cut_checks + self.cut_resets)
     }
 
-    fn somebody_waits(&self) -> bool {
+    pub(crate) fn somebody_waits(&self) -> bool {
         self.fresh.pool.as_ref().is_some_and(|pool| pool.stats().pending_requests > 0)
     }
 

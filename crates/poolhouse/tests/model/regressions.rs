@@ -376,3 +376,24 @@ fn what_a_task_is_served_in_the_moment_of_a_check_may_be_in_doubt() {
     ];
     plays(Config { max: 1, max_connecting: 1, max_pending: Some(3), ..PLAIN }, steps);
 }
+
+/// `health.off_path`: tasks that were served, and come so late that they go back to their turn, wait while the checks begin.
+#[test]
+fn those_who_come_late_for_what_they_were_served_wait_for_checks() {
+    plays(
+        Config { max: 4, max_connecting: 1, max_lifetime: Some(300), check_after_idle: Some(15), ..PLAIN },
+        vec![
+            Step { op: Op::Acquire(How::Eager), settle: false },
+            Step { op: Op::Acquire(How::Eager), settle: false },
+            Step { op: Op::TryAcquire, settle: true },
+            Step { op: Op::Checks(Mood { delay: 1, end: End::Ok }), settle: false },
+            Step { op: Op::Acquire(How::Eager), settle: false },
+            Step { op: Op::Acquire(How::Eager), settle: false },
+            Step { op: Op::Acquire(How::Task), settle: false },
+            Step { op: Op::Acquire(How::Task), settle: false },
+            Step { op: Op::Return(0, Fate::Release), settle: false },
+            Step { op: Op::Return(0, Fate::Release), settle: false },
+            Step { op: Op::Jump(100), settle: false },
+        ],
+    );
+}

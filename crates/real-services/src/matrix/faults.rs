@@ -215,7 +215,10 @@ pub(super) async fn kill_idle(
         load.fill().await;
         stage.terminate(role).await?;
         if round % 2 == 1 {
-            while stage.backends(role).await? > 0 {}
+            // A connect that was under way is in time for the second.
+            while stage.backends(role).await? > 0 {
+                stage.terminate(role).await?;
+            }
         }
         killed = Instant::now();
         requests.extend(load.once(round).await);

@@ -39,7 +39,8 @@ pub(super) struct Load {
 /// Milliseconds since the load began, plus one; zero is never.
 #[derive(Default)]
 struct Last {
-    right: AtomicU64,
+    /// For each task, when it asked the question that was answered last. Zero after an error.
+    asked: [AtomicU64; TASKS],
     error: AtomicU64,
     stop: AtomicBool,
 }
@@ -84,8 +85,12 @@ impl Load {
                 let mut asked = Vec::new();
                 while !last.stop.load(Ordering::Relaxed) {
                     let request = ask(&pool, statement, task * NUMBERS + asked.len() % NUMBERS).await;
-                    let slot = if request.outcome == Outcome::Right { &last.right } else { &last.error };
-                    slot.fetch_max(millis(request.ended - began) + 1, Ordering::Relaxed);
+                    if request.outcome == Outcome::Right {
+                        last.asked[task].store(millis(request.began - began) + 1, Ordering::Relaxed);
+                    } else {
+                        last.asked[task].store(0, Ordering::Relaxed);
+                        last.error.fetch_max(millis(request.ended - began) + 1, Ordering::Relaxed);
+                    }
                     asked.push(request);
                     sleep(PAUSE).await;
                 }
@@ -106,14 +111,16 @@ impl Load {
 }
 
 impl Running {
-    /// Until no error has been seen for a while after the end of the fault.
+    /// Until no error has been seen for a while after the end of the fault, and each task has an answer to a question of that
+    /// time: a task that still waits since before may yet run into its deadline.
     pub(super) async fn until_calm(&self, ended: Instant, pace: Pace) {
         let ended_at = millis(ended - self.began) + 1;
         while ended.elapsed() < pace.patience {
             sleep(PAUSE).await;
             let error = self.last.error.load(Ordering::Relaxed).max(ended_at);
             let calm = (millis(self.began.elapsed()) + 1).saturating_sub(error);
-            if calm > millis(pace.calm) && self.last.right.load(Ordering::Relaxed) > ended_at {
+            let answered = self.last.asked.iter().all(|asked| asked.load(Ordering::Relaxed) > ended_at);
+            if calm > millis(pace.calm) && answered {
                 return;
             }
         }
