@@ -64,11 +64,12 @@ pub use crate::admin::CloseReport;
 pub use crate::builder::PoolBuilder;
 pub use crate::config::{ConfigError, IdleOrder, PoolConfig};
 pub use crate::error::{
-    AcquireError, AcquireErrorKind, AcquireTimeout, ConnectError, ConnectFailed, Holder, Phase, Retry,
+    AcquireError, AcquireErrorKind, AcquireTimeout, ConnectError, ConnectFailed, Failure, Holder, Phase,
+    Retry,
 };
 pub use crate::events::{Event, Listener, RetireReason};
 pub use crate::histogram::Histogram;
-pub use crate::hooks::HookFuture;
+pub use crate::hooks::{Discard, HookFuture};
 pub use crate::maintenance::ConnectionInfo;
 pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::pool::Pool;

@@ -6,9 +6,7 @@ use std::error::Error;
 use std::fmt;
 
 use bb8::{CustomizeConnection, ManageConnection};
-use poolhouse::{FailureKind, Manager};
-
-use crate::error::{BoxError, ManagerError};
+use poolhouse::{Failure, FailureKind, Manager};
 
 /// A [`bb8::ManageConnection`] as a [`poolhouse::Manager`].
 ///
@@ -39,7 +37,7 @@ pub struct Bb8<M: ManageConnection> {
     target: Option<String>,
     test_on_return: bool,
     customizer: Option<Box<dyn CustomizeConnection<M::Connection, M::Error>>>,
-    box_error: fn(M::Error) -> BoxError,
+    box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>,
     classify: Option<Box<Classify<M::Error>>>,
 }
 
@@ -263,17 +261,17 @@ impl<M: ManageConnection> Bb8<M> {
         &self.manager
     }
 
-    fn failed(&self, error: M::Error) -> ManagerError {
+    fn failed(&self, error: M::Error) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
-        ManagerError::new((self.box_error)(error), kind)
+        Failure::new(kind, (self.box_error)(error))
     }
 }
 
 impl<M: ManageConnection> Manager for Bb8<M> {
     type Connection = M::Connection;
-    type Error = ManagerError;
+    type Error = Failure;
 
-    async fn connect(&self) -> Result<M::Connection, ManagerError> {
+    async fn connect(&self) -> Result<M::Connection, Failure> {
         let mut connection = self.manager.connect().await.map_err(|error| self.failed(error))?;
         if let Some(customizer) = &self.customizer {
             customizer.on_acquire(&mut connection).await.map_err(|error| self.failed(error))?;
@@ -281,7 +279,7 @@ impl<M: ManageConnection> Manager for Bb8<M> {
         Ok(connection)
     }
 
-    async fn check(&self, connection: &mut M::Connection) -> Result<(), ManagerError> {
+    async fn check(&self, connection: &mut M::Connection) -> Result<(), Failure> {
         self.manager.is_valid(connection).await.map_err(|error| self.failed(error))
     }
 
@@ -293,7 +291,7 @@ impl<M: ManageConnection> Manager for Bb8<M> {
         self.test_on_return
     }
 
-    async fn reset(&self, connection: &mut M::Connection) -> Result<(), ManagerError> {
+    async fn reset(&self, connection: &mut M::Connection) -> Result<(), Failure> {
         self.check(connection).await
     }
 
@@ -302,7 +300,7 @@ impl<M: ManageConnection> Manager for Bb8<M> {
         !self.manager.has_broken(connection)
     }
 
-    fn classify(&self, error: &ManagerError) -> FailureKind {
+    fn classify(&self, error: &Failure) -> FailureKind {
         error.kind()
     }
 

@@ -56,10 +56,8 @@
 #![warn(missing_docs)]
 
 mod bridge;
-mod error;
 
 pub use crate::bridge::Bb8;
-pub use crate::error::ManagerError;
 
 /// The crate's README, so that its snippet is a doctest too.
 #[cfg(doctest)]

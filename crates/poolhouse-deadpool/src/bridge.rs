@@ -7,9 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use deadpool::managed::{self, RecycleError};
-use poolhouse::FailureKind;
+use poolhouse::{Failure, FailureKind};
 
-use crate::error::{BoxError, ManagerError};
 use crate::object::Object;
 
 /// A [`deadpool::managed::Manager`] as a [`poolhouse::Manager`].
@@ -40,7 +39,7 @@ pub struct Deadpool<M: managed::Manager> {
     manager: Arc<M>,
     target: Option<String>,
     is_connected: Option<Box<IsConnected<M::Type>>>,
-    box_error: fn(M::Error) -> BoxError,
+    box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>,
     classify: Option<Box<Classify<M::Error>>>,
 }
 
@@ -216,9 +215,9 @@ impl<M: managed::Manager> Deadpool<M> {
         &self.manager
     }
 
-    fn failed(&self, error: M::Error) -> ManagerError {
+    fn failed(&self, error: M::Error) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
-        ManagerError::new((self.box_error)(error), kind)
+        Failure::new(kind, (self.box_error)(error))
     }
 
     fn is_open(&self, object: &mut Object<M>) -> bool {
@@ -228,19 +227,17 @@ impl<M: managed::Manager> Deadpool<M> {
 
 impl<M: managed::Manager + 'static> poolhouse::Manager for Deadpool<M> {
     type Connection = Object<M>;
-    type Error = ManagerError;
+    type Error = Failure;
 
-    async fn connect(&self) -> Result<Object<M>, ManagerError> {
+    async fn connect(&self) -> Result<Object<M>, Failure> {
         let object = self.manager.create().await.map_err(|error| self.failed(error))?;
         Ok(Object::new(object, &self.manager))
     }
 
-    async fn check(&self, object: &mut Object<M>) -> Result<(), ManagerError> {
+    async fn check(&self, object: &mut Object<M>) -> Result<(), Failure> {
         let (object, metrics) = object.parts();
         self.manager.recycle(object, metrics).await.map_err(|error| match error {
-            RecycleError::Message(message) => {
-                ManagerError::new(message.into_owned().into(), FailureKind::Transient)
-            }
+            RecycleError::Message(message) => Failure::new(FailureKind::Transient, message.into_owned()),
             RecycleError::Backend(error) => self.failed(error),
         })
     }
@@ -254,7 +251,7 @@ impl<M: managed::Manager + 'static> poolhouse::Manager for Deadpool<M> {
         true
     }
 
-    async fn reset(&self, object: &mut Object<M>) -> Result<(), ManagerError> {
+    async fn reset(&self, object: &mut Object<M>) -> Result<(), Failure> {
         self.check(object).await?;
         object.recycled();
         Ok(())
@@ -264,7 +261,7 @@ impl<M: managed::Manager + 'static> poolhouse::Manager for Deadpool<M> {
         self.is_open(object)
     }
 
-    fn classify(&self, error: &ManagerError) -> FailureKind {
+    fn classify(&self, error: &Failure) -> FailureKind {
         error.kind()
     }
 

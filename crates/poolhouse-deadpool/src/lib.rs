@@ -66,11 +66,9 @@
 #![warn(missing_docs)]
 
 mod bridge;
-mod error;
 mod object;
 
 pub use crate::bridge::Deadpool;
-pub use crate::error::ManagerError;
 pub use crate::object::Object;
 
 /// The crate's README, so that its snippet is a doctest too.

@@ -7,12 +7,12 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use poolhouse::{FailureKind, Manager, RetireReason};
+use poolhouse::{Failure, FailureKind, Manager, RetireReason};
 use r2d2::{CustomizeConnection, ManageConnection};
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::connection::{Connection, Customizer};
-use crate::error::{Errors, ManagerError};
+use crate::error::Errors;
 
 /// An [`r2d2::ManageConnection`] as a [`poolhouse::Manager`].
 ///
@@ -275,9 +275,9 @@ impl<M: ManageConnection> R2d2<M> {
 
 impl<M: ManageConnection> Manager for R2d2<M> {
     type Connection = Connection<M>;
-    type Error = ManagerError;
+    type Error = Failure;
 
-    async fn connect(&self) -> Result<Connection<M>, ManagerError> {
+    async fn connect(&self) -> Result<Connection<M>, Failure> {
         let (manager, errors) = (Arc::clone(&self.manager), self.errors.clone());
         let customizer = self.customizer.clone();
         blocking(move || {
@@ -290,11 +290,11 @@ impl<M: ManageConnection> Manager for R2d2<M> {
         .await?
     }
 
-    async fn check(&self, connection: &mut Connection<M>) -> Result<(), ManagerError> {
+    async fn check(&self, connection: &mut Connection<M>) -> Result<(), Failure> {
         let (manager, errors) = (Arc::clone(&self.manager), self.errors.clone());
         let tested = connection.lend(move |lent| match lent.get_mut() {
             Some(connection) => manager.is_valid(connection).map_err(|error| errors.failed(error)),
-            None => Err(ManagerError::new("the connection is gone".into(), FailureKind::Transient)),
+            None => Err(Failure::new(FailureKind::Transient, "the connection is gone")),
         });
         tested.await.map_err(ended)?
     }
@@ -307,7 +307,7 @@ impl<M: ManageConnection> Manager for R2d2<M> {
         self.test_on_return
     }
 
-    async fn reset(&self, connection: &mut Connection<M>) -> Result<(), ManagerError> {
+    async fn reset(&self, connection: &mut Connection<M>) -> Result<(), Failure> {
         self.check(connection).await
     }
 
@@ -327,7 +327,7 @@ impl<M: ManageConnection> Manager for R2d2<M> {
         let _ = blocking(move || connection.release_here()).await;
     }
 
-    fn classify(&self, error: &ManagerError) -> FailureKind {
+    fn classify(&self, error: &Failure) -> FailureKind {
         error.kind()
     }
 
@@ -337,15 +337,15 @@ impl<M: ManageConnection> Manager for R2d2<M> {
 }
 
 /// Runs what blocks on a thread that may, and waits for it.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ManagerError> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     spawn_blocking(work).await.map_err(ended)
 }
 
 /// Why a call on another thread has no result: a panic there, which is one here, or the end of the runtime.
-fn ended(error: JoinError) -> ManagerError {
+fn ended(error: JoinError) -> Failure {
     match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
-        Err(runtime_ends) => ManagerError::new(runtime_ends.into(), FailureKind::Transient),
+        Err(runtime_ends) => Failure::new(FailureKind::Transient, runtime_ends),
     }
 }
 

@@ -5,11 +5,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::thread;
 
+use poolhouse::Failure;
 use r2d2::{CustomizeConnection, ManageConnection};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-
-use crate::error::ManagerError;
 
 pub(crate) type Customizer<M> =
     dyn CustomizeConnection<<M as ManageConnection>::Connection, <M as ManageConnection>::Error>;
@@ -50,7 +49,7 @@ pub struct Connection<M: ManageConnection> {
 }
 
 /// What a call on another thread brings back: the connection, and whether it passed.
-pub(crate) type Tested<M> = (Connection<M>, Result<(), ManagerError>);
+pub(crate) type Tested<M> = (Connection<M>, Result<(), Failure>);
 
 const HOLDS: &str = "whoever can see a connection has it";
 
@@ -63,8 +62,8 @@ impl<M: ManageConnection> Connection<M> {
     /// goes on, and [`come_back`](Connection::come_back) waits for it.
     pub(crate) async fn lend(
         &mut self,
-        call: impl FnOnce(&mut Self) -> Result<(), ManagerError> + Send + 'static,
-    ) -> Result<Result<(), ManagerError>, JoinError> {
+        call: impl FnOnce(&mut Self) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<Result<(), Failure>, JoinError> {
         let mut lent =
             Self { connection: self.connection.take(), customizer: self.customizer.take(), away: None };
         let away = self.away.insert(spawn_blocking(move || {

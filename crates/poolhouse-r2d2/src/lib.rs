@@ -89,7 +89,6 @@ mod error;
 
 pub use crate::bridge::R2d2;
 pub use crate::connection::Connection;
-pub use crate::error::ManagerError;
 
 /// The crate's README, so that its snippet is a doctest too.
 #[cfg(doctest)]

@@ -19,11 +19,11 @@ use tokio::task::coop::consume_budget;
 use crate::call_out::{call_out, call_out_within};
 use crate::chores::{DoingChore, do_chore};
 use crate::closing::close_gracefully;
-use crate::error::{BoxError, ConnectError, Holder, page};
+use crate::error::{BoxError, ConnectError, Failure, Holder, page};
 use crate::events::Event;
 use crate::inner::{PoolInner, millis};
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Failure, Home, Plan};
+use crate::policy::{FailedAttempt, Home, Plan};
 use crate::state::PoolEffects;
 use crate::sync::{AbortHandle, Handle, JoinSet, Notify};
 use crate::time::{sleep, sleep_until};
@@ -254,7 +254,7 @@ impl<M: Manager> Connecting<M> {
     fn failed(&mut self, error: ConnectError, kind: FailureKind) {
         let Some(key) = self.key.take() else { return };
         let error = Arc::new(error);
-        let failure = Failure { error: Arc::clone(&error), kind };
+        let failure = FailedAttempt { error: Arc::clone(&error), kind };
         let took = self.inner.apply(|policy, now, fx| policy.connect_failed(key, failure, now, fx));
         self.inner.report_failed_connect(&error, took, kind);
         // The error may be the last of its kind, and is the user's.
@@ -300,6 +300,15 @@ enum Refused<E> {
     Hook(BoxError),
 }
 
+impl<E: Into<BoxError>> Refused<E> {
+    fn boxed(self) -> BoxError {
+        match self {
+            Self::Manager(error) => error.into(),
+            Self::Hook(error) => error,
+        }
+    }
+}
+
 async fn connect<M: Manager>(mut this: Connecting<M>) {
     let inner = Arc::clone(&this.inner);
     let limit = inner.config().connect_attempt_timeout;
@@ -310,14 +319,13 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
     };
     match call_out_within(limit, attempt).await {
         Ok(Some(Ok(connection))) => this.connected(connection),
-        Ok(Some(Err(Refused::Hook(error)))) => {
-            this.failed(ConnectError::Failed(error), FailureKind::Transient);
-        }
-        Ok(Some(Err(Refused::Manager(error)))) => {
+        Ok(Some(Err(refused))) => {
             let mut kind = FailureKind::Transient;
-            inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
-            match call_out(|| error.into()) {
-                Ok(error) => this.failed(ConnectError::Failed(error), kind),
+            if let Refused::Manager(error) = &refused {
+                inner.shield("Manager::classify", || kind = inner.manager.classify(error));
+            }
+            match call_out(|| Failure::unwrap(refused.boxed())) {
+                Ok((error, own_kind)) => this.failed(ConnectError::Failed(error), own_kind.unwrap_or(kind)),
                 Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),
             }
         }

@@ -85,8 +85,8 @@ impl<M: Manager> PoolBuilder<M> {
     /// Runs after each connect, before anybody gets the connection: to set a time zone, or to prepare statements. It counts
     /// as part of the connect, within `connect_attempt_timeout`: an error is a failed connect.
     ///
-    /// Such a failure is always [`Transient`](crate::FailureKind::Transient), and tried again until the caller's deadline.
-    /// [`Manager::classify`] is not asked. Set-up that can fail for good belongs in [`Manager::connect`].
+    /// Such a failure is [`Transient`](crate::FailureKind::Transient), and tried again until the caller's deadline, unless
+    /// the error is a [`Failure`](crate::Failure) that says otherwise. [`Manager::classify`] is not asked.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -116,7 +116,8 @@ impl<M: Manager> PoolBuilder<M> {
     /// Runs before each reuse of a connection, with what the pool knows about it. It also runs for a connection that goes
     /// from its holder straight to a waiter, and after the health check, if one is due. The acquire waits for it, within
     /// its own deadline; it may take `health_check_timeout`. An error closes the connection
-    /// ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another.
+    /// ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another. [`Discard`](crate::Discard) as the
+    /// error does so without a warning.
     ///
     /// The first use is no reuse: a connection that was opened or added, and that nobody has used, is handed out without the
     /// hook.
@@ -154,7 +155,7 @@ impl<M: Manager> PoolBuilder<M> {
 
     /// Runs on each connection that comes back and is reusable, before anybody else gets it (`reset.between`): after
     /// [`Manager::reset`], if that is wanted too. Off the caller's path, within `reset_timeout`. An error closes the
-    /// connection.
+    /// connection; [`Discard`](crate::Discard) as the error does so without a warning.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call_out::{Panic, call_out, call_out_within};
-use crate::error::{BoxError, Inner, page};
+use crate::error::{BoxError, Failure, Inner, page};
 use crate::events::Event;
-use crate::hooks::call_hook;
+use crate::hooks::{Discard, call_hook};
 use crate::inner::{PoolInner, millis};
 use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
@@ -68,6 +68,10 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
             Ok(false) => (Outcome::PeerClosed, None),
             Err(_) => panicked(&inner, chore, connection),
         },
+        Ok(Some(Err((_, error)))) if error.is::<Discard>() => {
+            log_discarded(&inner, connection);
+            (Outcome::Discarded, None)
+        }
         Ok(Some(Err((outcome, error)))) => {
             log_failed(&inner, chore, (connection, elapsed_ms), &Inner(&*error));
             (outcome, Some(error))
@@ -91,7 +95,7 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
                 }
             });
         }
-        Outcome::PeerClosed | Outcome::Cut => {}
+        Outcome::Discarded | Outcome::PeerClosed | Outcome::Cut => {}
     }
     inner.shield("the error of a health check", || drop(error));
 }
@@ -102,7 +106,7 @@ async fn run<M: Manager>(
     chore: Chore,
     entry: &mut PoolEntry<M>,
 ) -> Result<(), (Outcome, BoxError)> {
-    let failed = |error: BoxError| (Outcome::Failed, error);
+    let failed = |error: BoxError| (Outcome::Failed, Failure::unwrap(error).0);
     let info = ConnectionInfo::of(entry, inner.now());
     let (manager, hooks, connection) = (&inner.manager, &inner.hooks, &mut entry.connection);
     match chore {
@@ -117,7 +121,7 @@ async fn run<M: Manager>(
             if check {
                 manager.check(connection).await.map_err(Into::into).map_err(failed)?;
             }
-            let refused = |error| (Outcome::Refused, error);
+            let refused = |error| (Outcome::Refused, Failure::unwrap(error).0);
             call_hook(hooks.before_reuse.as_ref(), connection, info).await.map_err(refused)
         }
         Chore::Inspect => Ok(()),
@@ -175,6 +179,18 @@ fn log_passed<M: Manager>(inner: &PoolInner<M>, chore: Chore, (connection, elaps
             elapsed_ms,
             "healthy"
         ),
+    });
+}
+
+fn log_discarded<M: Manager>(inner: &PoolInner<M>, connection: u64) {
+    inner.log(|target| {
+        tracing::debug!(
+            target: "poolhouse::check",
+            target_address = %target,
+            pool = target.pool,
+            connection,
+            "a hook does not keep it"
+        );
     });
 }
 

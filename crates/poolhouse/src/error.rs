@@ -14,12 +14,15 @@ use std::fmt;
 use thiserror::Error;
 
 pub use self::connect::{ConnectError, ConnectFailed, Retry};
+pub use self::failure::Failure;
 pub(crate) use self::text::{At, Counted, Inner};
 pub use self::timeout::{AcquireTimeout, Holder, Phase};
 
 // With their paths, for the model checker takes this file in by its path too.
 #[path = "error/connect.rs"]
 mod connect;
+#[path = "error/failure.rs"]
+mod failure;
 #[path = "error/text.rs"]
 mod text;
 #[path = "error/timeout.rs"]

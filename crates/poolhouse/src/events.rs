@@ -225,7 +225,7 @@ pub enum RetireReason {
     ResetFailed,
     /// The hook before reuse failed.
     HookFailed,
-    /// [`Pool::retain`](crate::Pool::retain) did not keep it.
+    /// [`Pool::retain`](crate::Pool::retain) did not keep it, or a hook said [`Discard`](crate::Discard).
     NotRetained,
     /// Its peer has closed it: [`Manager::is_connected`](crate::Manager::is_connected) said `false`.
     PeerClosed,

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 
+use thiserror::Error;
+
 use crate::error::BoxError;
 use crate::maintenance::ConnectionInfo;
 
@@ -21,6 +23,33 @@ use crate::maintenance::ConnectionInfo;
 /// }
 /// ```
 pub type HookFuture<'c> = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'c>>;
+
+/// What a hook [`before_reuse`](crate::PoolBuilder::before_reuse) or [`on_return`](crate::PoolBuilder::on_return) returns as
+/// its error to have the connection closed as a matter of course: without a warning, and without an
+/// [`Event::CheckFailed`](crate::Event::CheckFailed) or [`Event::ResetFailed`](crate::Event::ResetFailed).
+///
+/// The connection retires as [`NotRetained`](crate::RetireReason::NotRetained). An acquire that waits gets another.
+///
+/// ```
+/// use poolhouse::{Discard, PacketPool, RetireReason};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = poolhouse_echo::EchoServer::start().await?;
+/// let pool = PacketPool::builder((server.host(), server.port()))
+///     .before_reuse(|_connection, info| {
+///         Box::pin(async move { if info.use_count < 1 { Ok(()) } else { Err(Discard.into()) } })
+///     })
+///     .build()?;
+/// pool.acquire().await?.release();
+/// pool.acquire().await?;
+/// assert_eq!(pool.stats().closed.get(RetireReason::NotRetained), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the hook does not keep this connection")]
+pub struct Discard;
 
 /// A hook on a connection that has just been opened.
 pub(crate) type ConnectHook<C> = Box<dyn Fn(&mut C) -> HookFuture<'_> + Send + Sync>;

@@ -205,7 +205,8 @@ pub trait Manager: Send + Sync + 'static {
     /// Whether a failed connect is worth another try. The default says that every failure is transient.
     ///
     /// The pool asks about errors of [`connect`](Manager::connect) alone. An error of the hook
-    /// [`after_connect`](crate::PoolBuilder::after_connect) is transient.
+    /// [`after_connect`](crate::PoolBuilder::after_connect) is transient. A [`Failure`](crate::Failure), from either, has its
+    /// own kind, and that is the one that counts.
     fn classify(&self, error: &Self::Error) -> FailureKind {
         let _ = error;
         FailureKind::Transient

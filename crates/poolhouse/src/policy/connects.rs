@@ -56,7 +56,7 @@ pub(super) struct LastFailure<E> {
 }
 
 /// How an attempt to connect failed.
-pub(crate) struct Failure<E> {
+pub(crate) struct FailedAttempt<E> {
     pub(crate) error: Arc<E>,
     pub(crate) kind: FailureKind,
 }
@@ -273,7 +273,7 @@ impl<E> Connects<E> {
     /// the lock.
     fn on_failed(
         &mut self,
-        Failure { error, kind }: Failure<E>,
+        FailedAttempt { error, kind }: FailedAttempt<E>,
         nothing_open: bool,
         (started, now): (Tick, Tick),
         rng: &mut fastrand::Rng,
@@ -388,7 +388,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn connect_failed(
         &mut self,
         attempt: usize,
-        failure: Failure<E>,
+        failure: FailedAttempt<E>,
         now: Tick,
         fx: &mut Effects<C, E, W>,
     ) -> Duration {
@@ -467,7 +467,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     fn note_failure(
         &mut self,
-        failure: Failure<E>,
+        failure: FailedAttempt<E>,
         nothing_open: bool,
         (started, now): (Tick, Tick),
         fx: &mut Effects<C, E, W>,
@@ -489,7 +489,7 @@ impl<C, E, W> Policy<C, E, W> {
             let took = entry.opened_at.since(entry.connect_began_at);
             fx.failed_connect = Some(Box::new(FailedConnect { error: Arc::clone(&error), took }));
             self.counts.failed_connects += 1;
-            let failure = Failure { error, kind: FailureKind::Transient };
+            let failure = FailedAttempt { error, kind: FailureKind::Transient };
             self.note_failure(failure, self.open() == 1, (entry.connect_began_at, now), fx);
         }
         self.discard(entry, RetireReason::PeerClosed, now, fx);

@@ -179,6 +179,7 @@ impl<C, E, W> Policy<C, E, W> {
                 if outcome == Outcome::Failed { reason } else { RetireReason::Panicked }
             }
             Outcome::Refused => RetireReason::HookFailed,
+            Outcome::Discarded => RetireReason::NotRetained,
             Outcome::PeerClosed => RetireReason::PeerClosed,
             Outcome::Cut => {
                 let ineligible = self.eviction.no_longer_eligible(entry.origin);

@@ -77,7 +77,7 @@ mod waiting;
 
 pub(crate) use self::acquiring::{Enqueued, Polled};
 use self::connects::Connects;
-pub(crate) use self::connects::{ClosedAtOnce, Failure};
+pub(crate) use self::connects::{ClosedAtOnce, FailedAttempt};
 use self::deadlines::Deadlines;
 pub(crate) use self::diagnosis::Diagnosis;
 pub(crate) use self::effects::{Effects, FailedConnect, Few};

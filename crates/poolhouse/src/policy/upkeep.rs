@@ -24,6 +24,8 @@ pub(crate) enum Outcome {
     Failed,
     /// The hook before reuse said no. The health check before it had passed.
     Refused,
+    /// A hook does not keep the connection, and says so as a matter of course.
+    Discarded,
     /// The user's code panicked, in the chore or in the look that follows it.
     Panicked,
     /// The peer had closed the connection.

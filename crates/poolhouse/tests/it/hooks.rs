@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use poolhouse::{AcquireError, ConnectionInfo, HookFuture, Pool, PoolBuilder, PoolConfig, RetireReason};
+use poolhouse::{
+    AcquireError, ConnectionInfo, Discard, Event, Failure, FailureKind, HookFuture, Pool, PoolBuilder,
+    PoolConfig, RetireReason,
+};
 use tokio::time::Instant;
 
 use crate::common::{Conn, Mock, Step, config, ms, secs, settle};
@@ -184,5 +187,67 @@ impl WarmUpWithOne for Pool<Mock> {
     async fn warm_up_with_one(&self) -> Result<(), AcquireError> {
         self.reconfigure(PoolConfig { min_connections: 1, ..self.config() }).unwrap();
         self.warm_up().await
+    }
+}
+
+/// `connect.permanent`: a hook knows that its failure will not go away, and says so. Whoever waits is told at once.
+#[tokio::test(start_paused = true)]
+async fn a_hook_after_connect_may_fail_for_good() {
+    let (builder, _) = builder(&Mock::ok(), config(1));
+    let no_role = || Failure::new(FailureKind::Permanent, "the role does not exist");
+    let pool =
+        builder.after_connect(move |_| Box::pin(async move { Err(no_role().into()) })).build().unwrap();
+    let began = Instant::now();
+    let Err(AcquireError::Connect(failed)) = pool.acquire().await else { panic!("the hook fails") };
+    assert_eq!(began.elapsed(), ms(0));
+    let inner = failed.error.dyn_manager_error().expect("the hook's error");
+    assert!(!inner.is::<Failure>(), "the pool unwraps it");
+    assert_eq!(inner.to_string(), "the role does not exist");
+}
+
+/// The kind is found below what others have put around it.
+#[tokio::test(start_paused = true)]
+async fn a_failure_keeps_its_kind_below_a_context() {
+    let (builder, _) = builder(&Mock::ok(), config(1));
+    let pool = builder
+        .after_connect(|_| {
+            Box::pin(async {
+                let failure = Failure::new(FailureKind::Permanent, "no such role");
+                Err(anyhow::Error::new(failure).context("cannot set the role").into())
+            })
+        })
+        .build()
+        .unwrap();
+    let began = Instant::now();
+    let error = pool.acquire().await.unwrap_err().to_string();
+    assert_eq!(began.elapsed(), ms(0), "{error}");
+    assert!(error.contains("cannot set the role: no such role"), "{error}");
+}
+
+/// A hook that does not keep a connection is no failure: nobody is warned, and no other connection is in doubt.
+#[tokio::test(start_paused = true)]
+async fn a_hook_may_discard_a_connection_without_a_warning() {
+    type Set = fn(PoolBuilder<Mock>) -> PoolBuilder<Mock>;
+    let cases: [Set; 2] = [
+        |builder| builder.before_reuse(|_, _| Box::pin(async { Err(Discard.into()) })),
+        |builder| builder.on_return(|_, _| Box::pin(async { Err(Discard.into()) })),
+    ];
+    for set in cases {
+        let failures = Arc::new(Mutex::new(0));
+        let heard = Arc::clone(&failures);
+        let (builder, _) = builder(&Mock::ok(), config(1));
+        let pool = set(builder)
+            .listener(move |event: &Event<'_>| {
+                if matches!(event, Event::CheckFailed { .. } | Event::ResetFailed { .. }) {
+                    *heard.lock().unwrap() += 1;
+                }
+            })
+            .build()
+            .unwrap();
+        pool.acquire().await.unwrap().release();
+        assert_eq!(pool.acquire().await.unwrap().id, 2);
+        let stats = pool.stats();
+        assert_eq!(stats.closed.get(RetireReason::NotRetained), 1);
+        assert_eq!((stats.failed_checks, stats.failed_resets, *failures.lock().unwrap()), (0, 0, 0));
     }
 }

@@ -98,8 +98,8 @@ fn got(policy: &mut TestPolicy, wait: Wait, now: Tick) -> Option<Result<Boxed, R
     }
 }
 
-fn refused(kind: FailureKind) -> Failure<&'static str> {
-    Failure { error: Arc::new("no"), kind }
+fn refused(kind: FailureKind) -> FailedAttempt<&'static str> {
+    FailedAttempt { error: Arc::new("no"), kind }
 }
 
 /// Which connections have retired, and why.
