@@ -19,11 +19,11 @@ fn serverless() -> PoolConfig {
         connection_timeout: Duration::from_secs(3),
         connect_attempt_timeout: Duration::from_secs(1),
         // After a freeze nothing is known about the connection: ask it first.
-        check_after_idle: Duration::from_secs(1),
+        check_after_idle: Duration::ZERO,
         health_check_timeout: Duration::from_millis(500),
         // Nobody is awake to do it in the background.
         health_check_interval: Duration::MAX,
-        idle_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::MAX,
         ..PoolConfig::default()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use poolhouse::{PacketPool, PoolConfig};
+use poolhouse::{AcquireError, PacketPool, PoolConfig};
 use poolhouse_echo::{EchoServer, Faults, Reply};
 use tokio::time::{Instant, sleep};
 
@@ -14,6 +14,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 // ANCHOR: failure
 enum Failure {
+    /// No attempt can succeed before somebody acts: a wrong password, or a closed pool.
+    Final(AnyError),
     /// The server cannot have seen the whole request.
     NotDone(AnyError),
     /// The request was out. The server has done it, or has not, or is about to.
@@ -21,7 +23,10 @@ enum Failure {
 }
 
 async fn attempt(pool: &PacketPool, request: Bytes) -> Result<Bytes, Failure> {
-    let mut connection = pool.acquire().await.map_err(|error| Failure::NotDone(error.into()))?;
+    let mut connection = pool.acquire().await.map_err(|error| match error {
+        AcquireError::Timeout(_) | AcquireError::Overloaded { .. } => Failure::NotDone(error.into()),
+        _ => Failure::Final(error.into()),
+    })?;
     connection.send_packet(request).await.map_err(|error| Failure::NotDone(error.into()))?;
     connection.receive().await.map_err(|error| Failure::Unknown(error.into()))
 }
@@ -73,6 +78,7 @@ async fn ask(pool: &PacketPool, budget: &Budget, request: &Request) -> Result<By
     loop {
         let error = match attempt(pool, request.body.clone()).await {
             Ok(reply) => return Ok(reply),
+            Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Unknown(error)) if !request.idempotent => return Err(error),
             Err(Failure::Unknown(error) | Failure::NotDone(error)) => error,
         };
