@@ -91,7 +91,7 @@ const FIXED: Plan =
 
 const PLANS: [Plan; 6] = [
     FIXED,
-    Plan { name: "the same, and who ends closes its pool first", closes_first: true, ..FIXED },
+    Plan { name: "the same, and each old replica closes its pool early", closes_first: true, ..FIXED },
     Plan { name: "pools of 10, all at once", surge: REPLICAS, ..FIXED },
     Plan { name: "the same, ready before the pool is warm", surge: REPLICAS, gated: false, ..FIXED },
     Plan { name: "pools of 1 to 10, all at once", pool: (1, 10), surge: REPLICAS, ..FIXED },

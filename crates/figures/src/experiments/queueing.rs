@@ -28,7 +28,7 @@ pub(super) fn table(data: &Data) -> String {
             count(point.requests as f64),
         ]
     });
-    let about = "Waits in multiples of the mean hold, of everybody, those included who did not wait. Poisson arrivals, \
+    let about = "Waits in multiples of the mean hold, over all acquires, including those that did not wait. Poisson arrivals, \
                  exponential holds.";
     make(&header, 0, rows, about)
 }
