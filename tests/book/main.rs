@@ -10,7 +10,8 @@ use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     addresses, api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated,
     guarantees, identities, images, links, metrics, names, numbers, option_places, outputs, packages, paths,
-    plots, public_api, quotes, settings_schema, snippets, spelling, style, summary, tidy, tracing_events,
+    plain_english, plots, public_api, quotes, settings_schema, snippets, spelling, style, summary, tidy,
+    tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -165,6 +166,11 @@ fn paths_in_the_text_exist() {
 #[test]
 fn words_are_spelt_right() {
     assert_none(spelling::check(&BOOK));
+}
+
+#[test]
+fn prose_is_plain_english() {
+    assert_none(plain_english::check(&BOOK));
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(crate) fn generators(root: &Path, mut generators: Generators) -> Generators 
 
 fn entry(root: &Path, path: &str) -> Result<Entry, String> {
     let found = entries(root).iter().find(|entry| entry.path == path).cloned();
-    found.ok_or_else(|| format!("crates/poolhouse exports no `{path}`: mend the name"))
+    found.ok_or_else(|| format!("crates/poolhouse exports no `{path}`: fix the name"))
 }
 
 /// Every public method and field stands in the chapter.
@@ -191,7 +191,7 @@ pub(crate) fn judge_rustdoc_link(entries: &[Entry], path: &str, anchor: Option<&
         return None;
     }
     let Some(entry) = entries.iter().find(|entry| entry.rustdoc() == path) else {
-        return Some(format!("the crate's documentation has no page {path}: mend the link"));
+        return Some(format!("the crate's documentation has no page {path}: fix the link"));
     };
     let anchor = anchor?;
     let anchors = entry.anchors();

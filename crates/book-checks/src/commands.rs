@@ -97,7 +97,7 @@ fn judge(root: &Path, command: &str) -> Option<String> {
     let mut words = command.split_whitespace().peekable();
     while let Some((name, _)) = words.peek().and_then(|word| word.split_once('=')) {
         if name.starts_with(OUR_VARIABLES) && !is_read(root, name) {
-            return Some(format!("nothing reads the variable `{name}`: mend the name"));
+            return Some(format!("nothing reads the variable `{name}`: fix the name"));
         }
         words.next();
     }
@@ -113,7 +113,7 @@ fn judge(root: &Path, command: &str) -> Option<String> {
         return None;
     }
     if !SUBCOMMANDS.contains(&subcommand) {
-        return Some(format!("cargo has no `{subcommand}`: mend the command"));
+        return Some(format!("cargo has no `{subcommand}`: fix the command"));
     }
     if subcommand == "guide" {
         return program(root, &GUIDE, arguments);
@@ -129,7 +129,7 @@ fn judge(root: &Path, command: &str) -> Option<String> {
             program(root, &ECHO, others)
         } else if subcommand == "test" {
             flags(others, |flag| TEST_FLAGS.contains(&flag))
-                .map(|flag| format!("tests have no `--{flag}`: mend it"))
+                .map(|flag| format!("tests have no `--{flag}`: fix it"))
         } else {
             None
         }
@@ -140,13 +140,13 @@ fn judge(root: &Path, command: &str) -> Option<String> {
 fn cargo(root: &Path, subcommand: &str, words: &[&str], package: Option<&str>) -> Option<String> {
     if let Some(flag) = flags(words, |flag| FLAGS.contains(&flag)) {
         return Some(format!(
-            "cargo has no `--{flag}`: mend it, or add it in crates/book-checks/src/commands.rs"
+            "cargo has no `--{flag}`: fix it, or add it in crates/book-checks/src/commands.rs"
         ));
     }
     let folder = match package {
         Some(package) if !is_placeholder(package) => match folder(root, package) {
             Some(folder) => folder,
-            None => return Some(format!("the workspace has no package `{package}`: mend the name")),
+            None => return Some(format!("the workspace has no package `{package}`: fix the name")),
         },
         _ => String::new(),
     };
@@ -157,7 +157,7 @@ fn cargo(root: &Path, subcommand: &str, words: &[&str], package: Option<&str>) -
         let name = words.get(at + 1).copied().unwrap_or_default();
         let file = |end: &str| root.join(&folder).join(format!("tests/{name}{end}")).exists();
         if !is_placeholder(name) && !file(".rs") && !file("/main.rs") {
-            return Some(format!("there is no test `{name}` in `{folder}/tests`: mend the name"));
+            return Some(format!("there is no test `{name}` in `{folder}/tests`: fix the name"));
         }
     }
     let filter = filter(words)?;
@@ -170,7 +170,7 @@ fn cargo(root: &Path, subcommand: &str, words: &[&str], package: Option<&str>) -
         file.contains(last) || fs::read_to_string(root.join(file)).is_ok_and(|text| text.contains(last))
     };
     (!is_placeholder(filter) && !folder.is_empty() && !files.iter().any(is_there))
-        .then(|| format!("no test of `{folder}` is named like `{filter}`: mend the name"))
+        .then(|| format!("no test of `{folder}` is named like `{filter}`: fix the name"))
 }
 
 /// The first word that is neither a flag nor the value of one.

@@ -83,10 +83,8 @@ fn toml(code: &str, tested: &BTreeMap<String, String>) -> Vec<(usize, String)> {
             let (Some(asked), Some(known)) = (version(value), tested.get(name)) else { continue };
             if !starts_with(known.trim_start_matches('='), asked) {
                 let line = code.lines().position(|line| line.starts_with(name.as_str())).unwrap_or(0);
-                faults.push((
-                    line,
-                    format!("`{name}` is tested here in version {known}, not {asked}: mend it"),
-                ));
+                faults
+                    .push((line, format!("`{name}` is tested here in version {known}, not {asked}: fix it")));
             }
         }
     }

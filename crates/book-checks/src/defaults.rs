@@ -49,12 +49,11 @@ fn judge(sentence: &str, defaults: &[(String, String)]) -> Vec<String> {
         match defaults.iter().find(|(option, _)| option == name) {
             Some((_, default)) if default == value => {}
             Some((_, default)) => {
-                messages
-                    .push(format!("the default of `{name}` is `{default}`, not `{value}`: mend the text"));
+                messages.push(format!("the default of `{name}` is `{default}`, not `{value}`: fix the text"));
             }
             // Without a list there is nothing to compare with.
             None if defaults.is_empty() => {}
-            None => messages.push(format!("there is no option `{name}`: mend the name")),
+            None => messages.push(format!("there is no option `{name}`: fix the name")),
         }
     }
     let rest = FORM.replace_all(sentence, "");

@@ -108,7 +108,7 @@ fn pages_in_source(book: &Book) -> Vec<Finding> {
             let constant = CONSTANT.find(line).map_or("", |constant| constant.as_str());
             for page in PAGE.captures_iter(named).chain(PAGE.captures_iter(constant)) {
                 if !exists(book, &page[1]) {
-                    let message = format!("there is no page `{}` in the book: mend the name", &page[1]);
+                    let message = format!("there is no page `{}` in the book: fix the name", &page[1]);
                     found.push(Finding::new(&file.name, index + 1, message));
                 }
             }

@@ -65,7 +65,7 @@ fn compare(file: &str, first: usize, index: &[(&str, usize)], files: &[String], 
         for name in NAME.captures_iter(text) {
             let name = name[1].to_owned();
             if !files.contains(&name) {
-                found.push(Finding::new(file, *line, format!("there is no `{name}`: mend the index")));
+                found.push(Finding::new(file, *line, format!("there is no `{name}`: fix the index")));
             } else if let Some(before) = named.insert(name.clone(), *line) {
                 let message = format!("`{name}` stands in line {before} already: name it once");
                 found.push(Finding::new(file, *line, message));

@@ -96,7 +96,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
     }
     for mention in &mentions {
         if !known.has(&mention.id) {
-            let message = format!("`{}` is no guarantee of {CHAPTER}: mend the id, or state it", mention.id);
+            let message = format!("`{}` is no guarantee of {CHAPTER}: fix the id, or state it", mention.id);
             found.push(Finding::new(&mention.file, mention.line, message));
         }
     }
@@ -106,7 +106,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
                 let id = format!("{}.{}", &found_id[1], &found_id[2]);
                 if !known.stated.contains_key(&id) {
                     let offset = list.start() + found_id.get(0).map_or(0, |whole| whole.start());
-                    let message = format!("`{id}` is not stated in {CHAPTER}: mend the id, or state it");
+                    let message = format!("`{id}` is not stated in {CHAPTER}: fix the id, or state it");
                     found.push(Finding::new(&page.name, page.line_at(offset), message));
                 }
             }

@@ -37,7 +37,7 @@ fn judge(code: &str, numbers: &BTreeMap<&str, i64>) -> Option<String> {
             name => right += sign * numbers.get(name)?,
         }
     }
-    (left != right).then(|| format!("`{code}` does not hold, it was {left} and {right} in a pool: mend it"))
+    (left != right).then(|| format!("`{code}` does not hold, it was {left} and {right} in a pool: fix it"))
 }
 
 struct Nothing;

@@ -38,6 +38,7 @@ pub mod option_places;
 pub mod outputs;
 pub mod packages;
 pub mod paths;
+pub mod plain_english;
 pub mod plots;
 mod prose;
 pub mod public_api;
@@ -94,6 +95,6 @@ pub fn assert_none(mut findings: Vec<Finding>) {
     findings.dedup();
     if !findings.is_empty() {
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        panic!("{} to mend:\n{}\n", findings.len(), lines.join("\n"));
+        panic!("{} to fix:\n{}\n", findings.len(), lines.join("\n"));
     }
 }

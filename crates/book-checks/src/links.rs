@@ -62,14 +62,14 @@ fn judge(book: &Book, parsed: &BTreeMap<&str, Targets>, page: &Page, link: &str)
         return Some("a link to nowhere: give it a target".to_owned());
     }
     if link.starts_with("https://") {
-        return Some(format!("{link} is no address that a browser could open: mend it"));
+        return Some(format!("{link} is no address that a browser could open: fix it"));
     }
     if link.contains("://") {
         return Some(format!("{link} is not https: use https"));
     }
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
     let file = if path.is_empty() { Some(page.name.clone()) } else { resolve(page.folder(), path) };
-    let Some(file) = file else { return Some(format!("{link} leaves the repository: mend the path")) };
+    let Some(file) = file else { return Some(format!("{link} leaves the repository: fix the path")) };
     // Beside the published book stands the crate's own documentation.
     if let Some(path) = file.strip_prefix("book/src/api/") {
         return api::judge_rustdoc_link(&entries(&book.root), path, anchor);
@@ -80,7 +80,7 @@ fn judge(book: &Book, parsed: &BTreeMap<&str, Targets>, page: &Page, link: &str)
         ));
     }
     if !book.has(&file) {
-        return Some(format!("{link} leads to {file}, which does not exist: mend the link"));
+        return Some(format!("{link} leads to {file}, which does not exist: fix the link"));
     }
     let anchor = anchor?;
     let Some(targets) = parsed.get(file.as_str()) else {

@@ -1,5 +1,5 @@
 //! A metric that a chapter names is one that the service of the tutorial exports, or one that a generated table gives a
-//! statistic: an alarm on a metric that nobody exports never rings.
+//! statistic: an alert on a metric that nobody exports never fires.
 
 use std::fs;
 use std::sync::LazyLock;
@@ -26,7 +26,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
                     .find_map(|end| metric.strip_suffix(end))
                     .unwrap_or(metric);
                 if !service.contains(&format!("\"{name}\"")) && !generated::contains(page, index + 1) {
-                    let message = format!("no metric `{name}` in {SERVICE}: mend the name, or export it");
+                    let message = format!("no metric `{name}` in {SERVICE}: fix the name, or export it");
                     found.push(Finding::new(&page.name, index + 1, message));
                 }
             }

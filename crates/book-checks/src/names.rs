@@ -156,7 +156,7 @@ fn member(known: &Known, code: &str) -> Option<String> {
 fn missing(what: &str, name: &str, members: &BTreeSet<String>) -> String {
     let nearest = members.iter().min_by_key(|member| distance(member, name));
     let nearest = nearest.map_or(String::new(), |nearest| format!(" The nearest is `{nearest}`."));
-    format!("poolhouse has no {what}: mend the name.{nearest}")
+    format!("poolhouse has no {what}: fix the name.{nearest}")
 }
 
 /// `poolhouse::leaks`: neither a target of the log nor a module.
@@ -181,7 +181,7 @@ fn near_miss(known: &Known, code: &str) -> Option<String> {
             continue;
         }
         if let Some(name) = known.public.iter().find(|name| distance(name, word) <= 2) {
-            return Some(format!("`{word}` stands in no code, and is nearly `{name}`: mend the name"));
+            return Some(format!("`{word}` stands in no code, and is nearly `{name}`: fix the name"));
         }
     }
     None
@@ -238,7 +238,7 @@ mod tests {
         expect(
             check_with(text),
             &[
-                (file, 3, "no `Pool::aquire`: mend the name. The nearest is `acquire`"),
+                (file, 3, "no `Pool::aquire`: fix the name. The nearest is `acquire`"),
                 (file, 4, "no `Event::Expired`"),
                 (file, 5, "no `waiting` of `PoolStats`"),
                 (file, 6, "the targets are [leak]"),

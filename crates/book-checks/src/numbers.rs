@@ -43,7 +43,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
             for (line, count) in counts_below(page, block) {
                 if !known.contains(&count.replace(',', "")) {
                     let message =
-                        format!("neither output nor source of `{}` has {count}: mend it", names.join("`, `"));
+                        format!("neither output nor source of `{}` has {count}: fix it", names.join("`, `"));
                     found.push(Finding::new(&page.name, line, message));
                 }
             }

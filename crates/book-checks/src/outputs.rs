@@ -83,7 +83,7 @@ fn cutting(book: &Book, block: &Block, command: &str) -> Option<String> {
     };
     let file = format!("{FOLDER}{name}.txt");
     let Ok(output) = fs::read_to_string(book.root.join(&file)) else {
-        return Some(format!("{file} does not exist: mend the name, or run `cargo guide generate`"));
+        return Some(format!("{file} does not exist: fix the name, or run `cargo guide generate`"));
     };
     let shown: Vec<&str> = block.code.lines().collect();
     let printed: Vec<&str> = output.lines().collect();

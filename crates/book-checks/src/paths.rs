@@ -30,7 +30,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
             for path in PATH.captures_iter(text) {
                 let path = path[1].trim_end_matches(['.', '/']);
                 if !is_placeholder(path) && !book.has(path) {
-                    let message = format!("`{path}` does not exist: mend the path, or write the file");
+                    let message = format!("`{path}` does not exist: fix the path, or write the file");
                     found.push(Finding::new(&page.name, line, message));
                 }
             }
@@ -40,7 +40,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
                 && !is_of_a_package(book, text, name)
             {
                 let message =
-                    format!("there is no example `{name}`: mend the name, or write examples/{name}.rs");
+                    format!("there is no example `{name}`: fix the name, or write examples/{name}.rs");
                 found.push(Finding::new(&page.name, line, message));
             }
         };
@@ -74,7 +74,7 @@ fn claims(book: &Book, page: &Page) -> Vec<Finding> {
             let (name, file) = (&claim[1], &claim[2]);
             let line = page.line_at(run.source(claim.get(0).map_or(0, |whole| whole.start())));
             if fs::read_to_string(book.root.join(file)).is_ok_and(|text| !text.contains(name)) {
-                found.push(Finding::new(&page.name, line, format!("{file} has no `{name}`: mend the name")));
+                found.push(Finding::new(&page.name, line, format!("{file} has no `{name}`: fix the name")));
             }
         }
     }

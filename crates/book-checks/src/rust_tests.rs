@@ -57,7 +57,7 @@ pub(crate) fn sources(root: &Path) -> (Vec<Source>, Vec<Finding>) {
         match fs::read_to_string(root.join(&file)).unwrap_or_default().parse::<TokenStream>() {
             Ok(tokens) => found.push(Source { file, module: module(String::new(), Doc::new(), tokens) }),
             Err(error) => {
-                let message = format!("this is no Rust ({error}): mend it, or give it another ending");
+                let message = format!("this is no Rust ({error}): fix it, or give it another ending");
                 wrong.push(Finding::new(file, error.span().start().line.max(1), message));
             }
         }

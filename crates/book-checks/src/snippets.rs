@@ -119,11 +119,11 @@ fn is_module(root: &Path, examples: &[String], file: &str) -> bool {
 fn target(book: &Book, page: &Page, include: &Include) -> Option<String> {
     let path = &include.path;
     let Some(file) = resolve(page.folder(), path) else {
-        return Some(format!("{path} leaves the repository: mend the include"));
+        return Some(format!("{path} leaves the repository: fix the include"));
     };
     let Ok(text) = std::fs::read_to_string(book.root.join(&file)) else {
         return Some(format!(
-            "{file} cannot be read: mend the path, or run `cargo guide generate` if it is an output"
+            "{file} cannot be read: fix the path, or run `cargo guide generate` if it is an output"
         ));
     };
     if let Part::Lines(lines) = &include.part {
@@ -135,7 +135,7 @@ fn target(book: &Book, page: &Page, include: &Include) -> Option<String> {
         && !include.is_in(&text)
     {
         return Some(format!(
-            "{file} has no `ANCHOR: {name}` and `ANCHOR_END: {name}`: add them, or mend the name"
+            "{file} has no `ANCHOR: {name}` and `ANCHOR_END: {name}`: add them, or fix the name"
         ));
     }
     None

@@ -30,9 +30,9 @@ pub(crate) fn fields(root: &Path) -> Result<String, String> {
     Ok(table)
 }
 
-/// When each field moves, and what to raise an alarm on.
+/// When each field moves, and when to alert.
 pub(crate) fn watch(root: &Path) -> Result<String, String> {
-    let mut table = String::from("| field | when it moves | alarm on |\n|---|---|---|\n");
+    let mut table = String::from("| field | when it changes | alert on |\n|---|---|---|\n");
     for (part, noted) in noted(&stats(root)?)? {
         table.push_str(&format!("| `{}` | {} | {} |\n", part.name, noted.moves, noted.alarm));
     }

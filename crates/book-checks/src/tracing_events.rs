@@ -56,7 +56,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
     }
     for row in in_table.iter().filter(|row| !in_code.iter().any(|record| same(row, record))) {
         let message = format!(
-            "nothing records {}, {}, with the fields {:?}: mend the table",
+            "nothing records {}, {}, with the fields {:?}: fix the table",
             row.target, row.level, row.fields
         );
         found.push(Finding::new(LIB, 1, message));

@@ -33,7 +33,7 @@ use std::path::Path;
 pub use data::{BENCH, COUNTS};
 use data::{Bench, Counts};
 
-/// Why there is no text: what is wrong with the data, and the command that mends it.
+/// Why there is no text: what is wrong with the data, and the command that fixes it.
 pub type Result<T> = std::result::Result<T, String>;
 
 /// Makes the text of one block from the files below a folder.

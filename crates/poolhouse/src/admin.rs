@@ -219,7 +219,7 @@ impl<M: Manager> Pool<M> {
     /// [`suspend`](Pool::suspend) that is when the last one has come back.
     ///
     /// Call [`suspend`](Pool::suspend) or [`close`](Pool::close) first: in a pool in service it waits for a moment that may
-    /// never come, and so it does after a [`resume`](Pool::resume). It waits for ever if somebody never lets go: put it
+    /// never come, and so it does after a [`resume`](Pool::resume). It waits forever if somebody never lets go: put it
     /// into `tokio::time::timeout`, and look at [`holders`](Pool::holders).
     ///
     /// # Cancel safety
@@ -254,7 +254,7 @@ impl<M: Manager> Pool<M> {
     /// until every held connection has come back. No connection is opened after it. An acquire that was served and has not
     /// picked up its connection gets `Closed` too.
     ///
-    /// It waits for ever if somebody never lets go; [`close_within`](Pool::close_within) does not.
+    /// It waits forever if somebody never lets go; [`close_within`](Pool::close_within) does not.
     ///
     /// # Cancel safety
     ///

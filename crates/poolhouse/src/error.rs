@@ -100,7 +100,7 @@ pub enum AcquireError {
     /// [`Phase`].
     #[error(transparent)]
     Timeout(Box<AcquireTimeout>),
-    /// The connect failed in a way that waiting does not mend, or `warm_up` met a failure. The page of the guide is that
+    /// The connect failed in a way that waiting does not fix, or `warm_up` met a failure. The page of the guide is that
     /// of the [`ConnectError`].
     #[error(transparent)]
     Connect(ConnectFailed),

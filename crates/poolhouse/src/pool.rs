@@ -117,7 +117,7 @@ impl<M: Manager> Pool<M> {
     /// # Errors
     ///
     /// [`Timeout`](AcquireError::Timeout) at the deadline; [`Connect`](AcquireError::Connect) for a connect that
-    /// waiting does not mend; [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
+    /// waiting does not fix; [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
     /// [`Closed`](AcquireError::Closed) once the pool is closed, also for an acquire that was served and has not been polled
     /// since; [`RuntimeEnded`](AcquireError::RuntimeEnded) when it is polled in a runtime that has ended.
     ///
@@ -175,7 +175,7 @@ impl<M: Manager> Pool<M> {
     /// Like [`acquire`](Pool::acquire), with a deadline of its own: for a caller who has less time left than
     /// `connection_timeout`, or more.
     ///
-    /// [`Duration::MAX`] waits for ever, [`Duration::ZERO`] for no longer than the timer takes to say so. To take an idle
+    /// [`Duration::MAX`] waits forever, [`Duration::ZERO`] for no longer than the timer takes to say so. To take an idle
     /// connection without any wait, call [`try_acquire`](Pool::try_acquire).
     ///
     /// # Errors, panics, cancel safety
