@@ -95,7 +95,7 @@ pub(crate) fn spike(bench: &Bench) -> Result<String> {
     }
     Ok(wrap(&format!(
         "In this run the spike costs poolhouse {} connects and a median wait of {} ms. The pools that open a connection for \
-         each who asks open {}. `{}`",
+         each caller open {}. `{}`",
         count(of("poolhouse", "connects")?),
         number(of("poolhouse", "wait_p50_ms")?),
         count(most),
