@@ -25,7 +25,7 @@ use crate::maintenance::ConnectionInfo;
 pub type HookFuture<'c> = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'c>>;
 
 /// What a hook [`before_reuse`](crate::PoolBuilder::before_reuse) or [`on_return`](crate::PoolBuilder::on_return) returns as
-/// its error to have the connection closed as a matter of course: without a warning, and without an
+/// its error to have the connection closed without a warning, and without an
 /// [`Event::CheckFailed`](crate::Event::CheckFailed) or [`Event::ResetFailed`](crate::Event::ResetFailed).
 ///
 /// The connection retires as [`NotRetained`](crate::RetireReason::NotRetained). An acquire that waits gets another.
