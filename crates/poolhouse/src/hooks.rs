@@ -29,6 +29,8 @@ pub type HookFuture<'c> = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error +
 /// [`Event::CheckFailed`](crate::Event::CheckFailed) or [`Event::ResetFailed`](crate::Event::ResetFailed).
 ///
 /// The connection retires as [`NotRetained`](crate::RetireReason::NotRetained). An acquire that waits gets another.
+/// [`Manager::check`](crate::Manager::check) and [`Manager::reset`](crate::Manager::reset) may return it too, where
+/// [`Manager::Error`](crate::Manager::Error) is `Box<dyn Error + Send + Sync>`.
 ///
 /// ```
 /// use poolhouse::{Discard, PacketPool, RetireReason};
