@@ -27,6 +27,7 @@ fn a_published_book_says_where_its_pages_are() {
     assert!(output.status.success(), "{}", stderr(&output));
     let sitemap = book.read("public/sitemap.xml");
     let home = env!("CARGO_PKG_HOMEPAGE");
+    assert!([home, env!("CARGO_PKG_REPOSITORY")].iter().all(|address| address.starts_with("https://")));
     let pages: Vec<&str> = sitemap.lines().filter(|line| line.contains("<loc>")).collect();
     assert!(!pages.is_empty());
     for page in pages {
@@ -34,7 +35,7 @@ fn a_published_book_says_where_its_pages_are() {
         let path = path.split_once("</loc>").unwrap().0;
         let html = book.read(&format!("public/{path}"));
         assert!(html.contains(&format!("rel=\"canonical\" href=\"{home}/small/{path}\"")), "{path}");
-        assert!(html.contains(&format!("{}/edit/main/", env!("CARGO_PKG_REPOSITORY"))), "{path}");
+        assert!(html.contains(&format!("href=\"{}/edit/main/", env!("CARGO_PKG_REPOSITORY"))), "{path}");
     }
     assert!(!sitemap.contains("404.html") && !sitemap.contains("print.html"));
 }
