@@ -1,7 +1,8 @@
 //! Every Rust block is run by somebody, and every block says what it is.
 //!
 //! The conventions: a block without includes is a doctest; a block of nothing but includes shows examples, or the files
-//! of a folder that is a module of examples, which the examples test runs. `no_run`, `compile_fail` and `should_panic` need a reason in a comment above the block, such as
+//! of a folder that is a module of examples, which the examples test runs, or a file of `crates/real-services`, which its
+//! own tests run. `no_run`, `compile_fail` and `should_panic` need a reason in a comment above the block, such as
 //! `<!-- no_run: needs a database -->`. There is no `ignore`.
 
 use std::path::Path;
@@ -88,7 +89,8 @@ fn running(root: &Path, examples: &[String], page: &Page, block: &Block) -> Vec<
         Runner::Examples(includes) => {
             for include in includes {
                 let file = resolve(page.folder(), &include.path).unwrap_or_default();
-                if !examples.contains(&file) && !is_module(root, examples, &file) {
+                let run = examples.contains(&file) || is_module(root, examples, &file);
+                if !run && !is_of_real_services(&file) {
                     messages.push(format!(
                         "{} is no example, so that nobody runs it: include a file of examples/, or tag the block `text`",
                         include.path
@@ -98,6 +100,12 @@ fn running(root: &Path, examples: &[String], page: &Page, block: &Block) -> Vec<
         }
     }
     messages
+}
+
+/// Whether it is a file of the crate that is no member of the workspace, which its own tests compile and run against real
+/// servers: a driver that one page shows costs nobody else a build.
+fn is_of_real_services(file: &str) -> bool {
+    file.starts_with("crates/real-services/src/")
 }
 
 /// Whether the file stands in a folder that an example beside the folder has for a module: `examples/guide/kv/server.rs`
@@ -191,9 +199,14 @@ mod tests {
     fn blocks_that_nobody_runs_are_found() {
         let text = "# A\n\n```rust,ignore\nx\n```\n\n```rust,compile_fail\nx\n```\n\n<!-- should_panic: -->\n\
                     ```rust,should_panic\nx\n```\n\n```rust\nlet a;\n{{#include ../../examples/x.rs}}\n```\n\n\
-                    ```rust\n{{#include ../../crates/y.rs}}\n```\n";
-        let fixture =
-            Fixture::new(&[(A, text), ("examples/x.rs", "fn main() {}"), ("crates/y.rs", "fn main() {}")]);
+                    ```rust\n{{#include ../../crates/y.rs}}\n```\n\n\
+                    ```rust\n{{#include ../../crates/real-services/src/z.rs}}\n```\n";
+        let fixture = Fixture::new(&[
+            (A, text),
+            ("examples/x.rs", "fn main() {}"),
+            ("crates/y.rs", "fn main() {}"),
+            ("crates/real-services/src/z.rs", "fn main() {}"),
+        ]);
         expect(
             check(&fixture.book),
             &[

@@ -21,6 +21,7 @@ use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::destination::Destination;
+use crate::metadata;
 use crate::progress::Task;
 use crate::rustdoc;
 use crate::sources::Sources;
@@ -51,6 +52,7 @@ pub(crate) fn run(root: &Path, args: &BuildArgs) -> Result<ExitCode> {
     let default = (!has_url).then(|| path_of(env!("CARGO_PKG_HOMEPAGE")));
     let site_url = args.site_url.as_deref().or(default.as_deref());
     render(root, &Rendering { dest: &fresh, live_reload: None, site_url })?;
+    metadata::add(&fresh, &site(env!("CARGO_PKG_HOMEPAGE"), args.site_url.as_deref()))?;
     if rustdoc::is_there(root) {
         rustdoc::put_beside(root, &fresh)?;
     }
@@ -67,6 +69,13 @@ fn path_of(address: &str) -> String {
         Some((_, path)) => format!("/{path}/"),
         None => "/".to_owned(),
     }
+}
+
+/// Where the book will be: at `homepage`, or there at another path.
+fn site(homepage: &str, path: Option<&str>) -> String {
+    let Some(path) = path else { return homepage.to_owned() };
+    let own = path_of(homepage);
+    format!("{}{path}", format!("{}/", homepage.trim_end_matches('/')).trim_end_matches(own.as_str()))
 }
 
 /// What a build must not replace.
@@ -100,6 +109,7 @@ pub(crate) fn render(root: &Path, rendering: &Rendering<'_>) -> Result<Pages> {
     if let Some(url) = rendering.site_url {
         config.set("output.html.site-url", url)?;
     }
+    link_to_sources(&mut config)?;
     let before = ERRORS.load(Ordering::Relaxed);
     let book = load(root, config)?;
     book.build().context("the book cannot be rendered")?;
@@ -111,6 +121,19 @@ pub(crate) fn render(root: &Path, rendering: &Rendering<'_>) -> Result<Pages> {
     let folder = book.build_dir_for("html");
     let not_found = folder.join(book.config.html_config().unwrap_or_default().get_404_output_file());
     Ok(Pages { folder, not_found })
+}
+
+/// The repository, and each page's source in it, unless `book.toml` has addresses of its own.
+fn link_to_sources(config: &mut Config) -> Result<()> {
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    let html = config.html_config().unwrap_or_default();
+    if html.git_repository_url.is_none() {
+        config.set("output.html.git-repository-url", repository)?;
+    }
+    if html.edit_url_template.is_none() {
+        config.set("output.html.edit-url-template", format!("{repository}/edit/main/{{path}}"))?;
+    }
+    Ok(())
 }
 
 /// The configuration, with what the environment (`MDBOOK_*`) overrides.

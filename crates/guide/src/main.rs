@@ -11,6 +11,7 @@ mod cli;
 mod destination;
 mod echo;
 mod generate;
+mod metadata;
 mod port;
 mod progress;
 mod report;

@@ -68,10 +68,7 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
             Ok(false) => (Outcome::PeerClosed, None),
             Err(_) => panicked(&inner, chore, connection),
         },
-        Ok(Some(Err((_, error)))) if error.is::<Discard>() => {
-            log_discarded(&inner, connection);
-            (Outcome::Discarded, None)
-        }
+        Ok(Some(Err((_, error)))) if error.is::<Discard>() => (Outcome::Discarded, None),
         Ok(Some(Err((outcome, error)))) => {
             log_failed(&inner, chore, (connection, elapsed_ms), &Inner(&*error));
             (outcome, Some(error))
@@ -179,18 +176,6 @@ fn log_passed<M: Manager>(inner: &PoolInner<M>, chore: Chore, (connection, elaps
             elapsed_ms,
             "healthy"
         ),
-    });
-}
-
-fn log_discarded<M: Manager>(inner: &PoolInner<M>, connection: u64) {
-    inner.log(|target| {
-        tracing::debug!(
-            target: "poolhouse::check",
-            target_address = %target,
-            pool = target.pool,
-            connection,
-            "a hook does not keep it"
-        );
     });
 }
 

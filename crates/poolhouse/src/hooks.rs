@@ -25,10 +25,12 @@ use crate::maintenance::ConnectionInfo;
 pub type HookFuture<'c> = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'c>>;
 
 /// What a hook [`before_reuse`](crate::PoolBuilder::before_reuse) or [`on_return`](crate::PoolBuilder::on_return) returns as
-/// its error to have the connection closed as a matter of course: without a warning, and without an
+/// its error to have the connection closed without a warning, and without an
 /// [`Event::CheckFailed`](crate::Event::CheckFailed) or [`Event::ResetFailed`](crate::Event::ResetFailed).
 ///
 /// The connection retires as [`NotRetained`](crate::RetireReason::NotRetained). An acquire that waits gets another.
+/// [`Manager::check`](crate::Manager::check) and [`Manager::reset`](crate::Manager::reset) may return it too, where
+/// [`Manager::Error`](crate::Manager::Error) is `Box<dyn Error + Send + Sync>`.
 ///
 /// ```
 /// use poolhouse::{Discard, PacketPool, RetireReason};

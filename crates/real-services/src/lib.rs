@@ -1,7 +1,9 @@
-//! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures. See the README.
+//! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures. And
+//! a worked manager for [`mariadb`]. See the README.
 #![warn(missing_docs)]
 
 pub mod contestants;
+pub mod mariadb;
 pub mod matrix;
 pub mod speed;
 mod table;

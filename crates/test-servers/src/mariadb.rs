@@ -70,6 +70,8 @@ impl MariaDb {
                 "--innodb-flush-method=nosync",
             ]);
             make.arg(format!("--datadir={}", server.folder().join("data").display()));
+            // A server that starts removes temporary tables, those of others in the same folder too.
+            make.env("TMPDIR", server.folder()).arg(format!("--tmpdir={}", server.folder().display()));
             server.run(make)?;
             let mut this = Self { server, port, settings: settings.clone() };
             this.run()?;
@@ -97,6 +99,7 @@ impl MariaDb {
         let folder = self.server.folder().display();
         command.arg("--no-defaults").arg(format!("--datadir={folder}/data"));
         command.arg(format!("--socket={folder}/socket")).arg(format!("--pid-file={folder}/mariadb.pid"));
+        command.arg(format!("--tmpdir={folder}"));
         command.args([
             "--bind-address=127.0.0.1",
             "--innodb-flush-method=nosync",

@@ -19,6 +19,27 @@ fn only_a_book_is_replaced() {
     assert!(book.read("public/404.html").contains(r#"<base href="/small/">"#));
 }
 
+/// A crawler finds each page once, under the address at which it will be, and a reader the page's source.
+#[test]
+fn a_published_book_says_where_its_pages_are() {
+    let book = SmallBook::new();
+    let output = book.run(&["build", "--dest-dir", "public", "--site-url", "/small/"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let sitemap = book.read("public/sitemap.xml");
+    let home = env!("CARGO_PKG_HOMEPAGE");
+    assert!([home, env!("CARGO_PKG_REPOSITORY")].iter().all(|address| address.starts_with("https://")));
+    let pages: Vec<&str> = sitemap.lines().filter(|line| line.contains("<loc>")).collect();
+    assert!(!pages.is_empty());
+    for page in pages {
+        let path = page.split_once(&format!("<loc>{home}/small/")).unwrap_or_else(|| panic!("{page}")).1;
+        let path = path.split_once("</loc>").unwrap().0;
+        let html = book.read(&format!("public/{path}"));
+        assert!(html.contains(&format!("rel=\"canonical\" href=\"{home}/small/{path}\"")), "{path}");
+        assert!(html.contains(&format!("href=\"{}/edit/main/", env!("CARGO_PKG_REPOSITORY"))), "{path}");
+    }
+    assert!(!sitemap.contains("404.html") && !sitemap.contains("print.html"));
+}
+
 /// Every file below a folder, with its text.
 fn files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();

@@ -24,7 +24,7 @@ pub(crate) enum Outcome {
     Failed,
     /// The hook before reuse said no. The health check before it had passed.
     Refused,
-    /// A hook does not keep the connection, and says so as a matter of course.
+    /// A hook does not keep the connection. That is no failure.
     Discarded,
     /// The user's code panicked, in the chore or in the look that follows it.
     Panicked,

@@ -6,6 +6,7 @@ mod common;
 mod deadpool;
 mod diesel;
 mod load;
+mod mariadb;
 mod matrix;
 mod moves;
 mod r2d2;
