@@ -378,7 +378,7 @@ impl<M: Manager> Pool<M> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// Who still held a connection when the time was up, the longest first.
+    /// The connections that were still held when the time was up, the longest hold first.
     pub still_held: Vec<Holder>,
     /// How many connections were still being closed: their graceful closes had not ended.
     pub still_closing: usize,

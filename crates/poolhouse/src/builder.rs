@@ -64,7 +64,7 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// Who is told of everything that happens in the pool.
+    /// The listener that is told of everything that happens in the pool.
     ///
     /// ```
     /// use poolhouse::{Event, PacketPool};

@@ -268,7 +268,7 @@ impl<M: Manager> Pool<M> {
         self.inner().state.read(|state| state.policy.stats())
     }
 
-    /// Who holds a connection now, the longest first. It names the source line of each acquire.
+    /// The held connections, the longest hold first. It names the source line of each acquire.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;

@@ -132,7 +132,7 @@ pub struct AcquireTimeout {
     pub server_is_busy: bool,
     /// How long ago that was.
     pub last_connect_error_age: Option<Duration>,
-    /// Who has held a connection longest, three at most, the longest first.
+    /// The longest holds, three at most, the longest first.
     pub longest_holders: Vec<Holder>,
     /// Connections of this pool that the task held while it waited for another. Only with `detect_nested_acquires`.
     pub nested: Vec<Holder>,
