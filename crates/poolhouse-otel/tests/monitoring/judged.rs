@@ -1,0 +1,63 @@
+//! A real Prometheus scrapes pools in each fault, and judges them by the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use test_servers::{Prometheus, start_or_skip};
+use tokio::time::sleep;
+
+use crate::exporter::Exporter;
+use crate::{faults, files};
+
+/// How long all alerts may take. The slowest looks at fifteen minutes, and waits for as many: 18 seconds here.
+const PATIENCE: Duration = Duration::from_secs(55);
+
+type Alerts = BTreeMap<String, BTreeSet<String>>;
+
+/// The alerts of each pool, from the answer to a query for `ALERTS`.
+fn by_pool(answer: &str) -> Alerts {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    let mut found = Alerts::new();
+    for point in answer["data"]["result"].as_array().unwrap() {
+        let label = |name: &str| point["metric"][name].as_str().unwrap_or_default().to_owned();
+        found.entry(label("db_client_connection_pool_name")).or_default().insert(label("alertname"));
+    }
+    found
+}
+
+fn expected() -> Alerts {
+    let alerts = faults::EXPECTED.iter().filter(|(_, alerts)| !alerts.is_empty());
+    alerts
+        .map(|(pool, alerts)| ((*pool).to_owned(), alerts.iter().map(|&name| name.to_owned()).collect()))
+        .collect()
+}
+
+/// The rules with another bound on waits. A busy machine stalls for a tenth of a second now and then, and these tests
+/// are about pools; `alerts.test.yml` tests the bound itself.
+fn patient(rules: &str) -> String {
+    const BOUND: &str = ")) > 0.1\n";
+    assert_eq!(rules.matches(BOUND).count(), 1, "where is the bound on waits?");
+    rules.replace(BOUND, ")) > 0.5\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_fault_raises_its_alerts_and_a_healthy_pool_raises_none() {
+    let _turn = files::TURN.lock().await;
+    let exporter = Exporter::start().await;
+    let rules = patient(&files::hastened(&files::read("alerts.yml")));
+    let port = exporter.port;
+    let started = tokio::task::spawn_blocking(move || Prometheus::start(&[port], Some(&rules)));
+    let server = start_or_skip!(started.await.unwrap());
+    let _held = faults::start(&exporter.metrics).await;
+
+    let deadline = Instant::now() + PATIENCE;
+    let firing = || by_pool(&server.query("ALERTS{alertstate='firing'}").unwrap());
+    while firing() != expected() {
+        assert!(Instant::now() < deadline, "firing: {:#?}\nexpected: {:#?}", firing(), expected());
+        sleep(Duration::from_millis(100)).await;
+    }
+    // No other alert has fired at any time since the start.
+    let ever = by_pool(&server.query("max_over_time(ALERTS{alertstate='firing'}[5m])").unwrap());
+    assert_eq!(ever, expected());
+}
