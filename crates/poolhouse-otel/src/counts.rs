@@ -54,7 +54,7 @@ impl Counts {
         for kind in [FailureKind::Transient, FailureKind::Busy, FailureKind::Permanent] {
             self.failed_connects.add(0, &[pool.clone(), KeyValue::new(ERROR, kind.as_str())]);
         }
-        self.leaked.add(0, &[pool.clone()]);
+        self.leaked.add(0, std::slice::from_ref(pool));
     }
 
     pub(crate) fn on_event(&self, event: &Event<'_>) {

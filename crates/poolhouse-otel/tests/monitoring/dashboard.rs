@@ -104,6 +104,9 @@ async fn prometheus_answers_every_query_of_the_dashboard_with_data() {
             inside.and_then(|inside| inside.rsplit_once(", ")).expect("a metric and a label");
         exported.assert_has_all_of(&format!("sum by ({label}) ({metric})"));
     }
+    for page in ["guide/monitoring", "guide/opentelemetry"] {
+        exported.assert_has_all_named_in(&files::page(page));
+    }
     let rules: Value = serde_json::from_str(&loaded_rules().await).unwrap();
     for rule in list(&rules, "/data/groups/0/rules") {
         exported.assert_has_all_of(text(rule, "/query"));

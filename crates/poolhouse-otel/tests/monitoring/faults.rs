@@ -115,23 +115,20 @@ fn finish(connection: PooledConnection<Server>, then: Then, uses: u64) {
     }
 }
 
-/// Each pool, and the alerts that its fault has to raise: these and no others.
-pub(crate) const EXPECTED: [(&str, &[&str]); 11] = [
-    ("healthy", &[]),
-    // Every connection is held nearly all the time, and nobody waits.
-    ("busy", &[]),
-    // Nobody asks.
-    ("unused", &[]),
-    ("exhausted", &["PoolAcquiresFail", "PoolExhausted", "PoolWaitsAreLong"]),
-    ("deadlocked", &["PoolAcquiresFail", "PoolExhausted", "PoolWaitsAreLong"]),
-    ("down", &["PoolAcquiresFail", "PoolCannotConnect", "PoolWaitsAreLong"]),
-    // It served, until its connections broke and the server took no others.
-    ("lost", &["PoolAcquiresFail", "PoolCannotConnect", "PoolWaitsAreLong"]),
-    // A wrong password: every acquire fails, and none waits.
-    ("refused", &["PoolAcquiresFail", "PoolCannotConnect"]),
-    ("leaks", &["PoolLeak"]),
-    ("churns", &["PoolChurns"]),
-    ("slow-connects", &["PoolConnectsAreSlow", "PoolWaitsAreLong"]),
+/// A pool, what the guide says of it, and the alerts that its fault has to raise: these and no others.
+pub(crate) const EXPECTED: [(&str, &str, &[&str]); 11] = [
+    ("healthy", "is healthy", &[]),
+    ("busy", "is held all the time, and nobody waits", &[]),
+    ("unused", "is asked by nobody", &[]),
+    ("exhausted", "has too many callers", &["PoolAcquiresFail", "PoolExhausted", "PoolWaitsAreLong"]),
+    ("deadlocked", "is deadlocked", &["PoolAcquiresFail", "PoolExhausted", "PoolWaitsAreLong"]),
+    ("down", "never reached its server", &["PoolAcquiresFail", "PoolCannotConnect", "PoolWaitsAreLong"]),
+    ("lost", "lost its server", &["PoolAcquiresFail", "PoolCannotConnect", "PoolWaitsAreLong"]),
+    // Every acquire fails at once, and none waits.
+    ("refused", "has a wrong password", &["PoolAcquiresFail", "PoolCannotConnect"]),
+    ("leaks", "leaks one connection of four", &["PoolLeak"]),
+    ("churns", "opens a connection for each use", &["PoolChurns"]),
+    ("slow-connects", "has slow connects", &["PoolConnectsAreSlow", "PoolWaitsAreLong"]),
 ];
 
 /// Keeps what the faults hold.

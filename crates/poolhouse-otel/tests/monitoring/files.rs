@@ -17,10 +17,16 @@ pub(crate) fn read(name: &str) -> String {
     std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// The source of a page of the guide, by the address that an alert has.
-pub(crate) fn has_page(address: &str) -> bool {
+/// The source of a page of the guide.
+pub(crate) fn page(name: &str) -> String {
+    let file = root().join(format!("book/src/{name}.md"));
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The name of the page, by the address that an alert has.
+pub(crate) fn page_at(address: &str) -> &str {
     let page = address.strip_prefix("<guide>/").and_then(|page| page.strip_suffix(".html"));
-    page.is_some_and(|page| root().join(format!("book/src/{page}.md")).is_file())
+    page.unwrap_or_else(|| panic!("no address of a page: {address}"))
 }
 
 /// The rules with every window and every `for` a hundredth as long: what takes five minutes takes three seconds. Bounds

@@ -27,6 +27,19 @@ impl Exported {
         Self { metrics, labels }
     }
 
+    /// Panics if a text has the name of a metric that nobody exports. A histogram may stand for its series.
+    pub(crate) fn assert_has_all_named_in(&self, text: &str) {
+        let name = Regex::new(r"\b(?:db_client|poolhouse)_[a-z_]+").unwrap();
+        let known = |name: &str| {
+            let series = [name.to_owned(), format!("{name}_bucket")];
+            series.iter().any(|series| self.metrics.contains(series)) || self.labels.contains(name)
+        };
+        let names: BTreeSet<_> = name.find_iter(text).map(|name| name.as_str()).collect();
+        let unknown: Vec<_> =
+            names.into_iter().filter(|name| !known(name) && *name != "poolhouse_otel").collect();
+        assert!(unknown.is_empty(), "nobody exports {unknown:?}");
+    }
+
     /// Panics if an expression names what nobody exports.
     pub(crate) fn assert_has_all_of(&self, expression: &str) {
         let strings = Regex::new(r#""[^"]*"|\$\w+"#).unwrap();

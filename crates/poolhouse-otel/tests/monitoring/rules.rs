@@ -26,6 +26,7 @@ fn every_alert_has_a_severity_a_summary_a_next_step_and_a_page() {
     let answer: Value = serde_json::from_str(&server.rules().unwrap()).unwrap();
     let rules = answer["data"]["groups"][0]["rules"].as_array().unwrap();
     assert_eq!(rules.len(), 7);
+    let guide = files::page("guide/monitoring");
     for rule in rules {
         let of = |key: &str| rule["annotations"][key].as_str().unwrap_or_default();
         let name = rule["name"].as_str().unwrap();
@@ -33,7 +34,16 @@ fn every_alert_has_a_severity_a_summary_a_next_step_and_a_page() {
         assert!(matches!(severity, Some("page" | "ticket")), "{name}: {severity:?}");
         assert!(of("summary").contains("$labels.db_client_connection_pool_name"), "{name}: which pool?");
         assert!(of("description").len() > 100, "{name}: what is to be done?");
-        assert!(files::has_page(of("runbook_url")), "{name}: no page {}", of("runbook_url"));
+        let page = files::page_at(of("runbook_url"));
+        assert!(!files::page(page).is_empty());
+        let (folder, file) = page.split_once('/').unwrap();
+        let link = if folder == "guide" { format!("]({file}.md)") } else { format!("](../{page}.md)") };
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` | ")));
+        let row = row.unwrap_or_else(|| panic!("the guide does not list {name}"));
+        assert!(
+            row.contains(&format!("| {} | [", severity.unwrap())) && row.contains(&link),
+            "{name}: {row}"
+        );
         assert!(TESTS.contains(&format!("alertname=\"{name}\"")), "{name} has no test of its rule");
     }
 }
