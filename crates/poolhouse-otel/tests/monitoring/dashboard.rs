@@ -12,7 +12,7 @@ use crate::names::Exported;
 use crate::{faults, files};
 
 /// How long it may take until every query has an answer.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const DATASOURCE: &str = "${datasource}";
 
@@ -83,7 +83,8 @@ async fn prometheus_answers_every_query_of_the_dashboard_with_data() {
     let port = exporter.port;
     let started = tokio::task::spawn_blocking(move || Prometheus::start(&[port], None));
     let server = start_or_skip!(started.await.unwrap());
-    let _held = faults::start(&exporter.metrics).await;
+    let mut faults = faults::start(&exporter.metrics).await;
+    faults.leak().await;
     let queries = queries(&dashboard());
     let deadline = Instant::now() + PATIENCE;
     for query in &queries {

@@ -131,11 +131,23 @@ pub(crate) const EXPECTED: [(&str, &str, &[&str]); 11] = [
     ("slow-connects", "has slow connects", &["PoolConnectsAreSlow", "PoolWaitsAreLong"]),
 ];
 
-/// Keeps what the faults hold.
-pub(crate) struct Held(#[allow(dead_code)] Vec<PooledConnection<Server>>);
+/// What the faults hold, and the pool that does not leak yet.
+pub(crate) struct Faults {
+    held: Vec<PooledConnection<Server>>,
+    leaks: Pool<Server>,
+    /// A pool without a handle closes.
+    _unused: Pool<Server>,
+}
 
-/// Starts every pool of [`EXPECTED`], with its callers.
-pub(crate) async fn start(metrics: &PoolMetrics) -> Held {
+impl Faults {
+    /// Holds a connection that never comes back.
+    pub(crate) async fn leak(&mut self) {
+        self.held.push(self.leaks.acquire().await.unwrap());
+    }
+}
+
+/// Starts every pool of [`EXPECTED`], with its callers. The leak is still to come.
+pub(crate) async fn start(metrics: &PoolMetrics) -> Faults {
     let start = |name, server, config| pool(name, metrics, server, config);
 
     spawn(&start("healthy", Server::good(), small(4)), LIGHT);
@@ -148,7 +160,7 @@ pub(crate) async fn start(metrics: &PoolMetrics) -> Held {
     spawn(&start("exhausted", Server::good(), small(2)), crowd);
 
     let deadlocked = start("deadlocked", Server::good(), small(2));
-    let mut held = vec![deadlocked.acquire().await.unwrap(), deadlocked.acquire().await.unwrap()];
+    let held = vec![deadlocked.acquire().await.unwrap(), deadlocked.acquire().await.unwrap()];
     spawn(&deadlocked, Load { pause: Duration::ZERO, ..LIGHT });
 
     spawn(&start("down", Server::down(0, FailureKind::Transient), small(4)), LIGHT);
@@ -159,7 +171,6 @@ pub(crate) async fn start(metrics: &PoolMetrics) -> Held {
 
     let config = PoolConfig { leak_threshold: Duration::from_millis(200), ..small(4) };
     let leaks = start("leaks", Server::good(), config);
-    held.push(leaks.acquire().await.unwrap());
     spawn(&leaks, LIGHT);
 
     spawn(&start("churns", Server::good(), small(4)), Load { then: Then::BreakAfter(1), ..LIGHT });
@@ -168,10 +179,5 @@ pub(crate) async fn start(metrics: &PoolMetrics) -> Held {
     let config = PoolConfig { min_connections: 0, connection_timeout: Duration::from_secs(5), ..small(4) };
     spawn(&start("slow-connects", Server::slow(), config), Load { callers: 1, ..breaks });
 
-    // A pool without a handle closes.
-    tokio::spawn(async move {
-        let _unused = unused;
-        std::future::pending::<()>().await;
-    });
-    Held(held)
+    Faults { held, leaks, _unused: unused }
 }
