@@ -199,9 +199,9 @@ fn leaves_in_order(page: &str, project: &Project<'_>) {
 #[cfg(not(unix))]
 fn leaves_in_order(_: &str, _: &Project<'_>) {}
 
-/// An alarm on a metric that nobody exports never rings.
+/// An alert on a metric that nobody exports never fires.
 #[test]
-fn the_alarms_of_the_guide_are_on_metrics_of_the_service() {
+fn the_names_that_the_guide_gives_for_the_alerts_are_those_of_the_service() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let metrics = root.join("examples/tutorial/metrics/mod.rs");
     let metrics = fs::read_to_string(metrics).expect("the module is there");
@@ -218,5 +218,5 @@ fn the_alarms_of_the_guide_are_on_metrics_of_the_service() {
             }
         }
     }
-    assert!(count > 10, "{name}: where are the alarms?");
+    assert!(count >= 10, "{name}: where are the names?");
 }

@@ -37,12 +37,22 @@
 //! | `db.client.connection.wait_time` | histogram, `s` | how long acquires took; those that timed out too, with `error.type` |
 //! | `db.client.connection.use_time` | histogram, `s` | how long connections were held |
 //!
+//! The conventions have no name for four more, which alerts need:
+//!
+//! | metric | kind, unit | what |
+//! |---|---|---|
+//! | `poolhouse.acquire.failures` | counter, `{acquire}` | acquires that gave no connection, by `error.type`: an [`AcquireErrorKind`](poolhouse::AcquireErrorKind) |
+//! | `poolhouse.connect.failures` | counter, `{connect}` | attempts to connect that failed, by `error.type`: a [`FailureKind`](poolhouse::FailureKind) |
+//! | `poolhouse.connection.closed` | counter, `{connection}` | connections that the pool closed, by `poolhouse.close.reason`: a [`RetireReason`](poolhouse::RetireReason) |
+//! | `poolhouse.connection.leaked` | counter, `{connection}` | holds that lasted longer than `leak_threshold` |
+//!
 //! Each has the attribute `db.client.connection.pool.name`. Give each pool a name with
 //! [`PoolBuilder::name`](poolhouse::PoolBuilder::name), such as `orders@db-1:5432`: all pools without one are `unnamed`
 //! together.
 //!
 //! The times are measured as they happen, and the others are read from the pool's statistics at each export. So a pool
-//! that nobody exports costs three histograms' records an exchange, and no memory that grows.
+//! that nobody exports costs three histograms' records an exchange, and no memory that grows. Counters of
+//! timeouts, failures and leaks are exported as zeros from `observe` on, so that their first event is an increase.
 //!
 //! A wait that times out is in `wait_time` too, with `error.type` = `timeout`. Without it, waits would look best in an
 //! outage, when only the quick ones end well.
@@ -51,6 +61,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod counts;
 mod gauges;
 mod times;
 
@@ -61,6 +72,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use poolhouse::{Event, Listener, Manager, Pool};
 
+use crate::counts::Counts;
 use crate::gauges::Gauges;
 use crate::times::Times;
 
@@ -93,6 +105,7 @@ use crate::times::Times;
 #[derive(Clone)]
 pub struct PoolMetrics {
     times: Arc<Times>,
+    counts: Arc<Counts>,
     gauges: Gauges,
 }
 
@@ -104,7 +117,11 @@ impl PoolMetrics {
     /// # drop(metrics);
     /// ```
     pub fn new(meter: &Meter) -> Self {
-        Self { times: Arc::new(Times::new(meter)), gauges: Gauges::new(meter) }
+        Self {
+            times: Arc::new(Times::new(meter)),
+            counts: Arc::new(Counts::new(meter)),
+            gauges: Gauges::new(meter),
+        }
     }
 
     /// Exports what the pool's statistics say, from now until the pool has gone.
@@ -118,6 +135,9 @@ impl PoolMetrics {
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
     pub fn observe<M: Manager>(&self, pool: &Pool<M>) {
+        let name = pool_name(pool.name());
+        self.times.start(&name);
+        self.counts.start(&name);
         self.gauges.observe(pool);
     }
 }
@@ -130,6 +150,7 @@ fn pool_name(name: Option<&str>) -> KeyValue {
 impl Listener for PoolMetrics {
     fn on_event(&self, event: &Event<'_>) {
         self.times.on_event(event);
+        self.counts.on_event(event);
     }
 }
 

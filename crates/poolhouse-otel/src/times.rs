@@ -41,6 +41,11 @@ impl Times {
         }
     }
 
+    /// Exports a zero for a new pool, as `Counts::start` does.
+    pub(crate) fn start(&self, pool: &KeyValue) {
+        self.timeouts.add(0, std::slice::from_ref(pool));
+    }
+
     pub(crate) fn on_event(&self, event: &Event<'_>) {
         let pool = || pool_name(event.pool());
         match event {

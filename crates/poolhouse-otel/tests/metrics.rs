@@ -120,8 +120,62 @@ async fn each_metric_of_the_conventions_has_the_value_of_the_pool() {
         "db.client.connection.use_time s {pool.name=orders} 1 in 5.000",
         "db.client.connection.wait_time s {error.type=timeout, pool.name=orders} 1 in 3.000",
         "db.client.connection.wait_time s {pool.name=orders} 2 in 0.000",
+        "poolhouse.acquire.failures {acquire} {error.type=connect, pool.name=orders} 0",
+        "poolhouse.acquire.failures {acquire} {error.type=timeout, pool.name=orders} 1",
+        "poolhouse.connect.failures {connect} {error.type=busy, pool.name=orders} 0",
+        "poolhouse.connect.failures {connect} {error.type=permanent, pool.name=orders} 0",
+        "poolhouse.connect.failures {connect} {error.type=transient, pool.name=orders} 0",
+        "poolhouse.connection.leaked {connection} {pool.name=orders} 0",
     ];
     assert_eq!(exported.points(), expected);
+}
+
+/// What the conventions do not name: a leak, a connect that fails, and why a connection was closed.
+#[tokio::test(start_paused = true)]
+async fn failures_leaks_and_closes_are_counted_by_their_reason() {
+    let server = EchoServer::in_memory();
+    let (exported, metrics) = Exported::new();
+    let config = PoolConfig {
+        max_connections: 2,
+        leak_threshold: Duration::from_secs(5),
+        max_pending: Some(1),
+        ..PoolConfig::default()
+    };
+    let pool = pool(&server, Some("orders"), &metrics, config);
+    let held = pool.acquire().await.unwrap();
+    let second = pool.acquire().await.unwrap();
+    let (served, refused) = tokio::join!(
+        async {
+            let waits = pool.acquire().await;
+            waits.map(drop)
+        },
+        async {
+            let refused = pool.acquire().await.map(drop);
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            drop(second);
+            refused
+        }
+    );
+    served.unwrap();
+    assert!(refused.is_err_and(|error| error.is_overloaded()));
+    held.invalidate();
+    server.stop().await;
+    pool.invalidate_all();
+    assert!(pool.warm_up().await.is_err());
+    let points: Vec<String> =
+        exported.points().into_iter().filter(|point| point.starts_with("poolhouse.")).collect();
+    let expected = [
+        "poolhouse.acquire.failures {acquire} {error.type=connect, pool.name=orders} 0",
+        "poolhouse.acquire.failures {acquire} {error.type=overloaded, pool.name=orders} 1",
+        "poolhouse.acquire.failures {acquire} {error.type=timeout, pool.name=orders} 0",
+        "poolhouse.connect.failures {connect} {error.type=busy, pool.name=orders} 0",
+        "poolhouse.connect.failures {connect} {error.type=permanent, pool.name=orders} 0",
+        "poolhouse.connect.failures {connect} {error.type=transient, pool.name=orders} 1",
+        "poolhouse.connection.closed {connection} {pool.name=orders, poolhouse.close.reason=invalidate_all} 1",
+        "poolhouse.connection.closed {connection} {pool.name=orders, poolhouse.close.reason=invalidated} 1",
+        "poolhouse.connection.leaked {connection} {pool.name=orders} 2",
+    ];
+    assert_eq!(points, expected);
 }
 
 /// Pools are told apart by their names. One that has gone is forgotten, and nothing keeps it alive.

@@ -45,6 +45,6 @@ pub use crate::mariadb::MariaDb;
 pub use crate::nginx::Nginx;
 pub use crate::pgbouncer::PgBouncer;
 pub use crate::postgres::Postgres;
-pub use crate::prometheus::Prometheus;
+pub use crate::prometheus::{Prometheus, promtool};
 pub use crate::redis::Redis;
 pub use crate::skip::{or_skip, skipped};

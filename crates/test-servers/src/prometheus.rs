@@ -1,5 +1,6 @@
-//! Prometheus.
+//! Prometheus, and the program that checks its files.
 
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -83,6 +84,21 @@ impl Prometheus {
         self.get("/api/v1/alerts")
     }
 
+    /// The rules that are loaded, with their expressions and annotations, as the JSON of Prometheus' own interface.
+    ///
+    /// # Errors
+    ///
+    /// As for [`query`](Prometheus::query).
+    ///
+    /// ```no_run
+    /// # let server = test_servers::Prometheus::start(&[], None)?;
+    /// assert!(server.rules()?.contains("\"groups\":[]"));
+    /// # Ok::<(), test_servers::ServerError>(())
+    /// ```
+    pub fn rules(&self) -> Result<String, ServerError> {
+        self.get("/api/v1/rules")
+    }
+
     fn get(&self, path: &str) -> Result<String, ServerError> {
         let (status, body) = http::get(self.port, path).map_err(ServerError::io("ask prometheus"))?;
         if status == 200 { Ok(body) } else { Err(ServerError::Refused { server: NAME, answer: body }) }
@@ -100,6 +116,30 @@ impl Prometheus {
             Err(error) => Err(error.to_string()),
         })
     }
+}
+
+/// Runs `promtool`, which checks files of rules and runs their tests, in a folder. What it prints.
+///
+/// # Errors
+///
+/// [`NotInstalled`](ServerError::NotInstalled) without it; [`Failed`](ServerError::Failed) with what it printed if it ends
+/// with an error.
+///
+/// ```no_run
+/// println!("{}", test_servers::promtool(".", &["check", "rules", "alerts.yml"])?);
+/// # Ok::<(), test_servers::ServerError>(())
+/// ```
+pub fn promtool(folder: impl AsRef<Path>, arguments: &[&str]) -> Result<String, ServerError> {
+    const TOOL: &str = "promtool";
+    let mut command = Command::new(programs::find(TOOL, NAME)?);
+    command.args(arguments).current_dir(folder);
+    let output = command.output().map_err(ServerError::io(format!("run {TOOL}")))?;
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    if output.status.success() {
+        return Ok(printed);
+    }
+    Err(ServerError::Failed { server: TOOL, what: arguments.join(" "), log: printed })
 }
 
 fn configuration(targets: &[u16]) -> String {
