@@ -22,7 +22,11 @@
         otel: "opentelemetry",
         ttl: "lifetime",
         keepalives: "keepalive",
+        // The phase of a timeout.
+        checking: "check lull",
         ping: "check",
+        alarm: "alert",
+        alarms: "alerts",
         heartbeat: "check",
         sharding: "tenants",
         drain: "shutting down",
