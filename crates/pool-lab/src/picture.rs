@@ -3,32 +3,68 @@
 use std::fmt::Write;
 
 use crate::ledger::Outcome;
-use crate::run::Run;
+use crate::run::{Frame, Run};
+use crate::words::summary;
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 150.0;
-const LEFT: f64 = 44.0;
-const BOTTOM: f64 = 28.0;
+const WIDTH: f64 = 350.0;
+const HEIGHT: f64 = 140.0;
+const LEFT: f64 = 40.0;
 
-/// The connections that are held and open, and the callers that wait, over time: an SVG of one panel each.
+/// Below the panels stands what their curves mean.
+const KEY: f64 = 62.0;
+
+/// The connections that are held and open, and the callers that wait, over time: an SVG with one panel for each run.
 ///
-/// The curves differ in their strokes, not in colour alone, and take the page's colour.
+/// The curves differ in their strokes, not in colour alone.
 pub fn picture(title: &str, runs: &[(String, Run)]) -> String {
     let panels: Vec<String> = runs
         .iter()
         .enumerate()
         .map(|(index, (name, run))| panel(name, run, index as f64 * (HEIGHT + 44.0)))
         .collect();
-    let height = runs.len() as f64 * (HEIGHT + 44.0);
+    let floor = runs.len() as f64 * (HEIGHT + 44.0);
+    let height = floor + KEY;
+    let said: Vec<String> = runs.iter().map(|(name, run)| format!("{name}: {}", summary(run))).collect();
+    let key: Vec<String> = [HELD, OPEN, WAITING]
+        .iter()
+        .zip(0_u8..)
+        .map(|((words, stroke), line)| {
+            let y = floor + 12.0 + f64::from(line) * 18.0;
+            format!(
+                "<path d=\"M{LEFT} {y}h34\" fill=\"none\" {stroke}/>\n{}",
+                text(LEFT + 44.0, y + 4.0, "start", words)
+            )
+        })
+        .collect();
     format!(
-        "<svg class=\"pool-lab-picture\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">{}</svg>",
+        "<svg width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" xmlns=\"http://www.w3.org/2000/svg\" \
+         role=\"img\">\n<title>{}</title>\n<desc>{}</desc>\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#FAFAF7\"/>\n\
+         {}{}</svg>\n",
         escaped(title),
-        panels.concat()
+        escaped(&said.join(" ")),
+        panels.concat(),
+        key.concat()
+    )
+}
+
+/// A curve's name and its stroke.
+type Stroke = (&'static str, &'static str);
+const HELD: Stroke = ("connections that are held", "stroke=\"#1F5F8B\" stroke-width=\"1.5\"");
+const OPEN: Stroke =
+    ("connections that are open", "stroke=\"#333333\" stroke-width=\"1\" stroke-dasharray=\"6 3\"");
+const WAITING: Stroke =
+    ("callers that wait", "stroke=\"#A3341B\" stroke-width=\"2.5\" stroke-dasharray=\"1.5 3\"");
+
+fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
+    format!(
+        "<text x=\"{x:.0}\" y=\"{y:.0}\" text-anchor=\"{anchor}\" fill=\"#333333\" font-family=\"sans-serif\" \
+         font-size=\"13\">{}</text>\n",
+        escaped(words)
     )
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 fn panel(name: &str, run: &Run, top: f64) -> String {
@@ -38,33 +74,36 @@ fn panel(name: &str, run: &Run, top: f64) -> String {
     let (floor, roof) = (top + HEIGHT, top + 30.0);
     let x = |at: u64| LEFT + at as f64 / last * (WIDTH - LEFT - 8.0);
     let y = |value: usize| floor - value as f64 / most * (floor - roof);
-    let curve = |value: fn(&crate::run::Frame) -> usize, style: &str| {
+    let curve = |value: fn(&Frame) -> usize, (_, stroke): Stroke| {
         let mut path = String::new();
-        for (index, frame) in run.frames.iter().enumerate().step_by(2) {
-            let command = if index == 0 { 'M' } else { 'L' };
-            let _ = write!(path, "{command}{:.1} {:.1}", x(frame.at), y(value(frame)));
+        let mut before = None;
+        for frame in &run.frames {
+            let point = format!("{:.1} {:.1}", x(frame.at), y(value(frame)));
+            // A point between two of the same height says nothing.
+            let command = if before.is_none() { 'M' } else { 'L' };
+            if before != Some(value(frame)) || Some(frame) == run.frames.last() {
+                if let Some(before) = before {
+                    let _ = write!(path, "L{:.1} {:.1}", x(frame.at), y(before));
+                }
+                let _ = write!(path, "{command}{point}");
+            }
+            before = Some(value(frame));
         }
-        format!("<path d=\"{path}\" fill=\"none\" stroke=\"currentColor\" {style}/>")
-    };
-    let text = |x: f64, y: f64, anchor: &str, words: &str| {
-        format!(
-            "<text x=\"{x:.0}\" y=\"{y:.0}\" text-anchor=\"{anchor}\" fill=\"currentColor\" font-size=\"13\">{}</text>",
-            escaped(words)
-        )
+        format!("<path d=\"{path}\" fill=\"none\" {stroke}/>\n")
     };
     [
-        text(LEFT, top + 14.0, "start", name),
+        text(LEFT, top + 18.0, "start", name),
         format!(
-            "<path d=\"M{LEFT} {roof:.0}V{floor:.0}H{:.0}\" fill=\"none\" stroke=\"currentColor\" opacity=\"0.5\"/>",
+            "<path d=\"M{LEFT} {roof:.0}V{floor:.0}H{:.0}\" fill=\"none\" stroke=\"#999999\"/>\n",
             WIDTH - 8.0
         ),
-        curve(|frame| frame.held + frame.idle, "stroke-width=\"1\" stroke-dasharray=\"6 3\""),
-        curve(|frame| frame.held, "stroke-width=\"1.5\""),
-        curve(|frame| frame.waiting, "stroke-width=\"2.5\" stroke-dasharray=\"1.5 3\""),
+        curve(|frame| frame.held + frame.idle, OPEN),
+        curve(|frame| frame.held, HELD),
+        curve(|frame| frame.waiting, WAITING),
         text(LEFT - 6.0, roof + 5.0, "end", &format!("{most}")),
         text(LEFT - 6.0, floor, "end", "0"),
-        text(LEFT, floor + BOTTOM - 10.0, "start", "0 s"),
-        text(WIDTH - 8.0, floor + BOTTOM - 10.0, "end", &format!("{} s", last / 1e3)),
+        text(LEFT, floor + 16.0, "start", "0 s"),
+        text(WIDTH - 8.0, floor + 16.0, "end", &format!("{} s", (last / 1e3).round())),
     ]
     .concat()
 }

@@ -37,3 +37,10 @@ pub struct Run {
     /// What arithmetic and queueing theory say.
     pub advice: Advice,
 }
+
+impl Run {
+    /// The run in two or three sentences, for those who do not see the picture.
+    pub fn summary(&self) -> String {
+        crate::words::summary(self)
+    }
+}

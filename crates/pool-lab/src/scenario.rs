@@ -9,6 +9,8 @@ use crate::knobs::{KNOBS, Kind, Knob, Values};
 
 /// More requests than this would keep a phone busy for seconds.
 const MOST_REQUESTS: f64 = 200_000.0;
+/// Each of them is looked after in the background, idle or not.
+const MOST_CONNECTIONS: f64 = 5_000.0;
 
 /// What is wrong with a scenario: the knob, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +48,9 @@ pub enum Arrivals {
 }
 
 /// The value of every knob. All of them are within their bounds, and so is the work that they ask for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Scenario {
     pub(crate) values: Values,
-}
-
-impl Default for Scenario {
-    fn default() -> Self {
-        Self { values: Values::default() }
-    }
 }
 
 impl Scenario {
@@ -149,6 +145,11 @@ impl Scenario {
         }
     }
 
+    /// The options of the pool that differ from their defaults, as Rust to copy.
+    pub fn snippet(&self) -> String {
+        crate::words::snippet(self)
+    }
+
     fn check(&self) -> Result<(), KnobError> {
         let values = &self.values;
         self.config().validate().map_err(|error| {
@@ -175,6 +176,13 @@ impl Scenario {
             return Err(KnobError::new("duration", message));
         }
         let connections = values.max_connections * values.replicas;
+        if connections > MOST_CONNECTIONS {
+            let message = format!(
+                "is {}, with up to {connections} connections in all, above {MOST_CONNECTIONS}: lower it, or max_connections",
+                values.replicas
+            );
+            return Err(KnobError::new("replicas", message));
+        }
         // Each may be replaced this often, and each replacement is work.
         let lifetime = if values.max_lifetime == 0.0 { f64::MAX } else { values.max_lifetime };
         if connections * values.duration * 1e3 / lifetime > MOST_REQUESTS {
@@ -236,6 +244,7 @@ mod tests {
             ("rate=10000", "duration"),
             ("arrivals=closed&callers=2000&think=1", "duration"),
             ("max_lifetime=100&max_connections=1000", "max_lifetime"),
+            ("max_connections=1000&replicas=6", "replicas"),
             ("colour=1", "colour"),
             ("rate", "rate"),
             ("seed=0.5", "seed"),

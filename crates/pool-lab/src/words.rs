@@ -65,12 +65,13 @@ pub(crate) fn snippet(scenario: &Scenario) -> String {
             "detect_nested_acquires" => (value != 0.0).to_string(),
             _ => value.to_string(),
         };
-        lines.push(format!("    {}: {written},\n", knob.name));
+        lines.push(format!("        {}: {written},\n", knob.name));
     }
     let imports = if imports.len() > 1 { format!("{{{}}}", imports.join(", ")) } else { imports.concat() };
     let duration = if has_duration { "use std::time::Duration;\n\n" } else { "" };
     format!(
-        "{duration}use poolhouse::{imports};\n\nlet config = PoolConfig {{\n{}    ..PoolConfig::default()\n}};\n",
+        "{duration}use poolhouse::{imports};\n\npub fn config() -> PoolConfig {{\n    PoolConfig {{\n{}        \
+         ..PoolConfig::default()\n    }}\n}}\n",
         lines.concat()
     )
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use pool_lab::{Figures, Outcome, PRESETS, Preset, Run, report, run};
+use pool_lab::{Figures, Outcome, PRESETS, Preset, Run, Scenario, report, run};
 
 fn runs(name: &str) -> Vec<Run> {
     let preset = Preset::named(name).unwrap_or_else(|| panic!("no preset {name}"));
@@ -133,3 +133,17 @@ fn a_check_before_reuse_keeps_dead_connections_from_callers() {
     assert!(trusting.count(Outcome::Broken) > 30, "{:?}", trusting.outcomes);
     assert_eq!(checking.count(Outcome::Broken), 0);
 }
+
+/// What a reader copies from the lab, as the lab writes it.
+#[test]
+fn a_copied_snippet_compiles_and_says_the_same_configuration() {
+    let text = "min_connections=2&max_connections=12&max_pending=20&fail_fast_after=1000&idle_timeout=0&idle_order=fifo";
+    let scenario =
+        Scenario::parse(&format!("{text}&lifetime_jitter=0.5&detect_nested_acquires=yes")).unwrap();
+    assert_eq!(scenario.snippet(), include_str!("snippet.rs"));
+    assert_eq!(copied::config(), scenario.config());
+}
+
+#[path = "snippet.rs"]
+#[expect(unreachable_pub, reason = "in the reader's program it is not")]
+mod copied;
