@@ -54,3 +54,26 @@
         }
     }
 })();
+
+// The Pool Lab: a button, and nothing more before a click or an address that asks for a run.
+(() => {
+    const [, asked, ...knobs] = location.hash.startsWith("#lab/") ? location.hash.split("/") : [];
+    for (const lab of document.querySelectorAll("pool-lab")) {
+        const start = async (address) => {
+            try {
+                await import(new URL(`${path_to_root}lab/pool-lab.js`, document.baseURI));
+                await lab.start(address);
+            } catch {
+                lab.textContent = "The lab cannot be loaded here. It needs a page that comes from a web server.";
+            }
+        };
+        const button = document.createElement("button");
+        button.type = "button";
+        button.textContent = "Predict, then run it here";
+        button.addEventListener("click", () => start());
+        lab.append(button);
+        if (lab.getAttribute("preset") === asked) {
+            start(knobs.join("/"));
+        }
+    }
+})();

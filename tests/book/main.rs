@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     addresses, api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated,
-    guarantees, identities, images, links, metrics, names, numbers, option_places, outputs, packages, paths,
-    plain_english, plots, public_api, quotes, settings_schema, snippets, spelling, style, summary, tidy,
-    tracing_events,
+    guarantees, identities, images, lab, links, metrics, names, numbers, option_places, outputs, packages,
+    paths, plain_english, plots, public_api, quotes, settings_schema, snippets, spelling, style, summary,
+    tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -66,6 +66,11 @@ fn experiments_give_the_same_data() {
 #[test]
 fn plots_are_drawn_from_the_data() {
     assert_none(plots::check(&ROOT));
+}
+
+#[test]
+fn pictures_of_the_lab_are_those_of_its_runs() {
+    assert_none(lab::check(&ROOT));
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub mod guarantees;
 pub mod identities;
 pub mod images;
 mod kept;
+pub mod lab;
 pub mod links;
 pub mod masks;
 pub mod metrics;

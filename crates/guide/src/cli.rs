@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::book::BuildArgs;
 use crate::generate::GenerateArgs;
+use crate::lab::LabArgs;
 use crate::serve::ServeArgs;
 use crate::test::TestArgs;
 
@@ -87,6 +88,13 @@ pub(crate) enum Command {
         A frame is a length of four bytes, big-endian, then the payload. Ctrl-C stops the server and prints what it \
         counted. `cargo run -p poolhouse-echo --` starts the same server, and has less to compile.")]
     Echo(poolhouse_echo::ServeArgs),
+    /// Run the real pool under a load, in virtual time, and print what came of it
+    #[command(after_help = "Examples:\n  \
+        cargo guide lab\n  \
+        cargo guide lab overload\n  \
+        cargo guide lab 'rate=200&hold=50&max_connections=16'\n\n\
+        Without a scenario it lists the presets. A run is the same, to the last digit, on every machine and in a browser.")]
+    Lab(LabArgs),
     /// One check of `test`, run as a child because mdBook writes its failures to stderr.
     #[command(hide = true)]
     MdbookTest,

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use book_checks::{
-    Book, Finding, Generators, diagrams, examples, experiments, generated, plots, public_api, settings_schema,
+    Book, Finding, Generators, diagrams, examples, experiments, generated, lab, plots, public_api,
+    settings_schema,
 };
 use clap::Args;
 
@@ -34,6 +35,7 @@ fn write(root: &Path) -> Result<ExitCode> {
     changed.extend(experiments::rewrite(root).context("the data of an experiment cannot be written")?);
     drop(task);
     changed.extend(plots::rewrite(root).context("a plot cannot be drawn")?);
+    changed.extend(lab::rewrite(root).context("a picture of the lab cannot be written")?);
     changed.extend(diagrams::rewrite(root).context("a diagram cannot be drawn")?);
     changed.extend(public_api::rewrite(root).context("the public interface cannot be written down")?);
     changed.extend(settings_schema::rewrite(root).context("the schema of the options cannot be written")?);
@@ -58,6 +60,7 @@ fn check(root: &Path) -> Result<ExitCode> {
     found.extend(experiments::check(root));
     drop(task);
     found.extend(plots::check(root));
+    found.extend(lab::check(root));
     found.extend(diagrams::check(root));
     found.extend(public_api::check(root));
     found.extend(settings_schema::check(root));

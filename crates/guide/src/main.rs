@@ -11,6 +11,7 @@ mod cli;
 mod destination;
 mod echo;
 mod generate;
+mod lab;
 mod metadata;
 mod port;
 mod progress;
@@ -42,9 +43,12 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
-    // The echo server needs no book, so it starts from anywhere.
+    // The echo server and the lab need no book, so they start from anywhere.
     if let Command::Echo(args) = command {
         return echo::run(args);
+    }
+    if let Command::Lab(args) = &command {
+        return lab::execute(args);
     }
     let root = workspace::root(cli.root.as_deref())?;
     match command {
@@ -53,6 +57,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Test(args) => test::run(&root, &args),
         Command::Generate(args) => generate::run(&root, &args),
         Command::MdbookTest => checks::mdbook_test(&root),
-        Command::Echo(_) => unreachable!("handled above"),
+        Command::Echo(_) | Command::Lab(_) => unreachable!("handled above"),
     }
 }

@@ -1,0 +1,389 @@
+//! Drives real pools through a scenario.
+
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use poolhouse::{AcquireError, AcquireErrorKind, Pool, PoolStats};
+use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::subscriber::{NoSubscriber, with_default};
+
+use crate::advice::Advice;
+use crate::draws::Draws;
+use crate::ledger::{Figures, Ledger, Outcome, Request, Window, quantile};
+use crate::run::{Frame, Run};
+use crate::scenario::{Arrivals, Scenario};
+use crate::server::{Dialer, Server};
+
+/// How many frames a run has at most.
+const FRAMES: u64 = 400;
+/// For how long requests may go on after the last has arrived. What has not ended by then is unfinished.
+const AFTER_THE_END: Duration = Duration::from_secs(60);
+
+/// Runs a scenario to its end. The pools are real; the clock is paused, and jumps to whatever comes next.
+pub fn run(scenario: &Scenario) -> Run {
+    // The pools' own draws come from the seed too.
+    fastrand::seed(scenario.values.seed as u64);
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    // What the pool logs of a fault that was asked for is no news.
+    with_default(NoSubscriber::default(), || {
+        runtime.expect("a runtime needs only memory").block_on(drive(scenario))
+    })
+}
+
+/// What every request needs.
+#[derive(Clone)]
+struct Context {
+    pools: Arc<[Pool<Dialer>]>,
+    ledger: Arc<Mutex<Ledger>>,
+    window: Window,
+    nested: bool,
+    patience: Option<u64>,
+}
+
+/// What is drawn when a request arrives, so that two configurations see the same requests.
+#[derive(Clone, Copy)]
+struct Work {
+    hold: f64,
+    replica: usize,
+    leaks: bool,
+}
+
+struct Workload {
+    draws: Draws,
+    hold: f64,
+    constant: bool,
+    replicas: usize,
+    leak_every: u64,
+    drawn: u64,
+}
+
+impl Workload {
+    fn new(scenario: &Scenario, purpose: u64) -> Self {
+        let values = &scenario.values;
+        Self {
+            draws: Draws::new(values.seed as u64, purpose),
+            hold: values.hold,
+            constant: values.holds != 0.0,
+            replicas: values.replicas as usize,
+            leak_every: values.leak_every as u64,
+            drawn: 0,
+        }
+    }
+
+    fn next(&mut self) -> Work {
+        self.drawn += 1;
+        let hold = if self.constant { self.hold } else { self.draws.exponential(self.hold) };
+        let replica = (self.draws.share() * self.replicas as f64) as usize;
+        let leaks = self.leak_every > 0 && self.drawn.is_multiple_of(self.leak_every);
+        Work { hold, replica: replica.min(self.replicas - 1), leaks }
+    }
+}
+
+async fn drive(scenario: &Scenario) -> Run {
+    let values = &scenario.values;
+    let server = Arc::new(Server::new(values));
+    let pools: Arc<[Pool<Dialer>]> = (0..values.replicas as usize)
+        .map(|_| Pool::new(Dialer(Arc::clone(&server)), scenario.config()).expect("a scenario is checked"))
+        .collect();
+    if values.warm != 0.0 {
+        for pool in pools.iter() {
+            // A server that accepts fewer than the minimum is part of the scenario.
+            let _ = pool.warm_up_within(Duration::from_secs(120)).await;
+        }
+    }
+    server.start();
+    let start = Instant::now();
+    let seconds = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
+    let window =
+        Window { start, begin: start + seconds(values.warm_up), end: start + seconds(values.duration) };
+    let before: Vec<PoolStats> = pools.iter().map(Pool::stats).collect();
+    let context = Context {
+        pools: Arc::clone(&pools),
+        ledger: Arc::default(),
+        window,
+        nested: values.nested != 0.0,
+        patience: (values.patience > 0.0).then_some(values.patience as u64),
+    };
+    let frames = tokio::spawn(watch(Arc::clone(&pools), window));
+    arrive(scenario, &context).await;
+    let frames = frames.await.expect("watching does not fail");
+    let at_end: Vec<PoolStats> = pools.iter().map(Pool::stats).collect();
+    finish(&context).await;
+    let mut ledger = context.lock();
+    let mut requests = std::mem::take(&mut ledger.requests);
+    let ended = requests.len();
+    requests.extend(std::iter::repeat_n(UNFINISHED, ledger.open));
+    let counted: Vec<Request> = {
+        let begin = window.since_start(window.begin);
+        let (ended, unfinished) = requests.split_at(ended);
+        ended.iter().filter(|request| request.arrived >= begin).chain(unfinished).copied().collect()
+    };
+    let mut figures = figures(&counted, &ledger, scenario);
+    figures.most_waiting = frames.iter().map(|frame| frame.waiting).max().unwrap_or(0);
+    figures.most_open = server.most_open();
+    for (before, after) in before.iter().zip(&at_end) {
+        figures.opened += after.connections_created - before.connections_created;
+        figures.closed += after.connections_destroyed - before.connections_destroyed;
+    }
+    Run {
+        scenario: scenario.clone(),
+        frames,
+        figures,
+        requests,
+        diagnoses: std::mem::take(&mut ledger.diagnoses),
+        statistics: statistics(&at_end),
+        advice: Advice::of(scenario),
+    }
+}
+
+const UNFINISHED: Request = Request { arrived: 0, waited: 0, total: 0, outcome: Outcome::Unfinished };
+
+impl Context {
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One request, from its arrival to its end.
+    async fn request(self, work: Work) {
+        let asked = Instant::now();
+        self.lock().open += 1;
+        let pool = &self.pools[work.replica];
+        let mut waited = Duration::ZERO;
+        let outcome = match pool.acquire().await {
+            Err(error) => {
+                waited = asked.elapsed();
+                self.refusal(&error)
+            }
+            Ok(connection) => {
+                waited += asked.elapsed();
+                let mut held = Held { context: &self, connection: Some(connection), since: Instant::now() };
+                if work.leaks {
+                    // Until the end of the run, which drops it.
+                    std::future::pending::<()>().await;
+                }
+                if self.nested {
+                    self.work_twice(&mut held, pool, work.hold).await
+                } else {
+                    held.work(work.hold).await
+                }
+            }
+        };
+        let total = asked.elapsed().as_millis() as u64;
+        let late = outcome == Outcome::Served && self.patience.is_some_and(|patience| total > patience);
+        let outcome = if late { Outcome::Late } else { outcome };
+        let request = Request {
+            arrived: self.window.since_start(asked),
+            waited: waited.as_millis() as u64,
+            total,
+            outcome,
+        };
+        let mut ledger = self.lock();
+        ledger.open -= 1;
+        ledger.requests.push(request);
+    }
+
+    /// Half of the work with one connection, half with a second beside it.
+    async fn work_twice(&self, first: &mut Held<'_>, pool: &Pool<Dialer>, hold: f64) -> Outcome {
+        let outcome = first.work(hold / 2.0).await;
+        if outcome != Outcome::Served {
+            return outcome;
+        }
+        match pool.acquire().await {
+            Err(error) => self.refusal(&error),
+            Ok(connection) => {
+                let mut second = Held { context: self, connection: Some(connection), since: Instant::now() };
+                second.work(hold / 2.0).await
+            }
+        }
+    }
+
+    fn refusal(&self, error: &AcquireError) -> Outcome {
+        let outcome = match error.kind() {
+            AcquireErrorKind::Timeout => Outcome::TimedOut,
+            AcquireErrorKind::Overloaded => Outcome::Refused,
+            _ => Outcome::ConnectFailed,
+        };
+        self.lock().diagnose(outcome, || in_short(&error.to_string()));
+        outcome
+    }
+}
+
+/// Without the folders of whoever compiled it, which differ between the browser's build and the native one.
+fn in_short(text: &str) -> String {
+    let here = Location::caller().file();
+    let folders = here.strip_suffix("drive.rs").unwrap_or_default();
+    text.replace(folders, "").replace('\\', "/")
+}
+
+/// A connection in use. When it goes back, its time is entered.
+struct Held<'a> {
+    context: &'a Context,
+    connection: Option<poolhouse::PooledConnection<Dialer>>,
+    since: Instant,
+}
+
+impl Held<'_> {
+    async fn work(&mut self, millis: f64) -> Outcome {
+        let Some(connection) = &mut self.connection else { return Outcome::Broken };
+        match connection.work(millis).await {
+            Ok(()) => Outcome::Served,
+            Err(_) => Outcome::Broken,
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        drop(self.connection.take());
+        let millis = self.context.window.overlap(self.since, Instant::now());
+        self.context.lock().held_millis += millis;
+    }
+}
+
+/// Has requests arrive until the end of the window.
+async fn arrive(scenario: &Scenario, context: &Context) {
+    let values = &scenario.values;
+    let (start, end) = (context.window.start, context.window.end);
+    let send = |work| {
+        tokio::spawn(context.clone().request(work));
+    };
+    let mut workload = Workload::new(scenario, 1);
+    match scenario.arrivals() {
+        Arrivals::Poisson | Arrivals::Constant => {
+            let mut gaps = Draws::new(values.seed as u64, 2);
+            let mean = 1e3 / values.rate;
+            let mut at = 0.0;
+            loop {
+                // The instants are exact, and each is put on its millisecond: rounded gaps would add up.
+                at += if scenario.arrivals() == Arrivals::Poisson { gaps.exponential(mean) } else { mean };
+                let next = start + Duration::from_millis(at as u64);
+                if next >= end {
+                    break;
+                }
+                if next > Instant::now() {
+                    sleep_until(next).await;
+                }
+                send(workload.next());
+            }
+        }
+        Arrivals::Burst => {
+            let mut at = start;
+            while at < end {
+                sleep_until(at).await;
+                for _ in 0..values.callers as usize {
+                    send(workload.next());
+                }
+                at += Duration::from_millis(values.think as u64);
+            }
+        }
+        Arrivals::Closed => {
+            for caller in 0..values.callers as u64 {
+                let (context, mut workload) = (context.clone(), Workload::new(scenario, 3 + caller));
+                let think = values.think;
+                tokio::spawn(async move {
+                    // They do not all begin at once.
+                    let mut pause = workload.draws.share() * think;
+                    loop {
+                        sleep(Duration::from_millis(pause as u64)).await;
+                        if Instant::now() >= end {
+                            break;
+                        }
+                        context.clone().request(workload.next()).await;
+                        pause = think;
+                    }
+                });
+            }
+        }
+    }
+    sleep_until(end).await;
+}
+
+/// Looks at the pools at equal distances.
+async fn watch(pools: Arc<[Pool<Dialer>]>, window: Window) -> Vec<Frame> {
+    let length = window.since_start(window.end);
+    let step = Duration::from_millis(length.div_ceil(FRAMES).max(1));
+    let mut frames = Vec::new();
+    let mut at = window.start;
+    while at <= window.end {
+        sleep_until(at).await;
+        let mut frame = Frame { at: window.since_start(at), idle: 0, held: 0, connecting: 0, waiting: 0 };
+        for stats in pools.iter().map(Pool::stats) {
+            frame.idle += stats.idle_connections;
+            frame.held += stats.active_connections;
+            frame.connecting += stats.connecting;
+            frame.waiting += stats.pending_requests;
+        }
+        frames.push(frame);
+        at += step;
+    }
+    frames
+}
+
+/// Waits until the last request has ended, or for as long as one may take.
+async fn finish(context: &Context) {
+    let last = context.window.end + AFTER_THE_END;
+    while context.lock().open > 0 && Instant::now() < last {
+        sleep(Duration::from_millis(10)).await;
+    }
+    // Those that go on for ever hold connections; their time within the window counts.
+    let window = context.window;
+    let ended: u64 = context.pools.iter().flat_map(Pool::holders).fold(0, |sum, holder| {
+        let since = Instant::now().checked_sub(holder.held_for).unwrap_or(window.start);
+        sum + window.overlap(since, window.end)
+    });
+    context.lock().held_millis += ended;
+}
+
+fn figures(counted: &[Request], ledger: &Ledger, scenario: &Scenario) -> Figures {
+    let values = &scenario.values;
+    let mut figures = Figures::default();
+    for request in counted {
+        figures.outcomes[request.outcome as usize] += 1;
+    }
+    let mut waits: Vec<u64> =
+        counted.iter().filter(|request| request.is_acquired()).map(|request| request.waited).collect();
+    figures.mean_wait = waits.iter().sum::<u64>() as f64 / waits.len().max(1) as f64;
+    figures.p50_wait = quantile(&mut waits, 0.5);
+    figures.p95_wait = quantile(&mut waits, 0.95);
+    figures.p99_wait = quantile(&mut waits, 0.99);
+    figures.max_wait = waits.last().copied().unwrap_or(0);
+    let refused =
+        counted.iter().filter(|request| !request.is_acquired() && request.outcome != Outcome::Unfinished);
+    figures.p50_refusal = quantile(&mut refused.map(|request| request.waited).collect::<Vec<_>>(), 0.5);
+    let served = counted.iter().filter(|request| request.outcome == Outcome::Served);
+    figures.p99_total = quantile(&mut served.map(|request| request.total).collect::<Vec<_>>(), 0.99);
+    let measured = (values.duration - values.warm_up) * 1e3;
+    let connections = values.max_connections * values.replicas;
+    figures.utilisation = ledger.held_millis as f64 / (measured * connections);
+    figures.throughput = figures.count(Outcome::Served) as f64 / measured * 1e3;
+    figures
+}
+
+fn statistics(pools: &[PoolStats]) -> Vec<(String, u64)> {
+    let sum = |field: fn(&PoolStats) -> u64| pools.iter().map(field).sum::<u64>();
+    let mut lines: Vec<(String, u64)> = [
+        ("total_connections", sum(|stats| stats.total_connections as u64)),
+        ("total_acquisitions", sum(|stats| stats.total_acquisitions)),
+        ("waited_acquisitions", sum(|stats| stats.waited_acquisitions)),
+        ("failed_acquisitions", sum(|stats| stats.failed_acquisitions)),
+        ("timed_out_acquisitions", sum(|stats| stats.timed_out_acquisitions)),
+        ("connections_created", sum(|stats| stats.connections_created)),
+        ("connections_destroyed", sum(|stats| stats.connections_destroyed)),
+        ("failed_connects", sum(|stats| stats.failed_connects)),
+        ("failed_checks", sum(|stats| stats.failed_checks)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    let reasons = pools.iter().flat_map(|stats| stats.closed.iter().map(|(reason, _)| reason));
+    let mut seen: Vec<&str> = Vec::new();
+    for reason in reasons {
+        let count: u64 = pools.iter().map(|stats| stats.closed.get(reason)).sum();
+        if count > 0 && !seen.contains(&reason.as_str()) {
+            seen.push(reason.as_str());
+            lines.push((format!("closed: {}", reason.as_str()), count));
+        }
+    }
+    lines
+}

@@ -1,0 +1,33 @@
+//! The Pool Lab: the real pool, in virtual time, under a load that the reader sets.
+//!
+//! A [`Scenario`] is a set of knobs. [`run`] drives real `Pool`s through it on one thread with a paused clock, and returns
+//! a [`Run`]: what the pool did, what its callers saw, and what the pool itself says about it. The same code runs
+//! natively and, compiled to WebAssembly, in a browser. A scenario gives the same run to the last digit on both: the draws
+//! are seeded, and every number is made of operations that are exact everywhere.
+//!
+//! Time is in whole milliseconds, because tokio's timers are.
+#![forbid(unsafe_code)]
+
+mod advice;
+mod draws;
+mod drive;
+mod json;
+mod knobs;
+mod ledger;
+mod picture;
+mod preset;
+mod report;
+mod run;
+mod scenario;
+mod server;
+pub mod theory;
+mod words;
+
+pub use drive::run;
+pub use knobs::{KNOBS, Kind, Knob};
+pub use ledger::{Figures, Outcome, Request};
+pub use picture::{picture, table};
+pub use preset::{PRESETS, Preset};
+pub use report::{error_json, knobs_json, report};
+pub use run::{Frame, Run};
+pub use scenario::{Arrivals, KnobError, Scenario};

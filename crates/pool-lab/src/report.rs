@@ -1,0 +1,135 @@
+//! A run as JSON: what the browser draws, and what a test compares with the native run.
+
+use crate::json::{Object, array, text};
+use crate::knobs::{KNOBS, Kind};
+use crate::ledger::{Figures, Outcome, quantile};
+use crate::preset::PRESETS;
+use crate::run::Run;
+use crate::scenario::{Arrivals, KnobError, Scenario};
+use crate::theory;
+use crate::words::{snippet, summary};
+
+/// How many requests are drawn one by one.
+const DRAWN: usize = 400;
+const BARS: usize = 24;
+
+/// Everything of a run that a page shows, as JSON.
+pub fn report(run: &Run) -> String {
+    let frames = run.frames.iter().map(|frame| {
+        format!("[{},{},{},{},{}]", frame.at, frame.idle, frame.held, frame.connecting, frame.waiting)
+    });
+    let requests = run.requests.iter().filter(|request| request.outcome != Outcome::Unfinished).take(DRAWN);
+    let requests = requests.map(|request| {
+        format!("[{},{},{},{}]", request.arrived, request.waited, request.total, request.outcome as usize)
+    });
+    let statistics = run.statistics.iter().map(|(name, value)| format!("[{},{value}]", text(name)));
+    let diagnoses =
+        run.diagnoses.iter().map(|(outcome, said)| format!("[{},{}]", text(outcome.as_str()), text(said)));
+    Object::new()
+        .text("knobs", &run.scenario.address())
+        .raw("figures", &figures(&run.figures))
+        .raw("advice", &advice(run))
+        .raw("frames", &array(frames))
+        .raw("requests", &array(requests))
+        .raw("waits", &waits(run))
+        .raw("curve", &curve(&run.scenario))
+        .raw("statistics", &array(statistics))
+        .raw("diagnoses", &array(diagnoses))
+        .text("summary", &summary(run))
+        .text("snippet", &snippet(&run.scenario))
+        .end()
+}
+
+fn figures(figures: &Figures) -> String {
+    let outcomes = Outcome::ALL.into_iter().fold(Object::new(), |object, outcome| {
+        object.number(outcome.as_str(), figures.count(outcome) as f64)
+    });
+    Object::new()
+        .raw("outcomes", &outcomes.end())
+        .number("requests", figures.requests() as f64)
+        .number("mean_wait", figures.mean_wait)
+        .number("p50_wait", figures.p50_wait as f64)
+        .number("p95_wait", figures.p95_wait as f64)
+        .number("p99_wait", figures.p99_wait as f64)
+        .number("max_wait", figures.max_wait as f64)
+        .number("p50_refusal", figures.p50_refusal as f64)
+        .number("p99_total", figures.p99_total as f64)
+        .number("utilisation", figures.utilisation)
+        .number("throughput", figures.throughput)
+        .number("most_waiting", figures.most_waiting as f64)
+        .number("most_open", figures.most_open as f64)
+        .number("opened", figures.opened as f64)
+        .number("closed", figures.closed as f64)
+        .end()
+}
+
+fn advice(run: &Run) -> String {
+    let advice = &run.advice;
+    Object::new()
+        .maybe("held", advice.held)
+        .maybe("utilisation", advice.utilisation)
+        .maybe("mean_wait", advice.mean_wait)
+        .maybe("p99_wait", advice.p99_wait)
+        .maybe("least_connections", advice.least_connections.map(|number| number as f64))
+        .raw("is_exact", if advice.is_exact { "true" } else { "false" })
+        .number("together", advice.together as f64)
+        .number("in_a_deploy", advice.in_a_deploy as f64)
+        .maybe("server_limit", advice.server_limit.map(|number| number as f64))
+        .end()
+}
+
+/// How many waits are at most so long: bars of equal width up to the 99.5th percentile, and one for the rest.
+fn waits(run: &Run) -> String {
+    let waits = run.requests.iter().filter(|request| request.is_acquired());
+    let mut waits: Vec<u64> = waits.map(|request| request.waited).collect();
+    let width = (quantile(&mut waits, 0.995) + 1).div_ceil(BARS as u64).max(1);
+    let mut bars = vec![0_u64; BARS + 1];
+    for wait in &waits {
+        bars[((wait / width) as usize).min(BARS)] += 1;
+    }
+    while bars.len() > 1 && bars.last() == Some(&0) {
+        bars.pop();
+    }
+    Object::new().number("width", width as f64).raw("bars", &array(bars.iter().map(u64::to_string))).end()
+}
+
+/// Utilisation and mean wait by Erlang C, for the curve. Empty where the formula does not apply.
+fn curve(scenario: &Scenario) -> String {
+    if scenario.arrivals() != Arrivals::Poisson {
+        return "[]".to_owned();
+    }
+    let connections = scenario.values.max_connections as usize;
+    array((1..=48).map(|step| {
+        let utilisation = f64::from(step) / 50.0;
+        let wait = theory::mean_wait(connections, utilisation) * scenario.values.hold;
+        format!("[{utilisation},{}]", (wait * 1e3).round() / 1e3)
+    }))
+}
+
+/// Every knob and every preset, as JSON: what a page needs to draw its controls.
+pub fn knobs_json() -> String {
+    let knobs = KNOBS.iter().map(|knob| {
+        let object = Object::new()
+            .text("name", knob.name)
+            .text("group", knob.group)
+            .text("label", knob.label)
+            .text("default", &Scenario::default().text(knob));
+        match knob.kind {
+            Kind::Choice(words) => object.raw("choices", &array(words.iter().map(|word| text(word)))).end(),
+            Kind::Number { unit, least, most, whole, off } => object
+                .text("unit", unit)
+                .number("least", if off { 0.0 } else { least })
+                .number("most", most)
+                .raw("whole", if whole { "true" } else { "false" })
+                .raw("off", if off { "true" } else { "false" })
+                .end(),
+        }
+    });
+    let presets = PRESETS.iter().map(crate::preset::Preset::json);
+    Object::new().raw("knobs", &array(knobs)).raw("presets", &array(presets)).end()
+}
+
+/// What is wrong with a scenario, as JSON.
+pub fn error_json(error: &KnobError) -> String {
+    Object::new().text("error", &error.to_string()).text("knob", &error.knob).end()
+}
