@@ -410,6 +410,51 @@ impl<E, W> Waiting<E, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PoolConfig;
+    use crate::policy::Policy;
+
+    fn crowd(size: u32, own_limit: Option<Span>) -> (Waiting<(), u32>, Vec<Wait>) {
+        let mut waiting = Waiting::new(Duration::MAX, None);
+        let (since, at) = (Tick::START, Location::caller());
+        let mut wait = |waker| {
+            let ticket = waiting.join(Some(waker), (since, own_limit), at);
+            Wait { ticket, since, own_limit }
+        };
+        let waits = (0..size).map(&mut wait).collect();
+        (waiting, waits)
+    }
+
+    /// The room for the answers of a crowd goes with the last who asks, and that for a few is kept.
+    #[test]
+    fn the_memory_of_the_answers_of_a_crowd_goes_with_it() {
+        for (size, kept) in [(1000, true), (2000, false)] {
+            let (mut waiting, waits) = crowd(size, None);
+            waiting.refuse_all(|| Refusal::Closed, &mut Vec::new());
+            for wait in waits {
+                assert!(matches!(waiting.leave(wait).1, Some(Outcome::Refused(Refusal::Closed))));
+            }
+            assert_eq!(waiting.refusals.capacity() > 0, kept, "{size} were refused");
+        }
+    }
+
+    /// So does the room for the diagnoses, if each wait ended in an instant of its own.
+    #[test]
+    fn the_memory_of_the_diagnoses_of_a_crowd_goes_with_it() {
+        let policy = Policy::<(), (), u32>::new(PoolConfig::default(), fastrand::Rng::with_seed(7));
+        for (size, kept) in [(1000, true), (2000, false)] {
+            let (mut waiting, waits) = crowd(size, Some(Span::ZERO));
+            for (position, wait) in (1..).zip(&waits) {
+                let diagnosis = policy.diagnose(Duration::ZERO, Tick::START);
+                waiting.time_out(vec![(wait.ticket, position)], diagnosis, &mut Vec::new());
+            }
+            assert_eq!(waiting.diagnoses(), size as usize);
+            for (position, wait) in (1..).zip(waits) {
+                let Some(Outcome::TimedOut(told)) = waiting.leave(wait).1 else { panic!("its time is up") };
+                assert_eq!(told.timeout.position, position);
+            }
+            assert_eq!(waiting.diagnoses.capacity() > 0, kept, "{size} diagnoses");
+        }
+    }
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {
