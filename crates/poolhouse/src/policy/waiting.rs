@@ -329,12 +329,11 @@ impl<E, W> Waiting<E, W> {
         if own.is_empty() && !common_due {
             return due;
         }
-        let (mut own_due, limit) = (own.len(), self.common_limit);
+        let limit = self.common_limit;
         self.queue.walk(|ticket, waiter, turn| {
             position += 1;
             if turn.has_own_deadline() {
-                if own_due > 0 && own.contains(&ticket) {
-                    own_due -= 1;
+                if own.remove(&ticket) {
                     due.push((ticket, position));
                 }
             } else if common_due && waiter.wait().is_some_and(|(since, _)| since + limit <= now) {
@@ -342,7 +341,7 @@ impl<E, W> Waiting<E, W> {
             } else {
                 common_due = false;
             }
-            own_due > 0 || common_due
+            !own.is_empty() || common_due
         });
         due
     }
