@@ -30,8 +30,8 @@ impl<C> IdleSet<C> {
 
     /// A connection that comes from a health check goes back to where it was.
     pub(super) fn insert(&mut self, entry: Box<Entry<C>>) {
-        let is_ahead = |other: &Box<Entry<C>>| other.idle_since <= entry.idle_since;
-        let place = self.entries.iter().rposition(is_ahead).map_or(0, |last| last + 1);
+        let last_ahead = self.entries.iter().rposition(|other| other.idle_since <= entry.idle_since);
+        let place = last_ahead.map_or(0, |last| last + 1);
         self.entries.insert(place, entry);
     }
 
