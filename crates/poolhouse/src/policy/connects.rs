@@ -298,7 +298,7 @@ impl<E> Connects<E> {
     fn pauses_for(&self, down_since: Option<Tick>, now: Tick) -> (Duration, Duration) {
         let (first, most) = self.pauses;
         let fails_fast_soon = down_since.is_some_and(|since| now < since + self.fail_fast_after);
-        if self.fail_fast_after == Duration::MAX || !fails_fast_soon {
+        if !fails_fast_soon {
             return self.pauses;
         }
         let most = most.min(self.fail_fast_after / 4);

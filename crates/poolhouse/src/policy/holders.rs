@@ -303,6 +303,18 @@ mod tests {
         assert_ne!(thread::spawn(Caller::current).join().unwrap(), here);
     }
 
+    /// Neither a thread nor a task shows itself as bytes today. One that did would have a number of its own too.
+    #[test]
+    fn bytes_make_a_number_too() {
+        let number = |bytes: &[u8]| {
+            let mut number = Number(0);
+            number.write(bytes);
+            number.finish()
+        };
+        assert_ne!(number(&[1, 0]), number(&[1, 3]));
+        assert_ne!(number(&[1, 0]), number(&[2, 0]));
+    }
+
     #[tokio::test]
     async fn so_is_a_task() {
         let thread = thread::spawn(Caller::current).join().unwrap();

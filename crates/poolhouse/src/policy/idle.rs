@@ -30,12 +30,9 @@ impl<C> IdleSet<C> {
 
     /// A connection that comes from a health check goes back to where it was.
     pub(super) fn insert(&mut self, entry: Box<Entry<C>>) {
-        let since = entry.idle_since;
-        let is_behind = |place: &usize| *place == 0 || self.entries[*place - 1].idle_since <= since;
-        match (0..=self.len()).rev().find(is_behind) {
-            Some(place) if place < self.len() => self.entries.insert(place, entry),
-            _ => self.entries.push_back(entry),
-        }
+        let last_ahead = self.entries.iter().rposition(|other| other.idle_since <= entry.idle_since);
+        let place = last_ahead.map_or(0, |last| last + 1);
+        self.entries.insert(place, entry);
     }
 
     /// The place of the next connection, in the order of `idle_order`, that is fit.
@@ -48,7 +45,7 @@ impl<C> IdleSet<C> {
     }
 
     pub(super) fn take_at(&mut self, place: usize) -> Option<Box<Entry<C>>> {
-        if place + 1 == self.len() { self.entries.pop_back() } else { self.entries.remove(place) }
+        self.entries.remove(place)
     }
 
     /// Of those that are due, the connection that has gone longest without a proof that it works.

@@ -92,6 +92,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_span_is_its_nanoseconds() {
+        assert_eq!(Span::from_nanos(7_000).as_nanos(), 7_000);
+        assert_eq!(Span::from(Duration::from_micros(7)), Span::from_nanos(7_000));
+    }
+
+    #[test]
     fn never_stays_never() {
         assert_eq!(Tick::START + Duration::MAX, Tick::NEVER);
         assert_eq!(Tick::NEVER + Duration::from_secs(1), Tick::NEVER);

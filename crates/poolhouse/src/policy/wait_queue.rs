@@ -30,18 +30,17 @@ impl Turn {
 const NONE: u32 = u32::MAX;
 /// In `before`: this place is outside of the list, and `after` is the answer.
 const ANSWERED: u32 = u32::MAX - 1;
-/// In `before`: this place is free, and `after` is the next free one.
-const FREE: u32 = u32::MAX - 2;
 
 /// Up to this many places are kept when nobody needs them.
 const KEPT: usize = 1024;
 
 #[derive(Default)]
 struct Place<T> {
-    /// In a free place, nothing of use.
+    /// In a free place, nothing of use, as in the next two.
     waiter: T,
     turn: Turn,
     before: u32,
+    /// In a free place, the next free one.
     after: u32,
 }
 
@@ -141,7 +140,7 @@ impl<T: Default> WaitQueue<T> {
         }
         let free = std::mem::replace(&mut self.free, ticket.0);
         let place = self.place(ticket.0);
-        (place.before, place.after) = (FREE, free);
+        (place.before, place.after) = (NONE, free);
         let waiter = std::mem::take(&mut place.waiter);
         self.taken -= 1;
         if self.taken == 0 && self.places.len() > KEPT {
@@ -199,12 +198,12 @@ impl<T: Default> WaitQueue<T> {
         let old = self.places.len();
         let new = old + (old / 4).max(4);
         let end =
-            u32::try_from(new).ok().filter(|end| *end < FREE).expect("fewer than 2^32 - 3 acquires wait");
+            u32::try_from(new).ok().filter(|end| *end < ANSWERED).expect("fewer than 2^32 - 2 acquires wait");
         let mut places = std::mem::take(&mut self.places).into_vec();
         places.reserve_exact(new - old);
         for key in old as u32 + 1..=end {
             let after = if key == end { NONE } else { key };
-            places.push(Place { before: FREE, after, ..Place::default() });
+            places.push(Place { after, ..Place::default() });
         }
         (self.places, self.free) = (places.into_boxed_slice(), old as u32);
     }
@@ -296,6 +295,22 @@ mod tests {
                 assert_eq!(queue.leave(ticket), value, "seed {seed}");
             }
         }
+    }
+
+    /// Whoever looks for the first who waits for the common time need not walk the queue for nothing.
+    #[test]
+    fn it_knows_whether_anybody_waits_for_the_common_time() {
+        let mut queue = WaitQueue::new();
+        assert!(!queue.any_common());
+        let (common, own) = (queue.join((), false), queue.join((), true));
+        assert!(queue.any_common());
+        queue.answer(common, 7);
+        assert!(!queue.any_common());
+        queue.rejoin(common);
+        assert!(queue.any_common());
+        queue.leave(own);
+        queue.leave(common);
+        assert!(!queue.any_common());
     }
 
     #[test]

@@ -329,12 +329,11 @@ impl<E, W> Waiting<E, W> {
         if own.is_empty() && !common_due {
             return due;
         }
-        let (mut own_due, limit) = (own.len(), self.common_limit);
+        let limit = self.common_limit;
         self.queue.walk(|ticket, waiter, turn| {
             position += 1;
             if turn.has_own_deadline() {
-                if own_due > 0 && own.contains(&ticket) {
-                    own_due -= 1;
+                if own.remove(&ticket) {
                     due.push((ticket, position));
                 }
             } else if common_due && waiter.wait().is_some_and(|(since, _)| since + limit <= now) {
@@ -342,7 +341,7 @@ impl<E, W> Waiting<E, W> {
             } else {
                 common_due = false;
             }
-            own_due > 0 || common_due
+            !own.is_empty() || common_due
         });
         due
     }
@@ -410,6 +409,51 @@ impl<E, W> Waiting<E, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PoolConfig;
+    use crate::policy::Policy;
+
+    fn crowd(size: u32, own_limit: Option<Span>) -> (Waiting<(), u32>, Vec<Wait>) {
+        let mut waiting = Waiting::new(Duration::MAX, None);
+        let (since, at) = (Tick::START, Location::caller());
+        let mut wait = |waker| {
+            let ticket = waiting.join(Some(waker), (since, own_limit), at);
+            Wait { ticket, since, own_limit }
+        };
+        let waits = (0..size).map(&mut wait).collect();
+        (waiting, waits)
+    }
+
+    /// The room for the answers of a crowd goes with the last who asks, and that for a few is kept.
+    #[test]
+    fn the_memory_of_the_answers_of_a_crowd_goes_with_it() {
+        for (size, kept) in [(1000, true), (2000, false)] {
+            let (mut waiting, waits) = crowd(size, None);
+            waiting.refuse_all(|| Refusal::Closed, &mut Vec::new());
+            for wait in waits {
+                assert!(matches!(waiting.leave(wait).1, Some(Outcome::Refused(Refusal::Closed))));
+            }
+            assert_eq!(waiting.refusals.capacity() > 0, kept, "{size} were refused");
+        }
+    }
+
+    /// So does the room for the diagnoses, if each wait ended in an instant of its own.
+    #[test]
+    fn the_memory_of_the_diagnoses_of_a_crowd_goes_with_it() {
+        let policy = Policy::<(), (), u32>::new(PoolConfig::default(), fastrand::Rng::with_seed(7));
+        for (size, kept) in [(1000, true), (2000, false)] {
+            let (mut waiting, waits) = crowd(size, Some(Span::ZERO));
+            for (position, wait) in (1..).zip(&waits) {
+                let diagnosis = policy.diagnose(Duration::ZERO, Tick::START);
+                waiting.time_out(vec![(wait.ticket, position)], diagnosis, &mut Vec::new());
+            }
+            assert_eq!(waiting.diagnoses(), size as usize);
+            for (position, wait) in (1..).zip(waits) {
+                let Some(Outcome::TimedOut(told)) = waiting.leave(wait).1 else { panic!("its time is up") };
+                assert_eq!(told.timeout.position, position);
+            }
+            assert_eq!(waiting.diagnoses.capacity() > 0, kept, "{size} diagnoses");
+        }
+    }
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {

@@ -61,6 +61,19 @@ fn each_home_is_its_own() {
     assert_eq!(policy.idle.len(), 0);
 }
 
+/// `release.anywhere`: all who wait are woken when a runtime ends, for one of them may have to start the next task.
+#[test]
+fn who_waits_is_woken_when_a_runtime_ends() {
+    let (mut policy, home, now) = policy(config(1));
+    let mut fx = Fx::default();
+    for waiter in 0..3 {
+        join(&mut policy, now, waiter, &mut fx);
+    }
+    let mut fx = Fx::default();
+    policy.home_lost(home, now, &mut fx);
+    assert_eq!(fx.wake.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+}
+
 /// `size.min`: held and checked connections count when the plan decides whether an idle one is too many.
 #[test]
 fn what_is_held_or_checked_counts_towards_the_minimum() {

@@ -142,8 +142,10 @@ fn a_successor_is_no_addition() {
     let origin = policy.eviction.origin(home);
     let again = policy.connects.begin(origin, Some(1), now);
     policy.connect_lost(again, now, &mut fx);
-    let connects = &policy.connects;
+    let connects = &mut policy.connects;
     assert_eq!((connects.under_way(), connects.coming(), connects.additions()), (0, 0, 0));
+    connects.begin(origin, None, now);
+    assert_eq!(connects.additions(), 1, "the successor that is gone is forgotten");
 }
 
 /// `connect.permanent`: only a permanent failure refuses, and only while nothing is open and nothing else comes.
@@ -205,12 +207,17 @@ fn a_life_is_counted_anew() {
     life.recount(&short);
     assert_eq!((life.retire_at, life.replace_at), (now + SECOND * 50, now + SECOND * 45));
     assert_eq!(life.reason, RetireReason::Lifetime);
-    life.end_by(now + SECOND * 60, SECOND);
-    assert_eq!(life.reason, RetireReason::Lifetime, "it ends before");
+    for later in [50, 60] {
+        life.end_by(now + SECOND * later, SECOND);
+        assert_eq!(life.reason, RetireReason::Lifetime, "it ends by itself");
+    }
     life.end_by(now + SECOND * 20, SECOND);
     assert_eq!((life.retire_at, life.replace_at), (now + SECOND * 20, now + SECOND * 19));
     life.recount(&long);
     assert_eq!((life.retire_at, life.reason), (now + SECOND * 20, RetireReason::InvalidatedAll));
+    life.end_by(now + SECOND * 20, SECOND * 9);
+    life.recount(&long);
+    assert_eq!(life.replace_at, now + SECOND * 19, "the same said again changes nothing");
     life.recount(&PoolConfig { max_lifetime: SECOND * 10, ..config(4) });
     assert_eq!((life.retire_at, life.reason), (now + SECOND * 10, RetireReason::Lifetime));
 }
@@ -298,6 +305,38 @@ fn how_long_connects_took() {
     assert_eq!((times.count(), times.sum()), (1, SECOND));
 }
 
+/// `stats.consistent`: how long acquires waited and holders held, and how many waited at all.
+#[test]
+fn how_long_waits_and_holds_took() {
+    let (mut policy, home, now) = policy(config(1));
+    open(&mut policy, home, 1, now);
+    let mut fx = Fx::default();
+    let held = take(&mut policy, now);
+    let waits = [0, 1].map(|waiter| join(&mut policy, now, waiter, &mut fx));
+    policy.give_back(held, Disposition::Reuse, now + SECOND * 2, &mut fx);
+    let held = got(&mut policy, waits[0], now + SECOND * 2).expect("served").expect("a connection");
+    policy.give_back(held, Disposition::Reuse, now + SECOND * 5, &mut fx);
+    let stats = policy.stats();
+    let (waits, holds) = (stats.wait_times, stats.hold_times);
+    assert_eq!((waits.count(), waits.sum()), (3, SECOND * 7));
+    assert_eq!((holds.count(), holds.sum()), (2, SECOND * 5));
+    assert_eq!(stats.waited_acquisitions, 2);
+}
+
+/// `reset.between`, `acquire.diagnosis`: what is being reset is no check.
+#[test]
+fn what_is_being_reset() {
+    let (mut policy, home, now) = policy(config(1));
+    open(&mut policy, home, 1, now);
+    let used = take(&mut policy, now);
+    let mut fx = Fx::default();
+    policy.give_back(used, Disposition::Reset, now, &mut fx);
+    assert_eq!(policy.plan(now, home, &mut fx).chores.len(), 1);
+    let stats = policy.stats();
+    assert_eq!((stats.resetting, stats.checking), (1, 0));
+    assert_eq!(policy.diagnose(SECOND, now).timeout.phase, Phase::Resetting);
+}
+
 /// `size.max`: an added connection takes room like one that is being opened.
 #[test]
 fn room_for_an_added_connection() {
@@ -321,10 +360,12 @@ fn what_is_left_to_check() {
     let mut fx = Fx::default();
     assert!(!policy.any_unproven_since(now));
     open(&mut policy, home, 2, now);
+    assert!(!policy.any_unproven_since(now), "they were opened then");
     policy.check_now(now + SECOND, &mut fx);
     assert!(fx.plan && policy.any_unproven_since(now + SECOND));
     let mut under_check = policy.plan(now + SECOND, home, &mut fx).entries();
     assert_eq!((under_check.len(), policy.any_unproven_since(now + SECOND)), (2, true));
+    assert!(!policy.any_unproven_since(now), "not since they were opened");
     policy.chore_ended(under_check.pop().expect("two"), Outcome::Passed, now + SECOND, &mut fx);
     assert!(policy.any_unproven_since(now + SECOND), "one is left");
     policy.chore_ended(under_check.pop().expect("one"), Outcome::Failed, now + SECOND, &mut fx);

@@ -1,11 +1,14 @@
 //! The policy on its own: plain instants, connections that are numbers, and waiters that are numbers.
 
 mod background;
+mod beside;
 mod cases;
 mod checks;
 mod edges;
 mod judgement;
 mod machines;
+mod outages;
+mod owner;
 mod random;
 mod waits;
 mod world;

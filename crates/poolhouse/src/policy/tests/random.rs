@@ -354,7 +354,7 @@ fn times() -> u64 {
 /// of any events.
 #[test]
 fn any_order_of_events_keeps_the_promises() {
-    let mut seen_in_all = [0; 11];
+    let mut seen_in_all = [0; 12];
     for seed in 0..400 * times() {
         let mut world = World::new(seed);
         for _ in 0..400 {
@@ -374,6 +374,7 @@ fn any_order_of_events_keeps_the_promises() {
             tally.resets,
             tally.failed_resets,
             tally.prepared,
+            if world.prepares { tally.granted } else { 0 },
             leaks,
         ];
         seen_in_all.iter_mut().zip(seen).for_each(|(sum, seen)| *sum += seen);

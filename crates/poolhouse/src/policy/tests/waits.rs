@@ -135,6 +135,18 @@ fn a_diagnosis_goes_with_the_last_who_could_ask() {
     assert_eq!((policy.waiting.diagnoses(), Arc::strong_count(&error)), (0, 2));
 }
 
+/// `acquire.deadline`, `acquire.diagnosis`: two threads may join in another order than they read the clock. The one that read
+/// it first ends in time all the same, in the place that it has.
+#[test]
+fn a_wait_that_began_before_the_one_ahead_of_it() {
+    let (mut policy, _, now) = policy(PoolConfig { connection_timeout: SECOND * 10, ..config(1) });
+    let mut fx = Fx::default();
+    let ahead = join(&mut policy, now + SECOND, 0, &mut fx);
+    let wait = join(&mut policy, now, 1, &mut fx);
+    assert_eq!(place_of_timeout(&mut policy, wait, now + SECOND * 10), 2);
+    assert!(got(&mut policy, ahead, now + SECOND * 10).is_none());
+}
+
 /// `acquire.deadline`: a wait of its own length ends then, not before, and not at the common limit.
 #[test]
 fn each_wait_has_its_own_length() {
