@@ -116,19 +116,23 @@
 
     /** The sections that have most of the words. A rare word counts for more. */
     function byCoverage(index, known, options) {
-        const scores = new Map();
+        const found = new Map();
         for (const word of known) {
             const sections = exact.call(index, word, options);
             const rarity = Math.log(1 + index.documentStore.length / (1 + sections.length));
             // The more of a section a word is, the more the section is about it.
-            sections.forEach(({ ref, score }) => {
-                scores.set(ref, (scores.get(ref) ?? 0) + rarity + 0.1 * score);
+            sections.forEach((section) => {
+                const before = found.get(section.ref)?.score ?? 0;
+                found.set(section.ref, { ...section, score: before + rarity + 0.1 * section.score });
             });
         }
         const urls = window.search.doc_urls;
         const weight = (ref) => WEIGHTS.find(([pattern]) => pattern.test(urls[ref]))?.[1] ?? 1;
-        const found = [...scores].map(([ref, score]) => ({ ref, score: score * weight(ref) }));
-        return found.sort((a, b) => b.score - a.score);
+        const weighted = [...found.values()].map((section) => ({
+            ...section,
+            score: section.score * weight(section.ref),
+        }));
+        return weighted.sort((a, b) => b.score - a.score);
     }
 
     /** How many pages the sections belong to. */
@@ -143,4 +147,10 @@
         }
         return found;
     };
+
+    // mdBook's search keeps every form of the page from being sent.
+    document.querySelector(".paste")?.addEventListener("submit", (event) => {
+        const pasted = new FormData(event.target).get("search");
+        window.location.search = `?search=${encodeURIComponent(pasted)}`;
+    });
 })();

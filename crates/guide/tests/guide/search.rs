@@ -70,7 +70,7 @@ fn page_that_asks(book: &Path, queries: &[(&str, &str)]) -> String {
 }
 
 /// What is on the page when its scripts have run. `None` where there is no Chromium.
-fn visit(page: &Path, folder: &Path) -> Option<String> {
+fn visit(page: &Path, query: &str, folder: &Path) -> Option<String> {
     let program = std::env::var_os("CHROMIUM").unwrap_or_else(|| "chromium".into());
     let output = Command::new(program)
         .args([
@@ -83,7 +83,7 @@ fn visit(page: &Path, folder: &Path) -> Option<String> {
         .args(["--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=60000"])
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .arg("--dump-dom")
-        .arg(format!("file://{}", page.display()))
+        .arg(format!("file://{}{query}", page.display()))
         .output();
     let Ok(output) = output else {
         let missing = "Chromium is missing: install chromium, or set CHROMIUM to its path";
@@ -112,7 +112,7 @@ fn what_readers_paste_finds_its_page() {
     }
     let page = folder.path().join("asks.html");
     fs::write(&page, page_that_asks(&book, &queries)).unwrap();
-    let Some(text) = visit(&page, folder.path()) else { return };
+    let Some(text) = visit(&page, "", folder.path()) else { return };
     let found = text.split_once("<pre id=\"found\">").and_then(|(_, rest)| rest.split_once("</pre>"));
     let found: Vec<&str> = found.expect("the page answers").0.lines().collect();
     assert_eq!(found.len(), queries.len(), "{text}");
@@ -125,4 +125,41 @@ fn what_readers_paste_finds_its_page() {
         .map(|((query, page), found)| format!("{query}\n    wants {page}, and finds {found:?}"))
         .collect();
     assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), queries.len(), missed.join("\n"));
+}
+
+/// The page itself shows what is found, with a link and the words around it: for a line that mdBook's own search does not
+/// find, and for one word.
+#[test]
+fn a_page_shows_what_it_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = built(folder.path());
+    let page = book.join("troubleshooting/index.html");
+    let pasted = "?search=psycopg2.OperationalError%3A+FATAL%3A++sorry%2C+too+many+clients+already";
+    for (query, wanted) in [(pasted, "too-many-clients.html"), ("?search=leak", "leaks.html")] {
+        let Some(text) = visit(&page, query, folder.path()) else { return };
+        let results = text.split_once("id=\"mdbook-searchresults\"").expect("a list of results").1;
+        let results = results.split_once("</ul>").expect("its end").0;
+        let first: Vec<&str> = results.split("<li").skip(1).take(SHOWN).collect();
+        assert!(first.iter().any(|result| result.contains(wanted)), "{query} finds {first:#?}");
+        assert!(first.iter().all(|result| result.contains("<em>")), "{query} marks no word: {first:#?}");
+    }
+}
+
+/// A line that is pasted into the box of the page goes into the search.
+#[test]
+fn the_box_for_a_line_asks_the_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = built(folder.path());
+    let page = book.join("troubleshooting/index.html");
+    let html = fs::read_to_string(&page).unwrap();
+    let typing = "<script>
+        if (!window.location.search) {
+            document.getElementById('pasted').value = 'ERROR 1040 (HY000): Too many connections';
+            document.querySelector('.paste button').click();
+        }
+        </script>";
+    fs::write(&page, html.replace("</body>", &format!("{typing}</body>"))).unwrap();
+    let Some(text) = visit(&page, "", folder.path()) else { return };
+    let results = text.split_once("id=\"mdbook-searchresults\"").expect("a list of results").1;
+    assert!(results.contains("too-many-clients.html"), "{results}");
 }
