@@ -217,6 +217,7 @@ class PoolLab extends (globalThis.HTMLElement ?? Object) {
         });
         this.form_ = form;
         this.fill(values);
+        this.unchanged = this.preset.scenarios.map((_, index) => this.text(index));
         return form;
     }
 
@@ -247,6 +248,14 @@ class PoolLab extends (globalThis.HTMLElement ?? Object) {
                 }
             }
         }
+    }
+
+    /** What each configuration is called: a name of the preset says what it no longer is once a knob has been turned. */
+    names() {
+        return this.preset.scenarios.map(({ name }, index) => {
+            const isPreset = this.ran[index] === this.unchanged[index];
+            return isPreset ? name : `${["First", "Second"][index]}, changed`;
+        });
     }
 
     /** The knobs of one configuration that differ from the defaults, as text for the module. */
@@ -291,6 +300,7 @@ class PoolLab extends (globalThis.HTMLElement ?? Object) {
                 throw new Error(wrong.error);
             }
             this.runs = runs;
+            this.ran = texts;
             history.replaceState(null, "", `#lab/${this.preset.name}/${texts.map(encodeURIComponent).join("/")}`);
             this.show();
         } catch (error) {
@@ -300,7 +310,7 @@ class PoolLab extends (globalThis.HTMLElement ?? Object) {
     }
 
     show() {
-        const names = this.preset.scenarios.map(({ name }) => name);
+        const names = this.names();
         this.canvases = this.runs.map((run, index) => {
             const label = `${names[index]}: connections and waiting callers over time. ${run.summary}`;
             return make("canvas", { role: "img", "aria-label": label });
@@ -477,7 +487,7 @@ class PoolLab extends (globalThis.HTMLElement ?? Object) {
                 pen.fillRect(x(arrived + waited), y, x(arrived + total) - x(arrived + waited), 3);
             });
             pen.fillStyle = ink;
-            pen.fillText(`${this.preset.scenarios[index].name}: ${first} ms to ${last} ms`, 10, top + 184);
+            pen.fillText(`${this.names()[index]}: ${first} ms to ${last} ms`, 10, top + 184);
         });
         pen.fillText("Thin: waiting. Thick: holding.", 10, 190 * this.runs.length + 16);
     }

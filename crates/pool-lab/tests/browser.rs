@@ -175,12 +175,14 @@ fn the_element_shows_every_preset_and_refuses_a_wild_address() {
         .map(|index| format!("<pool-lab preset=overload id=wild-{index}></pool-lab>"))
         .collect();
     let page = format!(
-        "<!doctype html><meta charset=utf-8><link rel=icon href=i.svg><img src=when-done.svg>{labs}{wilds}<script type=module>
+        "<!doctype html><meta charset=utf-8><link rel=icon href=i.svg><img src=when-done.svg>{labs}{wilds}
+         <pool-lab preset=overload id=changed></pool-lab><script type=module>
          import './pool-lab.js';
          {starts}
          for (const [index, text] of {wild:?}.entries()) {{
              await document.getElementById('wild-' + index).start(text);
          }}
+         await document.getElementById('changed').start('max_connections=3&duration=5');
          for (const status of document.querySelectorAll('[role=status]')) {{
              status.id = 'status-' + status.parentElement.id;
          }}
@@ -196,6 +198,8 @@ fn the_element_shows_every_preset_and_refuses_a_wild_address() {
             assert!(said.contains(&escaped(&format!("{name}: {summary}"))), "{said}\n{summary}");
         }
     }
+    let said = text_of(&page, "status-changed");
+    assert!(said.starts_with("First, changed: Of "), "a name of the preset is not what has been run: {said}");
     for (index, text) in wild.iter().enumerate() {
         let said = text_of(&page, &format!("status-wild-{index}"));
         assert!(said.starts_with("No run: "), "{text}: {said}");
