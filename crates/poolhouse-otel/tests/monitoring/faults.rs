@@ -119,7 +119,7 @@ fn finish(connection: PooledConnection<Server>, then: Then, uses: u64) {
 pub(crate) const EXPECTED: [(&str, &str, &[&str]); 11] = [
     ("healthy", "is healthy", &[]),
     ("busy", "is held all the time, and nobody waits", &[]),
-    ("unused", "is asked by nobody", &[]),
+    ("unused", "has no callers", &[]),
     ("exhausted", "has too many callers", &["PoolAcquiresFail", "PoolExhausted", "PoolWaitsAreLong"]),
     ("deadlocked", "is deadlocked", &["PoolAcquiresFail", "PoolExhausted", "PoolWaitsAreLong"]),
     ("down", "never reached its server", &["PoolAcquiresFail", "PoolCannotConnect", "PoolWaitsAreLong"]),
