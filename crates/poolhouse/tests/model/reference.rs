@@ -218,9 +218,11 @@ impl Reference {
         let Some(mut turned_away) = left.checked_sub(granted) else {
             return Err(format!("acquire.fifo: {granted} are served, and {left} have left the line"));
         };
-        let may_fail_fast = self.line.iter().filter(|waiting| waiting.after < failing_fast_up_to).count();
-        let fail_fast = may_fail_fast <= turned_away;
-        let refused_up_to = if fail_fast { refused_up_to.max(failing_fast_up_to) } else { refused_up_to };
+        // A refusal is for all who wait at that moment. If fewer have left, it was for none of them.
+        let refuses_all =
+            |&up_to: &u64| self.line.iter().filter(|waiting| waiting.after < up_to).count() <= turned_away;
+        let refused_up_to =
+            [refused_up_to, failing_fast_up_to].into_iter().filter(refuses_all).max().unwrap_or(0);
         // A refusal comes when nothing is open, so what is decided now was decided after it.
         for index in (0..self.line.len()).rev() {
             if turned_away > 0 && self.line[index].after < refused_up_to {

@@ -397,3 +397,26 @@ fn those_who_come_late_for_what_they_were_served_wait_for_checks() {
         ],
     );
 }
+
+/// `acquire.deadline`, `connect.permanent`: at one instant the time of one acquire is up, and a permanent failure refuses
+/// nobody, for connections are coming back. Only the one has left the line.
+#[test]
+fn a_permanent_failure_beside_a_deadline_refuses_all_or_nobody() {
+    plays(
+        Config { min: 3, max: 3, connection_timeout: Some(100), max_lifetime: Some(40), ..PLAIN },
+        vec![
+            Step { op: Op::Acquire(How::Eager), settle: false },
+            Step { op: Op::Acquire(How::Eager), settle: false },
+            Step { op: Op::Acquire(How::Eager), settle: true },
+            Step { op: Op::Connects(Mood { delay: 13, end: End::Permanent }), settle: false },
+            Step { op: Op::Pass(40), settle: false },
+            Step { op: Op::Return(0, Fate::Release), settle: false },
+            Step { op: Op::Closes(Some(Mood { delay: 1, end: End::Ok })), settle: false },
+            Step { op: Op::AcquireWithin(1), settle: false },
+            Step { op: Op::Return(0, Fate::Release), settle: true },
+            Step { op: Op::Return(0, Fate::Release), settle: true },
+            Step { op: Op::Acquire(How::Eager), settle: false },
+            Step { op: Op::Jump(13), settle: false },
+        ],
+    );
+}
