@@ -188,7 +188,8 @@ impl World<'_> {
             .filter(|record| record.is_open())
             .all(|record| !record.dead && !record.look_panics && record.end_by.is_none());
         let idle = ledger.checking + ledger.resetting == 0 && ledger.spreads.is_empty();
-        let well = ledger.checks == WELL && idle && ledger.connects.end != End::Stillborn;
+        let stillborn = ledger.stillborn > 0 || ledger.connects.end == End::Stillborn;
+        let well = ledger.checks == WELL && idle && !stillborn;
         lives && well && !self.model.closed && !self.model.suspended
     }
 

@@ -152,6 +152,8 @@ pub(crate) struct Ledger {
     pub(crate) closes: Option<Mood>,
     pub(crate) records: Vec<Record>,
     pub(crate) connecting: usize,
+    /// Of these, the ones whose connections will be dead.
+    pub(crate) stillborn: usize,
     pub(crate) checking: usize,
     pub(crate) resetting: usize,
     pub(crate) begun: u64,
@@ -211,6 +213,7 @@ impl Ledger {
             closes: None,
             records: Vec::new(),
             connecting: 0,
+            stillborn: 0,
             checking: 0,
             resetting: 0,
             begun: 0,

@@ -420,3 +420,21 @@ fn a_permanent_failure_beside_a_deadline_refuses_all_or_nobody() {
         ],
     );
 }
+
+/// `size.min`: connects that are under way bring dead connections, which push a good one out above `max_idle` before they are
+/// found out. That is no reaping.
+#[test]
+fn dead_connections_on_their_way_may_cost_a_good_one() {
+    plays(
+        Config { min: 2, max: 3, max_idle: Some(2), health_check_interval: Some(10), lifo: false, ..PLAIN },
+        vec![
+            Step { op: Op::Acquire(How::Eager), settle: true },
+            Step { op: Op::Connects(Mood { delay: 1, end: End::Stillborn }), settle: false },
+            Step { op: Op::InvalidateAll, settle: false },
+            Step { op: Op::Return(0, Fate::Release), settle: true },
+            Step { op: Op::Connects(Mood { delay: 0, end: End::Fail }), settle: false },
+            Step { op: Op::Add, settle: false },
+            Step { op: Op::Pass(13), settle: false },
+        ],
+    );
+}

@@ -130,23 +130,27 @@ struct Attempt {
     started: Instant,
     limit: Duration,
     era: Era,
+    /// Its connection will be dead.
+    stillborn: bool,
     end: Option<End>,
 }
 
 impl Attempt {
-    fn begin(server: &Server) -> Self {
+    fn begin(server: &Server, mood: Mood) -> Self {
         let mut ledger = server.ledger();
+        let stillborn = mood.end == End::Stillborn;
+        ledger.stillborn += usize::from(stillborn);
         let (number, limit, era) =
             (ledger.connect_begins(), ledger.config.connect_attempt_timeout, ledger.era());
-        Self { server: server.clone(), number, started: Instant::now(), limit, era, end: None }
+        Self { server: server.clone(), number, started: Instant::now(), limit, era, stillborn, end: None }
     }
 
     /// The connection exists from the moment that the attempt does not.
-    fn succeeds(mut self, dead: bool) -> Conn {
+    fn succeeds(mut self) -> Conn {
         self.end = Some(End::Ok);
         let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
-        let record = Record { dead, ..Record::new(self.started, self.era) };
+        let record = Record { dead: self.stillborn, ..Record::new(self.started, self.era) };
         let id = ledger.opened(self.number, record);
         drop(ledger);
         Conn { id, on_return: OnReturn::Reusable, server: self.server.clone() }
@@ -163,10 +167,11 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
+        let mut ledger = self.server.ledger();
+        ledger.stillborn -= usize::from(self.stillborn);
         if self.end == Some(End::Ok) {
             return;
         }
-        let mut ledger = self.server.ledger();
         ledger.connecting -= 1;
         if self.end.is_some() || self.started.elapsed() >= self.limit {
             let busy = self.end == Some(End::Busy);
@@ -214,13 +219,13 @@ impl Manager for Server {
 
     async fn connect(&self) -> Result<Conn, Refused> {
         let mood = self.ledger().connects;
-        let mut attempt = Attempt::begin(self);
+        let mut attempt = Attempt::begin(self, mood);
         if self.ledger().spins() {
             std::future::pending::<()>().await;
         }
         wait(mood).await;
         match mood.end {
-            End::Ok | End::Stillborn => Ok(attempt.succeeds(mood.end == End::Stillborn)),
+            End::Ok | End::Stillborn => Ok(attempt.succeeds()),
             end => Err(attempt.fails(end)),
         }
     }
