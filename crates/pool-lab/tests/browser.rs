@@ -2,6 +2,7 @@
 //! its element shows them.
 //!
 //! Chromium is not installed everywhere. Without it the test says so and passes, unless `REAL_SERVERS=required`.
+#![cfg(unix)]
 
 use std::env;
 use std::fs;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use pool_lab::{PRESETS, Scenario, knobs_json, report, run};
+use test_servers::{Chromium, start_or_skip};
 
 /// The folder that the book serves as it is.
 fn folder() -> PathBuf {
@@ -65,36 +67,9 @@ fn answer(mut stream: TcpStream, page: &str, done: &Barrier) {
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
 }
 
-/// What the page is once it has nothing left to do. `None` where there is no Chromium.
-fn visit(address: &str) -> Option<String> {
-    let program = env::var_os("CHROMIUM").unwrap_or_else(|| "chromium".into());
-    let profile = tempfile::tempdir().expect("a folder");
-    let output = Command::new(program)
-        .args([
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-        ])
-        .args(["--enable-logging=stderr", "--force-prefers-reduced-motion"])
-        // Only if the page never says that it is done.
-        .arg("--timeout=120000")
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--dump-dom", address])
-        .output();
-    let Ok(output) = output else {
-        assert!(
-            env::var_os("REAL_SERVERS").is_none(),
-            "Chromium is missing: install chromium, or set CHROMIUM"
-        );
-        eprintln!("SKIPPED: no Chromium here. Install chromium, or set CHROMIUM to its path.");
-        return None;
-    };
-    let log = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
-    assert!(complaints.is_empty(), "the console says: {complaints:#?}");
-    Some(String::from_utf8(output.stdout).expect("a page is UTF-8"))
+/// What the page is once it has nothing left to do. The time limit is for a page that never says that it is done.
+fn visit(chromium: &Chromium, address: &str) -> String {
+    chromium.visit(address, &["--force-prefers-reduced-motion", "--timeout=120000"])
 }
 
 /// Says loudly that a test did nothing. Not with `eprintln!`, which the harness swallows when a test passes.
@@ -124,6 +99,7 @@ const MORE: [&str; 3] = [
 
 #[test]
 fn the_browser_computes_what_the_native_lab_computes() {
+    let chromium = start_or_skip!(Chromium::find());
     let mut texts: Vec<String> = MORE.map(str::to_owned).into();
     for preset in PRESETS {
         texts.extend(preset.scenarios().unwrap().iter().map(|(_, scenario)| scenario.address()));
@@ -144,7 +120,7 @@ fn the_browser_computes_what_the_native_lab_computes() {
          </script>",
         list.join(", ")
     );
-    let Some(page) = visit(&serve(page)) else { return };
+    let page = visit(&chromium, &serve(page));
     assert_eq!(text_of(&page, "knobs"), escaped(&knobs_json()));
     for (index, text) in texts.iter().enumerate() {
         let native = match Scenario::parse(text) {
@@ -158,6 +134,7 @@ fn the_browser_computes_what_the_native_lab_computes() {
 /// Visits a page with one lab of each preset, all of them started by their address.
 #[test]
 fn the_element_shows_every_preset_and_refuses_a_wild_address() {
+    let chromium = start_or_skip!(Chromium::find());
     let labs: String = PRESETS
         .iter()
         .map(|preset| format!("<pool-lab preset={0} id={0}></pool-lab>", preset.name))
@@ -189,7 +166,7 @@ fn the_element_shows_every_preset_and_refuses_a_wild_address() {
          await fetch('done');
          </script>"
     );
-    let Some(page) = visit(&serve(page)) else { return };
+    let page = visit(&chromium, &serve(page));
     for preset in PRESETS {
         let scenarios = preset.scenarios().unwrap();
         let said = text_of(&page, &format!("status-{}", preset.name));

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod chromium;
 mod error;
 mod guardian;
 mod haproxy;
@@ -39,6 +40,7 @@ mod redis;
 mod server;
 mod skip;
 
+pub use crate::chromium::Chromium;
 pub use crate::error::ServerError;
 pub use crate::haproxy::HaProxy;
 pub use crate::mariadb::MariaDb;

@@ -6,4 +6,6 @@ mod cli;
 mod fixture;
 mod http;
 mod search;
+#[cfg(unix)]
+mod search_box;
 mod serve;

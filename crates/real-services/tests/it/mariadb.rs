@@ -9,7 +9,7 @@ use real_services::mariadb::{MariaDb, Session};
 use test_servers::start_or_skip;
 use tokio::time::timeout;
 
-use crate::common::{config, hand_over, recovers, settle, until};
+use crate::common::{TOO_LONG, config, hand_over, recovers, settle, until};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -75,7 +75,8 @@ async fn a_cancelled_query_is_nobodys_answer() {
     assert_eq!(number(&mut next, "SELECT 42").await.unwrap(), Some(42));
     assert_ne!(next.id(), id);
     let left = format!("SELECT count(*) FROM information_schema.processlist WHERE id = {id}");
-    while number(&mut next, &left).await.unwrap() != Some(0) {}
+    let ends = async { while number(&mut next, &left).await.unwrap() != Some(0) {} };
+    timeout(TOO_LONG, ends).await.expect("the server stops the query");
     assert_eq!(pool.stats().closed.get(RetireReason::NotReusable), 1);
 }
 

@@ -1,0 +1,110 @@
+//! What readers type and paste into the search box, in a real browser. The list is in `tests/data/searches.txt`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use test_servers::{Chromium, start_or_skip};
+
+use crate::search::{BOOK, hashed};
+
+/// How many results a reader looks at.
+const SHOWN: usize = 3;
+
+/// The scripts of the book, and a page that asks them all queries, as the search box does.
+fn page_that_asks(book: &Path, queries: &[(&str, &str)]) -> String {
+    let scripts: String = [
+        hashed(book, "elasticlunr"),
+        hashed(&book.join("book/theme"), "search"),
+        hashed(book, "searchindex"),
+    ]
+    .map(|script| format!("<script src=\"file://{}\"></script>\n", script.display()))
+    .concat();
+    let queries: Vec<&str> = queries.iter().map(|(query, _)| *query).collect();
+    let queries = serde_json::to_string(&queries).unwrap().replace("</", "<\\/");
+    format!(
+        "<!DOCTYPE html><meta charset=utf-8><pre id=found></pre><script>window.search = {{}};</script>\n{scripts}\
+         <script>
+         const {{ index, doc_urls, search_options }} = window.search;
+         const loaded = elasticlunr.Index.load(index);
+         const found = {queries}.map((query) => {{
+             const pages = loaded.search(query, search_options).map((result) => doc_urls[result.ref].split('#')[0]);
+             return [...new Set(pages)].slice(0, {SHOWN}).join(' ');
+         }});
+         document.getElementById('found').textContent = found.join('\\n');
+         </script>"
+    )
+}
+
+/// What is on the page when its scripts have run.
+fn visit(chromium: &Chromium, page: &Path, query: &str) -> String {
+    let address = format!("file://{}{query}", page.display());
+    chromium.visit(&address, &["--allow-file-access-from-files", "--virtual-time-budget=60000"])
+}
+
+/// Each pasted line, with its numbers, and each short query, misspelt ones too, shows its page among the first three.
+#[test]
+fn what_readers_paste_finds_its_page() {
+    let chromium = start_or_skip!(Chromium::find());
+    let list = include_str!("../data/searches.txt");
+    let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let queries: Vec<(&str, &str)> =
+        lines.map(|line| line.split_once(" => ").expect("query => page")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let pages: BTreeSet<&str> = queries.iter().flat_map(|(_, pages)| pages.split(" or ")).collect();
+    for page in pages {
+        assert!(BOOK.join(format!("{page}.html")).exists(), "there is no page {page}");
+    }
+    let page = folder.path().join("asks.html");
+    fs::write(&page, page_that_asks(&BOOK, &queries)).unwrap();
+    let text = visit(&chromium, &page, "");
+    let found = text.split_once("<pre id=\"found\">").and_then(|(_, rest)| rest.split_once("</pre>"));
+    let found: Vec<&str> = found.expect("the page answers").0.lines().collect();
+    assert_eq!(found.len(), queries.len(), "{text}");
+    let missed: Vec<String> = queries
+        .iter()
+        .zip(&found)
+        .filter(|((_, pages), found)| {
+            !pages.split(" or ").any(|page| found.split(' ').any(|other| other == format!("{page}.html")))
+        })
+        .map(|((query, page), found)| format!("{query}\n    wants {page}, and finds {found:?}"))
+        .collect();
+    assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), queries.len(), missed.join("\n"));
+}
+
+/// The page itself shows what is found, with a link and the words around it: for a line that mdBook's own search does not
+/// find, and for one word.
+#[test]
+fn a_page_shows_what_it_finds() {
+    let chromium = start_or_skip!(Chromium::find());
+    let page = BOOK.join("troubleshooting/index.html");
+    let pasted = "?search=psycopg2.OperationalError%3A+FATAL%3A++sorry%2C+too+many+clients+already";
+    for (query, wanted) in [(pasted, "too-many-clients.html"), ("?search=leak", "leaks.html")] {
+        let text = visit(&chromium, &page, query);
+        let results = text.split_once("id=\"mdbook-searchresults\"").expect("a list of results").1;
+        let results = results.split_once("</ul>").expect("its end").0;
+        let first: Vec<&str> = results.split("<li").skip(1).take(SHOWN).collect();
+        assert!(first.iter().any(|result| result.contains(wanted)), "{query} finds {first:#?}");
+        assert!(first.iter().all(|result| result.contains("<em>")), "{query} marks no word: {first:#?}");
+    }
+}
+
+/// A line that is pasted into the box of the page goes into the search.
+#[test]
+fn the_box_for_a_line_asks_the_search() {
+    let chromium = start_or_skip!(Chromium::find());
+    let page = BOOK.join("troubleshooting/index.html");
+    let html = fs::read_to_string(&page).unwrap();
+    let typing = "<script>
+        if (!window.location.search) {
+            document.getElementById('pasted').value = 'ERROR 1040 (HY000): Too many connections';
+            document.querySelector('.paste button').click();
+        }
+        </script>";
+    // Beside the page, for its links lead from there.
+    let page = page.with_file_name("typed.html");
+    fs::write(&page, html.replace("</body>", &format!("{typing}</body>"))).unwrap();
+    let text = visit(&chromium, &page, "");
+    let results = text.split_once("id=\"mdbook-searchresults\"").expect("a list of results").1;
+    assert!(results.contains("too-many-clients.html"), "{results}");
+}
