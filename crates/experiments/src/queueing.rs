@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use pool_lab::ln;
 use poolhouse::PoolConfig;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::sim::{Draws, full_pool, in_virtual_time, ln, mean, ms, poisson, quantile, round};
+use crate::sim::{Draws, full_pool, in_virtual_time, mean, ms, poisson, quantile, round};
 
 /// Where the data is, below the folder of all experiments.
 pub const FILE: &str = "queueing.json";

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use pool_lab::ln;
 use poolhouse::{Manager, Pool, PoolConfig};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -111,25 +112,6 @@ pub(crate) async fn poisson(draws: &mut Draws, rate: f64, end: Instant, mut arri
     }
 }
 
-/// The natural logarithm, from the four basic operations alone: those of the system's library differ in the last digit
-/// from system to system, and with it everything that is drawn.
-pub(crate) fn ln(x: f64) -> f64 {
-    const SQRT_2: f64 = std::f64::consts::SQRT_2;
-    let (mut x, mut twos) = (x, 0.0);
-    while x > SQRT_2 {
-        x /= 2.0;
-        twos += 1.0;
-    }
-    while x < SQRT_2 / 2.0 {
-        x *= 2.0;
-        twos -= 1.0;
-    }
-    // The series of the inverse hyperbolic tangent, with |z| below 0.18.
-    let z = (x - 1.0) / (x + 1.0);
-    let series = (0..12).rev().fold(0.0, |sum, n| sum * z * z + 1.0 / f64::from(2 * n + 1));
-    2.0 * z * series + twos * std::f64::consts::LN_2
-}
-
 pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -163,13 +145,6 @@ pub(crate) fn quantile(values: &[Duration], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_logarithm_is_right_to_the_last_digits() {
-        for x in [1e-12, 0.01, 0.5, 0.7, 1.0, 1.3, 2.0, 100.0] {
-            assert!((ln(x) - x.ln()).abs() <= 1e-14 * x.ln().abs().max(1.0), "{x}: {} for {}", ln(x), x.ln());
-        }
-    }
 
     #[test]
     fn draws_have_their_mean() {

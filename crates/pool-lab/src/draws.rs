@@ -19,8 +19,13 @@ impl Draws {
     }
 }
 
-/// The natural logarithm, from the four basic operations alone. Those of system libraries differ in the last digit.
-pub(crate) fn ln(x: f64) -> f64 {
+/// The natural logarithm, from the four basic operations alone: those of system libraries differ in the last digit from
+/// system to system, and with it everything that is drawn.
+///
+/// ```
+/// assert_eq!(pool_lab::ln(1.0), 0.0);
+/// ```
+pub fn ln(x: f64) -> f64 {
     const SQRT_2: f64 = std::f64::consts::SQRT_2;
     let (mut x, mut twos) = (x, 0.0);
     while x > SQRT_2 {

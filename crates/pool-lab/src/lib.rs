@@ -23,6 +23,7 @@ mod server;
 pub mod theory;
 mod words;
 
+pub use draws::ln;
 pub use drive::run;
 pub use knobs::{KNOBS, Kind, Knob};
 pub use ledger::{Figures, Outcome, Request};
