@@ -57,6 +57,7 @@ fn a_renamed_function_fails_until_it_is_renamed_back() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn features_can_be_flipped_to_and_fro() {
     let mut fixture = Fixture::new();
     for (settings, level) in [("", 7), ("features = ['full']", 9), ("", 7)] {
@@ -69,6 +70,7 @@ fn features_can_be_flipped_to_and_fro() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn compiler_flags_can_be_flipped_to_and_fro() {
     let mut fixture = Fixture::new();
     fixture.write("lib.rs", "pub fn flagged() -> bool { cfg!(flagged) }");
@@ -80,6 +82,7 @@ fn compiler_flags_can_be_flipped_to_and_fro() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn dependencies_can_be_used_by_the_names_that_the_package_gives_them() {
     let fixture = Fixture::new();
     fixture.package("pump", "", "pub fn rate() -> u32 { 3 }");
@@ -110,6 +113,7 @@ fn dependencies_can_be_used_by_the_names_that_the_package_gives_them() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn of_a_dependency_that_the_build_script_uses_too_snippets_get_the_librarys() {
     let fixture = Fixture::new();
     fixture.package("pump", "", "pub fn rate() -> u32 { if cfg!(feature = \"more\") { 4 } else { 3 } }");
@@ -123,6 +127,7 @@ fn of_a_dependency_that_the_build_script_uses_too_snippets_get_the_librarys() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn the_package_can_be_any_of_the_workspace_elsewhere() {
     let mut fixture = Fixture::new();
     fixture.package("pump", "", "pub fn rate() -> u32 { 3 }");
@@ -164,6 +169,7 @@ fn an_unknown_key_is_an_error() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn the_edition_is_the_books() {
     let mut fixture = Fixture::new();
     let only_2021 = "let gen = water_tank::level(); assert_eq!(gen, 7);";
@@ -178,6 +184,7 @@ fn the_edition_is_the_books() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn chapters_of_one_name_in_two_folders_are_both_tested() {
     let fixture = Fixture::new();
     let chapter = |folder: &str| {
@@ -199,6 +206,7 @@ fn chapters_of_one_name_in_two_folders_are_both_tested() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn a_copy_that_is_no_longer_wanted_is_removed() {
     let fixture = Fixture::new();
     fixture.write("src/code.rs", "water_tank::level();");
@@ -213,6 +221,7 @@ fn a_copy_that_is_no_longer_wanted_is_removed() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn spaces_in_paths_need_no_care() {
     let fixture = Fixture::named("my first book");
     fixture.write("src/code.rs", "assert_eq!(water_tank::level(), 7);");
@@ -239,6 +248,7 @@ fn one_chapter_can_be_tested_by_its_name() {
 }
 
 #[test]
+#[ignore = "long: builds a book or two"]
 fn two_runs_at_a_time_do_not_disturb_each_other() {
     let fixture = Fixture::new();
     let names: Vec<_> = (0..6).map(|number| format!("chapter{number}.md")).collect();

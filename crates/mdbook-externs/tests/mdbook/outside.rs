@@ -15,6 +15,7 @@ fn with_chapter(fixture: &Fixture, path: &str, file: &str, code: &str) -> String
 
 /// The expanded text was written over the file itself, or to another place outside of the target folder.
 #[test]
+#[ignore = "long: builds a book or two"]
 fn a_chapter_above_the_book_is_tested_and_left_as_it_is() {
     for path in ["../NOTES.md", "../../NOTES.md", "../../../../NOTES.md", "../../../../../../../NOTES.md"] {
         let mut fixture = Fixture::named("a/b/c/d/book");

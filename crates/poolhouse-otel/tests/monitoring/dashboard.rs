@@ -77,6 +77,7 @@ fn grafana_can_choose_the_source_and_every_panel_says_what_it_shows() {
 
 /// A panel without data looks like a quiet service. Pools in every fault have data for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: waits for scrapes"]
 async fn prometheus_answers_every_query_of_the_dashboard_with_data() {
     let _turn = files::TURN.lock().await;
     let exporter = Exporter::start().await;

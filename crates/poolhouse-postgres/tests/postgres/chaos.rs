@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use futures_util::SinkExt;
 use poolhouse_postgres::{PooledPostgres, PostgresPool};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -71,6 +72,20 @@ async fn call(pool: PostgresPool, mut random: Rng, over: Arc<AtomicBool>) -> Res
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_passed_on_in_chaos() -> Result {
+    chaos(Duration::from_secs(1)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: ten seconds of chaos"]
+async fn nothing_is_passed_on_in_a_long_chaos() -> Result {
+    chaos(Duration::from_secs(10)).await
+}
+
+/// One chaos at a time: each counts the backends of its pool.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+async fn chaos(length: Duration) -> Result {
+    let _turn = TURN.lock().await;
     let server = shared_or_skip!();
     let (admin, pool) = (admin(server).await?, pool(server, "chaos", MAX));
     table(&admin, "chaos").await?;
@@ -83,7 +98,7 @@ async fn nothing_is_passed_on_in_chaos() -> Result {
     let over = Arc::new(AtomicBool::new(false));
     let callers: Vec<_> =
         (0..CALLERS).map(|_| tokio::spawn(call(pool.clone(), random.fork(), Arc::clone(&over)))).collect();
-    let end = Instant::now() + Duration::from_secs(4);
+    let end = Instant::now() + length;
     let mut most = 0;
     while Instant::now() < end && callers.iter().all(|caller| !caller.is_finished()) {
         most = most.max(backends(&admin, "chaos").await?);

@@ -239,30 +239,16 @@ fn misbehave(point: Point, behaviour: Behaviour) -> bool {
     plot.has_panicked()
 }
 
-/// Runs the scenario for one point with every behaviour.
-fn misbehaves_at(point: Point) {
-    let name = format!("matrix::hostile_{}", snake(point));
-    in_child(&name, secs(120), move || {
+/// Runs the scenario for one point with each behaviour. Of the visits, each one of so many panics in its turn.
+fn misbehaves_at(name: &str, point: Point, each: usize) {
+    in_child(name, secs(120), move || {
         misbehave(point, Behaviour::CallBack);
         misbehave(point, Behaviour::Block);
-        let mut number = 0;
-        while misbehave(point, Behaviour::PanicAt(number)) {
-            number += 1;
-        }
-        assert!(number > 0, "{point:?}: the scenario does not reach it");
-        println!("{point:?}: {number} panics");
+        let panics =
+            (0..).step_by(each).take_while(|&number| misbehave(point, Behaviour::PanicAt(number))).count();
+        assert!(panics > 0, "{point:?}: the scenario does not reach it");
+        println!("{point:?}: {panics} panics");
     });
-}
-
-fn snake(point: Point) -> String {
-    let mut name = String::new();
-    for letter in format!("{point:?}").chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.extend(letter.to_lowercase());
-    }
-    name
 }
 
 macro_rules! hostile {
@@ -271,9 +257,22 @@ macro_rules! hostile {
             #[doc = concat!("foreign.unlocked, panic.no_loss, observe.events: `", stringify!($point), "` misbehaves.")]
             #[test]
             fn $name() {
-                misbehaves_at(Point::$point);
+                misbehaves_at(concat!("matrix::", stringify!($name)), Point::$point, 4);
             }
         )*
+
+        /// The same, with a panic at each visit.
+        mod at_length {
+            use super::*;
+
+            $(
+                #[test]
+                #[ignore = "long: a panic at each visit, not at each fourth"]
+                fn $name() {
+                    misbehaves_at(concat!("matrix::at_length::", stringify!($name)), Point::$point, 1);
+                }
+            )*
+        }
 
         /// foreign.unlocked: every point has a test.
         #[test]
