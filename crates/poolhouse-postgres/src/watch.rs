@@ -9,10 +9,12 @@
 //! at the queue. A session is quiet when nothing is owed, the mark is off, and the driver is not at work.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
 
 use crate::wire::{STARTUP, sqlstate};
 
@@ -48,8 +50,8 @@ pub(crate) struct Watch {
     polling: AtomicBool,
     /// The driver has ended.
     ended: AtomicBool,
-    /// The driver has been at work.
-    worked: Notify,
+    /// Woken when the driver has been at work: the one task that waits for quiet, the pool's, while it resets or closes.
+    worked: AtomicWaker,
 }
 
 impl Watch {
@@ -68,7 +70,7 @@ impl Watch {
             woken: AtomicBool::new(true),
             polling: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            worked: Notify::new(),
+            worked: AtomicWaker::new(),
         }
     }
 
@@ -128,7 +130,7 @@ impl Watch {
             self.ended.store(true, Ordering::SeqCst);
         }
         self.polling.store(false, Ordering::SeqCst);
-        self.worked.notify_waiters();
+        self.worked.wake();
     }
 
     /// Whether nothing is under way: no request is owed an answer, and none waits to be sent.
@@ -139,20 +141,22 @@ impl Watch {
         driver_rests && seen.owed.is_empty() && !seen.blocked
     }
 
-    /// Waits until the session is quiet. `false` if the driver has ended instead.
+    /// Waits until the session is quiet. `false` if the driver has ended instead. One task at a time may wait.
     ///
     /// Cancel safe: it only looks.
     pub(crate) async fn quiet(&self) -> bool {
-        loop {
-            let worked = self.worked.notified();
+        poll_fn(|cx| {
+            // First, so that no end of the driver's work falls between the look and the wait.
+            self.worked.register(cx.waker());
             if self.ended.load(Ordering::SeqCst) {
-                return false;
+                Poll::Ready(false)
+            } else if self.is_quiet() {
+                Poll::Ready(true)
+            } else {
+                Poll::Pending
             }
-            if self.is_quiet() {
-                return true;
-            }
-            worked.await;
-        }
+        })
+        .await
     }
 
     pub(crate) fn status(&self) -> Status {

@@ -12,20 +12,37 @@ const READ: [u8; 2] = [b'E', b'Z'];
 /// Reads one direction of a conversation.
 #[derive(Debug)]
 pub(crate) struct Scanner {
-    /// The tag and the length, as far as they have arrived.
-    header: Vec<u8>,
+    /// Whether the next message has a tag.
     tagged: bool,
-    /// How much of the body is still to come.
-    missing: usize,
+    /// The first part of a header that has arrived in pieces.
+    header: Vec<u8>,
+    /// The message whose body arrives, and what is kept of that.
+    message: Option<Message>,
     body: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Message {
+    tag: u8,
+    /// How much of its body is still to come.
+    missing: usize,
 }
 
 /// What the tag of the startup message is taken for.
 pub(crate) const STARTUP: u8 = 0;
 
+impl Message {
+    /// `header` is a tag, if there is one, and a length.
+    fn of(header: &[u8]) -> Self {
+        let (tag, length) = header.split_last_chunk().unwrap_or((&[], &[0; 4]));
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        Self { tag: tag.first().copied().unwrap_or(STARTUP), missing: length.saturating_sub(4) }
+    }
+}
+
 impl Scanner {
     pub(crate) fn of_client() -> Self {
-        Self { header: Vec::with_capacity(5), tagged: false, missing: 0, body: Vec::new() }
+        Self { tagged: false, header: Vec::new(), message: None, body: Vec::new() }
     }
 
     pub(crate) fn of_server() -> Self {
@@ -35,38 +52,44 @@ impl Scanner {
     /// Takes the next bytes, and calls `on_message` with the tag of each message that ends in them, and with the beginning of
     /// its body if that is one of the server's to be read.
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut on_message: impl FnMut(u8, &[u8])) {
-        while !bytes.is_empty() {
-            let header_length = 4 + usize::from(self.tagged);
-            if self.header.len() < header_length {
-                let taken = bytes.len().min(header_length - self.header.len());
-                self.header.extend_from_slice(&bytes[..taken]);
-                bytes = &bytes[taken..];
-                if self.header.len() < header_length {
-                    return;
-                }
-                self.missing = body_length(&self.header[header_length - 4..]);
-                self.body.clear();
+        while let Some((mut message, rest)) = self.begin(bytes) {
+            let (piece, rest) = rest.split_at(rest.len().min(message.missing));
+            if READ.contains(&message.tag) {
+                self.body.extend_from_slice(&piece[..piece.len().min(KEPT - self.body.len())]);
             }
-            let taken = bytes.len().min(self.missing);
-            if READ.contains(&self.header[0]) {
-                let kept = taken.min(KEPT - self.body.len());
-                self.body.extend_from_slice(&bytes[..kept]);
+            message.missing -= piece.len();
+            if message.missing > 0 {
+                self.message = Some(message);
+                return;
             }
-            self.missing -= taken;
-            bytes = &bytes[taken..];
-            if self.missing == 0 {
-                let tag = if self.tagged { self.header[0] } else { STARTUP };
-                on_message(tag, &self.body);
-                self.header.clear();
-                self.tagged = true;
-            }
+            on_message(message.tag, &self.body);
+            self.body.clear();
+            self.tagged = true;
+            bytes = rest;
         }
     }
-}
 
-fn body_length(length: &[u8]) -> usize {
-    let length = length.iter().fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
-    length.saturating_sub(4)
+    /// The message that `bytes` begins or continues, and what is left of them. None if they end within its header.
+    fn begin<'b>(&mut self, bytes: &'b [u8]) -> Option<(Message, &'b [u8])> {
+        if let Some(message) = self.message.take() {
+            return Some((message, bytes));
+        }
+        let length = 4 + usize::from(self.tagged);
+        // Nearly every header arrives in one piece. It is read where it lies.
+        if self.header.is_empty()
+            && let Some((header, rest)) = bytes.split_at_checked(length)
+        {
+            return Some((Message::of(header), rest));
+        }
+        let (piece, rest) = bytes.split_at(bytes.len().min(length - self.header.len()));
+        self.header.extend_from_slice(piece);
+        if self.header.len() < length {
+            return None;
+        }
+        let message = Message::of(&self.header);
+        self.header.clear();
+        Some((message, rest))
+    }
 }
 
 /// The SQLSTATE in the body of an error: fields of a type, a text and a zero each.
