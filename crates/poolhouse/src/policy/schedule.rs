@@ -232,11 +232,17 @@ impl<C, E, W> Policy<C, E, W> {
             [(Deadline::Successor, record.replace_at), (Deadline::Lifetime, record.retire_at)]
         });
         let idle = self.idle.iter().flat_map(|entry| self.idle_deadlines(entry));
+        // A connection that is out may come back at any time from now on. Its deadlines are entered as if it came back now,
+        // so that its return need not wake the background.
+        let returned = (self.open() > self.idle.len()).then(|| {
+            [(Deadline::Idle, self.idles_out_at(now)), (Deadline::Check, now + self.limits.check_interval)]
+        });
         let may_serve = self.somebody_waits() && !self.idle.is_empty();
         let connects = may_serve.then(|| self.connects.out_of_patience()).into_iter().flatten();
         let connects = connects.map(|at| (Deadline::Patience, at));
         // What is due and has no room now comes up again when there is room. It must not hide what comes later.
-        let all = out_of_patience.chain(age).chain(idle).chain(connects);
+        let all =
+            out_of_patience.chain(age).chain(idle).chain(returned.into_iter().flatten()).chain(connects);
         for (which, at) in all.filter(|(_, at)| *at > now).collect::<Vec<_>>() {
             self.deadlines.bring_forward(which, at);
         }

@@ -29,6 +29,21 @@ fn a_second_release_at_one_instant_asks_for_no_plan() {
     assert_eq!(asked, [true, false]);
 }
 
+/// `health.off_path`: a plan made while a connection is out foresees its return, which asks for no other.
+#[test]
+fn a_return_after_a_plan_asks_for_no_plan() {
+    let (mut policy, home, now) = policy(config(1));
+    open(&mut policy, home, 1, now);
+    let mut fx = Fx::default();
+    let held = policy.try_take(now, here(), &mut fx).expect("idle");
+    let wake_at = policy.plan(now, home, &mut fx).wake_at.expect("it may come back");
+    let mut fx = Fx::default();
+    policy.give_back(held, Disposition::Reuse, now + SECOND, &mut fx);
+    assert!(!fx.plan);
+    // And what is due then is not forgotten.
+    assert!(policy.plan(wake_at, home, &mut fx).wake_at.is_some_and(|at| at > wake_at));
+}
+
 /// `epoch.invalidate_all`: who waits gets a new attempt at once, though the old one is not gone yet.
 #[test]
 fn an_abandoned_attempt_serves_nobody() {
