@@ -13,16 +13,20 @@
     });
     document.body.prepend(skip);
 
-    // It is a label, which no key reaches.
-    const toggle = document.getElementById("mdbook-sidebar-toggle");
-    toggle.tabIndex = 0;
-    toggle.setAttribute("role", "button");
-    toggle.addEventListener("keydown", (event) => {
-        if (event.key === "Enter" || event.key === " ") {
-            event.preventDefault();
-            toggle.click();
+    // It is a label, which no key reaches and which may not be a button. A page without scripts keeps it.
+    const label = document.getElementById("mdbook-sidebar-toggle");
+    const box = document.getElementById("mdbook-sidebar-toggle-anchor");
+    const toggle = document.createElement("button");
+    for (const { name, value } of label.attributes) {
+        if (name !== "for") {
+            toggle.setAttribute(name, value);
         }
-    });
+    }
+    toggle.type = "button";
+    toggle.append(...label.childNodes);
+    toggle.addEventListener("click", () => box.click());
+    box.addEventListener("change", () => toggle.setAttribute("aria-expanded", box.checked));
+    label.replaceWith(toggle);
 
     // Output whose columns stand below each other must not wrap.
     for (const code of document.querySelectorAll("pre > code.language-text")) {
@@ -45,6 +49,19 @@
             });
         }
     }
+
+    // The keys scroll what has the focus.
+    const reach = () => {
+        for (const region of document.querySelectorAll("pre > code, .table-wrapper")) {
+            if (region.scrollWidth > region.clientWidth) {
+                region.tabIndex = 0;
+            } else {
+                region.removeAttribute("tabindex");
+            }
+        }
+    };
+    window.addEventListener("load", reach);
+    window.addEventListener("resize", reach);
 
     // A long name breaks where one of its words ends.
     for (const code of document.querySelectorAll(".content :not(pre) > code")) {

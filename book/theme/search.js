@@ -152,7 +152,7 @@
         }
 
         search(query, options) {
-            const found = this.exact(normalAll(query), options);
+            const found = withPhraseFirst(this.exact(normalAll(query), options), query);
             if (pages(found) < ENOUGH) {
                 const before = new Set(found.map(({ ref }) => ref));
                 const others = byCoverage(this, words(this, query), options);
@@ -160,6 +160,19 @@
             }
             return found;
         }
+    }
+
+    // So much more is a section about a query if it has its words beside each other.
+    const PHRASE = 3;
+
+    function withPhraseFirst(found, query) {
+        const phrase = query.trim().toLowerCase().replace(/\s+/g, " ");
+        if (!phrase.includes(" ")) {
+            return found;
+        }
+        const has = ({ doc }) => `${doc.title} ${doc.body}`.toLowerCase().includes(phrase);
+        const weighted = found.map((section) => ({ ...section, score: section.score * (has(section) ? PHRASE : 1) }));
+        return weighted.sort((a, b) => b.score - a.score || a.ref - b.ref);
     }
 
     /** The sections of the packed file: pages of an address, what stands above it, and sections. */

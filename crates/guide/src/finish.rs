@@ -14,6 +14,9 @@ use crate::search_index;
 /// Where a reader reports a mistake.
 const REPORT: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues/new");
 
+/// How the bar with the title and the buttons begins.
+const MENU: &str = "<div id=\"mdbook-menu-bar\"";
+
 /// Goes once over each page of a book, and over the script that loads the search index.
 pub(crate) fn pages(root: &Path, site: &Path, search_script: &Path) -> Result<()> {
     let index = search_index::pack(site, search_script)?;
@@ -30,6 +33,8 @@ pub(crate) fn pages(root: &Path, site: &Path, search_script: &Path) -> Result<()
             let up = "../".repeat(name.matches('/').count());
             new = with_captions(&new, &up, &mut programs);
             new = with_foot(&new, &edition, &name);
+            // A part of the page that a screen reader can skip as a whole.
+            new = new.replacen(MENU, &format!("{MENU} role=\"banner\""), 1);
         }
         if new != text {
             fs::write(&file, new).with_context(|| format!("cannot write {}", file.display()))?;
