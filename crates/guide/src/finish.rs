@@ -33,6 +33,8 @@ pub(crate) fn pages(root: &Path, site: &Path, search_script: &Path) -> Result<()
             let up = "../".repeat(name.matches('/').count());
             new = with_captions(&new, &up, &mut programs);
             new = with_foot(&new, &edition, &name);
+            // A column without a name has no header: the names of the rows stand below.
+            new = new.replace("<th></th>", "<td></td>");
             // A part of the page that a screen reader can skip as a whole.
             new = new.replacen(MENU, &format!("{MENU} role=\"banner\""), 1);
         }
