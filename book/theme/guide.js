@@ -50,6 +50,32 @@
         }
     }
 
+    // A box that leaves of the tables below it, as far as the next chapter of the page, the rows that have a text.
+    for (const place of document.querySelectorAll(".filter")) {
+        const label = document.createElement("label");
+        const input = document.createElement("input");
+        input.type = "search";
+        label.append("Show only rows with ", input);
+        place.append(label);
+        const below = [];
+        for (let next = place.nextElementSibling; next && next.localName !== "h2"; next = next.nextElementSibling) {
+            below.push(next);
+        }
+        const rows = below.flatMap((part) => [...part.querySelectorAll("tbody tr")]);
+        input.addEventListener("input", () => {
+            const words = input.value.toLowerCase().split(/\s+/);
+            for (const row of rows) {
+                const text = row.textContent.toLowerCase();
+                row.hidden = !words.every((word) => text.includes(word));
+            }
+        });
+    }
+
+    // On paper nothing can be unfolded.
+    window.addEventListener("beforeprint", () => {
+        document.querySelectorAll("main details").forEach((details) => (details.open = true));
+    });
+
     // The keys scroll what has the focus.
     const reach = () => {
         for (const region of document.querySelectorAll("pre > code, .table-wrapper")) {

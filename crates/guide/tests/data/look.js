@@ -5,6 +5,7 @@ const found = [];
 
 // The width at which most of it is looked at, and code must not scroll.
 const USUAL = 1280;
+const PHONE = 360;
 const HEIGHT = 800;
 
 // What a page may take on its way, compressed.
@@ -57,6 +58,11 @@ function checkWidth(view, width, report) {
         if (width === USUAL && element.matches("pre *")) {
             report(`code scrolls sideways: ${name(element)}`);
         }
+    }
+    // Whoever comes here in an incident has a phone in the hand: the first link is on its first screen.
+    const link = page.querySelector("main .paste ~ :is(p, ul, ol) a");
+    if (width === PHONE && link && link.getBoundingClientRect().bottom > HEIGHT) {
+        report(`the first link is at ${link.getBoundingClientRect().bottom} px, and the screen has ${HEIGHT}`);
     }
     if (page.querySelector(".boring")) {
         report(`has hidden lines: ${name(page.querySelector(".boring"))}`);
