@@ -1,4 +1,5 @@
-//! Acquire a connection, use it, give it back by leaving its scope, and look at the statistics.
+//! Acquire a connection, use it, give it back by leaving its scope, and look at the
+//! statistics.
 //!
 //! `cargo run --example basic_usage` starts its own echo server; `cargo run --example basic_usage 127.0.0.1:5555` uses
 //! yours.
@@ -21,9 +22,17 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
 
     // ANCHOR: pool
-    let options = PacketOptions { io_timeout: Duration::from_secs(2), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(address)).with_options(options);
-    let config = PoolConfig { min_connections: 2, max_connections: 10, ..PoolConfig::default() };
+    let options = PacketOptions {
+        io_timeout: Duration::from_secs(2),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(address)).with_options(options);
+    let config = PoolConfig {
+        min_connections: 2,
+        max_connections: 10,
+        ..PoolConfig::default()
+    };
     let pool = PacketPool::new(manager, config)?;
     pool.warm_up().await?;
     // ANCHOR_END: pool
@@ -33,15 +42,25 @@ async fn run() -> Result<(), Box<dyn Error>> {
         let mut connection = pool.acquire().await?;
         connection.send_packet("ping").await?;
         let reply = connection.receive().await?;
-        println!("received {} bytes: {}", reply.len(), String::from_utf8_lossy(&reply));
+        println!(
+            "received {} bytes: {}",
+            reply.len(),
+            String::from_utf8_lossy(&reply)
+        );
 
         println!("while it is held: {} active", pool.stats().active_connections);
     } // The connection goes back to the pool here.
     // ANCHOR_END: scope
 
     let stats = pool.stats();
-    println!("after its scope: {} active, {} idle", stats.active_connections, stats.idle_connections);
-    println!("acquired {}, released {}", stats.total_acquisitions, stats.total_releases);
+    println!(
+        "after its scope: {} active, {} idle",
+        stats.active_connections, stats.idle_connections
+    );
+    println!(
+        "acquired {}, released {}",
+        stats.total_acquisitions, stats.total_releases
+    );
 
     pool.close().await;
     Ok(())

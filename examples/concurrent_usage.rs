@@ -15,13 +15,17 @@ const TASKS: usize = 100;
 const CONNECTIONS: usize = 20;
 
 // ANCHOR: task
-async fn request(pool: PacketPool, number: usize) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn request(
+    pool: PacketPool,
+    number: usize,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let message = format!("task {number}");
     let mut connection = pool.acquire().await?;
     connection.send_packet(message.clone()).await?;
     let reply = connection.receive().await?;
     if reply != message {
-        // Somebody else's reply: nothing that comes after it on this connection can be trusted.
+        // Somebody else's reply: nothing that comes after it on this connection can
+        // be trusted.
         connection.invalidate();
         return Err(format!("{message} received another request's reply").into());
     }
@@ -37,8 +41,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
             (server.addr(), Some(server))
         }
     };
-    let options = PacketOptions { io_timeout: Duration::from_secs(2), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(address)).with_options(options);
+    let options = PacketOptions {
+        io_timeout: Duration::from_secs(2),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(address)).with_options(options);
     let config = PoolConfig {
         max_connections: CONNECTIONS,
         connection_timeout: Duration::from_secs(10),
@@ -64,17 +72,29 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("successful requests: {successes}/{TASKS}");
 
     let stats = pool.stats();
-    println!("acquired {}, released {}", stats.total_acquisitions, stats.total_releases);
-    println!("still waiting: {}, still held: {}", stats.pending_requests, stats.active_connections);
+    println!(
+        "acquired {}, released {}",
+        stats.total_acquisitions, stats.total_releases
+    );
+    println!(
+        "still waiting: {}, still held: {}",
+        stats.pending_requests, stats.active_connections
+    );
     if let Some(server) = server {
         let peak = server.counts().peak_open;
-        println!("the server saw at most {CONNECTIONS} connections at once: {}", peak <= CONNECTIONS as u64);
+        println!(
+            "the server saw at most {CONNECTIONS} connections at once: {}",
+            peak <= CONNECTIONS as u64
+        );
     }
     pool.close().await;
 
     match failures.first() {
         None => Ok(()),
-        Some(first) => Err(format!("{} requests failed; the first: {first}", failures.len()).into()),
+        Some(first) => {
+            Err(format!("{} requests failed; the first: {first}", failures.len())
+                .into())
+        }
     }
 }
 

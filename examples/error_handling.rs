@@ -1,4 +1,5 @@
-//! What a pool refuses, how it says so, and what to do: exhausted, timed out, unreachable, broken.
+//! What a pool refuses, how it says so, and what to do: exhausted, timed out,
+//! unreachable, broken.
 //!
 //! `cargo run --example error_handling` starts its own echo server; `cargo run --example error_handling 127.0.0.1:5555`
 //! uses yours.
@@ -10,14 +11,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use poolhouse::{
-    AcquireError, PacketConnection, PacketError, PacketManager, PacketOptions, PacketPool, PoolConfig,
-    TcpDialer,
+    AcquireError, PacketConnection, PacketError, PacketManager, PacketOptions,
+    PacketPool, PoolConfig, TcpDialer,
 };
 use poolhouse_echo::EchoServer;
 
 fn pool_of_two(address: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
-    let options = PacketOptions { io_timeout: Duration::from_secs(2), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(address)).with_options(options);
+    let options = PacketOptions {
+        io_timeout: Duration::from_secs(2),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(address)).with_options(options);
     let config = PoolConfig {
         max_connections: 2,
         connection_timeout: Duration::from_millis(500),
@@ -31,9 +36,15 @@ async fn exhausted(pool: &PacketPool) -> Result<(), Box<dyn Error>> {
     println!("== exhausted");
     let first = pool.acquire().await?;
     let _second = pool.acquire().await?;
-    println!("two are held; try_acquire gives one: {}", pool.try_acquire().is_some());
+    println!(
+        "two are held; try_acquire gives one: {}",
+        pool.try_acquire().is_some()
+    );
     first.release();
-    println!("one came back; try_acquire gives one: {}", pool.try_acquire().is_some());
+    println!(
+        "one came back; try_acquire gives one: {}",
+        pool.try_acquire().is_some()
+    );
     Ok(())
 }
 // ANCHOR_END: exhausted
@@ -63,13 +74,23 @@ async fn unreachable() -> Result<(), Box<dyn Error>> {
     let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let pool = pool_of_two(nobody)?;
     match pool.warm_up().await {
-        Err(AcquireError::Connect(failed)) => println!("at start-up: cannot reach {}", failed.target),
-        other => return Err(format!("expected a failed connect, not {other:?}").into()),
+        Err(AcquireError::Connect(failed)) => {
+            println!("at start-up: cannot reach {}", failed.target)
+        }
+        other => {
+            return Err(format!("expected a failed connect, not {other:?}").into());
+        }
     }
     match pool.acquire().await {
         Err(AcquireError::Timeout(timeout)) => {
-            println!("in service: no connection, and the pool was {}", timeout.phase);
-            println!("it has tried more than once: {}", timeout.failed_connects > 1);
+            println!(
+                "in service: no connection, and the pool was {}",
+                timeout.phase
+            );
+            println!(
+                "it has tried more than once: {}",
+                timeout.failed_connects > 1
+            );
             Ok(())
         }
         other => Err(format!("expected a timeout, not {other:?}").into()),
@@ -87,7 +108,9 @@ async fn broken(server: &EchoServer) -> Result<(), Box<dyn Error>> {
     server.wait_for(|counts| counts.open == 0).await;
 
     match exchange(&mut connection).await {
-        Ok(_) => return Err("the server closed the connection, and it answered".into()),
+        Ok(_) => {
+            return Err("the server closed the connection, and it answered".into());
+        }
         Err(_) => {
             println!("the exchange failed: the connection is no use to anybody");
             connection.invalidate();
@@ -121,7 +144,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     unreachable().await?;
     match &server {
         Some(server) => broken(server).await?,
-        None => println!("== broken\nskipped: this part has to close the server's side"),
+        None => {
+            println!("== broken\nskipped: this part has to close the server's side")
+        }
     }
     Ok(())
 }

@@ -31,12 +31,18 @@ async fn caller(pool: PacketPool) -> Result<(), AnyError> {
 }
 
 // ANCHOR: maintain
-async fn maintain(pool: &PacketPool, server: Option<EchoServer>) -> Result<Option<EchoServer>, AnyError> {
+async fn maintain(
+    pool: &PacketPool,
+    server: Option<EchoServer>,
+) -> Result<Option<EchoServer>, AnyError> {
     pool.suspend();
     let drained = timeout(Duration::from_secs(5), pool.drained()).await;
     let restarted = match drained {
         Ok(()) => restart(pool, server).await,
-        Err(_) => Err(format!("not drained in time; who holds on: {:?}", pool.holders()).into()),
+        Err(_) => {
+            Err(format!("not drained in time; who holds on: {:?}", pool.holders())
+                .into())
+        }
     };
     // Whatever happened: callers wait for it.
     pool.resume();
@@ -44,8 +50,14 @@ async fn maintain(pool: &PacketPool, server: Option<EchoServer>) -> Result<Optio
 }
 // ANCHOR_END: maintain
 
-async fn restart(pool: &PacketPool, server: Option<EchoServer>) -> Result<Option<EchoServer>, AnyError> {
-    println!("open connections while the server restarts: {}", pool.stats().total_connections);
+async fn restart(
+    pool: &PacketPool,
+    server: Option<EchoServer>,
+) -> Result<Option<EchoServer>, AnyError> {
+    println!(
+        "open connections while the server restarts: {}",
+        pool.stats().total_connections
+    );
     let Some(server) = server else { return Ok(None) };
     let address: SocketAddr = server.addr();
     server.stop().await;
@@ -62,9 +74,16 @@ async fn run() -> Result<(), AnyError> {
             (server.addr(), Some(server))
         }
     };
-    let options = PacketOptions { io_timeout: Duration::from_secs(2), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(address)).with_options(options);
-    let config = PoolConfig { connection_timeout: Duration::from_secs(5), ..PoolConfig::default() };
+    let options = PacketOptions {
+        io_timeout: Duration::from_secs(2),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(address)).with_options(options);
+    let config = PoolConfig {
+        connection_timeout: Duration::from_secs(5),
+        ..PoolConfig::default()
+    };
     let pool = PacketPool::new(manager, config)?;
 
     let mut callers = JoinSet::new();
@@ -81,7 +100,10 @@ async fn run() -> Result<(), AnyError> {
     let stats = pool.stats();
     println!("acquires that ended in an error: {}", stats.failed_acquisitions);
     let longest = stats.wait_times.quantile(1.0).unwrap_or_default();
-    println!("somebody waited for the restart: {}", longest > Duration::from_millis(100));
+    println!(
+        "somebody waited for the restart: {}",
+        longest > Duration::from_millis(100)
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! What a pool tells about itself: events, statistics, and who holds a connection for too long.
+//! What a pool tells about itself: events, statistics, and who holds a connection
+//! for too long.
 //!
 //! `cargo run --example observe` starts its own echo server; `cargo run --example observe 127.0.0.1:5555` uses yours.
 
@@ -8,7 +9,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use poolhouse::{Event, Listener, PacketManager, PacketOptions, PacketPool, PoolConfig, TcpDialer};
+use poolhouse::{
+    Event, Listener, PacketManager, PacketOptions, PacketPool, PoolConfig,
+    TcpDialer,
+};
 use poolhouse_echo::EchoServer;
 use tokio::time::sleep;
 
@@ -33,7 +37,12 @@ impl Listener for Metrics {
             }
             _ => return,
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name)
+            .or_default() += 1;
     }
 }
 // ANCHOR_END: listener
@@ -46,8 +55,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
             (server.addr(), Some(server))
         }
     };
-    let options = PacketOptions { io_timeout: Duration::from_secs(2), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(address)).with_options(options);
+    let options = PacketOptions {
+        io_timeout: Duration::from_secs(2),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(address)).with_options(options);
     // ANCHOR: pool
     let config = PoolConfig {
         min_connections: 0,
@@ -57,7 +70,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ..PoolConfig::default()
     };
     let metrics = Metrics::default();
-    let pool = PacketPool::builder(manager).config(config).listener(metrics.clone()).build()?;
+    let pool = PacketPool::builder(manager)
+        .config(config)
+        .listener(metrics.clone())
+        .build()?;
     // ANCHOR_END: pool
 
     for _ in 0..10 {
@@ -69,16 +85,22 @@ async fn run() -> Result<(), Box<dyn Error>> {
     sleep(Duration::from_millis(300)).await;
     forgotten.invalidate();
 
-    for (name, count) in &*metrics.0.lock().unwrap_or_else(PoisonError::into_inner) {
+    for (name, count) in &*metrics.0.lock().unwrap_or_else(PoisonError::into_inner)
+    {
         println!("{name}: {count}");
     }
     // ANCHOR: stats
     let stats = pool.stats();
-    for (name, times) in
-        [("wait", &stats.wait_times), ("hold", &stats.hold_times), ("connect", &stats.connect_times)]
-    {
+    for (name, times) in [
+        ("wait", &stats.wait_times),
+        ("hold", &stats.hold_times),
+        ("connect", &stats.connect_times),
+    ] {
         let median = times.quantile(0.5).unwrap_or_default();
-        println!("{name}: {} counted, half of them within {median:?}", times.count());
+        println!(
+            "{name}: {} counted, half of them within {median:?}",
+            times.count()
+        );
     }
     // ANCHOR_END: stats
     Ok(())

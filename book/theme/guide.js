@@ -13,16 +13,20 @@
     });
     document.body.prepend(skip);
 
-    // It is a label, which no key reaches.
-    const toggle = document.getElementById("mdbook-sidebar-toggle");
-    toggle.tabIndex = 0;
-    toggle.setAttribute("role", "button");
-    toggle.addEventListener("keydown", (event) => {
-        if (event.key === "Enter" || event.key === " ") {
-            event.preventDefault();
-            toggle.click();
+    // It is a label, which no key reaches and which may not be a button. A page without scripts keeps it.
+    const label = document.getElementById("mdbook-sidebar-toggle");
+    const box = document.getElementById("mdbook-sidebar-toggle-anchor");
+    const toggle = document.createElement("button");
+    for (const { name, value } of label.attributes) {
+        if (name !== "for") {
+            toggle.setAttribute(name, value);
         }
-    });
+    }
+    toggle.type = "button";
+    toggle.append(...label.childNodes);
+    toggle.addEventListener("click", () => box.click());
+    box.addEventListener("change", () => toggle.setAttribute("aria-expanded", box.checked));
+    label.replaceWith(toggle);
 
     // Output whose columns stand below each other must not wrap.
     for (const code of document.querySelectorAll("pre > code.language-text")) {
@@ -45,6 +49,45 @@
             });
         }
     }
+
+    // A box that leaves of the tables below it, as far as the next chapter of the page, the rows that have a text.
+    for (const place of document.querySelectorAll(".filter")) {
+        const label = document.createElement("label");
+        const input = document.createElement("input");
+        input.type = "search";
+        label.append("Show only rows with ", input);
+        place.append(label);
+        const below = [];
+        for (let next = place.nextElementSibling; next && next.localName !== "h2"; next = next.nextElementSibling) {
+            below.push(next);
+        }
+        const rows = below.flatMap((part) => [...part.querySelectorAll("tbody tr")]);
+        input.addEventListener("input", () => {
+            const words = input.value.toLowerCase().split(/\s+/);
+            for (const row of rows) {
+                const text = row.textContent.toLowerCase();
+                row.hidden = !words.every((word) => text.includes(word));
+            }
+        });
+    }
+
+    // On paper nothing can be unfolded.
+    window.addEventListener("beforeprint", () => {
+        document.querySelectorAll("main details").forEach((details) => (details.open = true));
+    });
+
+    // The keys scroll what has the focus.
+    const reach = () => {
+        for (const region of document.querySelectorAll("pre > code, .table-wrapper")) {
+            if (region.scrollWidth > region.clientWidth) {
+                region.tabIndex = 0;
+            } else {
+                region.removeAttribute("tabindex");
+            }
+        }
+    };
+    window.addEventListener("load", reach);
+    window.addEventListener("resize", reach);
 
     // A long name breaks where one of its words ends.
     for (const code of document.querySelectorAll(".content :not(pre) > code")) {

@@ -1,4 +1,5 @@
-//! A proxy or a load balancer between, which closes connections that idle: be the first to close.
+//! A proxy or a load balancer between, which closes connections that idle: be the
+//! first to close.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -16,7 +17,8 @@ const PROXY_IDLE_LIMIT: Duration = Duration::from_secs(60);
 
 fn behind_a_proxy() -> PoolConfig {
     PoolConfig {
-        // Nothing is kept open that nobody uses: the minimum would be kept up against the proxy.
+        // Nothing is kept open that nobody uses: the minimum would be kept up
+        // against the proxy.
         min_connections: 0,
         max_connections: 10,
         // Before the proxy does.
@@ -31,7 +33,10 @@ fn behind_a_proxy() -> PoolConfig {
 // ANCHOR_END: config
 
 /// A pool on a server in memory, so that the clock can be virtual.
-fn pool(server: &EchoServer, config: PoolConfig) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
+fn pool(
+    server: &EchoServer,
+    config: PoolConfig,
+) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -49,7 +54,8 @@ async fn exchange<D: Dial>(pool: &Pool<PacketManager<D>>) -> Result<(), AnyError
 
 /// A request each minute or so. Who closes the connections between?
 async fn one_a_minute(config: PoolConfig) -> Result<(), AnyError> {
-    let idle_limit = Faults { close_idle_after: Some(PROXY_IDLE_LIMIT), ..Faults::default() };
+    let idle_limit =
+        Faults { close_idle_after: Some(PROXY_IDLE_LIMIT), ..Faults::default() };
     let proxy = EchoServer::builder().faults(idle_limit).in_memory();
     let pool = pool(&proxy, config)?;
     let mut closed_by_the_proxy = 0;
@@ -57,7 +63,8 @@ async fn one_a_minute(config: PoolConfig) -> Result<(), AnyError> {
         exchange(&pool).await?;
         sleep(Duration::from_secs(65)).await;
         // What the pool still counts as open, and the proxy does not.
-        closed_by_the_proxy += u64::try_from(pool.stats().total_connections)? - proxy.counts().open;
+        closed_by_the_proxy +=
+            u64::try_from(pool.stats().total_connections)? - proxy.counts().open;
     }
     println!("closed by the proxy, unnoticed: {closed_by_the_proxy}");
     println!("failed requests: {}", pool.stats().failed_acquisitions);
@@ -66,7 +73,11 @@ async fn one_a_minute(config: PoolConfig) -> Result<(), AnyError> {
 
 async fn run() -> Result<(), AnyError> {
     println!("== without a thought for the proxy");
-    one_a_minute(PoolConfig { health_check_interval: Duration::MAX, ..PoolConfig::default() }).await?;
+    one_a_minute(PoolConfig {
+        health_check_interval: Duration::MAX,
+        ..PoolConfig::default()
+    })
+    .await?;
     println!("== the pool closes first");
     one_a_minute(behind_a_proxy()).await
 }

@@ -1,4 +1,5 @@
-//! Many callers at once, a server that can take them: a large pool that grows for a burst and shrinks after it.
+//! Many callers at once, a server that can take them: a large pool that grows for a
+//! burst and shrinks after it.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,7 +27,10 @@ fn high_throughput() -> PoolConfig {
 // ANCHOR_END: config
 
 /// A pool on a server in memory, so that the clock can be virtual.
-fn pool(server: &EchoServer, config: PoolConfig) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
+fn pool(
+    server: &EchoServer,
+    config: PoolConfig,
+) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -43,7 +47,8 @@ async fn exchange<D: Dial>(pool: &Pool<PacketManager<D>>) -> Result<(), AnyError
 }
 
 async fn run() -> Result<(), AnyError> {
-    let slow = Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
+    let slow =
+        Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
     let server = EchoServer::builder().faults(slow).in_memory();
     let pool = pool(&server, high_throughput())?;
     pool.warm_up().await?;
@@ -58,7 +63,10 @@ async fn run() -> Result<(), AnyError> {
         joined??;
     }
     let stats = pool.stats();
-    println!("requests served: {}, failed: {}", stats.total_acquisitions, stats.failed_acquisitions);
+    println!(
+        "requests served: {}, failed: {}",
+        stats.total_acquisitions, stats.failed_acquisitions
+    );
     println!("open after the burst: {}", stats.total_connections);
     println!("most that the server saw at once: {}", server.counts().peak_open);
 

@@ -1,4 +1,5 @@
-//! A server, or a host, that has little room: few connections, and none for longer than it is needed.
+//! A server, or a host, that has little room: few connections, and none for longer
+//! than it is needed.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -25,7 +26,10 @@ fn resource_constrained() -> PoolConfig {
 // ANCHOR_END: config
 
 /// A pool on a server in memory, so that the clock can be virtual.
-fn pool(server: &EchoServer, config: PoolConfig) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
+fn pool(
+    server: &EchoServer,
+    config: PoolConfig,
+) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -42,7 +46,8 @@ async fn exchange<D: Dial>(pool: &Pool<PacketManager<D>>) -> Result<(), AnyError
 }
 
 async fn run() -> Result<(), AnyError> {
-    let slow = Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
+    let slow =
+        Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
     let server = EchoServer::builder().faults(slow).in_memory();
     let pool = pool(&server, resource_constrained())?;
 

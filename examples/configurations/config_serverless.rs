@@ -1,4 +1,5 @@
-//! A function that runs for a moment, is frozen, and may wake an hour later with dead connections.
+//! A function that runs for a moment, is frozen, and may wake an hour later with
+//! dead connections.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -13,7 +14,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 // ANCHOR: config
 fn serverless() -> PoolConfig {
     PoolConfig {
-        // One instance serves one request at a time, and there may be a thousand instances.
+        // One instance serves one request at a time, and there may be a thousand
+        // instances.
         min_connections: 0,
         max_connections: 1,
         connection_timeout: Duration::from_secs(3),
@@ -30,7 +32,10 @@ fn serverless() -> PoolConfig {
 // ANCHOR_END: config
 
 /// A pool on a server in memory, so that the clock can be virtual.
-fn pool(server: &EchoServer, config: PoolConfig) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
+fn pool(
+    server: &EchoServer,
+    config: PoolConfig,
+) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -49,7 +54,10 @@ async fn exchange<D: Dial>(pool: &Pool<PacketManager<D>>) -> Result<(), AnyError
 async fn run() -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
     let pool = pool(&server, serverless())?;
-    println!("opened before the first request: {}", pool.stats().connections_created);
+    println!(
+        "opened before the first request: {}",
+        pool.stats().connections_created
+    );
     for _ in 0..3 {
         exchange(&pool).await?;
     }

@@ -1,4 +1,5 @@
-//! A pool in tests: small, quick to fail, and loud about what would be a deadlock or a leak in production.
+//! A pool in tests: small, quick to fail, and loud about what would be a deadlock
+//! or a leak in production.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -29,7 +30,10 @@ fn tests() -> PoolConfig {
 // ANCHOR_END: config
 
 /// A pool on a server in memory, so that the clock can be virtual.
-fn pool(server: &EchoServer, config: PoolConfig) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
+fn pool(
+    server: &EchoServer,
+    config: PoolConfig,
+) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -47,7 +51,10 @@ async fn run() -> Result<(), AnyError> {
     match pool.acquire().await {
         Err(AcquireError::Timeout(timeout)) => {
             println!("seconds until it failed: {}", timeout.waited.as_secs());
-            println!("connections that this task held itself: {}", timeout.nested.len());
+            println!(
+                "connections that this task held itself: {}",
+                timeout.nested.len()
+            );
         }
         other => return Err(format!("expected a timeout, not {other:?}").into()),
     }
@@ -56,7 +63,10 @@ async fn run() -> Result<(), AnyError> {
     // Another: a connection that nobody gives back.
     let leaked = pool.acquire().await?;
     sleep(Duration::from_secs(1)).await;
-    println!("holds reported as leaks, the one above among them: {}", pool.stats().reported_leaks);
+    println!(
+        "holds reported as leaks, the one above among them: {}",
+        pool.stats().reported_leaks
+    );
     drop(leaked);
 
     // Nothing is left for the next test.

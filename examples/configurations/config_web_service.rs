@@ -1,4 +1,5 @@
-//! A web service in front of a database: answer in time or say so at once, and stay honest when the database hangs.
+//! A web service in front of a database: answer in time or say so at once, and stay
+//! honest when the database hangs.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -30,7 +31,10 @@ fn web_service() -> PoolConfig {
 // ANCHOR_END: config
 
 /// A pool on a server in memory, so that the clock can be virtual.
-fn pool(server: &EchoServer, config: PoolConfig) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
+fn pool(
+    server: &EchoServer,
+    config: PoolConfig,
+) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -71,21 +75,29 @@ async fn run() -> Result<(), AnyError> {
                 Err(AcquireError::Overloaded { .. }) => {
                     return Ok::<_, AnyError>(("busy, at once", started.elapsed()));
                 }
-                Err(AcquireError::Timeout(_)) => return Ok(("busy, after two seconds", started.elapsed())),
+                Err(AcquireError::Timeout(_)) => {
+                    return Ok(("busy, after two seconds", started.elapsed()));
+                }
                 Err(other) => return Err(other.into()),
             };
-            // The caller's own deadline ends the exchange; the pool closes the connection.
+            // The caller's own deadline ends the exchange; the pool closes the
+            // connection.
             let answered = tokio::time::timeout(Duration::from_secs(3), async {
                 connection.send_packet("request").await?;
                 connection.receive().await
             });
             Ok((
-                if answered.await.is_ok() { "answered" } else { "gave up on the database" },
+                if answered.await.is_ok() {
+                    "answered"
+                } else {
+                    "gave up on the database"
+                },
                 started.elapsed(),
             ))
         });
     }
-    let (mut counts, mut longest) = (std::collections::BTreeMap::new(), Duration::ZERO);
+    let (mut counts, mut longest) =
+        (std::collections::BTreeMap::new(), Duration::ZERO);
     while let Some(joined) = requests.join_next().await {
         let (answer, took) = joined??;
         *counts.entry(answer).or_insert(0) += 1;
@@ -94,7 +106,10 @@ async fn run() -> Result<(), AnyError> {
     for (answer, count) in counts {
         println!("{answer}: {count}");
     }
-    println!("everybody has an answer within five seconds: {}", longest < Duration::from_secs(5));
+    println!(
+        "everybody has an answer within five seconds: {}",
+        longest < Duration::from_secs(5)
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Workers that take jobs from a queue: one connection each, open as long as they are.
+//! Workers that take jobs from a queue: one connection each, open as long as they
+//! are.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -16,7 +17,8 @@ const WORKERS: usize = 4;
 
 fn worker() -> PoolConfig {
     PoolConfig {
-        // As many as there are workers, all the time: nobody ever waits, and nothing is reaped.
+        // As many as there are workers, all the time: nobody ever waits, and
+        // nothing is reaped.
         min_connections: WORKERS,
         max_connections: WORKERS,
         connection_timeout: Duration::from_secs(60),
@@ -28,7 +30,10 @@ fn worker() -> PoolConfig {
 // ANCHOR_END: config
 
 /// A pool on a server in memory, so that the clock can be virtual.
-fn pool(server: &EchoServer, config: PoolConfig) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
+fn pool(
+    server: &EchoServer,
+    config: PoolConfig,
+) -> Result<Pool<PacketManager<impl Dial>>, ConfigError> {
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -45,7 +50,8 @@ async fn exchange<D: Dial>(pool: &Pool<PacketManager<D>>) -> Result<(), AnyError
 }
 
 async fn run() -> Result<(), AnyError> {
-    let slow = Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
+    let slow =
+        Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
     let server = EchoServer::builder().faults(slow).in_memory();
     let pool = pool(&server, worker())?;
     pool.warm_up().await?;
@@ -56,7 +62,8 @@ async fn run() -> Result<(), AnyError> {
         workers.spawn(async move {
             for _ in 0..100 {
                 exchange(&pool).await?;
-                // The next job is not there yet. The connection is not held meanwhile.
+                // The next job is not there yet. The connection is not held
+                // meanwhile.
                 sleep(Duration::from_secs(2)).await;
             }
             Ok::<_, AnyError>(())
@@ -66,9 +73,15 @@ async fn run() -> Result<(), AnyError> {
         joined??;
     }
     let stats = pool.stats();
-    println!("jobs done: {}, failed: {}", stats.total_acquisitions, stats.failed_acquisitions);
+    println!(
+        "jobs done: {}, failed: {}",
+        stats.total_acquisitions, stats.failed_acquisitions
+    );
     println!("connections opened: {}", stats.connections_created);
-    println!("nobody waited: {}", stats.wait_times.quantile(1.0) == Some(Duration::ZERO));
+    println!(
+        "nobody waited: {}",
+        stats.wait_times.quantile(1.0) == Some(Duration::ZERO)
+    );
     Ok(())
 }
 

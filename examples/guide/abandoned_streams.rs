@@ -1,4 +1,5 @@
-//! A list that is read half-way, and answers that nobody waits for: what the pool does, and what you can do.
+//! A list that is read half-way, and answers that nobody waits for: what the pool
+//! does, and what you can do.
 
 mod kv;
 
@@ -10,13 +11,17 @@ use std::time::Duration;
 use kv::connection::KvError;
 use kv::manager::KvManager;
 use kv::server::KvServer;
-use poolhouse::{Event, Manager, PacketManager, Pool, PoolConfig, PooledConnection, RetireReason};
+use poolhouse::{
+    Event, Manager, PacketManager, Pool, PoolConfig, PooledConnection, RetireReason,
+};
 use poolhouse_echo::{EchoServer, Faults};
 use tokio::time::timeout;
 
 type Reasons = mpsc::Receiver<RetireReason>;
 
-fn pool_of_one<M: Manager>(manager: M) -> Result<(Pool<M>, Reasons), Box<dyn Error>> {
+fn pool_of_one<M: Manager>(
+    manager: M,
+) -> Result<(Pool<M>, Reasons), Box<dyn Error>> {
     let (retired, reasons) = mpsc::channel();
     let listener = move |event: &Event<'_>| {
         if let Event::Retired { reason, .. } = event {
@@ -29,7 +34,9 @@ fn pool_of_one<M: Manager>(manager: M) -> Result<(Pool<M>, Reasons), Box<dyn Err
 }
 
 fn outcome(reasons: &Reasons) -> String {
-    reasons.try_recv().map_or_else(|_| "kept".to_owned(), |reason| format!("closed, {reason}"))
+    reasons
+        .try_recv()
+        .map_or_else(|_| "kept".to_owned(), |reason| format!("closed, {reason}"))
 }
 
 async fn fill<D: poolhouse::Dial>(
@@ -46,7 +53,8 @@ async fn fill<D: poolhouse::Dial>(
 
 async fn lists() -> Result<(), Box<dyn Error>> {
     let server = KvServer::in_memory("app", "s3cret");
-    let (pool, reasons) = pool_of_one(KvManager::new(server.dial(), "app", "s3cret"))?;
+    let (pool, reasons) =
+        pool_of_one(KvManager::new(server.dial(), "app", "s3cret"))?;
     let mut connection = pool.acquire().await?;
     fill(&mut connection, "small", 6).await?;
     fill(&mut connection, "large", 5000).await?;
@@ -67,7 +75,9 @@ async fn lists() -> Result<(), Box<dyn Error>> {
     println!("connection: {}", outcome(&reasons));
 
     for space in ["small", "large"] {
-        println!("== a {space} list, left after two keys, then drained of a hundred at most");
+        println!(
+            "== a {space} list, left after two keys, then drained of a hundred at most"
+        );
         let mut connection = pool.acquire().await?;
         connection.use_space(space).await?;
         // ANCHOR: drain
@@ -87,7 +97,10 @@ async fn lists() -> Result<(), Box<dyn Error>> {
 /// Three requests at once, one answer read, and on to the next caller.
 async fn pipelined(say_complete: bool) -> Result<(), Box<dyn Error>> {
     let server = EchoServer::in_memory();
-    server.set_faults(Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() });
+    server.set_faults(Faults {
+        latency: Some(Duration::from_millis(20)),
+        ..Faults::default()
+    });
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -120,7 +133,8 @@ async fn pipelined(say_complete: bool) -> Result<(), Box<dyn Error>> {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     lists().await?;
-    // All of it is in memory: with a paused clock, the answers come late in the same way each time.
+    // All of it is in memory: with a paused clock, the answers come late in the
+    // same way each time.
     tokio::time::pause();
     println!("== three requests at once, one answer read");
     pipelined(false).await?;

@@ -1,4 +1,5 @@
-//! Threads and async code on one server: which pool, where the blocking goes, and what a blocked worker costs.
+//! Threads and async code on one server: which pool, where the blocking goes, and
+//! what a blocked worker costs.
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,7 +42,8 @@ fn on_threads(server: &EchoServer) -> Result<(), AnyError> {
 
 /// What takes the processor, or blocks the thread, for a while.
 fn render(bytes: &[u8]) -> usize {
-    MOST_AT_ONCE.fetch_max(RENDERING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    MOST_AT_ONCE
+        .fetch_max(RENDERING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
     thread::sleep(Duration::from_millis(50));
     RENDERING.fetch_sub(1, Ordering::SeqCst);
     bytes.len()
@@ -92,7 +94,11 @@ where
     for task in tasks {
         task.await??;
     }
-    Ok(if MOST_AT_ONCE.load(Ordering::SeqCst) > 1 { "together" } else { "one by one" })
+    Ok(if MOST_AT_ONCE.load(Ordering::SeqCst) > 1 {
+        "together"
+    } else {
+        "one by one"
+    })
 }
 
 async fn in_async_code(server: &EchoServer) -> Result<(), AnyError> {
@@ -113,7 +119,10 @@ async fn mistaken(pool: &blocking::Pool<PacketManager>) -> Result<(), AnyError> 
     match catch_unwind(AssertUnwindSafe(mistake)) {
         Ok(_) => Err("it blocked a worker".into()),
         Err(panic) => {
-            println!("{}", panic.downcast_ref::<&str>().unwrap_or(&"a panic without words"));
+            println!(
+                "{}",
+                panic.downcast_ref::<&str>().unwrap_or(&"a panic without words")
+            );
             Ok(())
         }
     }
@@ -123,7 +132,8 @@ fn from_sync_code(runtime: &Runtime, server: &EchoServer) -> Result<(), AnyError
     let pool = PacketPool::new(server.addr(), PoolConfig::default())?;
     // ANCHOR: handle
     let handle = runtime.handle().clone();
-    let worker = thread::spawn(move || handle.block_on(fetch(&pool)).map(|page| page.len()));
+    let worker =
+        thread::spawn(move || handle.block_on(fetch(&pool)).map(|page| page.len()));
     let length = worker.join().map_err(|_| "the thread panicked")??;
     // ANCHOR_END: handle
     println!("a thread outside of the runtime got {length} bytes");
@@ -131,12 +141,14 @@ fn from_sync_code(runtime: &Runtime, server: &EchoServer) -> Result<(), AnyError
 }
 
 fn run() -> Result<(), AnyError> {
-    let servers = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let servers =
+        Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let server = servers.block_on(EchoServer::start())?;
     println!("== threads that have no runtime");
     on_threads(&server)?;
     println!("== async code on one worker, with one connection");
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime =
+        Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(in_async_code(&server))?;
     println!("== the blocking pool in async code");
     let pool = blocking::Pool::new(server.addr(), PoolConfig::default())?;

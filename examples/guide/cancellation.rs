@@ -1,6 +1,8 @@
-//! Futures that are dropped half-way: in the queue, in a `select!` loop, in the middle of an exchange.
+//! Futures that are dropped half-way: in the queue, in a `select!` loop, in the
+//! middle of an exchange.
 //!
-//! The server is in memory and the clock is paused, so a second of waiting takes none.
+//! The server is in memory and the clock is paused, so a second of waiting takes
+//! none.
 
 use std::error::Error;
 use std::pin::pin;
@@ -19,13 +21,15 @@ type Connection = PacketConnection<DuplexStream>;
 fn pool_of(
     connections: usize,
     server: &EchoServer,
-) -> Result<Pool<PacketManager<impl Dial<Stream = DuplexStream> + use<>>>, AnyError> {
+) -> Result<Pool<PacketManager<impl Dial<Stream = DuplexStream> + use<>>>, AnyError>
+{
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
         async move { connector.connect().await }
     };
-    let config = PoolConfig { max_connections: connections, ..PoolConfig::default() };
+    let config =
+        PoolConfig { max_connections: connections, ..PoolConfig::default() };
     Ok(Pool::new(PacketManager::new(dial), config)?)
 }
 
@@ -42,14 +46,19 @@ async fn in_the_queue(server: &EchoServer) -> Result<(), AnyError> {
     drop(held);
     let again = (pool.acquire().await?, pool.acquire().await?);
     let stats = pool.stats();
-    println!("{} were dropped; then both connections are there", stats.cancelled_acquisitions);
+    println!(
+        "{} were dropped; then both connections are there",
+        stats.cancelled_acquisitions
+    );
     println!("connections opened in all: {}", stats.connections_created);
     drop(again);
     Ok(())
 }
 
 /// Three tasks that share one connection, each for 25 ms at a time.
-fn crowd<D: Dial>(pool: &Pool<PacketManager<D>>) -> tokio::task::JoinSet<Result<(), AnyError>> {
+fn crowd<D: Dial>(
+    pool: &Pool<PacketManager<D>>,
+) -> tokio::task::JoinSet<Result<(), AnyError>> {
     let mut crowd = tokio::task::JoinSet::new();
     for _ in 0..3 {
         let pool = pool.clone();
@@ -81,7 +90,10 @@ async fn in_a_loop(server: &EchoServer) -> Result<(), AnyError> {
         }
     });
     // ANCHOR_END: anew
-    println!("a new acquire each time round: served within 1 s: {}", served.await.is_ok());
+    println!(
+        "a new acquire each time round: served within 1 s: {}",
+        served.await.is_ok()
+    );
 
     // ANCHOR: pinned
     let mut ticks = interval(Duration::from_millis(10));
@@ -95,11 +107,17 @@ async fn in_a_loop(server: &EchoServer) -> Result<(), AnyError> {
         }
     });
     // ANCHOR_END: pinned
-    println!("one acquire, pinned before the loop: served within 1 s: {}", served.await.is_ok());
+    println!(
+        "one acquire, pinned before the loop: served within 1 s: {}",
+        served.await.is_ok()
+    );
     Ok(())
 }
 
-async fn exchange(connection: &mut Connection, request: &'static str) -> Result<Bytes, AnyError> {
+async fn exchange(
+    connection: &mut Connection,
+    request: &'static str,
+) -> Result<Bytes, AnyError> {
     connection.send_packet(request).await?;
     Ok(connection.receive().await?)
 }
@@ -107,17 +125,24 @@ async fn exchange(connection: &mut Connection, request: &'static str) -> Result<
 async fn in_an_exchange(server: &EchoServer) -> Result<(), AnyError> {
     println!("== an exchange dropped before its reply");
     let pool = pool_of(1, server)?;
-    server.set_faults(Faults { latency: Some(Duration::from_millis(50)), ..Faults::default() });
+    server.set_faults(Faults {
+        latency: Some(Duration::from_millis(50)),
+        ..Faults::default()
+    });
     let mut connection = pool.acquire().await?;
     // ANCHOR: dropped
-    let hurried = timeout(Duration::from_millis(10), exchange(&mut connection, "mine")).await;
+    let hurried =
+        timeout(Duration::from_millis(10), exchange(&mut connection, "mine")).await;
     assert!(hurried.is_err(), "the reply takes 50 ms");
     // The reply to `mine` is still to come on this connection. The pool closes it.
     drop(connection);
     let mut connection = pool.acquire().await?;
     let reply = exchange(&mut connection, "yours").await?;
     // ANCHOR_END: dropped
-    println!("the next caller asks for `yours` and reads `{}`", String::from_utf8_lossy(&reply));
+    println!(
+        "the next caller asks for `yours` and reads `{}`",
+        String::from_utf8_lossy(&reply)
+    );
     println!("connections opened: {}", pool.stats().connections_created);
 
     println!("== a receive dropped, and called again");

@@ -1,4 +1,5 @@
-//! Five questions to a pool that you think of taking, asked of three pools in virtual time.
+//! Five questions to a pool that you think of taking, asked of three pools in
+//! virtual time.
 //!
 //! `cargo run --example candidates`
 
@@ -33,7 +34,10 @@ struct Connection {
 impl World {
     async fn connect(self: &Arc<World>) -> Connection {
         sleep(Duration::from_millis(10)).await;
-        assert!(!self.next_connect_panics.swap(false, Relaxed), "the driver has a bug");
+        assert!(
+            !self.next_connect_panics.swap(false, Relaxed),
+            "the driver has a bug"
+        );
         Connection { world: Arc::clone(self), born: self.restarts.load(Relaxed) }
     }
 }
@@ -47,11 +51,16 @@ impl Connection {
         if self.world.checks_hang.load(Relaxed) {
             std::future::pending::<()>().await;
         }
-        if self.is_dead() { Err(std::io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if self.is_dead() {
+            Err(std::io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
-/// What the questions need of a pool. Its acquires should end by `DEADLINE`, and each step within one by `STEP`.
+/// What the questions need of a pool. Its acquires should end by `DEADLINE`, and
+/// each step within one by `STEP`.
 trait Candidate: Clone + Send + Sync + 'static {
     type Guard: std::ops::Deref<Target = Connection> + Send + 'static;
     fn new(world: Arc<World>, max: usize) -> impl Future<Output = Self> + Send;
@@ -60,7 +69,8 @@ trait Candidate: Clone + Send + Sync + 'static {
 // ANCHOR_END: world
 
 // ANCHOR: fairness
-/// A holder gives back and asks again at once. How often is it served before somebody who waits already?
+/// A holder gives back and asks again at once. How often is it served before
+/// somebody who waits already?
 async fn fairness<C: Candidate>() -> Result<String, String> {
     let pool = C::new(Arc::default(), 1).await;
     let mut held = pool.get().await?;
@@ -77,7 +87,10 @@ async fn fairness<C: Candidate>() -> Result<String, String> {
         overtakes += u32::from(!waiter.is_finished());
     }
     let served = waiter.await.map_err(|error| error.to_string())?;
-    Ok(format!("overtakes {overtakes} times; the waiter was served: {}", served.is_ok()))
+    Ok(format!(
+        "overtakes {overtakes} times; the waiter was served: {}",
+        served.is_ok()
+    ))
 }
 // ANCHOR_END: fairness
 
@@ -119,7 +132,10 @@ async fn deadline<C: Candidate>() -> Result<String, String> {
     world.checks_hang.store(true, Relaxed);
     let start = Instant::now();
     let answer = if pool.get().await.is_ok() { "a connection" } else { "an error" };
-    Ok(format!("{answer} after {} ms, with a deadline of 300 ms", start.elapsed().as_millis()))
+    Ok(format!(
+        "{answer} after {} ms, with a deadline of 300 ms",
+        start.elapsed().as_millis()
+    ))
 }
 // ANCHOR_END: deadline
 
@@ -169,7 +185,10 @@ mod ours {
             Ok(self.0.connect().await)
         }
 
-        async fn check(&self, connection: &mut Connection) -> Result<(), std::io::Error> {
+        async fn check(
+            &self,
+            connection: &mut Connection,
+        ) -> Result<(), std::io::Error> {
             connection.check().await
         }
 
@@ -204,7 +223,9 @@ mod ours {
 mod with_deadpool {
     use super::*;
     use deadpool::Runtime;
-    use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
+    use deadpool::managed::{
+        Manager, Metrics, Object, Pool, RecycleError, RecycleResult,
+    };
 
     pub(super) struct Theirs(Arc<World>);
 
@@ -216,7 +237,11 @@ mod with_deadpool {
             Ok(self.0.connect().await)
         }
 
-        async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<std::io::Error> {
+        async fn recycle(
+            &self,
+            connection: &mut Connection,
+            _: &Metrics,
+        ) -> RecycleResult<std::io::Error> {
             connection.check().await.map_err(RecycleError::Backend)
         }
     }
@@ -255,7 +280,10 @@ mod with_bb8 {
             Ok(self.0.connect().await)
         }
 
-        async fn is_valid(&self, connection: &mut Connection) -> Result<(), std::io::Error> {
+        async fn is_valid(
+            &self,
+            connection: &mut Connection,
+        ) -> Result<(), std::io::Error> {
             connection.check().await
         }
 
@@ -269,7 +297,10 @@ mod with_bb8 {
 
         async fn new(world: Arc<World>, max: usize) -> Self {
             let max = u32::try_from(max).expect("a small pool");
-            Pool::builder().max_size(max).connection_timeout(DEADLINE).build_unchecked(Theirs(world))
+            Pool::builder()
+                .max_size(max)
+                .connection_timeout(DEADLINE)
+                .build_unchecked(Theirs(world))
         }
 
         async fn get(&self) -> Result<Self::Guard, String> {

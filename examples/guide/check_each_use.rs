@@ -1,4 +1,5 @@
-//! A check before each use, as in pools that test on check-out: what it takes, and what it costs.
+//! A check before each use, as in pools that test on check-out: what it takes, and
+//! what it costs.
 //!
 //! `cargo run --example check_each_use`. Virtual time: it takes no time, and every run is the same.
 
@@ -49,10 +50,15 @@ fn zero(manager: Arc<Server>, config: PoolConfig) -> PoolBuilder<Arc<Server>> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the rest of it is used")]
-fn zero_and_hook(manager: Arc<Server>, config: PoolConfig) -> PoolBuilder<Arc<Server>> {
+fn zero_and_hook(
+    manager: Arc<Server>,
+    config: PoolConfig,
+) -> PoolBuilder<Arc<Server>> {
     // ANCHOR: both
     let config = PoolConfig { check_after_idle: Duration::ZERO, ..config };
-    Pool::builder(manager).config(config).before_reuse(|_, _| Box::pin(async { Ok(()) }))
+    Pool::builder(manager)
+        .config(config)
+        .before_reuse(|_, _| Box::pin(async { Ok(()) }))
     // ANCHOR_END: both
 }
 
@@ -77,11 +83,17 @@ async fn under_load(pool: &Pool<Arc<Server>>) -> Result<(), Box<dyn Error>> {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     println!("== 200 acquires by 8 tasks on 2 connections");
-    for (name, hook) in [("check_after_idle at zero", false), ("the same, and an empty hook", true)] {
+    for (name, hook) in
+        [("check_after_idle at zero", false), ("the same, and an empty hook", true)]
+    {
         let server = Server::new(20, 1);
         let config = PoolConfig { max_connections: 2, ..PoolConfig::default() };
         let manager = Arc::clone(&server);
-        let builder = if hook { zero_and_hook(manager, config) } else { zero(manager, config) };
+        let builder = if hook {
+            zero_and_hook(manager, config)
+        } else {
+            zero(manager, config)
+        };
         let pool = builder.build()?;
         under_load(&pool).await?;
         println!("{name}: {} checks", server.checks.load(Relaxed));
@@ -89,13 +101,16 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     println!("== 100 acquires by 1 task, with room for 10 connections");
     for (connect, check) in [(20, 1), (20, 10), (20, 25), (5, 8)] {
-        let pool = zero(Server::new(connect, check), PoolConfig::default()).build()?;
+        let pool =
+            zero(Server::new(connect, check), PoolConfig::default()).build()?;
         for _ in 0..100 {
             let _connection = pool.acquire().await?;
             sleep(Duration::from_millis(5)).await;
         }
         let opened = pool.stats().connections_created;
-        println!("a connect takes {connect} ms, a check {check} ms: {opened} opened");
+        println!(
+            "a connect takes {connect} ms, a check {check} ms: {opened} opened"
+        );
     }
     Ok(())
 }

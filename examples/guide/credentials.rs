@@ -1,4 +1,5 @@
-//! New credentials under load, and no caller sees an error: with two users, and with one whose password changes.
+//! New credentials under load, and no caller sees an error: with two users, and
+//! with one whose password changes.
 
 mod kv;
 
@@ -16,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// Where the current credential is kept: a file that is mounted, or a service for secrets.
+/// Where the current credential is kept: a file that is mounted, or a service for
+/// secrets.
 struct Vault(Mutex<Credential>);
 
 impl Vault {
@@ -44,7 +46,8 @@ struct Rotating<D> {
 }
 
 impl<D: Dial> Rotating<D> {
-    /// Whether the vault holds another credential than the one that was refused. From now on it is in use.
+    /// Whether the vault holds another credential than the one that was refused.
+    /// From now on it is in use.
     async fn renewed(&self) -> bool {
         let current = self.vault.fetch().await;
         let is_new = current != self.inner.credential();
@@ -59,15 +62,21 @@ impl<D: Dial> Manager for Rotating<D> {
 
     async fn connect(&self) -> Result<Self::Connection, KvError> {
         match self.inner.connect().await {
-            // The password may have changed since it was read. Once, or a wrong one would be tried for ever.
-            Err(error) if error.is_refused("AUTH") && self.renewed().await => self.inner.connect().await,
+            // The password may have changed since it was read. Once, or a wrong one
+            // would be tried for ever.
+            Err(error) if error.is_refused("AUTH") && self.renewed().await => {
+                self.inner.connect().await
+            }
             connected => connected,
         }
     }
 
     // The rest as in the manager inside.
     // ANCHOR_END: rotating
-    async fn check(&self, connection: &mut Self::Connection) -> Result<(), KvError> {
+    async fn check(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> Result<(), KvError> {
         self.inner.check(connection).await
     }
 
@@ -94,16 +103,27 @@ fn pool<D: Dial>(
     user: &str,
     secret: &str,
 ) -> Result<Pool<Rotating<D>>, AnyError> {
-    let manager = Rotating { inner: KvManager::new(dial, user, secret), vault: Arc::clone(vault) };
-    Ok(Pool::new(manager, PoolConfig { max_connections: 3, ..PoolConfig::default() })?)
+    let manager = Rotating {
+        inner: KvManager::new(dial, user, secret),
+        vault: Arc::clone(vault),
+    };
+    Ok(Pool::new(
+        manager,
+        PoolConfig { max_connections: 3, ..PoolConfig::default() },
+    )?)
 }
 
 /// Works until it is told to stop. Returns how often it met an error.
-async fn caller<D: Dial>(pool: Pool<Rotating<D>>, stop: CancellationToken) -> usize {
+async fn caller<D: Dial>(
+    pool: Pool<Rotating<D>>,
+    stop: CancellationToken,
+) -> usize {
     let mut errors = 0;
     while !stop.is_cancelled() {
         match pool.acquire().await {
-            Ok(mut connection) => errors += usize::from(connection.set("key", "value").await.is_err()),
+            Ok(mut connection) => {
+                errors += usize::from(connection.set("key", "value").await.is_err())
+            }
             Err(_) => errors += 1,
         }
         tokio::task::yield_now().await;
@@ -137,7 +157,10 @@ async fn two_users(server: &KvServer) -> Result<(), AnyError> {
     stop.cancel();
     let errors: usize = callers.join_all().await.into_iter().sum();
     println!("sessions: {:?}", server.counts().sessions);
-    println!("errors that six callers met: {errors}, logins refused: {}", server.counts().refused);
+    println!(
+        "errors that six callers met: {errors}, logins refused: {}",
+        server.counts().refused
+    );
     Ok(())
 }
 
@@ -148,7 +171,10 @@ async fn one_user(server: &KvServer) -> Result<(), AnyError> {
     pool.acquire().await?.ping().await?;
 
     server.allow("app_b", "gamma");
-    println!("an open connection still works: {}", pool.acquire().await?.ping().await.is_ok());
+    println!(
+        "an open connection still works: {}",
+        pool.acquire().await?.ping().await.is_ok()
+    );
 
     vault.put(credential("app_b", "gamma"));
     // A new connection is needed, and the manager knows the old password.
@@ -161,14 +187,19 @@ async fn one_user(server: &KvServer) -> Result<(), AnyError> {
     pool.invalidate_all();
     match pool.acquire().await {
         Err(AcquireError::Connect(failed)) => println!("at once: {failed}"),
-        other => return Err(format!("expected a failed connect, not {other:?}").into()),
+        other => {
+            return Err(format!("expected a failed connect, not {other:?}").into());
+        }
     }
     vault.put(credential("app_b", "delta"));
     println!(
         "the vault is mended, and the next acquire works: {}",
         pool.acquire().await?.ping().await.is_ok()
     );
-    println!("a credential, as a log would show it: {:?}", pool.manager().inner.credential());
+    println!(
+        "a credential, as a log would show it: {:?}",
+        pool.manager().inner.credential()
+    );
     Ok(())
 }
 

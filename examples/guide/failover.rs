@@ -1,4 +1,5 @@
-//! Two servers and one primary: a manager that finds it, a check that asks the right question, and a failover under load.
+//! Two servers and one primary: a manager that finds it, a check that asks the
+//! right question, and a failover under load.
 
 mod kv;
 
@@ -11,7 +12,9 @@ use std::time::Duration;
 use kv::connection::{KvConnection, KvError};
 use kv::manager::KvManager;
 use kv::server::KvServer;
-use poolhouse::{Event, FailureKind, Manager, Pool, PoolConfig, PooledConnection, TcpDialer};
+use poolhouse::{
+    Event, FailureKind, Manager, Pool, PoolConfig, PooledConnection, TcpDialer,
+};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -20,13 +23,17 @@ use tokio::time::timeout;
 /// Every connection goes to the primary, whichever node that is at the moment.
 struct Cluster {
     nodes: Vec<KvManager<TcpDialer>>,
-    /// For one node. All together must fit into `connect_attempt_timeout`, or a silent first one hides the second.
+    /// For one node. All together must fit into `connect_attempt_timeout`, or a
+    /// silent first one hides the second.
     attempt_timeout: Duration,
     target: String,
 }
 
 impl Cluster {
-    async fn try_node(&self, node: &KvManager<TcpDialer>) -> Result<KvConnection<TcpStream>, KvError> {
+    async fn try_node(
+        &self,
+        node: &KvManager<TcpDialer>,
+    ) -> Result<KvConnection<TcpStream>, KvError> {
         let attempt = async {
             let mut connection = node.connect().await?;
             takes_writes(&mut connection).await?;
@@ -38,7 +45,9 @@ impl Cluster {
 }
 
 /// The question that matters. With PostgreSQL: `SELECT NOT pg_is_in_recovery()`.
-async fn takes_writes(connection: &mut KvConnection<TcpStream>) -> Result<(), KvError> {
+async fn takes_writes(
+    connection: &mut KvConnection<TcpStream>,
+) -> Result<(), KvError> {
     match connection.role().await?.as_str() {
         "primary" => Ok(()),
         _ => Err(KvError::Refused { code: "READONLY".to_owned() }),
@@ -66,7 +75,10 @@ impl Manager for Cluster {
         Err(failure)
     }
 
-    async fn check(&self, connection: &mut Self::Connection) -> Result<(), KvError> {
+    async fn check(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> Result<(), KvError> {
         takes_writes(connection).await
     }
 
@@ -79,7 +91,9 @@ impl Manager for Cluster {
     }
 
     fn classify(&self, error: &KvError) -> FailureKind {
-        self.nodes.first().map_or(FailureKind::Transient, |node| node.classify(error))
+        self.nodes
+            .first()
+            .map_or(FailureKind::Transient, |node| node.classify(error))
     }
 
     fn target(&self) -> Cow<'_, str> {
@@ -131,10 +145,14 @@ fn fail_over(from: &KvServer, to: &KvServer) {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let (a, b) = (KvServer::start("app", "s3cret").await?, KvServer::start("app", "s3cret").await?);
+    let (a, b) = (
+        KvServer::start("app", "s3cret").await?,
+        KvServer::start("app", "s3cret").await?,
+    );
     b.set_replica(true);
     let cluster = || -> Result<Cluster, Box<dyn Error>> {
-        let node = |address| KvManager::new(TcpDialer::from(address), "app", "s3cret");
+        let node =
+            |address| KvManager::new(TcpDialer::from(address), "app", "s3cret");
         Ok(Cluster {
             nodes: vec![node(a.addr()?), node(b.addr()?)],
             attempt_timeout: Duration::from_secs(4),
@@ -143,7 +161,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
 
     println!("== in service");
-    let pool = Pool::new(cluster()?, PoolConfig { max_connections: 1, ..PoolConfig::default() })?;
+    let pool = Pool::new(
+        cluster()?,
+        PoolConfig { max_connections: 1, ..PoolConfig::default() },
+    )?;
     let writer = Writer { pool: pool.clone(), outdated: AtomicU64::new(0) };
     writer.set("key", "1").await?;
     println!("writes on a: {}, on b: {}", writes(&a), writes(&b));
@@ -162,13 +183,21 @@ async fn run() -> Result<(), Box<dyn Error>> {
             let _ = failed.send(());
         }
     };
-    let config = PoolConfig { health_check_interval: Duration::from_millis(20), ..PoolConfig::default() };
-    let idle = Pool::builder(cluster()?).config(config).listener(listener).build()?;
+    let config = PoolConfig {
+        health_check_interval: Duration::from_millis(20),
+        ..PoolConfig::default()
+    };
+    let idle =
+        Pool::builder(cluster()?).config(config).listener(listener).build()?;
     idle.warm_up().await?;
     fail_over(&b, &a);
     timeout(Duration::from_secs(5), checks.recv()).await?;
     idle.acquire().await?.set("key", "3").await?;
-    println!("a check failed, and the next caller writes: writes on a: {}, on b: {}", writes(&a), writes(&b));
+    println!(
+        "a check failed, and the next caller writes: writes on a: {}, on b: {}",
+        writes(&a),
+        writes(&b)
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Tasks that hold one connection and wait for another: how many it takes to stop everything, and three ways out.
+//! Tasks that hold one connection and wait for another: how many it takes to stop
+//! everything, and three ways out.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -30,15 +31,22 @@ fn pool(
 }
 
 // ANCHOR: exchange
-async fn exchange(connection: &mut PacketConnection, request: String) -> Result<Bytes, AnyError> {
+async fn exchange(
+    connection: &mut PacketConnection,
+    request: String,
+) -> Result<Bytes, AnyError> {
     connection.send_packet(request).await?;
     Ok(connection.receive().await?)
 }
 // ANCHOR_END: exchange
 
 // ANCHOR: nested
-/// The outer function holds a connection, and the inner one asks the same pool for another.
-async fn outer(pool: &PacketPool, everybody_holds_one: &Barrier) -> Result<(), AnyError> {
+/// The outer function holds a connection, and the inner one asks the same pool for
+/// another.
+async fn outer(
+    pool: &PacketPool,
+    everybody_holds_one: &Barrier,
+) -> Result<(), AnyError> {
     let mut first = pool.acquire().await?;
     exchange(&mut first, "begin".into()).await?;
     everybody_holds_one.wait().await;
@@ -52,9 +60,12 @@ async fn inner(pool: &PacketPool) -> Result<(), AnyError> {
 }
 // ANCHOR_END: nested
 
-/// How many of `tasks` end well, and the text of the timeout that names the most holders: whoever is told later finds
-/// fewer.
-async fn nested(tasks: usize, pool: &PacketPool) -> Result<(usize, Option<String>), AnyError> {
+/// How many of `tasks` end well, and the text of the timeout that names the most
+/// holders: whoever is told later finds fewer.
+async fn nested(
+    tasks: usize,
+    pool: &PacketPool,
+) -> Result<(usize, Option<String>), AnyError> {
     let barrier = Arc::new(Barrier::new(tasks));
     let running: Vec<_> = (0..tasks)
         .map(|_| {
@@ -68,7 +79,10 @@ async fn nested(tasks: usize, pool: &PacketPool) -> Result<(usize, Option<String
             Ok(()) => served += 1,
             Err(error) => {
                 let text = error.to_string();
-                if timed_out.as_ref().is_none_or(|longest| longest.len() < text.len()) {
+                if timed_out
+                    .as_ref()
+                    .is_none_or(|longest| longest.len() < text.len())
+                {
                     timed_out = Some(text);
                 }
             }
@@ -83,7 +97,10 @@ async fn show_nested(server: &EchoServer) -> Result<(), AnyError> {
         let patience = if tasks < connections { 20_000 } else { 1_000 };
         let pool = pool(server, connections, Duration::from_millis(patience))?;
         let (served, timed_out) = nested(tasks, &pool).await?;
-        println!("{tasks} tasks, {connections} connections: all served: {}", served == tasks);
+        println!(
+            "{tasks} tasks, {connections} connections: all served: {}",
+            served == tasks
+        );
         if let Some(text) = timed_out {
             println!("{}", text.replace("; ", ";\n  "));
         }
@@ -108,7 +125,10 @@ async fn look_up(connection: &mut PacketConnection) -> Result<(), AnyError> {
 
 // ANCHOR: admitted
 /// Tasks that do need two at once ask for admission first.
-async fn admitted(pool: &PacketPool, admission: &Semaphore) -> Result<(), AnyError> {
+async fn admitted(
+    pool: &PacketPool,
+    admission: &Semaphore,
+) -> Result<(), AnyError> {
     let _admitted = admission.acquire().await?;
     let mut from = pool.acquire().await?;
     let mut to = pool.acquire().await?;
@@ -135,7 +155,11 @@ async fn ways_out(server: &EchoServer) -> Result<(), AnyError> {
 
 // ANCHOR: bounded
 /// Asks for every item, on at most `at_a_time` connections.
-async fn ask_all(pool: &PacketPool, items: u32, at_a_time: usize) -> Result<Vec<Bytes>, AnyError> {
+async fn ask_all(
+    pool: &PacketPool,
+    items: u32,
+    at_a_time: usize,
+) -> Result<Vec<Bytes>, AnyError> {
     let requests = stream::iter((0..items).map(|item| async move {
         let mut connection = pool.acquire().await?;
         exchange(&mut connection, format!("item {item}")).await
@@ -146,7 +170,10 @@ async fn ask_all(pool: &PacketPool, items: u32, at_a_time: usize) -> Result<Vec<
 
 async fn fan_out(server: &EchoServer) -> Result<(), AnyError> {
     println!("== 100 items, 8 connections");
-    server.set_faults(Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() });
+    server.set_faults(Faults {
+        latency: Some(Duration::from_millis(20)),
+        ..Faults::default()
+    });
     for at_a_time in [100, 4] {
         let pool = pool(server, 8, Duration::from_secs(20))?;
         let all = ask_all(&pool, 100, at_a_time);

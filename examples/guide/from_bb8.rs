@@ -1,4 +1,5 @@
-//! One program three times: with bb8, with the same manager in poolhouse, and with a manager of poolhouse's own.
+//! One program three times: with bb8, with the same manager in poolhouse, and with
+//! a manager of poolhouse's own.
 //!
 //! `cargo run --example from_bb8`
 
@@ -30,7 +31,9 @@ impl Echo {
 
     async fn exchange(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
         self.busy = true;
-        self.stream.write_u32(u32::try_from(request.len()).map_err(io::Error::other)?).await?;
+        self.stream
+            .write_u32(u32::try_from(request.len()).map_err(io::Error::other)?)
+            .await?;
         self.stream.write_all(request).await?;
         let length = self.stream.read_u32().await?;
         if length > 65_536 {
@@ -68,7 +71,9 @@ mod before {
         }
     }
 
-    pub(super) async fn pool(address: SocketAddr) -> Result<Pool<EchoManager>, AnyError> {
+    pub(super) async fn pool(
+        address: SocketAddr,
+    ) -> Result<Pool<EchoManager>, AnyError> {
         let pool = Pool::builder()
             .max_size(4)
             .min_idle(1)
@@ -78,7 +83,10 @@ mod before {
         Ok(pool)
     }
 
-    pub(super) async fn request(pool: &Pool<EchoManager>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) async fn request(
+        pool: &Pool<EchoManager>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.get().await?;
         Ok(echo.exchange(text.as_bytes()).await?)
     }
@@ -92,19 +100,25 @@ mod bridge {
     use poolhouse::{Pool, PoolConfig};
     use poolhouse_bb8::Bb8;
 
-    pub(super) async fn pool(address: SocketAddr) -> Result<Pool<Bb8<EchoManager>>, AnyError> {
+    pub(super) async fn pool(
+        address: SocketAddr,
+    ) -> Result<Pool<Bb8<EchoManager>>, AnyError> {
         let config = PoolConfig {
             max_connections: 4,
             connection_timeout: Duration::from_secs(5),
             ..PoolConfig::default()
         };
-        let manager = Bb8::new(EchoManager(address)).with_target(address.to_string());
+        let manager =
+            Bb8::new(EchoManager(address)).with_target(address.to_string());
         let pool = Pool::new(manager, config)?;
         pool.warm_up().await?;
         Ok(pool)
     }
 
-    pub(super) async fn request(pool: &Pool<Bb8<EchoManager>>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) async fn request(
+        pool: &Pool<Bb8<EchoManager>>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.acquire().await?;
         Ok(echo.exchange(text.as_bytes()).await?)
     }
@@ -135,8 +149,10 @@ mod after {
         }
 
         fn is_connected(&self, echo: &mut Echo) -> bool {
-            // Nothing has arrived on it: neither the end of the stream nor a byte that nobody asked for.
-            matches!(echo.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            // Nothing has arrived on it: neither the end of the stream nor a byte
+            // that nobody asked for.
+            let unread = echo.stream.try_read(&mut [0]);
+            unread.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
         }
 
         fn target(&self) -> Cow<'_, str> {
@@ -144,7 +160,9 @@ mod after {
         }
     }
 
-    pub(super) async fn pool(address: SocketAddr) -> Result<Pool<EchoManager>, AnyError> {
+    pub(super) async fn pool(
+        address: SocketAddr,
+    ) -> Result<Pool<EchoManager>, AnyError> {
         let config = PoolConfig {
             max_connections: 4,
             min_connections: 0,
@@ -155,14 +173,18 @@ mod after {
         };
         let pool = Pool::builder(EchoManager(address))
             .config(config)
-            // With zero above, each reuse waits for a check, as in bb8. Without both, checks run in the background.
+            // With zero above, each reuse waits for a check, as in bb8. Without
+            // both, checks run in the background.
             .before_reuse(|_, _| Box::pin(async { Ok(()) }))
             .build()?;
         pool.warm_up_within(Duration::from_secs(5)).await?;
         Ok(pool)
     }
 
-    pub(super) async fn request(pool: &Pool<EchoManager>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) async fn request(
+        pool: &Pool<EchoManager>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.acquire().await?;
         // After an error it is still busy: the pool closes it.
         Ok(echo.exchange(text.as_bytes()).await?)
@@ -183,7 +205,9 @@ where
             let mut right = 0;
             for number in 0..4 {
                 let text = format!("task {task}, request {number}");
-                right += usize::from(request(pool.clone(), text.clone()).await? == text.as_bytes());
+                right += usize::from(
+                    request(pool.clone(), text.clone()).await? == text.as_bytes(),
+                );
             }
             Ok::<_, AnyError>(right)
         });
@@ -194,21 +218,36 @@ where
 async fn run() -> Result<(), AnyError> {
     let server = EchoServer::start().await?;
     let pool = before::pool(server.addr()).await?;
-    let right = ask(pool, |pool, text| async move { before::request(&pool, &text).await }).await?;
+    let right =
+        ask(pool, |pool, text| async move { before::request(&pool, &text).await })
+            .await?;
     let peak = server.counts().peak_open;
-    println!("bb8: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "bb8: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
 
     let server = EchoServer::start().await?;
     let pool = bridge::pool(server.addr()).await?;
-    let right = ask(pool, |pool, text| async move { bridge::request(&pool, &text).await }).await?;
+    let right =
+        ask(pool, |pool, text| async move { bridge::request(&pool, &text).await })
+            .await?;
     let peak = server.counts().peak_open;
-    println!("poolhouse-bb8: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "poolhouse-bb8: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
 
     let server = EchoServer::start().await?;
     let pool = after::pool(server.addr()).await?;
-    let right = ask(pool, |pool, text| async move { after::request(&pool, &text).await }).await?;
+    let right =
+        ask(pool, |pool, text| async move { after::request(&pool, &text).await })
+            .await?;
     let peak = server.counts().peak_open;
-    println!("poolhouse: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "poolhouse: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! One program three times: with deadpool, with the same manager in poolhouse, and with a manager of poolhouse's own.
+//! One program three times: with deadpool, with the same manager in poolhouse, and
+//! with a manager of poolhouse's own.
 //!
 //! `cargo run --example from_deadpool`
 
@@ -30,7 +31,9 @@ impl Echo {
 
     async fn exchange(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
         self.busy = true;
-        self.stream.write_u32(u32::try_from(request.len()).map_err(io::Error::other)?).await?;
+        self.stream
+            .write_u32(u32::try_from(request.len()).map_err(io::Error::other)?)
+            .await?;
         self.stream.write_all(request).await?;
         let length = self.stream.read_u32().await?;
         if length > 65_536 {
@@ -48,7 +51,9 @@ impl Echo {
 mod before {
     use super::*;
     use deadpool::Runtime;
-    use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
+    use deadpool::managed::{
+        Manager, Metrics, Object, Pool, RecycleError, RecycleResult,
+    };
 
     pub(super) struct EchoManager(pub(super) SocketAddr);
 
@@ -60,7 +65,11 @@ mod before {
             Echo::connect(self.0).await
         }
 
-        async fn recycle(&self, echo: &mut Echo, _: &Metrics) -> RecycleResult<io::Error> {
+        async fn recycle(
+            &self,
+            echo: &mut Echo,
+            _: &Metrics,
+        ) -> RecycleResult<io::Error> {
             if echo.busy {
                 return Err(RecycleError::message("an exchange is half done"));
             }
@@ -80,7 +89,10 @@ mod before {
         Ok(pool)
     }
 
-    pub(super) async fn request(pool: &Pool<EchoManager>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) async fn request(
+        pool: &Pool<EchoManager>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.get().await?;
         match echo.exchange(text.as_bytes()).await {
             Ok(reply) => Ok(reply),
@@ -100,7 +112,9 @@ mod bridge {
     use poolhouse::{Pool, PoolConfig};
     use poolhouse_deadpool::Deadpool;
 
-    pub(super) fn pool(address: SocketAddr) -> Result<Pool<Deadpool<EchoManager>>, AnyError> {
+    pub(super) fn pool(
+        address: SocketAddr,
+    ) -> Result<Pool<Deadpool<EchoManager>>, AnyError> {
         let config = PoolConfig {
             max_connections: 4,
             connection_timeout: Duration::from_secs(5),
@@ -108,11 +122,15 @@ mod bridge {
             reset_timeout: Duration::from_secs(1),
             ..PoolConfig::default()
         };
-        let manager = Deadpool::new(EchoManager(address)).with_target(address.to_string());
+        let manager =
+            Deadpool::new(EchoManager(address)).with_target(address.to_string());
         Ok(Pool::new(manager, config)?)
     }
 
-    pub(super) async fn request(pool: &Pool<Deadpool<EchoManager>>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) async fn request(
+        pool: &Pool<Deadpool<EchoManager>>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.acquire().await?;
         Ok(echo.exchange(text.as_bytes()).await?)
     }
@@ -143,8 +161,10 @@ mod after {
         }
 
         fn is_connected(&self, echo: &mut Echo) -> bool {
-            // Nothing has arrived on it: neither the end of the stream nor a byte that nobody asked for.
-            matches!(echo.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            // Nothing has arrived on it: neither the end of the stream nor a byte
+            // that nobody asked for.
+            let unread = echo.stream.try_read(&mut [0]);
+            unread.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
         }
 
         fn target(&self) -> Cow<'_, str> {
@@ -165,13 +185,17 @@ mod after {
         };
         let pool = Pool::builder(EchoManager(address))
             .config(config)
-            // With zero above, each reuse waits for a check, as in deadpool. Without both, checks run in the background.
+            // With zero above, each reuse waits for a check, as in deadpool.
+            // Without both, checks run in the background.
             .before_reuse(|_, _| Box::pin(async { Ok(()) }))
             .build()?;
         Ok(pool)
     }
 
-    pub(super) async fn request(pool: &Pool<EchoManager>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) async fn request(
+        pool: &Pool<EchoManager>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.acquire().await?;
         // After an error it is still busy: the pool closes it.
         Ok(echo.exchange(text.as_bytes()).await?)
@@ -192,7 +216,9 @@ where
             let mut right = 0;
             for number in 0..4 {
                 let text = format!("task {task}, request {number}");
-                right += usize::from(request(pool.clone(), text.clone()).await? == text.as_bytes());
+                right += usize::from(
+                    request(pool.clone(), text.clone()).await? == text.as_bytes(),
+                );
             }
             Ok::<_, AnyError>(right)
         });
@@ -203,21 +229,36 @@ where
 async fn run() -> Result<(), AnyError> {
     let server = EchoServer::start().await?;
     let pool = before::pool(server.addr())?;
-    let right = ask(pool, |pool, text| async move { before::request(&pool, &text).await }).await?;
+    let right =
+        ask(pool, |pool, text| async move { before::request(&pool, &text).await })
+            .await?;
     let peak = server.counts().peak_open;
-    println!("deadpool: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "deadpool: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
 
     let server = EchoServer::start().await?;
     let pool = bridge::pool(server.addr())?;
-    let right = ask(pool, |pool, text| async move { bridge::request(&pool, &text).await }).await?;
+    let right =
+        ask(pool, |pool, text| async move { bridge::request(&pool, &text).await })
+            .await?;
     let peak = server.counts().peak_open;
-    println!("poolhouse-deadpool: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "poolhouse-deadpool: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
 
     let server = EchoServer::start().await?;
     let pool = after::pool(server.addr())?;
-    let right = ask(pool, |pool, text| async move { after::request(&pool, &text).await }).await?;
+    let right =
+        ask(pool, |pool, text| async move { after::request(&pool, &text).await })
+            .await?;
     let peak = server.counts().peak_open;
-    println!("poolhouse: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "poolhouse: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
     Ok(())
 }
 

@@ -1,5 +1,6 @@
-//! One program three times: with r2d2, with the same manager in poolhouse, and with a manager of poolhouse's own. Threads, a
-//! client that blocks, and no async code but in poolhouse's own manager.
+//! One program three times: with r2d2, with the same manager in poolhouse, and with
+//! a manager of poolhouse's own. Threads, a client that blocks, and no async code
+//! but in poolhouse's own manager.
 //!
 //! `cargo run --example from_r2d2`
 
@@ -16,7 +17,8 @@ use poolhouse_echo::EchoServer;
 type AnyError = Box<dyn Error + Send + Sync>;
 
 // ANCHOR: connection
-/// A connection to the echo server. It blocks, and knows whether an exchange is half done.
+/// A connection to the echo server. It blocks, and knows whether an exchange is
+/// half done.
 struct Echo {
     stream: TcpStream,
     busy: bool,
@@ -46,12 +48,13 @@ impl Echo {
         Ok(reply)
     }
 
-    /// Whether nothing has arrived on it: neither the end of the stream nor a byte that nobody asked for.
+    /// Whether nothing has arrived on it: neither the end of the stream nor a byte
+    /// that nobody asked for.
     fn is_quiet(&self) -> io::Result<bool> {
         self.stream.set_nonblocking(true)?;
         let peeked = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false)?;
-        Ok(matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock))
+        Ok(peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
     }
 }
 // ANCHOR_END: connection
@@ -89,7 +92,10 @@ mod before {
         Ok(pool)
     }
 
-    pub(super) fn request(pool: &Pool<EchoManager>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) fn request(
+        pool: &Pool<EchoManager>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.get()?;
         Ok(echo.exchange(text.as_bytes())?)
     }
@@ -104,19 +110,25 @@ mod bridge {
     use poolhouse::blocking::Pool;
     use poolhouse_r2d2::R2d2;
 
-    pub(super) fn pool(address: SocketAddr) -> Result<Pool<R2d2<EchoManager>>, AnyError> {
+    pub(super) fn pool(
+        address: SocketAddr,
+    ) -> Result<Pool<R2d2<EchoManager>>, AnyError> {
         let config = PoolConfig {
             max_connections: 4,
             connection_timeout: Duration::from_secs(5),
             ..PoolConfig::default()
         };
-        let manager = R2d2::new(EchoManager(address)).with_target(address.to_string());
+        let manager =
+            R2d2::new(EchoManager(address)).with_target(address.to_string());
         let pool = Pool::new(manager, config)?;
         pool.warm_up()?;
         Ok(pool)
     }
 
-    pub(super) fn request(pool: &Pool<R2d2<EchoManager>>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) fn request(
+        pool: &Pool<R2d2<EchoManager>>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.acquire()?;
         Ok(echo.exchange(text.as_bytes())?)
     }
@@ -144,7 +156,8 @@ mod after {
 
         async fn check(&self, echo: &mut Echo) -> io::Result<()> {
             let mut copy = Echo { stream: echo.stream.try_clone()?, busy: false };
-            spawn_blocking(move || copy.exchange(b"are you there").map(drop)).await?
+            spawn_blocking(move || copy.exchange(b"are you there").map(drop))
+                .await?
         }
 
         fn is_reusable(&self, echo: &mut Echo) -> bool {
@@ -173,7 +186,10 @@ mod after {
         Ok(pool)
     }
 
-    pub(super) fn request(pool: &Pool<EchoManager>, text: &str) -> Result<Vec<u8>, AnyError> {
+    pub(super) fn request(
+        pool: &Pool<EchoManager>,
+        text: &str,
+    ) -> Result<Vec<u8>, AnyError> {
         let mut echo = pool.acquire()?;
         Ok(echo.exchange(text.as_bytes())?)
     }
@@ -181,7 +197,10 @@ mod after {
 // ANCHOR_END: after
 
 /// Eight threads ask four times each.
-fn ask<P>(pool: &P, request: fn(&P, &str) -> Result<Vec<u8>, AnyError>) -> Result<usize, AnyError>
+fn ask<P>(
+    pool: &P,
+    request: fn(&P, &str) -> Result<Vec<u8>, AnyError>,
+) -> Result<usize, AnyError>
 where
     P: Clone + Send + 'static,
 {
@@ -197,7 +216,10 @@ where
         })
     };
     let threads: Vec<_> = (0..8).map(ask).collect();
-    threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).sum()
+    threads
+        .into_iter()
+        .map(|thread| thread.join().map_err(|_| "a thread panicked")?)
+        .sum()
 }
 
 fn run() -> Result<(), AnyError> {
@@ -207,17 +229,26 @@ fn run() -> Result<(), AnyError> {
     let server = runtime.block_on(EchoServer::start())?;
     let right = ask(&before::pool(server.addr())?, before::request)?;
     let peak = server.counts().peak_open;
-    println!("r2d2: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "r2d2: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
 
     let server = runtime.block_on(EchoServer::start())?;
     let right = ask(&bridge::pool(server.addr())?, bridge::request)?;
     let peak = server.counts().peak_open;
-    println!("poolhouse-r2d2: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "poolhouse-r2d2: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
 
     let server = runtime.block_on(EchoServer::start())?;
     let right = ask(&after::pool(server.addr())?, after::request)?;
     let peak = server.counts().peak_open;
-    println!("poolhouse: {right} of 32 answers are right, at most 4 connections: {}", peak <= 4);
+    println!(
+        "poolhouse: {right} of 32 answers are right, at most 4 connections: {}",
+        peak <= 4
+    );
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! HTTP/1.1 upstreams: what a server does to connections that are kept, and what callers notice.
+//! HTTP/1.1 upstreams: what a server does to connections that are kept, and what
+//! callers notice.
 //!
 //! `cargo run --example http_upstream`
 
@@ -22,7 +23,10 @@ fn pool_of_one(server: &HttpServer) -> Result<Pool<Upstream>, AnyError> {
 
 fn connects(pool: &Pool<Upstream>) -> String {
     let stats = pool.stats();
-    format!("{} connects, {} failed resets", stats.connections_created, stats.failed_resets)
+    format!(
+        "{} connects, {} failed resets",
+        stats.connections_created, stats.failed_resets
+    )
 }
 
 async fn keep_alive(server: &HttpServer) -> Result<(), AnyError> {
@@ -56,11 +60,15 @@ async fn body_left_unread(server: &HttpServer) -> Result<(), AnyError> {
 }
 
 async fn idle_closed(server: &HttpServer) -> Result<(), AnyError> {
-    println!("== the server closes the idle connection before each of ten requests");
+    println!(
+        "== the server closes the idle connection before each of ten requests"
+    );
     let pool = pool_of_one(server)?;
     let mut errors = 0;
     for _ in 0..10 {
-        let request = Request::post("/").header("host", "upstream.example").body(Empty::<Bytes>::new())?;
+        let request = Request::post("/")
+            .header("host", "upstream.example")
+            .body(Empty::<Bytes>::new())?;
         errors += u32::from(send(&pool, request).await.is_err());
         server.close_idle();
         // As soon as that: the server's task has run, and hyper's may not have.
@@ -83,7 +91,10 @@ async fn gives_up(server: &HttpServer) -> Result<(), AnyError> {
     println!("== a caller gives up on a server that does not answer");
     let pool = pool_of_one(server)?;
     let limit = Duration::from_millis(50);
-    println!("it gives up: {}", timeout(limit, get(&pool, "/never")).await.is_err());
+    println!(
+        "it gives up: {}",
+        timeout(limit, get(&pool, "/never")).await.is_err()
+    );
     println!("the next caller gets: {:?}", get(&pool, "/").await?.body());
     println!("{}", connects(&pool));
     Ok(())

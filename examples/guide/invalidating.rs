@@ -8,20 +8,29 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use poolhouse::{Event, PacketConnection, PacketError, PacketPool, PoolConfig, PooledConnection};
+use poolhouse::{
+    Event, PacketConnection, PacketError, PacketPool, PoolConfig, PooledConnection,
+};
 use poolhouse_echo::{EchoServer, Faults, Reply};
 use tokio::time::{sleep, timeout};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-async fn exchange(connection: &mut PacketConnection, question: &'static str) -> Result<Bytes, PacketError> {
+async fn exchange(
+    connection: &mut PacketConnection,
+    question: &'static str,
+) -> Result<Bytes, PacketError> {
     connection.send_packet(question).await?;
     connection.receive().await
 }
 
 // ANCHOR: by_itself
 /// Nobody invalidates anything here.
-async fn by_itself(pool: &PacketPool, server: &EchoServer, told: &Told) -> Result<(), AnyError> {
+async fn by_itself(
+    pool: &PacketPool,
+    server: &EchoServer,
+    told: &Told,
+) -> Result<(), AnyError> {
     let mut connection = pool.acquire().await?;
     connection.send_packet("hello").await?;
     drop(connection);
@@ -38,7 +47,8 @@ async fn by_itself(pool: &PacketPool, server: &EchoServer, told: &Told) -> Resul
 
     exchange(&mut *pool.acquire().await?, "hello").await?;
     server.disconnect_all();
-    timeout(Duration::from_secs(10), server.wait_for(|counts| counts.open == 0)).await?;
+    timeout(Duration::from_secs(10), server.wait_for(|counts| counts.open == 0))
+        .await?;
     // The pool looks at a connection at most once a millisecond.
     sleep(Duration::from_millis(2)).await;
     exchange(&mut *pool.acquire().await?, "hello").await?;
@@ -49,7 +59,11 @@ async fn by_itself(pool: &PacketPool, server: &EchoServer, told: &Told) -> Resul
 
 // ANCHOR: told
 /// A reply that is whole, and wrong: only you can tell.
-async fn told(pool: &PacketPool, server: &EchoServer, told: &Told) -> Result<(), AnyError> {
+async fn told(
+    pool: &PacketPool,
+    server: &EchoServer,
+    told: &Told,
+) -> Result<(), AnyError> {
     server.set_faults(Faults { reply: Reply::Crosstalk, ..Faults::default() });
     let mut connection = pool.acquire().await?;
     let reply = exchange(&mut connection, "mine").await?;
@@ -59,7 +73,8 @@ async fn told(pool: &PacketPool, server: &EchoServer, told: &Told) -> Result<(),
     told.report("a whole reply, to another question");
     server.set_faults(Faults::default());
 
-    // A failover: what was opened before it is no use, and nobody can see that on the connection.
+    // A failover: what was opened before it is no use, and nobody can see that on
+    // the connection.
     let held = pool.acquire().await?;
     drop(pool.acquire().await?);
     pool.invalidate_all();
@@ -92,8 +107,10 @@ async fn run() -> Result<(), AnyError> {
         }
     };
     let config = PoolConfig { min_connections: 0, ..PoolConfig::default() };
-    let pool =
-        PacketPool::builder((server.host(), server.port())).config(config).listener(listener).build()?;
+    let pool = PacketPool::builder((server.host(), server.port()))
+        .config(config)
+        .listener(listener)
+        .build()?;
     let reasons = Told(retired);
 
     println!("== the pool finds out by itself");

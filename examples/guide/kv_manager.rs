@@ -1,6 +1,8 @@
-//! A manager for a protocol of your own, complete: its server, its connection, the manager, and the manager's tests.
+//! A manager for a protocol of your own, complete: its server, its connection, the
+//! manager, and the manager's tests.
 //!
-//! The store is in the folder `kv` beside this file. `cargo test --example kv_manager` runs the tests at the end.
+//! The store is in the folder `kv` beside this file. `cargo test --example
+//! kv_manager` runs the tests at the end.
 
 mod kv;
 
@@ -12,7 +14,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use kv::manager::KvManager;
 use kv::server::KvServer;
-use poolhouse::{AcquireError, Event, Pool, PoolConfig, PooledConnection, TcpDialer};
+use poolhouse::{
+    AcquireError, Event, Pool, PoolConfig, PooledConnection, TcpDialer,
+};
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let server = KvServer::start("app", "s3cret").await?;
@@ -36,9 +40,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
         let greeting = connection.get("greeting").await?;
         // ANCHOR_END: use
         println!("greeting: {}", greeting.unwrap_or_default());
-        println!("a key with a line break: {}", describe(connection.get("a\nPING").await));
+        println!(
+            "a key with a line break: {}",
+            describe(connection.get("a\nPING").await)
+        );
     }
-    println!("connection {} is used again", PooledConnection::id(&pool.acquire().await?));
+    println!(
+        "connection {} is used again",
+        PooledConnection::id(&pool.acquire().await?)
+    );
 
     println!("== a caller gives up in the middle of an exchange");
     {
@@ -53,7 +63,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("== the server hangs up");
     drop(pool.acquire().await?);
     server.hang_up();
-    server.wait_for(|counts| counts.sessions.values().all(|&open| open == 0)).await?;
+    server
+        .wait_for(|counts| counts.sessions.values().all(|&open| open == 0))
+        .await?;
     // The pool looks at a connection at most once a millisecond.
     tokio::time::sleep(Duration::from_millis(2)).await;
     let mut connection = pool.acquire().await?;
@@ -67,7 +79,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
         Err(AcquireError::Connect(failed)) => {
             println!("at once, after {} attempt: {failed}", failed.attempts);
         }
-        other => return Err(format!("expected a failed connect, not {other:?}").into()),
+        other => {
+            return Err(format!("expected a failed connect, not {other:?}").into());
+        }
     }
     Ok(())
 }
@@ -101,13 +115,17 @@ mod tests {
 
     // ANCHOR: tests
     #[tokio::test(start_paused = true)]
-    async fn a_cancelled_call_makes_a_connection_unusable() -> Result<(), Box<dyn Error>> {
+    async fn a_cancelled_call_makes_a_connection_unusable()
+    -> Result<(), Box<dyn Error>> {
         let server = KvServer::in_memory("app", "s3cret");
         let manager = KvManager::new(server.dial(), "app", "s3cret");
         let mut connection = manager.connect().await?;
         assert!(manager.is_reusable(&mut connection));
 
-        assert!(connection.ping().now_or_never().is_none(), "the answer cannot be here yet");
+        assert!(
+            connection.ping().now_or_never().is_none(),
+            "the answer cannot be here yet"
+        );
         assert!(!manager.is_reusable(&mut connection));
         // Nor later, when the answer has come and lies unread.
         server.wait_for(|counts| counts.requests.contains_key("PING")).await?;
@@ -116,7 +134,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_of_the_stream_is_seen_without_a_round_trip() -> Result<(), Box<dyn Error>> {
+    async fn the_end_of_the_stream_is_seen_without_a_round_trip()
+    -> Result<(), Box<dyn Error>> {
         let server = KvServer::in_memory("app", "s3cret");
         let manager = KvManager::new(server.dial(), "app", "s3cret");
         let mut connection = manager.connect().await?;
@@ -133,21 +152,29 @@ mod tests {
         let (here, _there) = duplex(64);
         let mut connection = KvConnection::new(here, LIMIT);
         // The paused clock jumps to the limit: this takes no time.
-        assert!(matches!(connection.log_in("app", "s3cret").await, Err(KvError::TimedOut(LIMIT))));
+        assert!(matches!(
+            connection.log_in("app", "s3cret").await,
+            Err(KvError::TimedOut(LIMIT))
+        ));
     }
 
     #[tokio::test]
-    async fn a_line_without_an_end_is_refused_before_it_is_in_memory() -> Result<(), Box<dyn Error>> {
+    async fn a_line_without_an_end_is_refused_before_it_is_in_memory()
+    -> Result<(), Box<dyn Error>> {
         let (here, mut there) = duplex(64 * 1024);
         there.write_all(&[b'+'; 64 * 1024]).await?;
         let mut connection = KvConnection::new(here, LIMIT);
-        assert!(matches!(connection.log_in("app", "s3cret").await, Err(KvError::Protocol(_))));
+        assert!(matches!(
+            connection.log_in("app", "s3cret").await,
+            Err(KvError::Protocol(_))
+        ));
         Ok(())
     }
     // ANCHOR_END: tests
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_that_nobody_asked_for_ends_a_connection() -> Result<(), Box<dyn Error>> {
+    async fn a_line_that_nobody_asked_for_ends_a_connection()
+    -> Result<(), Box<dyn Error>> {
         let (here, mut there) = duplex(1024);
         let mut connection = KvConnection::new(here, LIMIT);
         there.write_all(b"+KV 1\n+OK\n").await?;
@@ -163,10 +190,14 @@ mod tests {
     async fn what_cannot_mend_itself_is_permanent() -> Result<(), Box<dyn Error>> {
         let server = KvServer::in_memory("app", "s3cret");
         let manager = KvManager::new(server.dial(), "app", "wr0ng");
-        let error = manager.connect().await.err().ok_or("a wrong password was let in")?;
+        let error =
+            manager.connect().await.err().ok_or("a wrong password was let in")?;
         assert_eq!(manager.classify(&error), poolhouse::FailureKind::Permanent);
         assert!(!format!("{error} {error:?}").contains("wr0ng"));
-        assert_eq!(manager.classify(&KvError::Closed), poolhouse::FailureKind::Transient);
+        assert_eq!(
+            manager.classify(&KvError::Closed),
+            poolhouse::FailureKind::Transient
+        );
         Ok(())
     }
 }

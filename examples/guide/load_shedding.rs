@@ -1,6 +1,8 @@
-//! Two and a half times the load that the pool can carry, and what becomes of it with four kinds of queue.
+//! Two and a half times the load that the pool can carry, and what becomes of it
+//! with four kinds of queue.
 //!
-//! The server is in memory and the clock is paused, so ten seconds of overload take none, and every run is the same.
+//! The server is in memory and the clock is paused, so ten seconds of overload take
+//! none, and every run is the same.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 fn new_pool(
     server: &EchoServer,
     max_pending: Option<usize>,
-) -> Result<Pool<PacketManager<impl Dial<Stream = DuplexStream> + use<>>>, AnyError> {
+) -> Result<Pool<PacketManager<impl Dial<Stream = DuplexStream> + use<>>>, AnyError>
+{
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -48,7 +51,10 @@ enum Outcome {
     Shed,
 }
 
-async fn request<D: Dial>(pool: Pool<PacketManager<D>>, wait: Duration) -> Result<Outcome, AnyError> {
+async fn request<D: Dial>(
+    pool: Pool<PacketManager<D>>,
+    wait: Duration,
+) -> Result<Outcome, AnyError> {
     let begin = Instant::now();
     let mut connection = match pool.acquire_within(wait).await {
         Ok(connection) => connection,
@@ -61,7 +67,11 @@ async fn request<D: Dial>(pool: Pool<PacketManager<D>>, wait: Duration) -> Resul
     Ok(if begin.elapsed() <= PATIENCE { Outcome::InTime } else { Outcome::TooLate })
 }
 
-async fn overload(name: &str, wait: Duration, max_pending: Option<usize>) -> Result<(), AnyError> {
+async fn overload(
+    name: &str,
+    wait: Duration,
+    max_pending: Option<usize>,
+) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
     server.set_faults(Faults { latency: Some(WORK), ..Faults::default() });
     let pool = new_pool(&server, max_pending)?;
@@ -82,15 +92,24 @@ async fn overload(name: &str, wait: Duration, max_pending: Option<usize>) -> Res
         }
     }
     println!("== {name}");
-    println!("in time {in_time}, too late {too_late}, timed out {timed_out}, refused at once {shed}");
+    println!(
+        "in time {in_time}, too late {too_late}, timed out {timed_out}, refused at once {shed}"
+    );
     Ok(())
 }
 
 async fn run() -> Result<(), AnyError> {
-    println!("{REQUESTS} requests in 10 s; the pool can do 400 of them; a user waits for 1 s");
+    println!(
+        "{REQUESTS} requests in 10 s; the pool can do 400 of them; a user waits for 1 s"
+    );
     overload("wait for up to 30 s", Duration::from_secs(30), None).await?;
     overload("wait for up to 1 s, as the user does", PATIENCE, None).await?;
-    overload("wait for up to 1 s, less the 100 ms that the work takes", PATIENCE - WORK, None).await?;
+    overload(
+        "wait for up to 1 s, less the 100 ms that the work takes",
+        PATIENCE - WORK,
+        None,
+    )
+    .await?;
     overload("max_pending 20", PATIENCE, Some(20)).await
 }
 

@@ -18,7 +18,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 fn log_to_stdout() -> Result<(), Box<dyn Error>> {
     // The pool from debug on, everything else from warn on.
     let filter: Targets = "warn,poolhouse=debug".parse()?;
-    let lines = tracing_subscriber::fmt::layer().without_time().with_ansi(false).with_writer(io::stdout);
+    let lines = tracing_subscriber::fmt::layer()
+        .without_time()
+        .with_ansi(false)
+        .with_writer(io::stdout);
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     Ok(())
 }
@@ -51,7 +54,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let pool = Pool::new(PacketManager::new(InMemory(server.connector())), config)?;
 
     let held = pool.acquire().await?;
-    // Nobody gives the one connection back: this one times out, and the first is reported as a leak.
+    // Nobody gives the one connection back: this one times out, and the first is
+    // reported as a leak.
     if pool.acquire().await.is_ok() {
         return Err("a pool of one gave a second connection".into());
     }

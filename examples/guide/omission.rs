@@ -1,4 +1,5 @@
-//! Coordinated omission: the same pool, the same stall of one second, and two ways to measure it. In virtual time.
+//! Coordinated omission: the same pool, the same stall of one second, and two ways
+//! to measure it. In virtual time.
 //!
 //! `cargo run --example omission`
 
@@ -42,7 +43,8 @@ fn pool() -> Result<Pool<Nothing>, Box<dyn Error>> {
 }
 
 // ANCHOR: closed
-/// A caller that sends the next request when it has the answer. Each is timed from when it was sent.
+/// A caller that sends the next request when it has the answer. Each is timed from
+/// when it was sent.
 async fn closed() -> Result<Vec<Duration>, Box<dyn Error>> {
     let pool = pool()?;
     let end = Instant::now() + RUN;
@@ -60,7 +62,8 @@ async fn closed() -> Result<Vec<Duration>, Box<dyn Error>> {
 // ANCHOR_END: closed
 
 // ANCHOR: open
-/// A request every ten milliseconds, whether or not the last one is answered. Each is timed from when it was due.
+/// A request every ten milliseconds, whether or not the last one is answered. Each
+/// is timed from when it was due.
 async fn open() -> Result<Vec<Duration>, Box<dyn Error>> {
     let pool = pool()?;
     let start = Instant::now();
@@ -83,9 +86,16 @@ async fn open() -> Result<Vec<Duration>, Box<dyn Error>> {
 
 fn report(name: &str, mut latencies: Vec<Duration>) {
     latencies.sort_unstable();
-    let share = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_millis();
+    let share = |percent: usize| {
+        latencies[(latencies.len() - 1) * percent / 100].as_millis()
+    };
     println!("{name}: {} requests", latencies.len());
-    println!("  median {} ms, 99th percentile {} ms, longest {} ms", share(50), share(99), share(100));
+    println!(
+        "  median {} ms, 99th percentile {} ms, longest {} ms",
+        share(50),
+        share(99),
+        share(100)
+    );
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {

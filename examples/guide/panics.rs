@@ -1,4 +1,5 @@
-//! Panics: while holding a connection, in the manager, and what the same panic costs in two other pools.
+//! Panics: while holding a connection, in the manager, and what the same panic
+//! costs in two other pools.
 
 use std::error::Error;
 use std::io;
@@ -10,20 +11,27 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use poolhouse::{
-    Event, Manager, PacketConnection, PacketPool, Pool, PoolConfig, PooledConnection, RetireReason,
+    Event, Manager, PacketConnection, PacketPool, Pool, PoolConfig,
+    PooledConnection, RetireReason,
 };
 use poolhouse_echo::EchoServer;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-fn pool_of_one(server: &EchoServer, reasons: Reasons) -> Result<PacketPool, AnyError> {
+fn pool_of_one(
+    server: &EchoServer,
+    reasons: Reasons,
+) -> Result<PacketPool, AnyError> {
     let config = PoolConfig { max_connections: 1, ..PoolConfig::default() };
     let listener = move |event: &Event<'_>| {
         if let Event::Retired { reason, .. } = event {
             reasons.lock().unwrap_or_else(PoisonError::into_inner).push(*reason);
         }
     };
-    Ok(PacketPool::builder(server.addr()).config(config).listener(listener).build()?)
+    Ok(PacketPool::builder(server.addr())
+        .config(config)
+        .listener(listener)
+        .build()?)
 }
 
 type Reasons = Arc<Mutex<Vec<RetireReason>>>;
@@ -51,7 +59,10 @@ async fn while_holding(server: &EchoServer) -> Result<(), AnyError> {
     let panicked = task.await.is_err_and(|error| error.is_panic());
     let next = pool.acquire().await?;
     // ANCHOR_END: holding
-    println!("it panicked: {panicked}; its connection was closed: {}", last(&reasons));
+    println!(
+        "it panicked: {panicked}; its connection was closed: {}",
+        last(&reasons)
+    );
     println!("the next caller has connection {}", PooledConnection::id(&next));
     Ok(())
 }
@@ -73,7 +84,8 @@ async fn caught(server: &EchoServer) -> Result<(), AnyError> {
     let mut connection = pool.acquire().await?;
     match AssertUnwindSafe(work(&mut connection)).catch_unwind().await {
         Ok(done) => done?,
-        // The pool sees no panic: you caught it. What is half done on the connection, only you know.
+        // The pool sees no panic: you caught it. What is half done on the
+        // connection, only you know.
         Err(_panic) => connection.invalidate(),
     }
     // ANCHOR_END: caught
@@ -142,21 +154,32 @@ impl r2d2::ManageConnection for Clumsy {
 }
 
 async fn in_the_manager() -> Result<(), AnyError> {
-    println!("== the manager panics once, in its first connect; the maximum is one");
+    println!(
+        "== the manager panics once, in its first connect; the maximum is one"
+    );
     let patience = Duration::from_millis(500);
     let config = PoolConfig { max_connections: 1, ..PoolConfig::default() };
     let pool = Pool::new(Clumsy::default(), config)?;
     let served = pool.acquire_within(Duration::from_secs(10)).await.is_ok();
-    println!("poolhouse: served: {served}, failed connects: {}", pool.stats().failed_connects);
+    println!(
+        "poolhouse: served: {served}, failed connects: {}",
+        pool.stats().failed_connects
+    );
 
     let pool = bb8::Pool::builder().max_size(1).connection_timeout(patience);
     let pool = pool.build_unchecked(Clumsy::default());
     let first = pool.get().await.is_ok();
-    println!("bb8 0.9: the first get served: {first}, a later one: {}", pool.get().await.is_ok());
+    println!(
+        "bb8 0.9: the first get served: {first}, a later one: {}",
+        pool.get().await.is_ok()
+    );
 
     let pool = r2d2::Pool::builder().max_size(1).connection_timeout(patience);
     let pool = pool.build_unchecked(Clumsy::default());
-    let gets = tokio::task::spawn_blocking(move || (pool.get().is_ok(), pool.get().is_ok())).await?;
+    let gets = tokio::task::spawn_blocking(move || {
+        (pool.get().is_ok(), pool.get().is_ok())
+    })
+    .await?;
     println!("r2d2 0.8: the first get served: {}, a later one: {}", gets.0, gets.1);
     Ok(())
 }

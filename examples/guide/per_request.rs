@@ -1,4 +1,5 @@
-//! Twenty requests on two connections: the connection held for the whole request, and for the exchange alone.
+//! Twenty requests on two connections: the connection held for the whole request,
+//! and for the exchange alone.
 //!
 //! `cargo run --example per_request`. Virtual time: the same in every run.
 
@@ -55,14 +56,19 @@ where
 // ANCHOR_END: handlers
 
 async fn run() -> Result<(), AnyError> {
-    let faults = Faults { latency: Some(Duration::from_millis(10)), ..Faults::default() };
+    let faults =
+        Faults { latency: Some(Duration::from_millis(10)), ..Faults::default() };
     let server = EchoServer::builder().faults(faults).in_memory();
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
         async move { connector.connect().await }
     };
-    let config = PoolConfig { min_connections: 2, max_connections: 2, ..PoolConfig::default() };
+    let config = PoolConfig {
+        min_connections: 2,
+        max_connections: 2,
+        ..PoolConfig::default()
+    };
     let pool = Pool::new(PacketManager::new(dial), config)?;
     pool.warm_up().await?;
 
@@ -81,7 +87,10 @@ async fn run() -> Result<(), AnyError> {
             joined??;
         }
         let how = if whole { "request" } else { "exchange" };
-        println!("held for the {how}: {REQUESTS} requests in {} ms", start.elapsed().as_millis());
+        println!(
+            "held for the {how}: {REQUESTS} requests in {} ms",
+            start.elapsed().as_millis()
+        );
     }
     Ok(())
 }

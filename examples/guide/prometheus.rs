@@ -15,10 +15,13 @@ use poolhouse_otel::PoolMetrics;
 use prometheus::{Registry, TextEncoder};
 
 // ANCHOR: exporter
-/// The metrics of the program's pools, and the route `/metrics`. Keep the provider as long as the program runs.
+/// The metrics of the program's pools, and the route `/metrics`. Keep the provider
+/// as long as the program runs.
 fn exporter() -> Result<(PoolMetrics, Router, SdkMeterProvider), Box<dyn Error>> {
     let registry = Registry::new();
-    let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build()?;
+    let reader = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .build()?;
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
     let metrics = PoolMetrics::new(&provider.meter("my-service"));
     let route = Router::new().route("/metrics", get(scrape)).with_state(registry);
@@ -26,7 +29,9 @@ fn exporter() -> Result<(PoolMetrics, Router, SdkMeterProvider), Box<dyn Error>>
 }
 
 async fn scrape(State(registry): State<Registry>) -> Result<String, StatusCode> {
-    TextEncoder::new().encode_to_string(&registry.gather()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    TextEncoder::new()
+        .encode_to_string(&registry.gather())
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 // ANCHOR_END: exporter
 
@@ -39,7 +44,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     pool.acquire().await?.release();
     pool.invalidate_all();
     for line in asked(route).await?.lines() {
-        if let Some(name) = line.strip_prefix("# TYPE ").filter(|name| !name.starts_with("target_info")) {
+        if let Some(name) = line
+            .strip_prefix("# TYPE ")
+            .filter(|name| !name.starts_with("target_info"))
+        {
             println!("{name}");
         }
     }
@@ -52,7 +60,8 @@ async fn asked(route: Router) -> Result<String, Box<dyn Error>> {
     use axum::http::Request;
     use tower::ServiceExt;
 
-    let answer = route.oneshot(Request::get("/metrics").body(Body::empty())?).await?;
+    let answer =
+        route.oneshot(Request::get("/metrics").body(Body::empty())?).await?;
     let body = to_bytes(answer.into_body(), usize::MAX).await?;
     Ok(String::from_utf8(body.to_vec())?)
 }

@@ -45,8 +45,11 @@ async fn panicking(pool: PacketPool) -> Result<(), AnyError> {
 
 fn report(how: &str, pool: &PacketPool) {
     let stats = pool.stats();
-    let (held, idle, closed) =
-        (stats.active_connections, stats.idle_connections, stats.connections_destroyed);
+    let (held, idle, closed) = (
+        stats.active_connections,
+        stats.idle_connections,
+        stats.connections_destroyed,
+    );
     println!("{how}: held {held}, idle {idle}, closed so far {closed}");
 }
 
@@ -71,7 +74,10 @@ async fn run() -> Result<(), AnyError> {
     }
     report("panic", &pool);
 
-    server.set_faults(Faults { latency: Some(Duration::from_secs(60)), ..Faults::default() });
+    server.set_faults(Faults {
+        latency: Some(Duration::from_secs(60)),
+        ..Faults::default()
+    });
     let task = tokio::spawn(half_way(pool.clone()));
     let sent = server.wait_for(|counts| counts.frames_received == 3);
     timeout(Duration::from_secs(10), sent).await?;

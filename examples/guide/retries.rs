@@ -1,4 +1,5 @@
-//! What may be tried again: a failure is either before the request was out, or its outcome is unknown.
+//! What may be tried again: a failure is either before the request was out, or its
+//! outcome is unknown.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -14,7 +15,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 // ANCHOR: failure
 enum Failure {
-    /// No attempt can succeed before somebody acts: a wrong password, or a closed pool.
+    /// No attempt can succeed before somebody acts: a wrong password, or a closed
+    /// pool.
     Final(AnyError),
     /// The server cannot have seen the whole request.
     NotDone(AnyError),
@@ -24,10 +26,15 @@ enum Failure {
 
 async fn attempt(pool: &PacketPool, request: Bytes) -> Result<Bytes, Failure> {
     let mut connection = pool.acquire().await.map_err(|error| match error {
-        AcquireError::Timeout(_) | AcquireError::Overloaded { .. } => Failure::NotDone(error.into()),
+        AcquireError::Timeout(_) | AcquireError::Overloaded { .. } => {
+            Failure::NotDone(error.into())
+        }
         _ => Failure::Final(error.into()),
     })?;
-    connection.send_packet(request).await.map_err(|error| Failure::NotDone(error.into()))?;
+    connection
+        .send_packet(request)
+        .await
+        .map_err(|error| Failure::NotDone(error.into()))?;
     connection.receive().await.map_err(|error| Failure::Unknown(error.into()))
 }
 // ANCHOR_END: failure
@@ -72,20 +79,29 @@ const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-async fn ask(pool: &PacketPool, budget: &Budget, request: &Request) -> Result<Bytes, AnyError> {
+async fn ask(
+    pool: &PacketPool,
+    budget: &Budget,
+    request: &Request,
+) -> Result<Bytes, AnyError> {
     budget.earn();
     let mut number = 1;
     loop {
         let error = match attempt(pool, request.body.clone()).await {
             Ok(reply) => return Ok(reply),
             Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Unknown(error)) if !request.idempotent => return Err(error),
+            Err(Failure::Unknown(error)) if !request.idempotent => {
+                return Err(error);
+            }
             Err(Failure::Unknown(error) | Failure::NotDone(error)) => error,
         };
         // Full jitter: any time from nothing to the exponential limit.
         let limit = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.pow(number));
         let pause = limit.mul_f64(fastrand::f64());
-        if number == ATTEMPTS || Instant::now() + pause >= request.deadline || !budget.spend() {
+        if number == ATTEMPTS
+            || Instant::now() + pause >= request.deadline
+            || !budget.spend()
+        {
             return Err(error);
         }
         // No connection is held here.
@@ -101,7 +117,10 @@ fn request(body: &'static str, idempotent: bool) -> Request {
 }
 
 fn new_pool(server: &EchoServer) -> Result<PacketPool, AnyError> {
-    let config = PoolConfig { connection_timeout: Duration::from_secs(5), ..PoolConfig::default() };
+    let config = PoolConfig {
+        connection_timeout: Duration::from_secs(5),
+        ..PoolConfig::default()
+    };
     Ok(PacketPool::new(server.addr(), config)?)
 }
 
@@ -118,7 +137,10 @@ async fn lost_reply() -> Result<(), AnyError> {
         let pool = new_pool(&server)?;
         let answer = ask(&pool, &Budget::new(), &request(body, idempotent)).await;
         let received = server.counts().frames_received;
-        println!("`{body}`: answered: {}; the server got it {received} times", answer.is_ok());
+        println!(
+            "`{body}`: answered: {}; the server got it {received} times",
+            answer.is_ok()
+        );
     }
     Ok(())
 }
@@ -135,7 +157,10 @@ async fn stale() -> Result<(), AnyError> {
     sleep(Duration::from_millis(2)).await;
     // The idle one is known to be dead, and passed over.
     ask(&pool, &budget, &read).await?;
-    println!("asked again: answered, with {} requests at the server", server.counts().frames_received);
+    println!(
+        "asked again: answered, with {} requests at the server",
+        server.counts().frames_received
+    );
     Ok(())
 }
 
@@ -149,10 +174,14 @@ async fn storm() -> Result<(), AnyError> {
         for _ in 0..100 {
             let own = Budget::new();
             let budget = if pay { &shared } else { &own };
-            answered += u32::from(ask(&pool, budget, &request("read", true)).await.is_ok());
+            answered +=
+                u32::from(ask(&pool, budget, &request("read", true)).await.is_ok());
         }
         let name = if pay { "with one budget for all" } else { "without a budget" };
-        println!("{name}: {answered} answered, {} at the server", server.counts().frames_received);
+        println!(
+            "{name}: {answered} answered, {} at the server",
+            server.counts().frames_received
+        );
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A function that is frozen between two invocations: what the pool finds when it thaws, and what a check first costs.
+//! A function that is frozen between two invocations: what the pool finds when it
+//! thaws, and what a check first costs.
 //!
 //! All of it is in memory, under a paused clock: ten minutes of frost take no time.
 
@@ -15,7 +16,8 @@ use tokio::io::DuplexStream;
 
 const FROST: Duration = Duration::from_secs(10 * 60);
 
-/// Two servers at one address: connections to the first can be made to fall silent, and new ones go to the second.
+/// Two servers at one address: connections to the first can be made to fall silent,
+/// and new ones go to the second.
 struct Network {
     first: EchoServer,
     second: EchoServer,
@@ -32,19 +34,25 @@ impl Network {
         let (first, second) = (self.first.connector(), self.second.connector());
         let forgotten = Arc::clone(&self.has_forgotten);
         move || {
-            let connector = if forgotten.load(Relaxed) { second.clone() } else { first.clone() };
+            let connector = if forgotten.load(Relaxed) {
+                second.clone()
+            } else {
+                first.clone()
+            };
             Box::pin(async move { connector.connect().await }) as Dialled
         }
     }
 
-    /// A balancer or a NAT drops the flow: what was open hears nothing any more, not even an end.
+    /// A balancer or a NAT drops the flow: what was open hears nothing any more,
+    /// not even an end.
     fn forget(&self) {
         self.first.set_faults(Faults { reply: Reply::Never, ..Faults::default() });
         self.has_forgotten.store(true, Relaxed);
     }
 }
 
-type Dialled = std::pin::Pin<Box<dyn Future<Output = io::Result<DuplexStream>> + Send>>;
+type Dialled =
+    std::pin::Pin<Box<dyn Future<Output = io::Result<DuplexStream>> + Send>>;
 trait AsyncDial: Fn() -> Dialled + Send + Sync + 'static {}
 impl<F: Fn() -> Dialled + Send + Sync + 'static> AsyncDial for F {}
 
@@ -52,8 +60,14 @@ type FunctionPool<F> = Pool<PacketManager<F>>;
 
 // ANCHOR: pool
 /// Made once for each environment, outside of the handler.
-fn pool<F: AsyncDial>(dial: F, check_after_idle: Duration) -> Result<FunctionPool<F>, Box<dyn Error>> {
-    let options = PacketOptions { io_timeout: Duration::from_secs(5), ..PacketOptions::default() };
+fn pool<F: AsyncDial>(
+    dial: F,
+    check_after_idle: Duration,
+) -> Result<FunctionPool<F>, Box<dyn Error>> {
+    let options = PacketOptions {
+        io_timeout: Duration::from_secs(5),
+        ..PacketOptions::default()
+    };
     let config = PoolConfig {
         min_connections: 0,
         max_connections: 1,
@@ -61,7 +75,8 @@ fn pool<F: AsyncDial>(dial: F, check_after_idle: Duration) -> Result<FunctionPoo
         connect_attempt_timeout: Duration::from_secs(2),
         check_after_idle,
         health_check_timeout: Duration::from_secs(1),
-        // Its clock may stand still while the function is frozen: let the server keep the time.
+        // Its clock may stand still while the function is frozen: let the server
+        // keep the time.
         idle_timeout: Duration::MAX,
         health_check_interval: Duration::MAX,
         ..PoolConfig::default()
@@ -70,7 +85,9 @@ fn pool<F: AsyncDial>(dial: F, check_after_idle: Duration) -> Result<FunctionPoo
 }
 // ANCHOR_END: pool
 
-async fn handler<F: AsyncDial>(pool: &FunctionPool<F>) -> Result<(), Box<dyn Error>> {
+async fn handler<F: AsyncDial>(
+    pool: &FunctionPool<F>,
+) -> Result<(), Box<dyn Error>> {
     let mut connection = pool.acquire().await?;
     connection.send_packet("event").await?;
     connection.receive().await?;
@@ -79,7 +96,9 @@ async fn handler<F: AsyncDial>(pool: &FunctionPool<F>) -> Result<(), Box<dyn Err
 
 async fn invoke<F: AsyncDial>(pool: &FunctionPool<F>) -> String {
     match handler(pool).await {
-        Ok(()) => format!("answered, on connection {}", pool.stats().connections_created),
+        Ok(()) => {
+            format!("answered, on connection {}", pool.stats().connections_created)
+        }
         Err(error) => error.to_string(),
     }
 }
@@ -87,7 +106,10 @@ async fn invoke<F: AsyncDial>(pool: &FunctionPool<F>) -> String {
 async fn run() -> Result<(), Box<dyn Error>> {
     println!("== the server closes what is idle, and the function thaws");
     let network = Network::new();
-    network.first.set_faults(Faults { close_idle_after: Some(Duration::from_secs(60)), ..Faults::default() });
+    network.first.set_faults(Faults {
+        close_idle_after: Some(Duration::from_secs(60)),
+        ..Faults::default()
+    });
     let trusting = pool(network.dial(), Duration::MAX)?;
     println!("before the frost: {}", invoke(&trusting).await);
     tokio::time::sleep(FROST).await;
@@ -108,7 +130,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
 
     println!("== what a check first costs, in ten warm invocations");
-    for (what, check_after_idle) in [("off", Duration::MAX), ("zero", Duration::ZERO)] {
+    for (what, check_after_idle) in
+        [("off", Duration::MAX), ("zero", Duration::ZERO)]
+    {
         let network = Network::new();
         let pool = pool(network.dial(), check_after_idle)?;
         for _ in 0..10 {

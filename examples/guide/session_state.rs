@@ -1,6 +1,8 @@
-//! State that one caller leaves in the session, and the next one finds: how it shows, two cures, and one with a hole.
+//! State that one caller leaves in the session, and the next one finds: how it
+//! shows, two cures, and one with a hole.
 //!
-//! The store of the chapter on managers has one thing to remember for a session: the space that `USE` chose.
+//! The store of the chapter on managers has one thing to remember for a session:
+//! the space that `USE` chose.
 
 mod kv;
 
@@ -15,8 +17,15 @@ use kv::manager::KvManager;
 use kv::server::KvServer;
 use poolhouse::{Dial, FailureKind, Manager, Pool, PoolConfig};
 
-fn pool_of_one<M: Manager>(manager: M, check_after_idle: Duration) -> Result<Pool<M>, Box<dyn Error>> {
-    let config = PoolConfig { max_connections: 1, check_after_idle, ..PoolConfig::default() };
+fn pool_of_one<M: Manager>(
+    manager: M,
+    check_after_idle: Duration,
+) -> Result<Pool<M>, Box<dyn Error>> {
+    let config = PoolConfig {
+        max_connections: 1,
+        check_after_idle,
+        ..PoolConfig::default()
+    };
     Ok(Pool::new(manager, config)?)
 }
 
@@ -26,7 +35,8 @@ fn sees(plan: Option<String>) -> String {
 
 async fn nothing_resets(server: &KvServer) -> Result<(), Box<dyn Error>> {
     println!("== nothing resets");
-    let pool = pool_of_one(KvManager::new(server.dial(), "app", "s3cret"), Duration::MAX)?;
+    let pool =
+        pool_of_one(KvManager::new(server.dial(), "app", "s3cret"), Duration::MAX)?;
     // ANCHOR: leak
     {
         let mut acme = pool.acquire().await?;
@@ -45,7 +55,9 @@ async fn reset_on_return(server: &KvServer) -> Result<(), Box<dyn Error>> {
     let manager = KvManager::new(server.dial(), "app", "s3cret");
     // ANCHOR: hook
     let pool = Pool::builder(manager)
-        .on_return(|connection, _info| Box::pin(async move { Ok(connection.reset().await?) }))
+        .on_return(|connection, _info| {
+            Box::pin(async move { Ok(connection.reset().await?) })
+        })
         .build()?;
     // ANCHOR_END: hook
     pool.resize(1)?;
@@ -54,8 +66,14 @@ async fn reset_on_return(server: &KvServer) -> Result<(), Box<dyn Error>> {
     let mut waiting = pool.acquire();
     assert!((&mut waiting).now_or_never().is_none());
     drop(acme);
-    println!("a caller who had to wait sees: {}", sees(waiting.await?.get("plan").await?));
-    println!("the next caller sees: {}", sees(pool.acquire().await?.get("plan").await?));
+    println!(
+        "a caller who had to wait sees: {}",
+        sees(waiting.await?.get("plan").await?)
+    );
+    println!(
+        "the next caller sees: {}",
+        sees(pool.acquire().await?.get("plan").await?)
+    );
     println!("connections opened: {}", pool.stats().connections_created);
     Ok(())
 }
@@ -71,7 +89,10 @@ impl<D: Dial> Manager for ResetInCheck<D> {
         self.0.connect().await
     }
 
-    async fn check(&self, connection: &mut Self::Connection) -> Result<(), KvError> {
+    async fn check(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> Result<(), KvError> {
         connection.reset().await
     }
 
@@ -86,7 +107,10 @@ async fn reset_in_check(server: &KvServer) -> Result<(), Box<dyn Error>> {
     let manager = ResetInCheck(KvManager::new(server.dial(), "app", "s3cret"));
     let pool = pool_of_one(manager, Duration::ZERO)?;
     pool.acquire().await?.use_space("acme").await?;
-    println!("the next caller sees: {}", sees(pool.acquire().await?.get("plan").await?));
+    println!(
+        "the next caller sees: {}",
+        sees(pool.acquire().await?.get("plan").await?)
+    );
 
     // ANCHOR: hole
     let mut acme = pool.acquire().await?;
@@ -109,7 +133,8 @@ struct Session<S> {
 
 impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Session<S> {
     async fn use_space(&mut self, space: &str) -> Result<(), KvError> {
-        // Before the request: a call that is dropped half-way may have changed the session too.
+        // Before the request: a call that is dropped half-way may have changed the
+        // session too.
         self.changed = true;
         self.kv.use_space(space).await
     }
@@ -159,9 +184,15 @@ impl<D: Dial> Manager for Tracked<D> {
 
 async fn tracked(server: &KvServer) -> Result<(), Box<dyn Error>> {
     println!("== the connection remembers that its session was changed");
-    let pool = pool_of_one(Tracked(KvManager::new(server.dial(), "app", "s3cret")), Duration::MAX)?;
+    let pool = pool_of_one(
+        Tracked(KvManager::new(server.dial(), "app", "s3cret")),
+        Duration::MAX,
+    )?;
     pool.acquire().await?.use_space("acme").await?;
-    println!("the next caller sees: {}", sees(pool.acquire().await?.kv.get("plan").await?));
+    println!(
+        "the next caller sees: {}",
+        sees(pool.acquire().await?.kv.get("plan").await?)
+    );
 
     // A request whose client hangs up in the middle of it.
     let mut cancelled = pool.acquire().await?;

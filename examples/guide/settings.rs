@@ -1,4 +1,5 @@
-//! The options of a pool from a file, and over them those from environment variables.
+//! The options of a pool from a file, and over them those from environment
+//! variables.
 
 use std::env;
 use std::error::Error;
@@ -9,24 +10,31 @@ use poolhouse::PoolConfig;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/guide/settings/pool.toml");
+const FILE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/examples/guide/settings/pool.toml");
 
 // ANCHOR: read
 /// A variable is named as its option, in capitals, after this.
 const PREFIX: &str = "POOL_";
 
-/// The options of the file. A variable of the environment goes before the line of the file.
+/// The options of the file. A variable of the environment goes before the line of
+/// the file.
 fn settings(
     file: &str,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<PoolConfig, AnyError> {
     let mut settings: toml::Table = file.parse()?;
     for (variable, text) in variables {
-        let Some(name) = variable.strip_prefix(PREFIX).map(str::to_lowercase) else { continue };
-        if PoolConfig::default().options().iter().all(|(option, _)| *option != name) {
+        let Some(name) = variable.strip_prefix(PREFIX).map(str::to_lowercase)
+        else {
+            continue;
+        };
+        if PoolConfig::default().options().iter().all(|(option, _)| *option != name)
+        {
             return Err(format!("{variable}: a pool has no option `{name}`").into());
         }
-        // In TOML, `20` and `true` are values. `30s` is none, and is taken as a text.
+        // In TOML, `20` and `true` are values. `30s` is none, and is taken as a
+        // text.
         let value = text.parse().unwrap_or(toml::Value::String(text));
         settings.insert(name, value);
     }
@@ -48,8 +56,9 @@ fn run() -> Result<(), AnyError> {
     println!("== the file, and the environment");
     // ANCHOR: use
     // Not `vars`, which panics at a variable of anybody that is not UTF-8.
-    let variables =
-        env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+    let variables = env::vars_os().filter_map(|(name, text)| {
+        Some((name.into_string().ok()?, text.into_string().ok()?))
+    });
     let config = settings(&file, variables)?;
     // ANCHOR_END: use
     show(&config);

@@ -1,4 +1,5 @@
-//! One static pool, several tokio runtimes: what the pool makes good, and what belongs to the runtime.
+//! One static pool, several tokio runtimes: what the pool makes good, and what
+//! belongs to the runtime.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -14,9 +15,16 @@ use tokio::runtime::{Builder, Runtime};
 type AnyError = Box<dyn Error + Send + Sync>;
 
 fn new_pool(server: &EchoServer) -> Result<PacketPool, AnyError> {
-    let options = PacketOptions { io_timeout: Duration::from_millis(300), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(server.addr())).with_options(options);
-    Ok(PacketPool::new(manager, PoolConfig { max_connections: 2, ..PoolConfig::default() })?)
+    let options = PacketOptions {
+        io_timeout: Duration::from_millis(300),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(server.addr())).with_options(options);
+    Ok(PacketPool::new(
+        manager,
+        PoolConfig { max_connections: 2, ..PoolConfig::default() },
+    )?)
 }
 
 // ANCHOR: static
@@ -38,19 +46,24 @@ async fn exchange(pool: &PacketPool) -> Result<Bytes, AnyError> {
 }
 
 // ANCHOR: in_turn
-/// What a test binary does: a runtime for each test, and a pool that outlives them all.
+/// What a test binary does: a runtime for each test, and a pool that outlives them
+/// all.
 fn in_turn(server: &EchoServer) -> Result<(), AnyError> {
     println!("== one runtime after another");
     for _ in 0..3 {
         one_thread()?.block_on(exchange(pool()?))?;
     }
-    println!("3 runtimes, {} connections, and every exchange worked", server.counts().accepted);
+    println!(
+        "3 runtimes, {} connections, and every exchange worked",
+        server.counts().accepted
+    );
     Ok(())
 }
 // ANCHOR_END: in_turn
 
 // ANCHOR: stands_still
-/// A connection belongs to the runtime that opened it, also while another one uses it.
+/// A connection belongs to the runtime that opened it, also while another one uses
+/// it.
 fn stands_still() -> Result<(), AnyError> {
     println!("== a runtime that is there, and that nobody drives");
     let first = one_thread()?;
@@ -81,7 +94,10 @@ fn goes_away() -> Result<(), AnyError> {
         Ok(_) => Err("a runtime that has gone read a reply".into()),
         Err(error) => {
             println!("in the second runtime: {error}");
-            println!("and the pool is none the worse: {} held", pool()?.stats().active_connections);
+            println!(
+                "and the pool is none the worse: {} held",
+                pool()?.stats().active_connections
+            );
             Ok(())
         }
     }
@@ -90,7 +106,8 @@ fn goes_away() -> Result<(), AnyError> {
 
 fn one_for_all() -> Result<(), AnyError> {
     println!("== one runtime for all threads");
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let handle = runtime.handle().clone();

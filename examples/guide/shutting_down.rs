@@ -1,4 +1,5 @@
-//! The end of a service, in four ways: in order, with somebody who holds on, with the pool first, and by dropping it.
+//! The end of a service, in four ways: in order, with somebody who holds on, with
+//! the pool first, and by dropping it.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,7 +23,8 @@ fn new_pool(server: &EchoServer) -> Result<PacketPool, AnyError> {
 }
 
 async fn slow_server() -> Result<EchoServer, AnyError> {
-    let faults = Faults { latency: Some(Duration::from_millis(200)), ..Faults::default() };
+    let faults =
+        Faults { latency: Some(Duration::from_millis(200)), ..Faults::default() };
     Ok(EchoServer::builder().faults(faults).start().await?)
 }
 
@@ -43,7 +45,8 @@ async fn request(pool: &PacketPool) -> Result<Answer, AnyError> {
     Ok(Answer::Ok)
 }
 
-/// A service: it takes requests until it is told to stop. `done` hears of each answer.
+/// A service: it takes requests until it is told to stop. `done` hears of each
+/// answer.
 struct Service {
     stop: CancellationToken,
     requests: TaskTracker,
@@ -51,9 +54,15 @@ struct Service {
 }
 
 impl Service {
-    fn start(pool: PacketPool) -> (Self, mpsc::UnboundedReceiver<Result<Answer, AnyError>>) {
+    fn start(
+        pool: PacketPool,
+    ) -> (Self, mpsc::UnboundedReceiver<Result<Answer, AnyError>>) {
         let (done, answers) = mpsc::unbounded_channel();
-        let service = Self { stop: CancellationToken::new(), requests: TaskTracker::new(), pool };
+        let service = Self {
+            stop: CancellationToken::new(),
+            requests: TaskTracker::new(),
+            pool,
+        };
         for _ in 0..REQUESTS {
             let (pool, done) = (service.pool.clone(), done.clone());
             service.requests.spawn(async move {

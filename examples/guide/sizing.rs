@@ -1,4 +1,5 @@
-//! From a rate and a hold time to a number of connections, and the waits that each number gives.
+//! From a rate and a hold time to a number of connections, and the waits that each
+//! number gives.
 //!
 //! `cargo run --example sizing`. Virtual time: the four minutes of load take some seconds, and every run is the same.
 
@@ -6,7 +7,10 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use poolhouse::{Histogram, Manager, PacketConnection, PacketManager, Pool, PoolConfig, PoolStats};
+use poolhouse::{
+    Histogram, Manager, PacketConnection, PacketManager, Pool, PoolConfig,
+    PoolStats,
+};
 use poolhouse_echo::{EchoServer, Faults};
 use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
@@ -16,11 +20,13 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 const REQUESTS: u32 = 3_000;
 
-/// A hundred requests a second, at random moments, on a pool of `size`. Gives back the statistics and the time it took.
+/// A hundred requests a second, at random moments, on a pool of `size`. Gives back
+/// the statistics and the time it took.
 async fn load(size: usize) -> Result<(PoolStats, Duration), AnyError> {
     // Each request holds its connection for 10 to 90 ms.
     let latency = Duration::from_millis(10)..=Duration::from_millis(90);
-    let faults = Faults { random_latency: Some(latency), seed: 7, ..Faults::default() };
+    let faults =
+        Faults { random_latency: Some(latency), seed: 7, ..Faults::default() };
     let server = EchoServer::builder().faults(faults).in_memory();
     let connector = server.connector();
     let dial = move || {
@@ -69,7 +75,10 @@ fn need(stats: &PoolStats, elapsed: Duration) -> f64 {
 }
 
 fn mean(times: &Histogram) -> f64 {
-    let sum: f64 = times.buckets().map(|(up_to, count)| up_to.as_secs_f64() * count as f64).sum();
+    let sum: f64 = times
+        .buckets()
+        .map(|(up_to, count)| up_to.as_secs_f64() * count as f64)
+        .sum();
     sum / times.count().max(1) as f64
 }
 // ANCHOR_END: need
@@ -79,14 +88,20 @@ async fn run() -> Result<(), AnyError> {
     let rate = stats.total_acquisitions as f64 / elapsed.as_secs_f64();
     let need = need(&stats, elapsed);
     let size = (need + 2.0 * need.sqrt()).ceil() as usize;
-    println!("{rate:.0} acquires a second, held for {:.0} ms each", mean(&stats.hold_times) * 1e3);
+    println!(
+        "{rate:.0} acquires a second, held for {:.0} ms each",
+        mean(&stats.hold_times) * 1e3
+    );
     println!("held on average: {need:.1}; with headroom: {size} connections");
 
     println!("size | half waited | 99 of 100 waited | timed out");
     for size in [4, 5, 6, 8, size, 15, 75] {
         let (stats, _) = load(size).await?;
-        let waited = |share| stats.wait_times.quantile(share).unwrap_or_default().as_millis();
-        let (half, most, lost) = (waited(0.5), waited(0.99), stats.timed_out_acquisitions);
+        let waited = |share| {
+            stats.wait_times.quantile(share).unwrap_or_default().as_millis()
+        };
+        let (half, most, lost) =
+            (waited(0.5), waited(0.99), stats.timed_out_acquisitions);
         println!("{size:4} | {half:8} ms | {most:13} ms | {lost} of {REQUESTS}");
     }
     Ok(())

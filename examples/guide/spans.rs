@@ -1,4 +1,5 @@
-//! Two requests share one connection, and a trace shows which part of each is waiting, and which is work.
+//! Two requests share one connection, and a trace shows which part of each is
+//! waiting, and which is work.
 //!
 //! `cargo run --example spans`. Virtual time: it takes no time, and every run is the same.
 
@@ -28,7 +29,8 @@ impl Manager for Server {
     }
 }
 
-/// Prints each span when it ends: what it is part of, and how long it took. An exporter would send it instead.
+/// Prints each span when it ends: what it is part of, and how long it took. An
+/// exporter would send it instead.
 struct Print;
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Print {
@@ -40,9 +42,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Print {
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let Some(span) = context.span(&id) else { return };
-        let path: Vec<_> = span.scope().from_root().map(|span| span.name()).collect();
+        let path: Vec<_> =
+            span.scope().from_root().map(|span| span.name()).collect();
         let took = span.extensions().get::<Instant>().map(Instant::elapsed);
-        println!("{:26}{:4} ms", path.join(" > "), took.unwrap_or_default().as_millis());
+        println!(
+            "{:26}{:4} ms",
+            path.join(" > "),
+            took.unwrap_or_default().as_millis()
+        );
     }
 }
 
@@ -54,7 +61,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(Print.with_filter(spans)).init();
     // ANCHOR_END: subscriber
 
-    let pool = Pool::new(Server, PoolConfig { max_connections: 1, ..PoolConfig::default() })?;
+    let pool = Pool::new(
+        Server,
+        PoolConfig { max_connections: 1, ..PoolConfig::default() },
+    )?;
     // ANCHOR: request
     let request = async || {
         let _connection = pool.acquire().await?;

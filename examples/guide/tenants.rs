@@ -1,4 +1,5 @@
-//! A pool for each tenant: made when it is needed, dropped when it is not, and bounded in all.
+//! A pool for each tenant: made when it is needed, dropped when it is not, and
+//! bounded in all.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -6,7 +7,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use poolhouse::{AcquireError, ConfigError, PacketConnection, PacketError, PacketManager, PacketPool};
+use poolhouse::{
+    AcquireError, ConfigError, PacketConnection, PacketError, PacketManager,
+    PacketPool,
+};
 use poolhouse::{PoolConfig, PooledConnection};
 use poolhouse_echo::EchoServer;
 use thiserror::Error;
@@ -40,17 +44,24 @@ struct Open {
 }
 
 impl Tenants {
-    async fn acquire(&self, tenant: &str) -> Result<PooledConnection<PacketManager>, TenantError> {
+    async fn acquire(
+        &self,
+        tenant: &str,
+    ) -> Result<PooledConnection<PacketManager>, TenantError> {
         let (pool, evicted) = self.pool_of(tenant)?;
         if let Some(evicted) = evicted {
-            // Before the new one opens its first connection, or both would count for a moment.
+            // Before the new one opens its first connection, or both would count
+            // for a moment.
             evicted.close_within(Duration::from_secs(1)).await;
         }
         Ok(pool.acquire().await?)
     }
 
     /// The tenant's pool, and one that had to make room.
-    fn pool_of(&self, tenant: &str) -> Result<(Arc<PacketPool>, Option<Arc<PacketPool>>), TenantError> {
+    fn pool_of(
+        &self,
+        tenant: &str,
+    ) -> Result<(Arc<PacketPool>, Option<Arc<PacketPool>>), TenantError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.uses += 1;
         let now = open.uses;
@@ -64,11 +75,16 @@ impl Tenants {
                 // Nobody is about to acquire, and nobody holds a connection.
                 Arc::strong_count(pool) == 1 && pool.stats().active_connections == 0
             });
-            let oldest = unused.min_by_key(|(_, (_, used))| *used).map(|(name, _)| name.clone());
+            let oldest = unused
+                .min_by_key(|(_, (_, used))| *used)
+                .map(|(name, _)| name.clone());
             let oldest = oldest.ok_or(TenantError::Busy)?;
             evicted = open.pools.remove(&oldest).map(|(pool, _)| pool);
         }
-        let pool = Arc::new(PacketPool::new((self.host.clone(), self.port), self.each.clone())?);
+        let pool = Arc::new(PacketPool::new(
+            (self.host.clone(), self.port),
+            self.each.clone(),
+        )?);
         open.pools.insert(tenant.to_owned(), (Arc::clone(&pool), now));
         Ok((pool, evicted))
     }
@@ -101,12 +117,18 @@ async fn shared(server: &EchoServer) -> Result<(), Box<dyn Error>> {
     for _ in 0..4 {
         noisy.push(pool.acquire().await?);
     }
-    println!("noisy holds {}; quiet gets one: {}", noisy.len(), pool.acquire().await.is_ok());
+    println!(
+        "noisy holds {}; quiet gets one: {}",
+        noisy.len(),
+        pool.acquire().await.is_ok()
+    );
     Ok(())
 }
 
 async fn apart(server: &EchoServer) -> Result<(), Box<dyn Error>> {
-    println!("== two pools at most, of two connections each, with two waiters at most");
+    println!(
+        "== two pools at most, of two connections each, with two waiters at most"
+    );
     // ANCHOR: config
     let tenants = Arc::new(Tenants {
         host: server.host(),
@@ -131,9 +153,17 @@ async fn apart(server: &EchoServer) -> Result<(), Box<dyn Error>> {
     }
     let mut refused = 0;
     while refused < 6 {
-        match more.join_next().await.ok_or("eight callers, and none was refused")?? {
-            Err(TenantError::Acquire(AcquireError::Overloaded { .. })) => refused += 1,
-            other => return Err(format!("expected a refusal, not {other:?}").into()),
+        match more
+            .join_next()
+            .await
+            .ok_or("eight callers, and none was refused")??
+        {
+            Err(TenantError::Acquire(AcquireError::Overloaded { .. })) => {
+                refused += 1
+            }
+            other => {
+                return Err(format!("expected a refusal, not {other:?}").into());
+            }
         }
     }
     println!(
@@ -146,7 +176,9 @@ async fn apart(server: &EchoServer) -> Result<(), Box<dyn Error>> {
 
     println!("== a third tenant comes");
     match tenants.acquire("third").await {
-        Err(busy @ TenantError::Busy) => println!("while both pools are in use: {busy}"),
+        Err(busy @ TenantError::Busy) => {
+            println!("while both pools are in use: {busy}")
+        }
         other => return Err(format!("expected a refusal, not {other:?}").into()),
     }
     drop(quiet);

@@ -1,12 +1,15 @@
-//! What a test suite does to code that uses a pool: every fault, an hour in no time, one connection, and a count at
-//! the end.
+//! What a test suite does to code that uses a pool: every fault, an hour in no
+//! time, one connection, and a count at the end.
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use poolhouse::{Dial, Manager, PacketManager, PacketOptions, PacketPool, Pool, PoolConfig, TcpDialer};
+use poolhouse::{
+    Dial, Manager, PacketManager, PacketOptions, PacketPool, Pool, PoolConfig,
+    TcpDialer,
+};
 use poolhouse_echo::{EchoServer, Faults, Reply};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -15,7 +18,10 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 // ANCHOR: under_test
 /// The code under test: asks once, and checks that the reply is its own.
-async fn ask<D: Dial>(pool: &Pool<PacketManager<D>>, request: &'static str) -> Result<Bytes, AnyError> {
+async fn ask<D: Dial>(
+    pool: &Pool<PacketManager<D>>,
+    request: &'static str,
+) -> Result<Bytes, AnyError> {
     let mut connection = pool.acquire().await?;
     connection.send_packet(request).await?;
     let reply = connection.receive().await?;
@@ -38,11 +44,19 @@ async fn finish<M: Manager>(pool: Pool<M>) -> Result<(), AnyError> {
 }
 // ANCHOR_END: finish
 
-/// A pool with little patience: a test should not wait for the limits of production.
+/// A pool with little patience: a test should not wait for the limits of
+/// production.
 fn impatient(server: &EchoServer) -> Result<PacketPool, AnyError> {
-    let options = PacketOptions { io_timeout: Duration::from_millis(500), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(server.addr())).with_options(options);
-    let config = PoolConfig { connection_timeout: Duration::from_secs(3), ..PoolConfig::default() };
+    let options = PacketOptions {
+        io_timeout: Duration::from_millis(500),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(server.addr())).with_options(options);
+    let config = PoolConfig {
+        connection_timeout: Duration::from_secs(3),
+        ..PoolConfig::default()
+    };
     Ok(PacketPool::new(manager, config)?)
 }
 
@@ -50,7 +64,10 @@ fn impatient(server: &EchoServer) -> Result<PacketPool, AnyError> {
 fn faults() -> Vec<(&'static str, Faults)> {
     let reply = |reply| Faults { reply, ..Faults::default() };
     vec![
-        ("slow", Faults { latency: Some(Duration::from_secs(60)), ..Faults::default() }),
+        (
+            "slow",
+            Faults { latency: Some(Duration::from_secs(60)), ..Faults::default() },
+        ),
         ("silent", reply(Reply::Never)),
         ("half a reply", reply(Reply::HalfThenClose)),
         ("garbage", reply(Reply::Garbage)),
@@ -94,7 +111,9 @@ async fn restart() -> Result<(), AnyError> {
 // ANCHOR_END: restart
 
 // ANCHOR: in_memory
-fn in_memory(server: &EchoServer) -> Result<Pool<PacketManager<impl Dial + use<>>>, AnyError> {
+fn in_memory(
+    server: &EchoServer,
+) -> Result<Pool<PacketManager<impl Dial + use<>>>, AnyError> {
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
@@ -111,7 +130,10 @@ async fn an_hour() -> Result<(), AnyError> {
     tokio::time::sleep(Duration::from_secs(6 * 60)).await;
     println!("after 6 minutes: {} open", pool.stats().total_connections);
     tokio::time::sleep(Duration::from_secs(60 * 60)).await;
-    println!("after an hour more: {} opened in all", pool.stats().connections_created);
+    println!(
+        "after an hour more: {} opened in all",
+        pool.stats().connections_created
+    );
     finish(pool).await
 }
 // ANCHOR_END: in_memory
@@ -131,7 +153,9 @@ async fn with_one_connection(server: &EchoServer) -> Result<(), AnyError> {
         ..PoolConfig::default()
     };
     let pool = PacketPool::new(server.addr(), config)?;
-    let nested = careless(&pool).await.is_err_and(|error| error.to_string().contains("this task itself"));
+    let nested = careless(&pool)
+        .await
+        .is_err_and(|error| error.to_string().contains("this task itself"));
     println!("with one connection, the nested acquire is found: {nested}");
     finish(pool).await
 }
@@ -165,7 +189,8 @@ fn paused() -> Result<Runtime, AnyError> {
 }
 
 fn run() -> Result<(), AnyError> {
-    let real = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let real =
+        Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     println!("== every fault");
     real.block_on(every_fault())?;
     println!("== a restart of the server");
@@ -173,14 +198,20 @@ fn run() -> Result<(), AnyError> {
     println!("== an hour, with the clock paused");
     let begin = Instant::now();
     paused()?.block_on(an_hour())?;
-    println!("it took less than ten seconds: {}", begin.elapsed() < Duration::from_secs(10));
+    println!(
+        "it took less than ten seconds: {}",
+        begin.elapsed() < Duration::from_secs(10)
+    );
     println!("== one connection");
     let server = real.block_on(EchoServer::start())?;
     real.block_on(with_one_connection(&server))?;
     println!("== a leak, at the end of a test");
     real.block_on(leak(&server))?;
     println!("== a paused clock, and a real socket");
-    server.set_faults(Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() });
+    server.set_faults(Faults {
+        latency: Some(Duration::from_millis(20)),
+        ..Faults::default()
+    });
     paused()?.block_on(real_socket(&server))
 }
 

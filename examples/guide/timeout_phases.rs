@@ -27,7 +27,9 @@ fn pool_of_one(address: SocketAddr) -> Result<PacketPool, AnyError> {
 fn advice(timeout: &AcquireTimeout) -> &'static str {
     match timeout.phase {
         Phase::Queueing => "ours: all are held, look at the holders",
-        Phase::Connecting => "the server's or the network's: look at the last connect error",
+        Phase::Connecting => {
+            "the server's or the network's: look at the last connect error"
+        }
         Phase::Checking => "the server's: it accepts, and does not answer",
         Phase::Suspended => "somebody's intention: the pool is suspended",
         _ => "new: read the text",

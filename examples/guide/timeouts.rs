@@ -1,6 +1,8 @@
-//! One deadline handed on from step to step, and what an acquire can tell when the limits are the wrong way round.
+//! One deadline handed on from step to step, and what an acquire can tell when the
+//! limits are the wrong way round.
 //!
-//! The server is in memory and the clock is paused, so the times are exact and none of them passes.
+//! The server is in memory and the clock is paused, so the times are exact and none
+//! of them passes.
 
 use std::error::Error;
 use std::io;
@@ -37,24 +39,35 @@ async fn answer<D: Dial>(
 async fn one_deadline() -> Result<(), AnyError> {
     println!("== one deadline of 500 ms for everything; replies take 400 ms");
     let server = EchoServer::in_memory();
-    server.set_faults(Faults { latency: Some(Duration::from_millis(400)), ..Faults::default() });
+    server.set_faults(Faults {
+        latency: Some(Duration::from_millis(400)),
+        ..Faults::default()
+    });
     let connector = server.connector();
     let dial = move || {
         let connector = connector.clone();
         async move { connector.connect().await }
     };
-    let pool =
-        Pool::new(PacketManager::new(dial), PoolConfig { max_connections: 1, ..PoolConfig::default() })?;
+    let pool = Pool::new(
+        PacketManager::new(dial),
+        PoolConfig { max_connections: 1, ..PoolConfig::default() },
+    )?;
     let begin = Instant::now();
     let deadline = begin + Duration::from_millis(500);
-    let both = tokio::join!(answer(&pool, "first", deadline), answer(&pool, "second", deadline));
+    let both = tokio::join!(
+        answer(&pool, "first", deadline),
+        answer(&pool, "second", deadline)
+    );
     for (name, outcome) in [("first", both.0), ("second", both.1)] {
         match outcome {
             Ok(reply) => println!("{name}: {}", String::from_utf8_lossy(&reply)),
             Err(error) => println!("{name}: {error}"),
         }
     }
-    println!("both ended by the deadline: {}", begin.elapsed() <= Duration::from_millis(502));
+    println!(
+        "both ended by the deadline: {}",
+        begin.elapsed() <= Duration::from_millis(502)
+    );
     Ok(())
 }
 
@@ -64,7 +77,9 @@ async fn never() -> io::Result<DuplexStream> {
 
 async fn wrong_way_round() -> Result<(), AnyError> {
     println!("== a network that swallows every connect; connection_timeout is 2 s");
-    for connect_attempt_timeout in [Duration::from_secs(10), Duration::from_millis(500)] {
+    for connect_attempt_timeout in
+        [Duration::from_secs(10), Duration::from_millis(500)]
+    {
         let config = PoolConfig {
             connection_timeout: Duration::from_secs(2),
             connect_attempt_timeout,

@@ -1,4 +1,5 @@
-//! A transaction on a pooled connection: what goes wrong without a guard, and a guard.
+//! A transaction on a pooled connection: what goes wrong without a guard, and a
+//! guard.
 //!
 //! `cargo run --example transaction` starts its own server.
 
@@ -7,7 +8,9 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use poolhouse::{PacketConnection, PacketManager, PacketPool, PoolConfig, PooledConnection};
+use poolhouse::{
+    PacketConnection, PacketManager, PacketPool, PoolConfig, PooledConnection,
+};
 use tokio::time::timeout;
 
 mod ledger;
@@ -17,14 +20,24 @@ use ledger::Ledger;
 type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Sends one command and reads its whole answer.
-async fn command(connection: &mut PacketConnection, command: String) -> Result<(), AnyError> {
+async fn command(
+    connection: &mut PacketConnection,
+    command: String,
+) -> Result<(), AnyError> {
     connection.send_packet(command).await?;
     let answer = connection.receive().await?;
-    if answer == "ok" { Ok(()) } else { Err(String::from_utf8_lossy(&answer).into()) }
+    if answer == "ok" {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&answer).into())
+    }
 }
 
 // ANCHOR: without
-async fn without_a_guard(pool: &PacketPool, amounts: &[&str]) -> Result<(), AnyError> {
+async fn without_a_guard(
+    pool: &PacketPool,
+    amounts: &[&str],
+) -> Result<(), AnyError> {
     let mut connection = pool.acquire().await?;
     command(&mut connection, "begin".into()).await?;
     for amount in amounts {
@@ -36,7 +49,8 @@ async fn without_a_guard(pool: &PacketPool, amounts: &[&str]) -> Result<(), AnyE
 // ANCHOR_END: without
 
 // ANCHOR: guard
-/// An open transaction. Dropped without `commit`, it closes its connection, and the server rolls back.
+/// An open transaction. Dropped without `commit`, it closes its connection, and the
+/// server rolls back.
 struct Transaction {
     /// `None` once the transaction has ended well.
     connection: Option<PooledConnection<PacketManager>>,
@@ -50,7 +64,8 @@ impl Transaction {
     }
 
     async fn run(&mut self, text: impl Into<String>) -> Result<(), AnyError> {
-        let connection = self.connection.as_mut().ok_or("the transaction has ended")?;
+        let connection =
+            self.connection.as_mut().ok_or("the transaction has ended")?;
         command(connection, text.into()).await
     }
 
@@ -87,30 +102,65 @@ async fn with_a_guard(pool: &PacketPool, amounts: &[&str]) -> Result<(), AnyErro
 }
 // ANCHOR_END: with
 
-fn report(what: &str, result: Result<(), AnyError>, ledger: &Ledger, pool: &PacketPool) {
-    let result = result.map_or_else(|error| error.to_string(), |()| "ok".to_owned());
+fn report(
+    what: &str,
+    result: Result<(), AnyError>,
+    ledger: &Ledger,
+    pool: &PacketPool,
+) {
+    let result =
+        result.map_or_else(|error| error.to_string(), |()| "ok".to_owned());
     let (total, closed) = (ledger.total(), pool.stats().connections_destroyed);
     println!("{what}: {result}; total {total}, connections closed {closed}");
 }
 
 async fn run() -> Result<(), AnyError> {
     let (ledger, address) = Ledger::start().await?;
-    let config = PoolConfig { max_connections: 1, min_connections: 0, ..PoolConfig::default() };
+    let config = PoolConfig {
+        max_connections: 1,
+        min_connections: 0,
+        ..PoolConfig::default()
+    };
 
     println!("== without a guard");
     let pool = PacketPool::new(address, config.clone())?;
-    report("add 100, and an error", without_a_guard(&pool, &["100", "oops"]).await, &ledger, &pool);
-    report("somebody else adds 1", without_a_guard(&pool, &["1"]).await, &ledger, &pool);
+    report(
+        "add 100, and an error",
+        without_a_guard(&pool, &["100", "oops"]).await,
+        &ledger,
+        &pool,
+    );
+    report(
+        "somebody else adds 1",
+        without_a_guard(&pool, &["1"]).await,
+        &ledger,
+        &pool,
+    );
     pool.close().await;
 
     println!("== with a guard");
     let pool = PacketPool::new(address, config)?;
-    report("add 100, and an error", with_a_guard(&pool, &["100", "oops"]).await, &ledger, &pool);
-    report("somebody else adds 1", with_a_guard(&pool, &["1"]).await, &ledger, &pool);
+    report(
+        "add 100, and an error",
+        with_a_guard(&pool, &["100", "oops"]).await,
+        &ledger,
+        &pool,
+    );
+    report(
+        "somebody else adds 1",
+        with_a_guard(&pool, &["1"]).await,
+        &ledger,
+        &pool,
+    );
 
     let mut transaction = Transaction::begin(&pool).await?;
     transaction.run("add 100").await?;
-    report("a rollback that is awaited", transaction.rollback().await, &ledger, &pool);
+    report(
+        "a rollback that is awaited",
+        transaction.rollback().await,
+        &ledger,
+        &pool,
+    );
 
     let mut transaction = Transaction::begin(&pool).await?;
     let task = tokio::spawn(async move {

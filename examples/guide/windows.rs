@@ -1,4 +1,5 @@
-//! A rate over the life of a pool, and one over the last window: what each of them shows of a bad minute.
+//! A rate over the life of a pool, and one over the last window: what each of them
+//! shows of a bad minute.
 //!
 //! `cargo run --example windows` starts its own echo server.
 
@@ -10,8 +11,8 @@ use poolhouse::{PacketPool, PoolConfig, PoolStats};
 use poolhouse_echo::EchoServer;
 
 // ANCHOR: window
-/// The share of acquires that failed in a window: `stats.since(&earlier)`. `None` when nobody asked, which is neither good
-/// nor bad.
+/// The share of acquires that failed in a window: `stats.since(&earlier)`. `None`
+/// when nobody asked, which is neither good nor bad.
 fn failed_share(window: &PoolStats) -> Option<f64> {
     // An acquire that failed is not among those that were served.
     let asked = window.total_acquisitions + window.failed_acquisitions;
@@ -20,7 +21,10 @@ fn failed_share(window: &PoolStats) -> Option<f64> {
 // ANCHOR_END: window
 
 fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "nobody asked".to_owned(), |share| format!("{:.1} % failed", share * 100.0))
+    share.map_or_else(
+        || "nobody asked".to_owned(),
+        |share| format!("{:.1} % failed", share * 100.0),
+    )
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
@@ -39,7 +43,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     let before = pool.stats();
 
-    // The bad minute: of twenty acquires ten find no connection in time, and ten do.
+    // The bad minute: of twenty acquires ten find no connection in time, and ten
+    // do.
     let held = pool.acquire().await?;
     for _ in 0..10 {
         if pool.acquire_within(Duration::from_millis(20)).await.is_ok() {
@@ -52,7 +57,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
 
     let after = pool.stats();
-    println!("over the life of the pool: {}", percent(failed_share(&after.since(&stats))));
+    println!(
+        "over the life of the pool: {}",
+        percent(failed_share(&after.since(&stats)))
+    );
     let window = after.since(&before);
     println!("in the last window: {}", percent(failed_share(&window)));
     println!(

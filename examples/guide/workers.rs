@@ -1,4 +1,5 @@
-//! Four workers on two connections: one connection for each worker, and one for each job.
+//! Four workers on two connections: one connection for each worker, and one for
+//! each job.
 //!
 //! `cargo run --example workers` starts its own echo server.
 
@@ -22,7 +23,12 @@ const JOBS: usize = 20;
 type Queue = Arc<Mutex<mpsc::UnboundedReceiver<usize>>>;
 
 // ANCHOR: worker
-async fn worker(pool: PacketPool, queue: Queue, stop: CancellationToken, done: mpsc::UnboundedSender<usize>) {
+async fn worker(
+    pool: PacketPool,
+    queue: Queue,
+    stop: CancellationToken,
+    done: mpsc::UnboundedSender<usize>,
+) {
     loop {
         // It waits for a job with empty hands, and here alone it may be stopped.
         let job = tokio::select! {
@@ -54,12 +60,20 @@ async fn for_each_worker(pool: &PacketPool) -> Result<(), AnyError> {
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
         let pool = pool.clone();
-        workers.spawn(async move { pool.acquire_within(Duration::from_secs(1)).await.ok() });
+        workers.spawn(async move {
+            pool.acquire_within(Duration::from_secs(1)).await.ok()
+        });
     }
     // Each keeps what it got.
     let got: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
-    println!("a connection for each worker: {} of {WORKERS} workers have one", got.len());
-    println!("work for them: none; connections held: {}", pool.stats().active_connections);
+    println!(
+        "a connection for each worker: {} of {WORKERS} workers have one",
+        got.len()
+    );
+    println!(
+        "work for them: none; connections held: {}",
+        pool.stats().active_connections
+    );
     Ok(())
 }
 
@@ -70,17 +84,29 @@ async fn for_each_job(pool: &PacketPool) -> Result<(), AnyError> {
     let stop = CancellationToken::new();
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
-        workers.spawn(worker(pool.clone(), Arc::clone(&queue), stop.clone(), done.clone()));
+        workers.spawn(worker(
+            pool.clone(),
+            Arc::clone(&queue),
+            stop.clone(),
+            done.clone(),
+        ));
     }
     for job in 0..JOBS {
         jobs.send(job)?;
     }
     let mut count = 0;
-    while count < JOBS && timeout(Duration::from_secs(10), finished.recv()).await?.is_some() {
+    while count < JOBS
+        && timeout(Duration::from_secs(10), finished.recv()).await?.is_some()
+    {
         count += 1;
     }
-    println!("a connection for each job: {count} of {JOBS} jobs done by {WORKERS} workers");
-    println!("work for them: none; connections held: {}", pool.stats().active_connections);
+    println!(
+        "a connection for each job: {count} of {JOBS} jobs done by {WORKERS} workers"
+    );
+    println!(
+        "work for them: none; connections held: {}",
+        pool.stats().active_connections
+    );
 
     // ANCHOR: stop
     stop.cancel();

@@ -1,4 +1,5 @@
-//! A firewall or load balancer forgets connections that are silent for long, and tells neither end.
+//! A firewall or load balancer forgets connections that are silent for long, and
+//! tells neither end.
 //!
 //! `cargo run --example after_a_lull` runs in virtual time against an echo server in memory. Between the two stands a
 //! middlebox that forgets after 350 s.
@@ -22,8 +23,12 @@ const LULL: Duration = Duration::from_secs(20 * 60);
 const REQUESTS: usize = 5;
 
 // ANCHOR: middlebox
-/// Passes bytes on until it has seen none for long. From then on they vanish, and neither end is told.
-async fn middlebox(mut client: DuplexStream, mut server: DuplexStream) -> io::Result<()> {
+/// Passes bytes on until it has seen none for long. From then on they vanish, and
+/// neither end is told.
+async fn middlebox(
+    mut client: DuplexStream,
+    mut server: DuplexStream,
+) -> io::Result<()> {
     let (mut up, mut down) = ([0; 1024], [0; 1024]);
     loop {
         tokio::select! {
@@ -71,8 +76,11 @@ async fn request(pool: LullPool) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Requests at once: how many failed, the first error, and how long the slowest took.
-async fn requests(pool: &LullPool) -> Result<(usize, Option<String>, Duration), AnyError> {
+/// Requests at once: how many failed, the first error, and how long the slowest
+/// took.
+async fn requests(
+    pool: &LullPool,
+) -> Result<(usize, Option<String>, Duration), AnyError> {
     let start = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..REQUESTS {
@@ -91,8 +99,12 @@ async fn requests(pool: &LullPool) -> Result<(usize, Option<String>, Duration), 
 /// A burst in the evening, and one in the morning.
 async fn night(config: &PoolConfig) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
-    let options = PacketOptions { io_timeout: Duration::from_secs(10), ..PacketOptions::default() };
-    let manager = PacketManager::new(ThroughTheMiddlebox(server.connector())).with_options(options);
+    let options = PacketOptions {
+        io_timeout: Duration::from_secs(10),
+        ..PacketOptions::default()
+    };
+    let manager = PacketManager::new(ThroughTheMiddlebox(server.connector()))
+        .with_options(options);
     let pool = Pool::new(manager, config.clone())?;
 
     let (failed, _, _) = requests(&pool).await?;
@@ -100,14 +112,18 @@ async fn night(config: &PoolConfig) -> Result<(), AnyError> {
         return Err("before the lull every request works".into());
     }
     sleep(LULL).await;
-    println!("idle connections that the pool trusts: {}", pool.stats().idle_connections);
+    println!(
+        "idle connections that the pool trusts: {}",
+        pool.stats().idle_connections
+    );
     let (failed, log, slowest) = requests(&pool).await?;
     println!("requests that failed: {failed} of {REQUESTS}");
     println!("the slowest took: {} s", slowest.as_secs());
     if let Some(text) = log {
         println!("log: {text}");
     }
-    let forgotten = server.counts().open - u64::try_from(pool.stats().total_connections)?;
+    let forgotten =
+        server.counts().open - u64::try_from(pool.stats().total_connections)?;
     println!("connections that only the server knows: {forgotten}");
     Ok(())
 }
@@ -129,7 +145,10 @@ async fn run() -> Result<(), AnyError> {
     println!("== after the cure");
     // ANCHOR: cure
     // A word every minute: the middlebox does not forget.
-    let talks = PoolConfig { health_check_interval: Duration::from_secs(60), ..trusting.clone() };
+    let talks = PoolConfig {
+        health_check_interval: Duration::from_secs(60),
+        ..trusting.clone()
+    };
     // ANCHOR_END: cure
     night(&talks).await?;
 

@@ -1,4 +1,5 @@
-//! Connection churn: bursts with lulls between them, longer than `idle_timeout`, open every connection anew.
+//! Connection churn: bursts with lulls between them, longer than `idle_timeout`,
+//! open every connection anew.
 //!
 //! `cargo run --example connection_churn`. The clock is tokio's, paused: minutes pass in no time, and every run is the same.
 
@@ -41,7 +42,11 @@ type Reasons = Arc<Mutex<BTreeMap<&'static str, u32>>>;
 fn counter(reasons: Reasons) -> impl Fn(&Event<'_>) {
     move |event| {
         if let Event::Retired { reason, .. } = event {
-            *reasons.lock().unwrap_or_else(PoisonError::into_inner).entry(reason.as_str()).or_default() += 1;
+            *reasons
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(reason.as_str())
+                .or_default() += 1;
         }
     }
 }
@@ -57,11 +62,15 @@ async fn request(pool: BackendPool) -> Result<(), Box<dyn Error + Send + Sync>> 
 
 /// Ten bursts of five requests, a minute apart.
 async fn bursts(config: PoolConfig) -> Result<(), Box<dyn Error>> {
-    let slow = Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
+    let slow =
+        Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
     let server = EchoServer::builder().faults(slow).in_memory();
     let reasons = Reasons::default();
     let manager = PacketManager::new(Backend(server.connector()));
-    let pool = Pool::builder(manager).config(config).listener(counter(Arc::clone(&reasons))).build()?;
+    let pool = Pool::builder(manager)
+        .config(config)
+        .listener(counter(Arc::clone(&reasons)))
+        .build()?;
     for _ in 0..10 {
         let mut tasks = JoinSet::new();
         for _ in 0..5 {
@@ -76,11 +85,15 @@ async fn bursts(config: PoolConfig) -> Result<(), Box<dyn Error>> {
     println!("requests: {}", stats.total_acquisitions);
     println!("connections_created: {}", stats.connections_created);
     println!("connections_destroyed: {}", stats.connections_destroyed);
-    for (reason, count) in &*reasons.lock().unwrap_or_else(PoisonError::into_inner) {
+    for (reason, count) in &*reasons.lock().unwrap_or_else(PoisonError::into_inner)
+    {
         println!("closed for {reason}: {count}");
     }
     let waited = stats.wait_times.quantile(0.5).unwrap_or_default();
-    println!("half of the requests waited for at most, in ms: {}", waited.as_millis());
+    println!(
+        "half of the requests waited for at most, in ms: {}",
+        waited.as_millis()
+    );
     Ok(())
 }
 

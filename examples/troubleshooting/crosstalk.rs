@@ -1,4 +1,5 @@
-//! A caller gives up half-way, its connection goes back to the pool, and everybody after it reads somebody else's reply.
+//! A caller gives up half-way, its connection goes back to the pool, and everybody
+//! after it reads somebody else's reply.
 //!
 //! `cargo run --example crosstalk` runs in virtual time against an echo server in memory.
 
@@ -17,7 +18,8 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// A protocol of our own: one question, one answer. Nothing in an answer says which question it belongs to.
+/// A protocol of our own: one question, one answer. Nothing in an answer says which
+/// question it belongs to.
 struct Client {
     framed: Framed<DuplexStream, LengthDelimitedCodec>,
     /// A question has gone out, or half of it, and its answer has not been read.
@@ -27,10 +29,12 @@ struct Client {
 impl Client {
     // ANCHOR: ask
     async fn ask(&mut self, question: &str) -> io::Result<BytesMut> {
-        // Set before the first await, and cleared after the last: a call that is dropped in between leaves it set.
+        // Set before the first await, and cleared after the last: a call that is
+        // dropped in between leaves it set.
         self.in_exchange = true;
         self.framed.send(Bytes::copy_from_slice(question.as_bytes())).await?;
-        let answer = self.framed.next().await.ok_or(io::ErrorKind::UnexpectedEof)??;
+        let answer =
+            self.framed.next().await.ok_or(io::ErrorKind::UnexpectedEof)??;
         self.in_exchange = false;
         Ok(answer)
     }
@@ -49,7 +53,10 @@ impl Manager for Questions {
     type Error = io::Error;
 
     async fn connect(&self) -> io::Result<Client> {
-        let framed = Framed::new(self.connector.connect().await?, LengthDelimitedCodec::new());
+        let framed = Framed::new(
+            self.connector.connect().await?,
+            LengthDelimitedCodec::new(),
+        );
         Ok(Client { framed, in_exchange: false })
     }
 
@@ -59,19 +66,25 @@ impl Manager for Questions {
 }
 // ANCHOR_END: manager
 
-/// Asks for six accounts, one after another. The server is slow for the first, whose caller gives up.
+/// Asks for six accounts, one after another. The server is slow for the first,
+/// whose caller gives up.
 async fn six_callers(looks: bool) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
     let config = PoolConfig { max_connections: 1, ..PoolConfig::default() };
-    let pool = Pool::new(Questions { connector: server.connector(), looks }, config)?;
+    let pool =
+        Pool::new(Questions { connector: server.connector(), looks }, config)?;
 
-    server.set_faults(Faults { latency: Some(Duration::from_millis(80)), ..Faults::default() });
+    server.set_faults(Faults {
+        latency: Some(Duration::from_millis(80)),
+        ..Faults::default()
+    });
     let mut wrong = 0;
     for number in 1..=6 {
         let question = format!("account {number}");
         // ANCHOR: caller
         let mut client = pool.acquire().await?;
-        let answer = timeout(Duration::from_millis(50), client.ask(&question)).await;
+        let answer =
+            timeout(Duration::from_millis(50), client.ask(&question)).await;
         drop(client);
         // ANCHOR_END: caller
         server.set_faults(Faults::default());

@@ -1,4 +1,5 @@
-//! It deadlocks at exactly N: tasks that hold a connection and acquire a second one from the same pool.
+//! It deadlocks at exactly N: tasks that hold a connection and acquire a second one
+//! from the same pool.
 //!
 //! `cargo run --example deadlock_at_n`. The clock is tokio's, paused: the timeouts take no time, and every run is the same.
 
@@ -9,7 +10,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, Dial, PacketConnection, PacketManager, Pool, PoolConfig};
+use poolhouse::{
+    AcquireError, Dial, PacketConnection, PacketManager, Pool, PoolConfig,
+};
 use poolhouse_echo::{Connector, EchoServer};
 use tokio::io::DuplexStream;
 use tokio::sync::Barrier;
@@ -35,7 +38,10 @@ type BackendPool = Pool<PacketManager<Backend>>;
 type Connection = PacketConnection<DuplexStream>;
 type Outcome = Result<(), AcquireError>;
 
-fn pool_of(max_connections: usize, server: &EchoServer) -> Result<BackendPool, Box<dyn Error>> {
+fn pool_of(
+    max_connections: usize,
+    server: &EchoServer,
+) -> Result<BackendPool, Box<dyn Error>> {
     // ANCHOR: detect
     let config = PoolConfig {
         max_connections,
@@ -56,11 +62,13 @@ async fn query(connection: &mut Connection) {
 }
 
 // ANCHOR: nested
-/// Holds one connection for the transaction, and calls a helper that acquires its own.
+/// Holds one connection for the transaction, and calls a helper that acquires its
+/// own.
 async fn transfer(pool: BackendPool, all_hold_one: Arc<Barrier>) -> Outcome {
     let mut transaction = pool.acquire().await?;
     query(&mut transaction).await;
-    // Under load this moment comes by itself: everybody has the first, nobody the second.
+    // Under load this moment comes by itself: everybody has the first, nobody the
+    // second.
     all_hold_one.wait().await;
     write_audit_log(&pool).await
 }
@@ -74,7 +82,10 @@ async fn write_audit_log(pool: &BackendPool) -> Outcome {
 
 // ANCHOR: passed_on
 /// Acquires once, and passes the connection on.
-async fn transfer_with_one(pool: BackendPool, all_hold_one: Arc<Barrier>) -> Outcome {
+async fn transfer_with_one(
+    pool: BackendPool,
+    all_hold_one: Arc<Barrier>,
+) -> Outcome {
     let mut transaction = pool.acquire().await?;
     query(&mut transaction).await;
     all_hold_one.wait().await;
@@ -87,7 +98,8 @@ async fn write_audit_log_on(connection: &mut Connection) {
 }
 // ANCHOR_END: passed_on
 
-/// Runs so many tasks at once, prints what became of them, and returns what one of them said.
+/// Runs so many tasks at once, prints what became of them, and returns what one of
+/// them said.
 async fn run_tasks<F>(
     max_connections: usize,
     tasks: usize,

@@ -1,4 +1,5 @@
-//! A connection per request costs a descriptor while it lives and a local port for a while after. A pool costs ten.
+//! A connection per request costs a descriptor while it lives and a local port for
+//! a while after. A pool costs ten.
 //!
 //! `cargo run --example descriptors_and_ports` starts its own echo server. Run it with `ulimit -n 64` to see it fail.
 
@@ -11,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use poolhouse::{
-    Dial, Manager, PacketConnection, PacketError, PacketManager, PacketOptions, Pool, PoolConfig, TcpDialer,
+    Dial, Manager, PacketConnection, PacketError, PacketManager, PacketOptions,
+    Pool, PoolConfig, TcpDialer,
 };
 use poolhouse_echo::EchoServer;
 use tokio::net::TcpStream;
@@ -34,7 +36,10 @@ impl Dial for Noting {
 
     async fn dial(&self) -> io::Result<TcpStream> {
         let stream = self.dialer.dial().await?;
-        self.ports.lock().unwrap_or_else(PoisonError::into_inner).insert(stream.local_addr()?.port());
+        self.ports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(stream.local_addr()?.port());
         Ok(stream)
     }
 
@@ -73,11 +78,20 @@ async fn pooled(pool: NotingPool) -> Result<(), AnyError> {
 
 async fn load(server: &EchoServer, with_pool: bool) -> Result<(), AnyError> {
     let ports = Arc::default();
-    let dial = Noting { dialer: TcpDialer::from(server.addr()), ports: Arc::clone(&ports) };
-    let options = PacketOptions { io_timeout: Duration::from_secs(2), ..PacketOptions::default() };
+    let dial = Noting {
+        dialer: TcpDialer::from(server.addr()),
+        ports: Arc::clone(&ports),
+    };
+    let options = PacketOptions {
+        io_timeout: Duration::from_secs(2),
+        ..PacketOptions::default()
+    };
     let manager = PacketManager::new(dial).with_options(options);
     let direct = Arc::new(manager.clone());
-    let pool = Pool::new(manager, PoolConfig { max_connections: 10, ..PoolConfig::default() })?;
+    let pool = Pool::new(
+        manager,
+        PoolConfig { max_connections: 10, ..PoolConfig::default() },
+    )?;
 
     for _ in 0..ONE_AFTER_ANOTHER {
         if with_pool {
@@ -86,7 +100,10 @@ async fn load(server: &EchoServer, with_pool: bool) -> Result<(), AnyError> {
             unpooled(Arc::clone(&direct)).await?;
         }
     }
-    println!("local ports used: {}", ports.lock().unwrap_or_else(PoisonError::into_inner).len());
+    println!(
+        "local ports used: {}",
+        ports.lock().unwrap_or_else(PoisonError::into_inner).len()
+    );
 
     let mut callers = JoinSet::new();
     for _ in 0..AT_ONCE {
@@ -111,7 +128,9 @@ async fn load(server: &EchoServer, with_pool: bool) -> Result<(), AnyError> {
 }
 
 async fn run() -> Result<(), AnyError> {
-    for (heading, with_pool) in [("== the symptom", false), ("== after the cure", true)] {
+    for (heading, with_pool) in
+        [("== the symptom", false), ("== after the cure", true)]
+    {
         // A server for each, for what it counts.
         let server = EchoServer::start().await?;
         println!("{heading}");

@@ -1,4 +1,5 @@
-//! Four tests that work against the development server and hang or fail in the test run, and the same four mended.
+//! Four tests that work against the development server and hang or fail in the test
+//! run, and the same four mended.
 //!
 //! `cargo run --example hangs_in_tests` starts its own echo server, in a thread of its own. A test here is a function
 //! that gets a runtime of its own, as `#[tokio::test]` gives it.
@@ -10,7 +11,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use poolhouse::{Dial, PacketConnection, PacketError, PacketManager, PacketPool, Pool, PoolConfig};
+use poolhouse::{
+    Dial, PacketConnection, PacketError, PacketManager, PacketPool, Pool,
+    PoolConfig,
+};
 use poolhouse_echo::{Connector, EchoServer, Faults};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
@@ -23,10 +27,13 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 fn start_server() -> Result<SocketAddr, AnyError> {
     let (sender, receiver) = mpsc::channel();
-    let faults = Faults { latency: Some(Duration::from_millis(50)), ..Faults::default() };
+    let faults =
+        Faults { latency: Some(Duration::from_millis(50)), ..Faults::default() };
     let serve = async move {
         let server = EchoServer::builder().faults(faults).start().await;
-        let _ = sender.send(server.as_ref().map(EchoServer::addr).map_err(ToString::to_string));
+        let _ = sender.send(
+            server.as_ref().map(EchoServer::addr).map_err(ToString::to_string),
+        );
         std::future::pending::<()>().await;
     };
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -40,11 +47,17 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 fn one(server: SocketAddr) -> Result<PacketPool, AnyError> {
-    let config = PoolConfig { max_connections: 1, detect_nested_acquires: true, ..PoolConfig::default() };
+    let config = PoolConfig {
+        max_connections: 1,
+        detect_nested_acquires: true,
+        ..PoolConfig::default()
+    };
     Ok(PacketPool::new(server, config)?)
 }
 
-async fn exchange<S>(connection: &mut PacketConnection<S>) -> Result<(), PacketError>
+async fn exchange<S>(
+    connection: &mut PacketConnection<S>,
+) -> Result<(), PacketError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -84,9 +97,13 @@ async fn real_socket(server: SocketAddr) -> Result<(), AnyError> {
 // ANCHOR: in_memory
 async fn in_memory() -> Result<(), AnyError> {
     tokio::time::pause();
-    let faults = Faults { latency: Some(Duration::from_millis(50)), ..Faults::default() };
+    let faults =
+        Faults { latency: Some(Duration::from_millis(50)), ..Faults::default() };
     let server = EchoServer::builder().faults(faults).in_memory();
-    let pool = Pool::new(PacketManager::new(InMemory(server.connector())), PoolConfig::default())?;
+    let pool = Pool::new(
+        PacketManager::new(InMemory(server.connector())),
+        PoolConfig::default(),
+    )?;
     let mut connection = pool.acquire().await?;
     exchange(&mut connection).await?;
     Ok(())
@@ -125,7 +142,8 @@ async fn given_back(pool: &PacketPool) -> Result<(), AnyError> {
 }
 // ANCHOR_END: given_back
 
-/// A pool in a static, and two tests. The first waits for something else, and does not drive its runtime meanwhile.
+/// A pool in a static, and two tests. The first waits for something else, and does
+/// not drive its runtime meanwhile.
 fn shared_by_runtimes(server: SocketAddr, cured: bool) -> Result<(), AnyError> {
     let shared = one(server)?;
     let first = runtime()?;
@@ -140,14 +158,17 @@ fn shared_by_runtimes(server: SocketAddr, cured: bool) -> Result<(), AnyError> {
         // ANCHOR_END: own_pool
         let mut connection = pool.acquire_within(PATIENCE).await?;
         let exchanged = timeout(PATIENCE, exchange(&mut connection)).await;
-        exchanged.map_err(|_| "the connection belongs to a runtime that nobody drives")??;
+        exchanged.map_err(
+            |_| "the connection belongs to a runtime that nobody drives",
+        )??;
         Ok(())
     })
 }
 
 fn run() -> Result<(), AnyError> {
     let server = start_server()?;
-    for (heading, cured) in [("== the symptom", false), ("== after the cure", true)] {
+    for (heading, cured) in [("== the symptom", false), ("== after the cure", true)]
+    {
         println!("{heading}");
         let outcomes = [
             (
@@ -159,14 +180,23 @@ fn run() -> Result<(), AnyError> {
             ),
             (
                 "paused clock",
-                runtime()?
-                    .block_on(async { if cured { in_memory().await } else { real_socket(server).await } }),
+                runtime()?.block_on(async {
+                    if cured {
+                        in_memory().await
+                    } else {
+                        real_socket(server).await
+                    }
+                }),
             ),
             (
                 "close at the end",
                 runtime()?.block_on(async {
                     let pool = one(server)?;
-                    if cured { given_back(&pool).await } else { held_at_the_end(&pool).await }
+                    if cured {
+                        given_back(&pool).await
+                    } else {
+                        held_at_the_end(&pool).await
+                    }
                 }),
             ),
             ("pool in a static", shared_by_runtimes(server, cured)),
@@ -177,7 +207,10 @@ fn run() -> Result<(), AnyError> {
                 Err(error) => println!("{name}: {error}"),
             }
         }
-        println!("tests that failed: {}", outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count());
+        println!(
+            "tests that failed: {}",
+            outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count()
+        );
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Leaks: who holds it? Connections that never come back, and the lines that acquired them.
+//! Leaks: who holds it? Connections that never come back, and the lines that
+//! acquired them.
 //!
 //! `cargo run --example leaks`. The clock is tokio's, paused: a minute passes in no time, and every run is the same.
 
@@ -10,7 +11,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use poolhouse::{
-    AcquireError, Dial, Event, PacketConnection, PacketManager, Pool, PoolConfig, PooledConnection,
+    AcquireError, Dial, Event, PacketConnection, PacketManager, Pool, PoolConfig,
+    PooledConnection,
 };
 use poolhouse_echo::{Connector, EchoServer};
 use tokio::io::DuplexStream;
@@ -42,7 +44,11 @@ type Failure = AcquireError;
 struct Sessions(HashMap<u32, Guard>);
 
 impl Sessions {
-    async fn open(&mut self, user: u32, pool: &Pool<Packets>) -> Result<(), Failure> {
+    async fn open(
+        &mut self,
+        user: u32,
+        pool: &Pool<Packets>,
+    ) -> Result<(), Failure> {
         self.0.insert(user, pool.acquire().await?);
         Ok(())
     }
@@ -51,7 +57,10 @@ impl Sessions {
 
 // ANCHOR: select
 /// The guard lives outside of the loop: it is held while nothing comes.
-async fn write_events(pool: Pool<Packets>, mut events: mpsc::Receiver<String>) -> Result<(), Failure> {
+async fn write_events(
+    pool: Pool<Packets>,
+    mut events: mpsc::Receiver<String>,
+) -> Result<(), Failure> {
     let mut connection = pool.acquire().await?;
     loop {
         tokio::select! {
@@ -67,7 +76,10 @@ async fn write_events(pool: Pool<Packets>, mut events: mpsc::Receiver<String>) -
 
 // ANCHOR: select_cured
 /// The guard lives as long as one event.
-async fn write_each_event(pool: Pool<Packets>, mut events: mpsc::Receiver<String>) -> Result<(), Failure> {
+async fn write_each_event(
+    pool: Pool<Packets>,
+    mut events: mpsc::Receiver<String>,
+) -> Result<(), Failure> {
     loop {
         tokio::select! {
             event = events.recv() => match event {

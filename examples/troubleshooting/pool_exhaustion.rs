@@ -1,4 +1,5 @@
-//! Pool exhaustion: callers hold connections while they do something else. Shorter holds cure it; a larger pool moves it.
+//! Pool exhaustion: callers hold connections while they do something else. Shorter
+//! holds cure it; a larger pool moves it.
 //!
 //! `cargo run --example pool_exhaustion`. The clock is tokio's, paused: seconds pass in no time, and every run is the same.
 
@@ -8,7 +9,10 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use poolhouse::{AcquireError, Dial, PacketConnection, PacketError, PacketManager, Pool, PoolConfig};
+use poolhouse::{
+    AcquireError, Dial, PacketConnection, PacketError, PacketManager, Pool,
+    PoolConfig,
+};
 use poolhouse_echo::{Connector, EchoServer, Faults};
 use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
@@ -32,7 +36,10 @@ impl Dial for Backend {
 type BackendPool = Pool<PacketManager<Backend>>;
 type Connection = PacketConnection<DuplexStream>;
 
-fn pool_of(max_connections: usize, server: &EchoServer) -> Result<BackendPool, Box<dyn Error>> {
+fn pool_of(
+    max_connections: usize,
+    server: &EchoServer,
+) -> Result<BackendPool, Box<dyn Error>> {
     let config = PoolConfig {
         max_connections,
         connection_timeout: Duration::from_millis(1500),
@@ -52,7 +59,8 @@ async fn other_work() {
 }
 
 // ANCHOR: holds
-/// Holds the connection to the end of the function, through work that does not need it.
+/// Holds the connection to the end of the function, through work that does not need
+/// it.
 async fn holds_for_long(pool: BackendPool) -> Result<(), AcquireError> {
     let mut connection = pool.acquire().await?;
     if query(&mut connection).await.is_err() {
@@ -76,7 +84,8 @@ async fn releases_first(pool: BackendPool) -> Result<(), AcquireError> {
 }
 // ANCHOR_END: releases
 
-/// Runs so many callers at once, and prints what became of them. Returns the error of one that had none.
+/// Runs so many callers at once, and prints what became of them. Returns the error
+/// of one that had none.
 async fn run_callers<F>(
     pool: &BackendPool,
     callers: u32,
@@ -108,7 +117,8 @@ where
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let slow = Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
+    let slow =
+        Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
     let server = EchoServer::builder().faults(slow).in_memory();
 
     println!("== the symptom");

@@ -1,4 +1,5 @@
-//! Slow first requests: the first ones after a start, and after a lull, pay for the connect.
+//! Slow first requests: the first ones after a start, and after a lull, pay for the
+//! connect.
 //!
 //! `cargo run --example slow_first_requests`. The clock is tokio's, paused: the lull takes no time, and every run is the same.
 
@@ -25,7 +26,8 @@ impl Dial for Backend {
         sleep(Duration::from_millis(40)).await; // the name is resolved
         sleep(Duration::from_millis(10)).await; // TCP: one round trip
         sleep(Duration::from_millis(30)).await; // TLS: one round trip, and arithmetic
-        sleep(Duration::from_millis(120)).await; // the login, and a new process on the server
+        // The login, and a new process on the server.
+        sleep(Duration::from_millis(120)).await;
         self.0.connect().await
     }
     // ANCHOR_END: dial
@@ -37,7 +39,9 @@ impl Dial for Backend {
 
 type BackendPool = Pool<PacketManager<Backend>>;
 
-async fn request(pool: BackendPool) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+async fn request(
+    pool: BackendPool,
+) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     let began = Instant::now();
     let mut connection = pool.acquire().await?;
     connection.send_packet("select").await?;
@@ -46,7 +50,10 @@ async fn request(pool: BackendPool) -> Result<Duration, Box<dyn Error + Send + S
 }
 
 /// Four requests at once. Prints how many of them were slow.
-async fn four_requests(pool: &BackendPool, when: &str) -> Result<(), Box<dyn Error>> {
+async fn four_requests(
+    pool: &BackendPool,
+    when: &str,
+) -> Result<(), Box<dyn Error>> {
     let mut tasks = JoinSet::new();
     for _ in 0..4 {
         tasks.spawn(request(pool.clone()));
@@ -55,7 +62,8 @@ async fn four_requests(pool: &BackendPool, when: &str) -> Result<(), Box<dyn Err
     while let Some(task) = tasks.join_next().await {
         took.push(task?.map_err(|error| error.to_string())?);
     }
-    let slow = took.iter().filter(|took| **took > Duration::from_millis(50)).count();
+    let slow =
+        took.iter().filter(|took| **took > Duration::from_millis(50)).count();
     let slowest = took.iter().max().copied().unwrap_or_default();
     println!("{when}, slow requests: {slow} of 4");
     println!("{when}, the slowest, in ms: {}", slowest.as_millis());
@@ -70,14 +78,16 @@ async fn start_lull_and_go_on(pool: &BackendPool) -> Result<(), Box<dyn Error>> 
 }
 
 // ANCHOR: ready
-/// Opens the minimum before the first request comes. Report ready when it returns, and not before.
+/// Opens the minimum before the first request comes. Report ready when it returns,
+/// and not before.
 async fn ready(pool: &BackendPool) -> Result<(), AcquireError> {
     pool.warm_up().await
 }
 // ANCHOR_END: ready
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let slow = Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
+    let slow =
+        Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
     let server = EchoServer::builder().faults(slow).in_memory();
     let manager = || PacketManager::new(Backend(server.connector()));
 

@@ -1,4 +1,5 @@
-//! Stale connections: the server closes what has idled, and the first requests after a pause fail.
+//! Stale connections: the server closes what has idled, and the first requests
+//! after a pause fail.
 //!
 //! `cargo run --example stale_connections`. The clock is tokio's, paused: the pause takes no time, and every run is the same.
 
@@ -8,7 +9,9 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use poolhouse::{Dial, Manager, PacketConnection, PacketError, PacketManager, Pool, PoolConfig};
+use poolhouse::{
+    Dial, Manager, PacketConnection, PacketError, PacketManager, Pool, PoolConfig,
+};
 use poolhouse_echo::{Connector, EchoServer, Faults};
 use tokio::io::DuplexStream;
 use tokio::time::sleep;
@@ -37,7 +40,8 @@ type Packets = PacketManager<Backend>;
 type Connection = PacketConnection<DuplexStream>;
 
 // ANCHOR: trusting
-/// A manager that trusts every idle connection: it leaves `is_connected` to its default, `true`.
+/// A manager that trusts every idle connection: it leaves `is_connected` to its
+/// default, `true`.
 struct Trusting(Packets);
 
 impl Manager for Trusting {
@@ -50,8 +54,13 @@ impl Manager for Trusting {
 }
 // ANCHOR_END: trusting
 
-/// Three requests at a time, before the lull and after it. Prints how many of those after it failed.
-async fn after_a_lull<M>(server: &EchoServer, manager: M, config: PoolConfig) -> Result<(), Box<dyn Error>>
+/// Three requests at a time, before the lull and after it. Prints how many of those
+/// after it failed.
+async fn after_a_lull<M>(
+    server: &EchoServer,
+    manager: M,
+    config: PoolConfig,
+) -> Result<(), Box<dyn Error>>
 where
     M: Manager<Connection = Connection, Error = PacketError>,
 {
@@ -75,7 +84,8 @@ async fn requests<M>(pool: &Pool<M>) -> Result<Vec<PacketError>, Box<dyn Error>>
 where
     M: Manager<Connection = Connection, Error = PacketError>,
 {
-    let mut connections = [pool.acquire().await?, pool.acquire().await?, pool.acquire().await?];
+    let mut connections =
+        [pool.acquire().await?, pool.acquire().await?, pool.acquire().await?];
     let mut failed = Vec::new();
     for connection in &mut connections {
         failed.extend(exchange(connection).await.err());
@@ -97,21 +107,29 @@ async fn exchange(connection: &mut Connection) -> Result<(), PacketError> {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let faults = Faults { close_idle_after: Some(SERVER_IDLE_TIMEOUT), ..Faults::default() };
+    let faults =
+        Faults { close_idle_after: Some(SERVER_IDLE_TIMEOUT), ..Faults::default() };
     let server = EchoServer::builder().faults(faults).in_memory();
     let packets = || PacketManager::new(Backend(server.connector()));
-    let unchecked = PoolConfig { health_check_interval: Duration::MAX, ..PoolConfig::default() };
+    let unchecked = PoolConfig {
+        health_check_interval: Duration::MAX,
+        ..PoolConfig::default()
+    };
 
     println!("== the symptom");
     after_a_lull(&server, Trusting(packets()), unchecked.clone()).await?;
 
-    // The packet protocol's manager looks at the socket before it hands a connection out.
+    // The packet protocol's manager looks at the socket before it hands a
+    // connection out.
     println!("== after the cure");
     after_a_lull(&server, packets(), unchecked.clone()).await?;
 
     println!("== background checks instead, more often than the server's limit");
     // ANCHOR: checked
-    let checked = PoolConfig { health_check_interval: Duration::from_secs(30), ..unchecked.clone() };
+    let checked = PoolConfig {
+        health_check_interval: Duration::from_secs(30),
+        ..unchecked.clone()
+    };
     // ANCHOR_END: checked
     after_a_lull(&server, packets(), checked).await?;
 

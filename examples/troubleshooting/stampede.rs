@@ -25,15 +25,22 @@ impl Opened {
     /// The first of the seconds in which most opened, leaving out the start itself.
     fn worst(&self) -> (u64, u64) {
         let later = self.0.iter().rev().filter(|(second, _)| **second > 0);
-        later.max_by_key(|(_, count)| **count).map_or((0, 0), |(second, count)| (*second, *count))
+        later
+            .max_by_key(|(_, count)| **count)
+            .map_or((0, 0), |(second, count)| (*second, *count))
     }
 
     fn total(&self) -> u64 {
-        self.0.iter().filter(|(second, _)| **second > 0).map(|(_, count)| count).sum()
+        self.0
+            .iter()
+            .filter(|(second, _)| **second > 0)
+            .map(|(_, count)| count)
+            .sum()
     }
 }
 
-/// The replicas of a service start in one moment, as after a deploy, and live a day.
+/// The replicas of a service start in one moment, as after a deploy, and live a
+/// day.
 async fn day(config: &PoolConfig) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
     let start = Instant::now();
@@ -49,12 +56,19 @@ async fn day(config: &PoolConfig) -> Result<(), AnyError> {
         let listener = move |event: &Event<'_>| {
             if let Event::Created { .. } = event {
                 let second = start.elapsed().as_secs();
-                *opened.lock().unwrap_or_else(PoisonError::into_inner).0.entry(second).or_default() += 1;
+                *opened
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+                    .entry(second)
+                    .or_default() += 1;
             }
         };
         // ANCHOR_END: listen
-        let pool =
-            Pool::builder(PacketManager::new(dial)).config(config.clone()).listener(listener).build()?;
+        let pool = Pool::builder(PacketManager::new(dial))
+            .config(config.clone())
+            .listener(listener)
+            .build()?;
         pool.warm_up().await?;
         pools.push(pool);
     }
@@ -77,7 +91,8 @@ async fn run() -> Result<(), AnyError> {
         max_connections: 25,
         max_lifetime: Duration::from_secs(60 * 60),
         lifetime_jitter: 0.0,
-        // Nothing is wrong with the server here, and a day of checks would take the program long.
+        // Nothing is wrong with the server here, and a day of checks would take the
+        // program long.
         health_check_interval: Duration::MAX,
         ..PoolConfig::default()
     };

@@ -1,5 +1,5 @@
-//! Acquires time out although hardly anybody asks: the runtime is blocked, one connection is lost, or the deadline is
-//! shorter than a connect.
+//! Acquires time out although hardly anybody asks: the runtime is blocked, one
+//! connection is lost, or the deadline is shorter than a connect.
 //!
 //! `cargo run --example timeouts_without_load` starts its own echo server, in a thread of its own.
 
@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use poolhouse::{
-    AcquireError, IntoManager, Manager, PacketConnection, PacketError, PacketManager, PacketPool, Pool,
-    PoolConfig,
+    AcquireError, IntoManager, Manager, PacketConnection, PacketError,
+    PacketManager, PacketPool, Pool, PoolConfig,
 };
 use poolhouse_echo::{EchoServer, Faults};
 use tokio::runtime;
@@ -24,13 +24,17 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 const CALLERS: usize = 5;
 
-/// Runs the server in a thread of its own, like a server on another machine: what blocks us does not block it.
+/// Runs the server in a thread of its own, like a server on another machine: what
+/// blocks us does not block it.
 fn start_server() -> Result<SocketAddr, AnyError> {
     let (sender, receiver) = mpsc::channel();
-    let faults = Faults { latency: Some(Duration::from_millis(10)), ..Faults::default() };
+    let faults =
+        Faults { latency: Some(Duration::from_millis(10)), ..Faults::default() };
     let serve = async move {
         let server = EchoServer::builder().faults(faults).start().await;
-        let _ = sender.send(server.as_ref().map(EchoServer::addr).map_err(ToString::to_string));
+        let _ = sender.send(
+            server.as_ref().map(EchoServer::addr).map_err(ToString::to_string),
+        );
         std::future::pending::<()>().await;
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -45,7 +49,9 @@ where
 {
     let mut connection = match pool.acquire().await {
         Ok(connection) => connection,
-        Err(AcquireError::Timeout(timeout)) => return Ok(Some(timeout.to_string())),
+        Err(AcquireError::Timeout(timeout)) => {
+            return Ok(Some(timeout.to_string()));
+        }
         Err(other) => return Err(other.into()),
     };
     connection.send_packet("hello").await?;
@@ -67,7 +73,8 @@ fn report() {
 }
 // ANCHOR_END: report
 
-/// Five callers share a connection. Each needs it for 10 ms, and each has 400 ms to get it.
+/// Five callers share a connection. Each needs it for 10 ms, and each has 400 ms to
+/// get it.
 async fn behind_a_report(server: SocketAddr, cured: bool) -> Result<(), AnyError> {
     let config = PoolConfig {
         max_connections: 1,
@@ -119,7 +126,8 @@ async fn behind_a_leak(server: SocketAddr, cured: bool) -> Result<(), AnyError> 
     Ok(())
 }
 
-/// A connect with a slow name server, a handshake and a login: 250 ms before the first byte of use.
+/// A connect with a slow name server, a handshake and a login: 250 ms before the
+/// first byte of use.
 struct SlowLogin(PacketManager);
 
 impl Manager for SlowLogin {
@@ -140,9 +148,16 @@ impl Manager for SlowLogin {
     }
 }
 
-/// The first callers after a start, one after another, with less time than a connect takes.
-async fn before_the_connect(server: SocketAddr, cured: bool) -> Result<(), AnyError> {
-    let config = PoolConfig { connection_timeout: Duration::from_millis(100), ..PoolConfig::default() };
+/// The first callers after a start, one after another, with less time than a
+/// connect takes.
+async fn before_the_connect(
+    server: SocketAddr,
+    cured: bool,
+) -> Result<(), AnyError> {
+    let config = PoolConfig {
+        connection_timeout: Duration::from_millis(100),
+        ..PoolConfig::default()
+    };
     let config = if cured {
         // ANCHOR: longer
         PoolConfig { connection_timeout: Duration::from_secs(5), ..config }
@@ -161,7 +176,8 @@ async fn before_the_connect(server: SocketAddr, cured: bool) -> Result<(), AnyEr
 
 async fn run() -> Result<(), AnyError> {
     let server = start_server()?;
-    for (heading, cured) in [("== the symptom", false), ("== after the cure", true)] {
+    for (heading, cured) in [("== the symptom", false), ("== after the cure", true)]
+    {
         println!("{heading}");
         behind_a_report(server, cured).await?;
         behind_a_leak(server, cured).await?;

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use poolhouse::{
-    AcquireError, Dial, FailureKind, Manager, PacketConnection, PacketError, PacketManager, Pool, PoolConfig,
+    AcquireError, Dial, FailureKind, Manager, PacketConnection, PacketError,
+    PacketManager, Pool, PoolConfig,
 };
 use poolhouse_echo::{Connector, EchoServer, Faults};
 use tokio::io::DuplexStream;
@@ -56,7 +57,11 @@ impl Manager for Database {
     // ANCHOR: classify
     fn classify(&self, error: &PacketError) -> FailureKind {
         match error {
-            PacketError::Dial { error, .. } if self.classifies && is_full(error) => FailureKind::Busy,
+            PacketError::Dial { error, .. }
+                if self.classifies && is_full(error) =>
+            {
+                FailureKind::Busy
+            }
             _ => self.packets.classify(error),
         }
     }
@@ -67,7 +72,8 @@ impl Manager for Database {
     }
 }
 
-/// Whether the server says that it has no room. A database says so by a code: `53300` in PostgreSQL, 1040 in MySQL.
+/// Whether the server says that it has no room. A database says so by a code:
+/// `53300` in PostgreSQL, 1040 in MySQL.
 fn is_full(error: &io::Error) -> bool {
     error.to_string().contains("as many as max_connections allows")
 }
@@ -80,12 +86,19 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(server: &EchoServer, config: &PoolConfig, classifies: bool) -> Result<Self, AnyError> {
+    fn start(
+        server: &EchoServer,
+        config: &PoolConfig,
+        classifies: bool,
+    ) -> Result<Self, AnyError> {
         let packets = PacketManager::new(ToTheServer(server.connector()));
-        Ok(Self { pool: Pool::new(Database { packets, classifies }, config.clone())? })
+        Ok(Self {
+            pool: Pool::new(Database { packets, classifies }, config.clone())?,
+        })
     }
 
-    /// Has `REQUESTS` at once, and returns how many failed and the text of the first failure.
+    /// Has `REQUESTS` at once, and returns how many failed and the text of the
+    /// first failure.
     async fn serve(&self) -> Result<(usize, Option<String>), AnyError> {
         let mut tasks = JoinSet::new();
         for number in 0..REQUESTS {
@@ -106,20 +119,29 @@ async fn request(pool: &ReplicaPool, number: usize) -> Result<(), AnyError> {
     let mut connection = match pool.acquire().await {
         Ok(connection) => connection,
         Err(error @ AcquireError::Timeout(_)) => return Err(error.into()),
-        Err(error) => return Err(format!("not the failure that this program shows: {error}").into()),
+        Err(error) => {
+            return Err(format!(
+                "not the failure that this program shows: {error}"
+            )
+            .into());
+        }
     };
     exchange(&mut connection, number).await?;
     Ok(())
 }
 
-async fn exchange(connection: &mut PacketConnection<DuplexStream>, number: usize) -> Result<(), PacketError> {
+async fn exchange(
+    connection: &mut PacketConnection<DuplexStream>,
+    number: usize,
+) -> Result<(), PacketError> {
     connection.send_packet(format!("request {number}")).await?;
     connection.receive().await.map(drop)
 }
 
 /// Old replicas serve, new ones start beside them, the old ones end.
 async fn deploy(config: &PoolConfig, classifies: bool) -> Result<(), AnyError> {
-    let faults = Faults { max_connections: Some(SERVER_ALLOWS), ..Faults::default() };
+    let faults =
+        Faults { max_connections: Some(SERVER_ALLOWS), ..Faults::default() };
     let server = EchoServer::builder().faults(faults).in_memory();
 
     let mut old = Vec::new();
@@ -164,7 +186,10 @@ async fn deploy(config: &PoolConfig, classifies: bool) -> Result<(), AnyError> {
     for replica in &new {
         late += replica.serve().await?.0;
     }
-    println!("failed once the old release has gone: {late} of {}", SURGE * REQUESTS);
+    println!(
+        "failed once the old release has gone: {late} of {}",
+        SURGE * REQUESTS
+    );
     Ok(())
 }
 

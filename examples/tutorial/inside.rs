@@ -1,4 +1,5 @@
-//! What happens inside a pool, told by its events. The clock is paused: a wait takes no time, and every run is the same.
+//! What happens inside a pool, told by its events. The clock is paused: a wait
+//! takes no time, and every run is the same.
 //!
 //! `cargo run --example inside`
 
@@ -17,7 +18,8 @@ use tokio::time::{Instant, sleep};
 type AnyError = Box<dyn Error>;
 type EchoPool = Pool<PacketManager<InMemory>>;
 
-/// The way to a server in memory. A connect takes as many milliseconds as `delay` says.
+/// The way to a server in memory. A connect takes as many milliseconds as `delay`
+/// says.
 struct InMemory {
     connector: Connector,
     delay: Arc<AtomicU64>,
@@ -42,16 +44,24 @@ fn teller() -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     let start = Instant::now();
     move |event| {
         let what = match event {
-            Event::Created { connection, took, .. } => format!("{connection} created, connect took {took:?}"),
-            Event::Acquired { connection, waited, .. } => format!("{connection} acquired after {waited:?}"),
+            Event::Created { connection, took, .. } => {
+                format!("{connection} created, connect took {took:?}")
+            }
+            Event::Acquired { connection, waited, .. } => {
+                format!("{connection} acquired after {waited:?}")
+            }
             Event::Released { connection, held_for, .. } => {
                 format!("{connection} released after {held_for:?}")
             }
             Event::Retired { connection, reason, age, .. } => {
                 format!("{connection} retired at the age of {age:?}: {reason}")
             }
-            Event::ConnectFailed { error, .. } => format!("connect failed: {error}"),
-            Event::CheckFailed { connection, .. } => format!("{connection} failed its check"),
+            Event::ConnectFailed { error, .. } => {
+                format!("connect failed: {error}")
+            }
+            Event::CheckFailed { connection, .. } => {
+                format!("{connection} failed its check")
+            }
             Event::AcquireFailed { .. } => "an acquire failed".to_owned(),
             _ => return,
         };
@@ -91,7 +101,8 @@ async fn in_service(pool: &EchoPool) -> Result<(), AnyError> {
     let third = pool.acquire().await?;
     stats(pool, "three held");
 
-    // The pool is full: who asks now waits, and is handed the first one that comes back.
+    // The pool is full: who asks now waits, and is handed the first one that comes
+    // back.
     let waiting = tokio::spawn({
         let pool = pool.clone();
         async move { pool.acquire().await.map(drop) }
@@ -111,7 +122,10 @@ async fn in_service(pool: &EchoPool) -> Result<(), AnyError> {
 async fn ageing(pool: &EchoPool, server: &EchoServer) -> Result<(), AnyError> {
     let before = server.counts().frames_received;
     sleep(Duration::from_secs(70)).await;
-    println!("    the server has answered {} checks", server.counts().frames_received - before);
+    println!(
+        "    the server has answered {} checks",
+        server.counts().frames_received - before
+    );
     stats(pool, "after 70 s without use");
 
     server.disconnect_all();
@@ -130,7 +144,8 @@ async fn ageing(pool: &EchoPool, server: &EchoServer) -> Result<(), AnyError> {
 async fn race(pool: &EchoPool) -> Result<(), AnyError> {
     let first = pool.acquire().await?;
     let _second = pool.acquire().await?;
-    // The third one makes the pool begin a connect. A connection that comes back is quicker.
+    // The third one makes the pool begin a connect. A connection that comes back is
+    // quicker.
     tokio::spawn(async move {
         sleep(ms(5)).await;
         drop(first);
@@ -146,8 +161,14 @@ async fn race(pool: &EchoPool) -> Result<(), AnyError> {
 async fn too_late(pool: &EchoPool) -> Result<(), AnyError> {
     match pool.acquire().await {
         Err(AcquireError::Timeout(timeout)) => {
-            println!("    it waited {:?}, and was {} at the end", timeout.waited, timeout.phase);
-            println!("    place in the queue: {} of {}", timeout.position, timeout.waiting);
+            println!(
+                "    it waited {:?}, and was {} at the end",
+                timeout.waited, timeout.phase
+            );
+            println!(
+                "    place in the queue: {} of {}",
+                timeout.position, timeout.waiting
+            );
             println!("    failed connects: {}", timeout.failed_connects);
             Ok(())
         }
@@ -205,7 +226,10 @@ async fn run() -> Result<(), AnyError> {
         ..PoolConfig::default()
     };
     let way = InMemory { connector: server.connector(), delay: Arc::clone(&delay) };
-    let pool = Pool::builder(PacketManager::new(way)).config(config).listener(teller()).build()?;
+    let pool = Pool::builder(PacketManager::new(way))
+        .config(config)
+        .listener(teller())
+        .build()?;
     // ANCHOR_END: pool
 
     println!("== new, warm");
@@ -219,7 +243,11 @@ async fn run() -> Result<(), AnyError> {
     println!("== an acquire that gets nothing");
     sleep(Duration::from_secs(25)).await;
     // The server hangs up after half a second, and nobody else gets through to it.
-    server.set_faults(Faults { latency: Some(ms(500)), reply: Reply::HalfThenClose, ..Faults::default() });
+    server.set_faults(Faults {
+        latency: Some(ms(500)),
+        reply: Reply::HalfThenClose,
+        ..Faults::default()
+    });
     delay.store(3_600_000, Ordering::Relaxed);
     too_late(&pool).await?;
     server.set_faults(Faults::default());

@@ -1,4 +1,5 @@
-//! The same service, which can be asked for its health. Step 3 of the chapter "Your first service".
+//! The same service, which can be asked for its health. Step 3 of the chapter "Your
+//! first service".
 
 // ANCHOR: all
 use std::error::Error;
@@ -20,15 +21,22 @@ mod health;
 use errors::ServiceError;
 
 /// Sends the body to the backend, and answers with what comes back.
-async fn echo(State(pool): State<PacketPool>, body: Bytes) -> Result<Bytes, ServiceError> {
+async fn echo(
+    State(pool): State<PacketPool>,
+    body: Bytes,
+) -> Result<Bytes, ServiceError> {
     let mut connection = pool.acquire().await?;
     connection.send_packet(body).await?;
     Ok(connection.receive().await?)
 }
 
 fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
-    let options = PacketOptions { io_timeout: Duration::from_millis(500), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(backend)).with_options(options);
+    let options = PacketOptions {
+        io_timeout: Duration::from_millis(500),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(backend)).with_options(options);
     let config = PoolConfig {
         max_connections: 4,
         connection_timeout: Duration::from_millis(500),
@@ -38,7 +46,11 @@ fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
     Ok(PacketPool::new(manager, config)?)
 }
 
-async fn try_it(address: SocketAddr, pool: &PacketPool, backend: &EchoServer) -> Result<(), Box<dyn Error>> {
+async fn try_it(
+    address: SocketAddr,
+    pool: &PacketPool,
+    backend: &EchoServer,
+) -> Result<(), Box<dyn Error>> {
     println!("idle: {}", client::request(address, "GET /readyz", "").await?);
 
     let mut held = Vec::new();
@@ -51,7 +63,10 @@ async fn try_it(address: SocketAddr, pool: &PacketPool, backend: &EchoServer) ->
     backend.stop().await;
     // The pool looks at a connection at most once a millisecond.
     tokio::time::sleep(Duration::from_millis(2)).await;
-    println!("backend gone: {}", client::request(address, "GET /readyz", "").await?);
+    println!(
+        "backend gone: {}",
+        client::request(address, "GET /readyz", "").await?
+    );
     println!("still: {}", client::request(address, "GET /livez", "").await?);
     Ok(())
 }
@@ -73,7 +88,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // ANCHOR_END: start
 
     let listen = std::env::args().nth(1);
-    let listener = TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:0")).await?;
+    let listener =
+        TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:0")).await?;
     let address = listener.local_addr()?;
     println!("listening on http://{address}");
     let service = axum::serve(listener, app).into_future();

@@ -1,4 +1,5 @@
-//! The same service, with metrics for Prometheus. Step 4 of the chapter "Your first service".
+//! The same service, with metrics for Prometheus. Step 4 of the chapter "Your first
+//! service".
 
 // ANCHOR: all
 use std::error::Error;
@@ -21,15 +22,22 @@ mod metrics;
 use errors::ServiceError;
 
 /// Sends the body to the backend, and answers with what comes back.
-async fn echo(State(pool): State<PacketPool>, body: Bytes) -> Result<Bytes, ServiceError> {
+async fn echo(
+    State(pool): State<PacketPool>,
+    body: Bytes,
+) -> Result<Bytes, ServiceError> {
     let mut connection = pool.acquire().await?;
     connection.send_packet(body).await?;
     Ok(connection.receive().await?)
 }
 
 fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
-    let options = PacketOptions { io_timeout: Duration::from_millis(500), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(backend)).with_options(options);
+    let options = PacketOptions {
+        io_timeout: Duration::from_millis(500),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(backend)).with_options(options);
     let config = PoolConfig {
         max_connections: 4,
         connection_timeout: Duration::from_millis(500),
@@ -41,11 +49,16 @@ fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
 
 async fn try_it(address: SocketAddr) -> Result<(), Box<dyn Error>> {
     for number in 1..=3 {
-        client::request(address, "POST /echo", &format!("request {number}")).await?;
+        client::request(address, "POST /echo", &format!("request {number}"))
+            .await?;
     }
     let answer = client::request(address, "GET /metrics", "").await?;
     // The buckets and sums differ from run to run.
-    let steady = |line: &&str| !line.starts_with('#') && !line.contains("_bucket") && !line.contains("_sum");
+    let steady = |line: &&str| {
+        !line.starts_with('#')
+            && !line.contains("_bucket")
+            && !line.contains("_sum")
+    };
     for line in answer.lines().skip(1).filter(steady) {
         println!("{line}");
     }
@@ -68,7 +81,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(pool);
 
     let listen = std::env::args().nth(1);
-    let listener = TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:0")).await?;
+    let listener =
+        TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:0")).await?;
     let address = listener.local_addr()?;
     println!("listening on http://{address}");
     let service = axum::serve(listener, app).into_future();

@@ -1,4 +1,5 @@
-//! The same service, which leaves in order. Step 5 of the chapter "Your first service".
+//! The same service, which leaves in order. Step 5 of the chapter "Your first
+//! service".
 
 // ANCHOR: all
 use std::error::Error;
@@ -24,15 +25,22 @@ mod shutdown;
 use errors::ServiceError;
 
 /// Sends the body to the backend, and answers with what comes back.
-async fn echo(State(pool): State<PacketPool>, body: Bytes) -> Result<Bytes, ServiceError> {
+async fn echo(
+    State(pool): State<PacketPool>,
+    body: Bytes,
+) -> Result<Bytes, ServiceError> {
     let mut connection = pool.acquire().await?;
     connection.send_packet(body).await?;
     Ok(connection.receive().await?)
 }
 
 fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
-    let options = PacketOptions { io_timeout: Duration::from_millis(500), ..PacketOptions::default() };
-    let manager = PacketManager::new(TcpDialer::from(backend)).with_options(options);
+    let options = PacketOptions {
+        io_timeout: Duration::from_millis(500),
+        ..PacketOptions::default()
+    };
+    let manager =
+        PacketManager::new(TcpDialer::from(backend)).with_options(options);
     let config = PoolConfig {
         max_connections: 4,
         connection_timeout: Duration::from_millis(500),
@@ -56,14 +64,26 @@ async fn try_it(
     let service = tokio::spawn(shutdown::serve(listener, app, pool, stopped));
 
     // A request that takes a while, and the stop while it is under way.
-    backend.set_faults(Faults { latency: Some(Duration::from_millis(300)), ..Faults::default() });
-    let under_way = tokio::spawn(async move { client::request(address, "POST /echo", "last words").await });
-    timeout(Duration::from_secs(5), backend.wait_for(|counts| counts.frames_received == 1)).await?;
+    backend.set_faults(Faults {
+        latency: Some(Duration::from_millis(300)),
+        ..Faults::default()
+    });
+    let under_way = tokio::spawn(async move {
+        client::request(address, "POST /echo", "last words").await
+    });
+    timeout(
+        Duration::from_secs(5),
+        backend.wait_for(|counts| counts.frames_received == 1),
+    )
+    .await?;
     let _ = stop.send(());
 
     println!("under way: {}", under_way.await??);
     println!("all closed in time: {}", service.await??);
-    println!("refused: {}", client::request(address, "POST /echo", "too late").await.is_err());
+    println!(
+        "refused: {}",
+        client::request(address, "POST /echo", "too late").await.is_err()
+    );
     Ok(())
 }
 
@@ -85,7 +105,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // ANCHOR: serve
     let stop = shutdown::signal()?;
     let listen = std::env::args().nth(1);
-    let listener = TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:0")).await?;
+    let listener =
+        TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:0")).await?;
     println!("listening on http://{}", listener.local_addr()?);
     if listen.is_some() {
         let in_time = shutdown::serve(listener, app, pool, stop).await?;

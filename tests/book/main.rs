@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    addresses, api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated,
-    guarantees, identities, images, lab, links, metrics, names, numbers, option_places, outputs, packages,
-    paths, plain_english, plots, public_api, quotes, settings_schema, snippets, spelling, style, summary,
-    tidy, tracing_events,
+    addresses, api, code_width, commands, data_blocks, defaults, diagrams, errors, experiments, file_index,
+    generated, guarantees, identities, images, lab, links, metrics, names, numbers, option_places, outputs,
+    packages, paths, plain_english, plots, public_api, quotes, settings_schema, snippets, spelling, style,
+    summary, tidy, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -151,6 +151,11 @@ fn commands_in_the_text_are_understood() {
 #[test]
 fn data_in_the_text_is_well_formed() {
     assert_none(data_blocks::check(&BOOK));
+}
+
+#[test]
+fn code_fits_on_the_page() {
+    assert_none(code_width::check(&BOOK));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod api_model;
 mod api_text;
 pub mod book;
 pub mod cargo;
+pub mod code_width;
 pub mod commands;
 mod config_options;
 mod crate_source;

@@ -65,24 +65,12 @@ fn target(bench: &Bench, scenario: &Scenario) -> Result<String> {
     Ok(format!("Target: {}", sentences.join(" ")))
 }
 
-/// The line below a table: who was measured, on what, when, and how to do it again.
+/// The line below a table: what was measured, how often, and how to do it again. The machine and the versions are those of
+/// the run, which the page tells once.
 fn about(bench: &Bench, scenario: &Scenario) -> String {
-    let mut versions: Vec<String> = Vec::new();
-    for (competitor, _) in bench.ranked(scenario).filter(|(competitor, _)| competitor.kind == Kind::Pool) {
-        let version = format!("{} {}", crate_of(competitor), competitor.version);
-        if !versions.contains(&version) {
-            versions.push(version);
-        }
-    }
     let mut text = format!(
-        "{}. Medians of {} rounds, {} run. {}. {}. `{} --scenario {}`",
-        scenario.setup,
-        scenario.rounds,
-        bench.mode,
-        versions.join(", "),
-        machine(&bench.machine, &bench.date),
-        bench.command,
-        scenario.id
+        "{}. Medians of {} rounds, {} run. `{} --scenario {}`",
+        scenario.setup, scenario.rounds, bench.mode, bench.command, scenario.id
     );
     for competitor in &bench.competitors {
         let outcome = scenario.results.iter().find(|outcome| outcome.competitor == competitor.id);
@@ -108,7 +96,15 @@ pub(crate) fn run(bench: &Bench) -> Result<String> {
         "full" => "It was a full run.",
         _ => "It was a quick run, of few and short rounds: its ratios are rough.",
     };
-    Ok(wrap(&format!("{}. {mode} `{}`", machine(&bench.machine, &bench.date), bench.command)))
+    let mut versions: Vec<String> = Vec::new();
+    for competitor in bench.competitors.iter().filter(|competitor| competitor.kind == Kind::Pool) {
+        let version = format!("{} {}", crate_of(competitor), competitor.version);
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    let (machine, versions) = (machine(&bench.machine, &bench.date), versions.join(", "));
+    Ok(wrap(&format!("{machine}. {mode} {versions}. `{}`", bench.command)))
 }
 
 /// How each competitor is configured: a list, for a table of sentences is hard to read on a phone.
@@ -199,11 +195,9 @@ mod tests {
     fn a_table_has_medians_ratios_and_its_origin() {
         let text = scenario(&sample::bench(), "S3").unwrap();
         assert!(text.contains("| bb8 | 200 | 200 to 200 | 2.00× | 200 (2.00×) |"), "{text}");
-        assert!(
-            text.contains("Medians of 3 rounds, quick run. poolhouse 1.0, bb8 1.0. A, 2 cores"),
-            "{text}"
-        );
-        assert!(text.contains("`run it --scenario S3`"), "{text}");
+        assert!(text.contains("Medians of 3 rounds, quick run. `run it --scenario S3`"), "{text}");
+        let head = run(&sample::bench()).unwrap().replace('\n', " ");
+        assert!(head.contains("A, 2 cores") && head.contains("poolhouse 1.0, bb8 1.0"), "{head}");
         assert!(text.contains("Target: bb8, to poolhouse, at least 1.50× (ns per operation).\n"), "{text}");
         assert!(setups(&sample::bench()).unwrap().contains("As `a_test`, `<that>` is."));
     }

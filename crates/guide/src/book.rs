@@ -21,6 +21,8 @@ use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::destination::Destination;
+use crate::finish;
+use crate::listings::{self, Listings};
 use crate::metadata;
 use crate::progress::Task;
 use crate::rustdoc;
@@ -111,7 +113,10 @@ pub(crate) fn render(root: &Path, rendering: &Rendering<'_>) -> Result<Pages> {
     }
     link_to_sources(&mut config)?;
     let before = ERRORS.load(Ordering::Relaxed);
-    let book = load(root, config)?;
+    let mut book = load(root, config)?;
+    let listings = Listings::default();
+    listings::mark_files(&mut book.book, root, &root.join(&book.config.book.src));
+    book.with_preprocessor(listings.clone());
     book.build().context("the book cannot be rendered")?;
     match ERRORS.load(Ordering::Relaxed) - before {
         0 => {}
@@ -119,7 +124,10 @@ pub(crate) fn render(root: &Path, rendering: &Rendering<'_>) -> Result<Pages> {
         many => bail!("mdBook reported the {many} errors above; correct them and build again"),
     }
     let folder = book.build_dir_for("html");
-    let not_found = folder.join(book.config.html_config().unwrap_or_default().get_404_output_file());
+    let html = book.config.html_config().unwrap_or_default();
+    listings.write(&folder)?;
+    finish::pages(root, &folder, &html.theme_dir(root).join("search.js"))?;
+    let not_found = folder.join(html.get_404_output_file());
     Ok(Pages { folder, not_found })
 }
 

@@ -76,7 +76,8 @@ impl<M: Manager> Pool<M> {
     /// use poolhouse::PoolConfig;
     ///
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
-    /// pool.reconfigure(PoolConfig { idle_timeout: Duration::from_secs(30), ..pool.config() })?;
+    /// let idle_timeout = Duration::from_secs(30);
+    /// pool.reconfigure(PoolConfig { idle_timeout, ..pool.config() })?;
     /// assert_eq!(pool.config().idle_timeout, Duration::from_secs(30));
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
@@ -129,7 +130,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::new(Database { password: Mutex::new("old".into()) }, PoolConfig::default())?;
+    /// let database = Database { password: Mutex::new("old".into()) };
+    /// let pool = Pool::new(database, PoolConfig::default())?;
     /// assert_eq!(*pool.acquire().await?, "logged in with old");
     ///
     /// *pool.manager().password.lock().expect("no holder panics") = "new".into();
@@ -303,7 +305,8 @@ impl<M: Manager> Pool<M> {
     ///     let mut interval = tokio::time::interval(std::time::Duration::from_secs(10));
     ///     loop {
     ///         tokio::select! {
-    ///             _ = interval.tick() => { /* one round of work, with a connection of its own */ }
+    ///             // One round of work, with a connection of its own.
+    ///             _ = interval.tick() => {}
     ///             () = ticker.closed() => return,
     ///         }
     ///     }

@@ -55,7 +55,8 @@ impl<M: Manager> PoolBuilder<M> {
     /// in each event.
     ///
     /// ```
-    /// let pool = poolhouse::PacketPool::builder(("localhost", 5555)).name("replica").build()?;
+    /// let builder = poolhouse::PacketPool::builder(("localhost", 5555));
+    /// let pool = builder.name("replica").build()?;
     /// assert_eq!(pool.name(), Some("replica"));
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```
@@ -193,7 +194,8 @@ impl<M: Manager> PoolBuilder<M> {
     /// let pool = poolhouse::PacketPool::builder((server.host(), server.port()))
     ///     .before_close(|connection, info| {
     ///         Box::pin(async move {
-    ///             connection.send_packet(format!("QUIT after {} requests", info.use_count)).await?;
+    ///             let goodbye = format!("QUIT after {} requests", info.use_count);
+    ///             connection.send_packet(goodbye).await?;
     ///             Ok(())
     ///         })
     ///     })
@@ -221,7 +223,8 @@ impl<M: Manager> PoolBuilder<M> {
     /// use poolhouse::{PacketPool, PoolConfig};
     ///
     /// let config = PoolConfig { max_connections: 0, ..PoolConfig::default() };
-    /// let error = PacketPool::builder(("localhost", 5555)).config(config).build().unwrap_err();
+    /// let builder = PacketPool::builder(("localhost", 5555)).config(config);
+    /// let error = builder.build().unwrap_err();
     /// assert_eq!(error.field(), "max_connections");
     /// ```
     pub fn build(self) -> Result<Pool<M>, ConfigError> {

@@ -78,7 +78,8 @@ impl<M: Manager> Pool<M> {
     /// Begins a pool with a name, a listener or hooks.
     ///
     /// ```
-    /// let pool = poolhouse::PacketPool::builder(("localhost", 5555)).name("orders").build()?;
+    /// let builder = poolhouse::PacketPool::builder(("localhost", 5555));
+    /// let pool = builder.name("orders").build()?;
     /// assert_eq!(pool.name(), Some("orders"));
     /// # Ok::<(), poolhouse::ConfigError>(())
     /// ```

@@ -166,7 +166,8 @@ impl<M: Manager> PooledConnection<M> {
     ///
     /// let pool = PacketPool::new((server.host(), server.port()), Default::default())?;
     /// let connection = pool.acquire().await?;
-    /// assert!(PooledConnection::idle_time(&connection) <= PooledConnection::age(&connection));
+    /// let age = PooledConnection::age(&connection);
+    /// assert!(PooledConnection::idle_time(&connection) <= age);
     /// # Ok(())
     /// # }
     /// ```

@@ -1,4 +1,5 @@
-//! MariaDB and MySQL over mysql_async: a worked manager. The chapter of the guide shows it.
+//! MariaDB and MySQL over mysql_async: a worked manager. The chapter of the guide
+//! shows it.
 
 use std::borrow::Cow;
 use std::ops::AsyncFnOnce;
@@ -8,10 +9,12 @@ use mysql_async::{Conn, Error, Opts, Result};
 use poolhouse::{FailureKind, Manager, RetireReason};
 
 // ANCHOR: session
-/// A connection on which one exchange runs at a time, from its beginning to its end.
+/// A connection on which one exchange runs at a time, from its beginning to its
+/// end.
 ///
-/// mysql_async sends the next query even if the answer to the last one is still owed, and takes that for the answer. So an
-/// exchange that was dropped half-way has to be noticed.
+/// mysql_async sends the next query even if the answer to the last one is still
+/// owed, and takes that for the answer. So an exchange that was dropped half-way
+/// has to be noticed.
 pub struct Session {
     conn: Conn,
     /// An exchange has begun and has not ended.
@@ -21,16 +24,21 @@ pub struct Session {
 }
 
 impl Session {
-    /// Runs one exchange. A dropped future costs the connection, and nobody gets its answer.
+    /// Runs one exchange. A dropped future costs the connection, and nobody gets
+    /// its answer.
     ///
     /// # Errors
     ///
     /// What the exchange returns.
-    pub async fn run<T>(&mut self, exchange: impl AsyncFnOnce(&mut Conn) -> Result<T>) -> Result<T> {
+    pub async fn run<T, F>(&mut self, exchange: F) -> Result<T>
+    where
+        F: AsyncFnOnce(&mut Conn) -> Result<T>,
+    {
         self.busy = true;
         let answer = exchange(&mut self.conn).await;
         self.busy = false;
-        self.broken |= answer.as_ref().is_err_and(|error| !matches!(error, Error::Server(_)));
+        let ends_it = |error: &Error| !matches!(error, Error::Server(_));
+        self.broken |= answer.as_ref().is_err_and(ends_it);
         answer
     }
 
@@ -76,12 +84,13 @@ impl Manager for MariaDb {
         true
     }
 
-    // `COM_RESET_CONNECTION` rolls back, drops temporary tables and locks, and sets variables to their defaults. The
-    // database that `USE` has chosen stays.
+    // `COM_RESET_CONNECTION` rolls back, drops temporary tables and locks, and sets
+    // variables to their defaults. The database that `USE` has chosen stays.
     async fn reset(&self, session: &mut Session) -> Result<()> {
         let known = session.run(async |conn| conn.reset().await).await?;
         if !known {
-            return Err(Error::Other("the server has no COM_RESET_CONNECTION".into()));
+            let missing = "the server has no COM_RESET_CONNECTION";
+            return Err(Error::Other(missing.into()));
         }
         let Some(database) = self.opts.db_name() else { return Ok(()) };
         let choose = format!("USE `{}`", database.replace('`', "``"));
@@ -96,18 +105,20 @@ impl Manager for MariaDb {
         if !session.busy {
             let _ = session.conn.disconnect().await;
         } else if let Ok(mut other) = Conn::new(self.opts.clone()).await {
-            // The statement of a caller that went away runs on: its session has to be ended from another one.
+            // The statement of a caller that went away runs on: its session has to
+            // be ended from another one.
             let _ = other.query_drop(format!("KILL {}", session.id())).await;
             let _ = other.disconnect().await;
         }
     }
 
     fn classify(&self, error: &Error) -> FailureKind {
-        match error {
+        let Error::Server(error) = error else { return FailureKind::Transient };
+        match error.code {
             // Too many connections, of all users or of this one.
-            Error::Server(error) if matches!(error.code, 1040 | 1203 | 1226) => FailureKind::Busy,
+            1040 | 1203 | 1226 => FailureKind::Busy,
             // Access denied, to the server or to the database; no such database.
-            Error::Server(error) if matches!(error.code, 1044 | 1045 | 1049 | 1698) => FailureKind::Permanent,
+            1044 | 1045 | 1049 | 1698 => FailureKind::Permanent,
             _ => FailureKind::Transient,
         }
     }

@@ -14,10 +14,12 @@
 mod block;
 mod files;
 mod include;
+mod shown;
 
 pub use block::{Block, Runner, blocks, line_at, markdown_options};
 pub use files::{Source, module_name, sources, write_if_changed};
 pub use include::{Include, Part, includes};
+pub use shown::{dedented, hides_lines, shown, whole_program};
 
 /// The chapter as rustdoc may read it: blocks made of includes are no longer Rust. `None` if nothing had to change.
 pub fn for_doctests(chapter: &str) -> Option<String> {

@@ -1,4 +1,5 @@
-//! A small HTTP/1.1 server that does what servers do to clients that keep connections: it closes idle ones, says
+//! A small HTTP/1.1 server that does what servers do to clients that keep
+//! connections: it closes idle ones, says
 //! `Connection: close`, sends more than the client reads, hangs up on a request, and does not answer.
 
 use std::io;
@@ -28,7 +29,8 @@ impl HttpServer {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let idle_timeout = Arc::<Notify>::default();
-        let task = tokio::spawn(accept(listener, Arc::clone(&idle_timeout))).abort_handle();
+        let task = tokio::spawn(accept(listener, Arc::clone(&idle_timeout)))
+            .abort_handle();
         Ok(Self { address, idle_timeout, task })
     }
 
@@ -36,7 +38,8 @@ impl HttpServer {
         self.address
     }
 
-    /// Every connection on which no request is under way has been idle for too long.
+    /// Every connection on which no request is under way has been idle for too
+    /// long.
     pub(crate) fn close_idle(&self) {
         self.idle_timeout.notify_waiters();
     }
@@ -48,7 +51,10 @@ impl Drop for HttpServer {
     }
 }
 
-async fn accept(listener: TcpListener, idle_timeout: Arc<Notify>) -> io::Result<()> {
+async fn accept(
+    listener: TcpListener,
+    idle_timeout: Arc<Notify>,
+) -> io::Result<()> {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
@@ -74,7 +80,9 @@ async fn serve(stream: TcpStream, idle_timeout: &Notify) -> io::Result<()> {
         };
         let connection = if close { "close" } else { "keep-alive" };
         let length = body.len();
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: {connection}\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: {connection}\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(&body).await?;
         stream.flush().await?;

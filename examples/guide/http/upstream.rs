@@ -1,4 +1,5 @@
-//! One HTTP/1.1 upstream as a manager: connections of hyper, each with one exchange at a time.
+//! One HTTP/1.1 upstream as a manager: connections of hyper, each with one exchange
+//! at a time.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -31,7 +32,8 @@ impl Manager for Upstream {
         let stream = TcpStream::connect(self.0).await?;
         stream.set_nodelay(true)?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends when the sender is dropped, or when the server closes the connection.
+        // It ends when the sender is dropped, or when the server closes the
+        // connection.
         tokio::spawn(driver);
         Ok(sender)
     }
@@ -45,12 +47,14 @@ impl Manager for Upstream {
         !sender.is_closed()
     }
 
-    // The exchange is not over: the driver still reads, or the caller has left a part of the body.
+    // The exchange is not over: the driver still reads, or the caller has left a
+    // part of the body.
     fn needs_reset(&self, sender: &mut Self::Connection) -> bool {
         !sender.is_ready()
     }
 
-    // An error means that hyper closes the connection: the server said so, or too much of a body is left.
+    // An error means that hyper closes the connection: the server said so, or too
+    // much of a body is left.
     async fn reset(&self, sender: &mut Self::Connection) -> Result<(), AnyError> {
         Ok(sender.ready().await.map_err(|_closed| Discard)?)
     }
@@ -62,7 +66,8 @@ impl Manager for Upstream {
 // ANCHOR_END: manager
 
 // ANCHOR: send
-/// Sends a request. One that was never sent goes out again over another connection, whatever its method.
+/// Sends a request. One that was never sent goes out again over another connection,
+/// whatever its method.
 pub(crate) async fn send(
     pool: &Pool<Upstream>,
     mut request: Request<Empty<Bytes>>,
@@ -70,16 +75,19 @@ pub(crate) async fn send(
     for _ in 0..3 {
         let mut connection = pool.acquire().await?;
         match connection.try_send_request(request).await {
-            // The guard lives until the body is read: the connection is not free before.
+            // The guard lives until the body is read: the connection is not free
+            // before.
             Ok(response) => return read(response).await,
             Err(mut error) => match error.take_message() {
-                // The server had closed the connection before a byte of the request went out.
+                // The server had closed the connection before a byte of the request
+                // went out.
                 Some(unsent) => request = unsent,
                 None => return Err(error.into_error().into()),
             },
         }
     }
-    Err("the upstream closed three connections before a request could be sent".into())
+    Err("the upstream closed three connections before a request could be sent"
+        .into())
 }
 
 async fn read(response: Response<Incoming>) -> Result<Response<Bytes>, AnyError> {
@@ -91,8 +99,12 @@ async fn read(response: Response<Incoming>) -> Result<Response<Bytes>, AnyError>
 
 // ANCHOR: get
 /// A `GET` may be sent twice, so one that got no answer is sent once more.
-pub(crate) async fn get(pool: &Pool<Upstream>, path: &str) -> Result<Response<Bytes>, AnyError> {
-    let request = || Request::get(path).header("host", "upstream.example").body(Empty::new());
+pub(crate) async fn get(
+    pool: &Pool<Upstream>,
+    path: &str,
+) -> Result<Response<Bytes>, AnyError> {
+    let request =
+        || Request::get(path).header("host", "upstream.example").body(Empty::new());
     match send(pool, request()?).await {
         Err(error) if no_answer(&error) => send(pool, request()?).await,
         answer => answer,
@@ -101,6 +113,8 @@ pub(crate) async fn get(pool: &Pool<Upstream>, path: &str) -> Result<Response<By
 
 /// Whether the server closed the connection after it may have read the request.
 fn no_answer(error: &AnyError) -> bool {
-    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
+    error
+        .downcast_ref::<hyper::Error>()
+        .is_some_and(hyper::Error::is_incomplete_message)
 }
 // ANCHOR_END: get

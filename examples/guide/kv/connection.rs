@@ -10,7 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
-/// The longest line in either direction, in bytes. A longer one is an error before it is in memory.
+/// The longest line in either direction, in bytes. A longer one is an error before
+/// it is in memory.
 pub const MAX_LINE: usize = 4096;
 
 // ANCHOR: error
@@ -32,7 +33,9 @@ pub enum KvError {
     #[error("the store answered {code}")]
     Refused { code: String },
     /// Found before a byte was sent.
-    #[error("a key or value must not be empty or hold white space, and must be short")]
+    #[error(
+        "a key or value must not be empty or hold white space, and must be short"
+    )]
     BadWord,
 }
 // ANCHOR_END: error
@@ -46,7 +49,8 @@ impl KvError {
 // ANCHOR: connection
 pub struct KvConnection<S> {
     lines: Framed<S, LinesCodec>,
-    /// Answers that are to come. Anything but zero means that the next caller would read somebody else's.
+    /// Answers that are to come. Anything but zero means that the next caller would
+    /// read somebody else's.
     owed: u32,
     io_timeout: Duration,
 }
@@ -58,7 +62,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
         Self { lines, owed: 1, io_timeout }
     }
 
-    /// One request, one answer. Not cancel safe, and it need not be: a call that is dropped leaves `owed` above zero.
+    /// One request, one answer. Not cancel safe, and it need not be: a call that is
+    /// dropped leaves `owed` above zero.
     async fn call(&mut self, request: &str) -> Result<String, KvError> {
         // Before the first await, and taken back only when a whole answer is here.
         self.owed += 1;
@@ -70,16 +75,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
         timeout(limit, exchange).await.map_err(|_| KvError::TimedOut(limit))?
     }
 
-    /// The next answer. An answer that says no is still an answer: after it, nothing is owed.
+    /// The next answer. An answer that says no is still an answer: after it,
+    /// nothing is owed.
     async fn answer(&mut self) -> Result<String, KvError> {
-        let line = self.lines.next().await.ok_or(KvError::Closed)?.map_err(explain)?;
+        let line =
+            self.lines.next().await.ok_or(KvError::Closed)?.map_err(explain)?;
         let Some((kind, text)) = line.split_at_checked(1) else {
             return Err(KvError::Protocol("an empty line"));
         };
         let answer = match kind {
             "+" => Ok(text.to_owned()),
             "-" => Err(KvError::Refused { code: text.to_owned() }),
-            _ => return Err(KvError::Protocol("an answer that begins with neither + nor -")),
+            _ => {
+                return Err(KvError::Protocol(
+                    "an answer that begins with neither + nor -",
+                ));
+            }
         };
         self.owed -= 1;
         answer
@@ -88,7 +99,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
 
 fn explain(error: LinesCodecError) -> KvError {
     match error {
-        LinesCodecError::MaxLineLengthExceeded => KvError::Protocol("a line that is too long"),
+        LinesCodecError::MaxLineLengthExceeded => {
+            KvError::Protocol("a line that is too long")
+        }
         LinesCodecError::Io(source) => KvError::Io(source),
     }
 }
@@ -116,9 +129,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
     }
 }
 
-/// A line break in a key would make two requests of one, and every later answer would be off by one.
+/// A line break in a key would make two requests of one, and every later answer
+/// would be off by one.
 fn word(text: &str) -> Result<&str, KvError> {
-    let fits = !text.is_empty() && text.len() <= MAX_LINE / 4 && !text.contains(char::is_whitespace);
+    let fits = !text.is_empty()
+        && text.len() <= MAX_LINE / 4
+        && !text.contains(char::is_whitespace);
     fits.then_some(text).ok_or(KvError::BadWord)
 }
 // ANCHOR_END: commands
@@ -141,19 +157,24 @@ pub struct Keys<'a, S>(&'a mut KvConnection<S>);
 impl<S: AsyncRead + AsyncWrite + Unpin> Keys<'_, S> {
     pub async fn next(&mut self) -> Result<Option<String>, KvError> {
         let limit = self.0.io_timeout;
-        let line = timeout(limit, self.0.lines.next()).await.map_err(|_| KvError::TimedOut(limit))?;
+        let line = timeout(limit, self.0.lines.next())
+            .await
+            .map_err(|_| KvError::TimedOut(limit))?;
         let line = line.ok_or(KvError::Closed)?.map_err(explain)?;
         if let Some(key) = line.strip_prefix('*') {
             return Ok(Some(key.to_owned()));
         }
         if line != "+OK" {
-            return Err(KvError::Protocol("a list that ends otherwise than with OK"));
+            return Err(KvError::Protocol(
+                "a list that ends otherwise than with OK",
+            ));
         }
         self.0.owed -= 1;
         Ok(None)
     }
 
-    /// Reads the rest, if it is no more than so many keys. Whether the end was reached.
+    /// Reads the rest, if it is no more than so many keys. Whether the end was
+    /// reached.
     pub async fn drain(mut self, at_most: usize) -> Result<bool, KvError> {
         for _ in 0..=at_most {
             if self.next().await?.is_none() {
@@ -167,28 +188,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Keys<'_, S> {
 
 // ANCHOR: handshake
 impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
-    pub async fn log_in(&mut self, user: &str, secret: &str) -> Result<(), KvError> {
+    pub async fn log_in(
+        &mut self,
+        user: &str,
+        secret: &str,
+    ) -> Result<(), KvError> {
         let limit = self.io_timeout;
-        let greeting = timeout(limit, self.answer()).await.map_err(|_| KvError::TimedOut(limit))??;
+        let greeting = timeout(limit, self.answer())
+            .await
+            .map_err(|_| KvError::TimedOut(limit))??;
         if greeting != "KV 1" {
             return Err(KvError::Version);
         }
-        self.call(&format!("AUTH {} {}", word(user)?, word(secret)?)).await.map(drop)
+        self.call(&format!("AUTH {} {}", word(user)?, word(secret)?))
+            .await
+            .map(drop)
     }
 }
 // ANCHOR_END: handshake
 
 // ANCHOR: settled
 impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
-    /// Whether nothing is owed and no byte lies unread, as far as this end knows. No system call.
+    /// Whether nothing is owed and no byte lies unread, as far as this end knows.
+    /// No system call.
     pub fn is_settled(&self) -> bool {
         self.owed == 0 && self.lines.read_buffer().is_empty()
     }
 
-    /// The same, and a look at the stream: a line that nobody asked for, the end or an error makes it `false`. It
-    /// polls once and does not wait.
+    /// The same, and a look at the stream: a line that nobody asked for, the end or
+    /// an error makes it `false`. It polls once and does not wait.
     pub fn is_quiet(&mut self) -> bool {
-        let look = self.lines.poll_next_unpin(&mut Context::from_waker(Waker::noop()));
+        let look =
+            self.lines.poll_next_unpin(&mut Context::from_waker(Waker::noop()));
         if !matches!(look, Poll::Pending) {
             // What was read is gone: nobody may use this connection again.
             self.owed += 1;

@@ -17,10 +17,13 @@ pub struct Credential {
     pub secret: String,
 }
 
-/// Without the secret: a derived `Debug` would put it into the first log line that prints its owner.
+/// Without the secret: a derived `Debug` would put it into the first log line that
+/// prints its owner.
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Credential")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 // ANCHOR_END: credential
@@ -34,13 +37,20 @@ pub struct KvManager<D> {
 
 impl<D: Dial> KvManager<D> {
     pub fn new(dial: D, user: &str, secret: &str) -> Self {
-        let credential = Credential { user: user.to_owned(), secret: secret.to_owned() };
-        Self { dial, credential: RwLock::new(credential), io_timeout: Duration::from_secs(2) }
+        let credential =
+            Credential { user: user.to_owned(), secret: secret.to_owned() };
+        Self {
+            dial,
+            credential: RwLock::new(credential),
+            io_timeout: Duration::from_secs(2),
+        }
     }
 
-    /// For every connect from now on. Connections that are open stay logged in as they are.
+    /// For every connect from now on. Connections that are open stay logged in as
+    /// they are.
     pub fn set_credential(&self, credential: Credential) {
-        *self.credential.write().unwrap_or_else(PoisonError::into_inner) = credential;
+        *self.credential.write().unwrap_or_else(PoisonError::into_inner) =
+            credential;
     }
 
     pub fn credential(&self) -> Credential {
@@ -60,7 +70,10 @@ impl<D: Dial> Manager for KvManager<D> {
         Ok(connection)
     }
 
-    async fn check(&self, connection: &mut Self::Connection) -> Result<(), KvError> {
+    async fn check(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> Result<(), KvError> {
         connection.ping().await
     }
 
@@ -69,7 +82,8 @@ impl<D: Dial> Manager for KvManager<D> {
     }
 
     fn is_connected(&self, connection: &mut Self::Connection) -> bool {
-        // A dialler that can ask the operating system knows best. Otherwise a poll has to do.
+        // A dialler that can ask the operating system knows best. Otherwise a poll
+        // has to do.
         match self.dial.is_quiet(connection.stream()) {
             Some(quiet) => quiet && connection.is_settled(),
             None => connection.is_quiet(),
@@ -81,7 +95,10 @@ impl<D: Dial> Manager for KvManager<D> {
             KvError::Version | KvError::BadWord => FailureKind::Permanent,
             KvError::Refused { code } if code == "AUTH" => FailureKind::Permanent,
             KvError::Dial(source)
-                if matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::PermissionDenied) =>
+                if matches!(
+                    source.kind(),
+                    ErrorKind::InvalidInput | ErrorKind::PermissionDenied
+                ) =>
             {
                 FailureKind::Permanent
             }

@@ -1,7 +1,9 @@
-//! A small key-value store for the guide's examples: its server, its connection and its `Manager`.
+//! A small key-value store for the guide's examples: its server, its connection and
+//! its `Manager`.
 //!
-//! The protocol is lines of text. A request is a command and its words, an answer is `+` and a text or `-` and a code.
-//! The server speaks first, `+KV 1`, and takes nothing but `AUTH user secret` until that has succeeded.
+//! The protocol is lines of text. A request is a command and its words, an answer
+//! is `+` and a text or `-` and a code. The server speaks first, `+KV 1`, and takes
+//! nothing but `AUTH user secret` until that has succeeded.
 //!
 //! | request | answer |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The store itself: bounded reads, a limit on every wait, and counts of what it saw.
+//! The store itself: bounded reads, a limit on every wait, and counts of what it
+//! saw.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -16,7 +17,8 @@ use tokio_util::codec::{Framed, LinesCodec};
 
 use super::connection::MAX_LINE;
 
-/// How long the server waits for the next request, and for the client to take an answer.
+/// How long the server waits for the next request, and for the client to take an
+/// answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running store. It stops when it is dropped.
@@ -67,7 +69,8 @@ impl KvServer {
         Ok(server)
     }
 
-    /// A store without a socket, for tests under a paused clock. Reach it with [`dial`](KvServer::dial).
+    /// A store without a socket, for tests under a paused clock. Reach it with
+    /// [`dial`](KvServer::dial).
     pub fn in_memory(user: &str, secret: &str) -> KvServer {
         let state = State {
             data: Mutex::default(),
@@ -82,7 +85,11 @@ impl KvServer {
     /// A dial function for a store in memory.
     pub fn dial(
         &self,
-    ) -> impl Fn() -> std::future::Ready<io::Result<DuplexStream>> + Send + Sync + use<> + 'static {
+    ) -> impl Fn() -> std::future::Ready<io::Result<DuplexStream>>
+    + Send
+    + Sync
+    + use<>
+    + 'static {
         let state = Arc::clone(&self.state);
         move || {
             let (here, there) = tokio::io::duplex(64 * 1024);
@@ -92,7 +99,9 @@ impl KvServer {
     }
 
     pub fn addr(&self) -> io::Result<SocketAddr> {
-        self.addr.ok_or_else(|| io::Error::other("this store is in memory and has no address"))
+        self.addr.ok_or_else(|| {
+            io::Error::other("this store is in memory and has no address")
+        })
     }
 
     pub fn allow(&self, user: &str, secret: &str) {
@@ -117,11 +126,22 @@ impl KvServer {
     }
 
     /// Waits until the counts are as you want them, five seconds at most.
-    pub async fn wait_for(&self, mut wanted: impl FnMut(&Counts) -> bool) -> io::Result<()> {
+    pub async fn wait_for(
+        &self,
+        mut wanted: impl FnMut(&Counts) -> bool,
+    ) -> io::Result<()> {
         let mut counts = self.state.counts.subscribe();
-        match timeout(Duration::from_secs(5), counts.wait_for(|counts| wanted(counts))).await {
+        match timeout(
+            Duration::from_secs(5),
+            counts.wait_for(|counts| wanted(counts)),
+        )
+        .await
+        {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(io::Error::other(format!("not so within 5 s: {:?}", self.counts()))),
+            _ => Err(io::Error::other(format!(
+                "not so within 5 s: {:?}",
+                self.counts()
+            ))),
         }
     }
 }
@@ -155,21 +175,33 @@ impl State {
             () = self.talk(stream, &mut session) => {}
         }
         if let Some(user) = session.user {
-            self.counts.send_modify(|counts| *counts.sessions.entry(user).or_default() -= 1);
+            self.counts.send_modify(|counts| {
+                *counts.sessions.entry(user).or_default() -= 1
+            });
         }
     }
 
     // ANCHOR: talk
-    /// Until the client goes, is silent for too long, sends a line that is too long, or fails to log in.
-    async fn talk(&self, stream: impl AsyncRead + AsyncWrite + Unpin, session: &mut Session) {
-        let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_LINE));
+    /// Until the client goes, is silent for too long, sends a line that is too
+    /// long, or fails to log in.
+    async fn talk(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        session: &mut Session,
+    ) {
+        let mut lines =
+            Framed::new(stream, LinesCodec::new_with_max_length(MAX_LINE));
         let mut answer = "+KV 1".to_owned();
         loop {
-            let Ok(Ok(())) = timeout(PATIENCE, lines.send(&answer)).await else { return };
+            let Ok(Ok(())) = timeout(PATIENCE, lines.send(&answer)).await else {
+                return;
+            };
             if answer == "-AUTH" {
                 return;
             }
-            let Ok(Some(Ok(line))) = timeout(PATIENCE, lines.next()).await else { return };
+            let Ok(Some(Ok(line))) = timeout(PATIENCE, lines.next()).await else {
+                return;
+            };
             answer = self.answer(&line, session);
         }
     }
@@ -177,19 +209,24 @@ impl State {
 
     fn answer(&self, line: &str, session: &mut Session) -> String {
         let words: Vec<&str> = line.split(' ').collect();
-        self.counts.send_modify(|counts| *counts.requests.entry(words[0].to_owned()).or_default() += 1);
-        let key = |key: &str, session: &Session| (session.space.clone(), key.to_owned());
+        self.counts.send_modify(|counts| {
+            *counts.requests.entry(words[0].to_owned()).or_default() += 1
+        });
+        let key =
+            |key: &str, session: &Session| (session.space.clone(), key.to_owned());
         let mut data = self.data();
         match (words.as_slice(), &session.user) {
             (["AUTH", user, secret], None) => {
-                let known = data.users.get(*user).is_some_and(|known| known == secret);
+                let known =
+                    data.users.get(*user).is_some_and(|known| known == secret);
                 if !known {
                     self.counts.send_modify(|counts| counts.refused += 1);
                     return "-AUTH".to_owned();
                 }
                 session.user = Some((*user).to_owned());
-                self.counts
-                    .send_modify(|counts| *counts.sessions.entry((*user).to_owned()).or_default() += 1);
+                self.counts.send_modify(|counts| {
+                    *counts.sessions.entry((*user).to_owned()).or_default() += 1
+                });
                 "+OK".to_owned()
             }
             (_, None) => "-AUTH".to_owned(),
@@ -204,8 +241,11 @@ impl State {
                 None => "-NOTFOUND".to_owned(),
             },
             (["KEYS"], _) => {
-                let mine = data.values.keys().filter(|(space, _)| *space == session.space);
-                mine.map(|(_, key)| format!("*{key}\n")).chain(["+OK".to_owned()]).collect()
+                let mine =
+                    data.values.keys().filter(|(space, _)| *space == session.space);
+                mine.map(|(_, key)| format!("*{key}\n"))
+                    .chain(["+OK".to_owned()])
+                    .collect()
             }
             (["USE", space], _) => {
                 session.space = (*space).to_owned();

@@ -1,4 +1,5 @@
-//! A server with transactions, over the packet protocol: a sum that grows at each commit.
+//! A server with transactions, over the packet protocol: a sum that grows at each
+//! commit.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +13,8 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Ledger {
     total: AtomicI64,
-    /// Whether the next commit is the end of its connection: done, and never answered.
+    /// Whether the next commit is the end of its connection: done, and never
+    /// answered.
     pub(crate) die_at_commit: AtomicBool,
     /// Somebody has asked it to `stall`.
     pub(crate) stalled: Notify,
@@ -27,7 +29,8 @@ impl Ledger {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let ledger = Arc::clone(&serving);
-                // It ends when the client hangs up, and what was not committed is gone.
+                // It ends when the client hangs up, and what was not committed is
+                // gone.
                 tokio::spawn(async move { ledger.serve(stream).await });
             }
         });
@@ -39,7 +42,8 @@ impl Ledger {
     }
 
     async fn serve(&self, stream: TcpStream) -> Result<(), PacketError> {
-        let mut client = PacketConnection::new(stream, "the client", &PacketOptions::default());
+        let mut client =
+            PacketConnection::new(stream, "the client", &PacketOptions::default());
         let mut pending = 0;
         loop {
             let packet = client.receive().await?;
@@ -55,7 +59,8 @@ impl Ledger {
                     Err(_) => "no: that is no number",
                 },
                 ("commit", _) => {
-                    self.total.fetch_add(std::mem::take(&mut pending), Ordering::SeqCst);
+                    self.total
+                        .fetch_add(std::mem::take(&mut pending), Ordering::SeqCst);
                     if self.die_at_commit.swap(false, Ordering::SeqCst) {
                         return Ok(());
                     }

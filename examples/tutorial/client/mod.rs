@@ -8,11 +8,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Sends one request. Gives back the status, `retry-after` if there is one, and the body.
-pub(crate) async fn request(address: SocketAddr, line: &str, body: &str) -> io::Result<String> {
+/// Sends one request. Gives back the status, `retry-after` if there is one, and the
+/// body.
+pub(crate) async fn request(
+    address: SocketAddr,
+    line: &str,
+    body: &str,
+) -> io::Result<String> {
     let length = body.len();
     let request = format!(
-        "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-length: {length}\r\n\r\n{body}"
     );
     let mut response = String::new();
     timeout(Duration::from_secs(5), async {
@@ -23,7 +29,8 @@ pub(crate) async fn request(address: SocketAddr, line: &str, body: &str) -> io::
     .await??;
 
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
-    let mut answer = head.lines().next().unwrap_or_default().replace("HTTP/1.1 ", "");
+    let mut answer =
+        head.lines().next().unwrap_or_default().replace("HTTP/1.1 ", "");
     if let Some(retry) = head.lines().find(|line| line.starts_with("retry-after")) {
         answer.push_str(&format!(" ({retry})"));
     }

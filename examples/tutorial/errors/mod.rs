@@ -25,25 +25,34 @@ impl From<PacketError> for ServiceError {
 
 impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
-        // The whole diagnosis goes to the log. The caller learns neither addresses nor source lines.
+        // The whole diagnosis goes to the log. The caller learns neither addresses
+        // nor source lines.
         match &self {
             Self::NoConnection(error) => eprintln!("no connection: {error}"),
             Self::Exchange(error) => eprintln!("exchange failed: {error}"),
         }
         let come_back = [(header::RETRY_AFTER, "1")];
         match self {
-            Self::NoConnection(AcquireError::Timeout(_) | AcquireError::Overloaded { .. }) => {
+            Self::NoConnection(
+                AcquireError::Timeout(_) | AcquireError::Overloaded { .. },
+            ) => {
                 (StatusCode::SERVICE_UNAVAILABLE, come_back, "busy").into_response()
             }
             Self::NoConnection(AcquireError::Closed { .. }) => {
-                (StatusCode::SERVICE_UNAVAILABLE, come_back, "shutting down").into_response()
+                (StatusCode::SERVICE_UNAVAILABLE, come_back, "shutting down")
+                    .into_response()
             }
-            // A connect that waiting does not mend. It wants a person, not another try.
-            Self::NoConnection(_) => (StatusCode::BAD_GATEWAY, "the backend refuses us").into_response(),
+            // A connect that waiting does not mend. It wants a person, not another
+            // try.
+            Self::NoConnection(_) => {
+                (StatusCode::BAD_GATEWAY, "the backend refuses us").into_response()
+            }
             Self::Exchange(PacketError::TimedOut { .. }) => {
                 (StatusCode::GATEWAY_TIMEOUT, "the backend is slow").into_response()
             }
-            Self::Exchange(_) => (StatusCode::BAD_GATEWAY, "the backend broke off").into_response(),
+            Self::Exchange(_) => {
+                (StatusCode::BAD_GATEWAY, "the backend broke off").into_response()
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Leaving in order: no new requests, then the old ones end, then the pool closes. Each with a deadline.
+//! Leaving in order: no new requests, then the old ones end, then the pool closes.
+//! Each with a deadline.
 
 use std::io;
 use std::time::Duration;
@@ -9,15 +10,18 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-/// How long requests may take to end, and how long the pool then waits for its connections.
+/// How long requests may take to end, and how long the pool then waits for its
+/// connections.
 const REQUESTS: Duration = Duration::from_secs(10);
 const POOL: Duration = Duration::from_secs(5);
 
-/// Ctrl-C, or SIGTERM, with which orchestrators stop a process. It listens from this call on.
+/// Ctrl-C, or SIGTERM, with which orchestrators stop a process. It listens from
+/// this call on.
 #[cfg(unix)]
 pub(crate) fn signal() -> io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -45,14 +49,17 @@ pub(crate) async fn serve(
         stop.await;
         let _ = stopping.send(());
     });
-    // Graceful shutdown has no deadline of its own: a client that reads slowly would keep us for ever.
+    // Graceful shutdown has no deadline of its own: a client that reads slowly
+    // would keep us for ever.
     let deadline = async {
         let _ = stopped.await;
         sleep(REQUESTS).await;
     };
     tokio::select! {
         served = service.into_future() => served?,
-        () = deadline => eprintln!("requests are still under way after {REQUESTS:?}"),
+        () = deadline => {
+            eprintln!("requests are still under way after {REQUESTS:?}");
+        }
     }
 
     // Last, because the requests needed it.

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use book_checks::search::{self, Index};
+use book_checks::search;
 use book_checks::{Book, assert_none};
 
 use crate::fixture::{guide, stderr};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -30,10 +30,39 @@ pub(crate) fn hashed(folder: &Path, beginning: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("the built book has a {beginning}"))
 }
 
+/// What a phone on a bad line can load before its reader gives up. As mdBook makes it, the file has 5.4 MB.
+const LARGEST_INDEX: u64 = 1_200_000;
+
 #[test]
-fn each_page_is_found_by_the_words_that_it_lists() {
-    let script = hashed(&BOOK, "searchindex");
-    let index = Index::parse(&fs::read_to_string(script).unwrap()).unwrap();
-    let book = Book::load(&root()).expect("the chapters can be read");
-    assert_none(search::check(&book, &index));
+fn the_search_index_is_small() {
+    let index = hashed(&BOOK, "searchindex");
+    let size = fs::metadata(&index).unwrap().len();
+    assert!(size <= LARGEST_INDEX, "{} has {size} bytes, and may have {LARGEST_INDEX}", index.display());
+    let name = index.file_name().unwrap().to_str().unwrap();
+    for file in [hashed(&BOOK, "searcher"), BOOK.join("index.html"), BOOK.join("guide/sizing.html")] {
+        assert!(fs::read_to_string(&file).unwrap().contains(name), "{} does not load {name}", file.display());
+    }
+}
+
+#[test]
+fn each_page_of_a_symptom_lists_the_words_that_find_it() {
+    assert_none(search::check(&Book::load(&root()).expect("the chapters can be read")));
+}
+
+/// What a reader does not see is neither in a page nor found; it is in the program that a block leads to.
+#[test]
+fn hidden_lines_are_in_the_programs_only() {
+    let page = fs::read_to_string(BOOK.join("troubleshooting/index.html")).unwrap();
+    let index = fs::read_to_string(hashed(&BOOK, "searchindex")).unwrap();
+    let program = fs::read_to_string(BOOK.join("programs/troubleshooting/index-1.rs.txt")).unwrap();
+    let (shown, hidden) = ("What to keep from an incident", "Ok::<(), poolhouse::ConfigError>");
+    assert!(page.contains(shown) && index.contains(shown) && program.contains(shown));
+    assert!(program.contains(hidden), "{program}");
+    assert!(
+        !page.contains(hidden.split_once("::").unwrap().1) && !index.contains("poolhouse::ConfigError>(())")
+    );
+    assert!(page.contains("href=\"../programs/troubleshooting/index-1.rs.txt\""), "{page}");
+    // A part of an example leads to the whole example, without the marks of its parts.
+    let example = fs::read_to_string(BOOK.join("programs/examples/guide/sizing.rs.txt")).unwrap();
+    assert!(example.contains("fn main") && !example.contains("ANCHOR"), "{example}");
 }

@@ -4,23 +4,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use book_checks::{Book, assert_none, search};
 use test_servers::{Chromium, start_or_skip};
 
-use crate::search::{BOOK, hashed};
+use crate::search::{BOOK, hashed, root};
 
 /// How many results a reader looks at.
 const SHOWN: usize = 3;
 
 /// The scripts of the book, and a page that asks them all queries, as the search box does.
-fn page_that_asks(book: &Path, queries: &[(&str, &str)]) -> String {
-    let scripts: String = [
-        hashed(book, "elasticlunr"),
-        hashed(&book.join("book/theme"), "search"),
-        hashed(book, "searchindex"),
-    ]
-    .map(|script| format!("<script src=\"file://{}\"></script>\n", script.display()))
-    .concat();
-    let queries: Vec<&str> = queries.iter().map(|(query, _)| *query).collect();
+fn page_that_asks(book: &Path, queries: &[&str]) -> String {
+    let scripts: String = [hashed(book, "elasticlunr"), hashed(book, "searchindex")]
+        .map(|script| format!("<script src=\"file://{}\"></script>\n", script.display()))
+        .concat();
     let queries = serde_json::to_string(&queries).unwrap().replace("</", "<\\/");
     format!(
         "<!DOCTYPE html><meta charset=utf-8><pre id=found></pre><script>window.search = {{}};</script>\n{scripts}\
@@ -34,6 +30,20 @@ fn page_that_asks(book: &Path, queries: &[(&str, &str)]) -> String {
          document.getElementById('found').textContent = found.join('\\n');
          </script>"
     )
+}
+
+/// The first pages that the search finds for each query.
+fn ask(chromium: &Chromium, queries: &[&str]) -> Vec<Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("asks.html");
+    fs::write(&page, page_that_asks(&BOOK, queries)).unwrap();
+    let text = visit(chromium, &page, "");
+    let found = text.split_once("<pre id=\"found\">").and_then(|(_, rest)| rest.split_once("</pre>"));
+    let found = found.expect("the page answers").0.split('\n');
+    let found: Vec<Vec<String>> =
+        found.map(|pages| pages.split_whitespace().map(str::to_owned).collect()).collect();
+    assert_eq!(found.len(), queries.len(), "{text}");
+    found
 }
 
 /// What is on the page when its scripts have run.
@@ -50,26 +60,34 @@ fn what_readers_paste_finds_its_page() {
     let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let queries: Vec<(&str, &str)> =
         lines.map(|line| line.split_once(" => ").expect("query => page")).collect();
-    let folder = tempfile::tempdir().unwrap();
     let pages: BTreeSet<&str> = queries.iter().flat_map(|(_, pages)| pages.split(" or ")).collect();
     for page in pages {
         assert!(BOOK.join(format!("{page}.html")).exists(), "there is no page {page}");
     }
-    let page = folder.path().join("asks.html");
-    fs::write(&page, page_that_asks(&BOOK, &queries)).unwrap();
-    let text = visit(&chromium, &page, "");
-    let found = text.split_once("<pre id=\"found\">").and_then(|(_, rest)| rest.split_once("</pre>"));
-    let found: Vec<&str> = found.expect("the page answers").0.lines().collect();
-    assert_eq!(found.len(), queries.len(), "{text}");
+    let typed: Vec<&str> = queries.iter().map(|(query, _)| *query).collect();
     let missed: Vec<String> = queries
         .iter()
-        .zip(&found)
+        .zip(ask(&chromium, &typed))
         .filter(|((_, pages), found)| {
-            !pages.split(" or ").any(|page| found.split(' ').any(|other| other == format!("{page}.html")))
+            !pages.split(" or ").any(|page| found.contains(&format!("{page}.html")))
         })
         .map(|((query, page), found)| format!("{query}\n    wants {page}, and finds {found:?}"))
         .collect();
     assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), queries.len(), missed.join("\n"));
+}
+
+#[test]
+fn each_page_is_found_by_the_words_that_it_lists() {
+    let chromium = start_or_skip!(Chromium::find());
+    let queries = search::queries(&Book::load(&root()).expect("the chapters can be read"));
+    let typed: Vec<&str> = queries.iter().map(|query| query.words.as_str()).collect();
+    let missed =
+        queries.iter().zip(ask(&chromium, &typed)).filter(|(query, found)| !found.contains(&query.url));
+    assert_none(
+        missed
+            .map(|(query, found)| query.missed(&found.iter().map(String::as_str).collect::<Vec<_>>()))
+            .collect(),
+    );
 }
 
 /// The page itself shows what is found, with a link and the words around it: for a line that mdBook's own search does not

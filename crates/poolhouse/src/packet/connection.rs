@@ -253,7 +253,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     ///
     /// ```
     /// # let (here, _there) = tokio::io::duplex(64);
-    /// let connection = poolhouse::PacketConnection::new(here, "db-1:5555", &Default::default());
+    /// let options = poolhouse::PacketOptions::default();
+    /// let connection = poolhouse::PacketConnection::new(here, "db-1:5555", &options);
     /// assert_eq!(connection.target(), "db-1:5555");
     /// ```
     pub fn target(&self) -> String {

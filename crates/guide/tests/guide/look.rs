@@ -1,0 +1,128 @@
+//! Pages as readers see them, in a real browser: on a phone and on a wide screen, with the keyboard, in each theme, on a bad
+//! line, and without scripts. What is looked at is told in `tests/data/look.js`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Path as PathOf;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use test_servers::{Chromium, start_or_skip};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower_http::services::ServeDir;
+
+use crate::search::BOOK;
+
+const WIDTHS: [u32; 4] = [360, 768, 1280, 1920];
+
+/// All of mdBook's. The first is looked at as a whole, of the others the colours.
+const THEMES: [&str; 5] = ["light", "rust", "coal", "navy", "ayu"];
+
+/// All pages, in all themes, on a machine with other things to do. It bounds a test that would otherwise hang.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Loads the script that looks. The picture, which comes when it has finished, keeps the browser waiting.
+const LOOKS: &str = "<!DOCTYPE html><meta charset=utf-8><title>Look</title>\
+    <body><script type=module src=look.js></script><img src=wait alt=\"\">";
+
+/// The pages of the book, by their paths in its folder. Of the first page, which is there twice, one.
+fn all_pages() -> Vec<String> {
+    const NO_PAGES: [&str; 3] = ["index.html", "print.html", "toc.html"];
+    let mut found = Vec::new();
+    let mut folders = vec![BOOK.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(&*BOOK).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() && name != "api" {
+                folders.push(path);
+            } else if name.ends_with(".html") && !NO_PAGES.contains(&name.as_str()) {
+                found.push(name);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A page without its scripts, in a folder in which everything else is as it is beside the page.
+async fn without_scripts(PathOf(path): PathOf<String>) -> Response {
+    if !path.ends_with(".html") {
+        return Redirect::temporary(&format!("/{path}")).into_response();
+    }
+    let Ok(page) = fs::read_to_string(BOOK.join(path)) else { return StatusCode::NOT_FOUND.into_response() };
+    let mut parts = page.split("<script");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    text.extend(parts.map(|part| part.split_once("</script>").map_or("", |(_, after)| after)));
+    Html(text).into_response()
+}
+
+/// Serves the book and what looks at it. What was found is sent as soon as it is known.
+fn router(pages: &[&str], themes: &[&str], report: mpsc::Sender<String>) -> Router {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let script = |path: PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        get(move || async move { ([(header::CONTENT_TYPE, "text/javascript")], text) })
+    };
+    let job = serde_json::json!({ "pages": pages, "widths": WIDTHS, "themes": themes }).to_string();
+    let finished = Arc::new(Semaphore::new(0));
+    let waiting = finished.clone();
+    Router::new()
+        .route("/look/", get(|| async { Html(LOOKS) }))
+        .route("/look/look.js", script(data.join("look.js")))
+        .route("/look/axe.min.js", script(data.join("axe/axe.min.js")))
+        .route("/look/look.json", get(move || async move { job }))
+        .route(
+            "/look/wait",
+            get(move || async move {
+                let _ = tokio::time::timeout(PATIENCE, waiting.acquire()).await;
+                StatusCode::NO_CONTENT
+            }),
+        )
+        .route(
+            "/look/found",
+            post(move |found: String| async move {
+                let _ = report.send(found);
+                finished.add_permits(1);
+            }),
+        )
+        .route("/plain/{*path}", get(without_scripts))
+        .fallback_service(ServeDir::new(&*BOOK))
+}
+
+/// Lets the browser look, and says what it has found.
+fn look(chromium: &Chromium, pages: &[&str], themes: &[&str]) {
+    let (report, reports) = mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = router(pages, themes, report);
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    chromium.visit(&format!("http://{address}/look/"), &[]);
+    let found = reports.try_recv().expect("the script looks at every page");
+    runtime.shutdown_background();
+    assert!(found.is_empty(), "{} to fix:\n{found}", found.lines().count());
+}
+
+/// A few that have everything that a page may have.
+#[test]
+fn some_pages_can_be_read_by_everybody() {
+    let chromium = start_or_skip!(Chromium::find());
+    let pages = ["troubleshooting/index.html", "guide/sizing.html", "performance/fleets.html"];
+    look(&chromium, &pages, &THEMES[..1]);
+}
+
+#[test]
+#[ignore = "takes minutes; `.ci/run` asks for it"]
+fn every_page_can_be_read_by_everybody() {
+    let chromium = start_or_skip!(Chromium::find());
+    let pages = all_pages();
+    assert!(pages.len() > 80, "{pages:?}");
+    look(&chromium, &pages.iter().map(String::as_str).collect::<Vec<_>>(), &THEMES);
+}
