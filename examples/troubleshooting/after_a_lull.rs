@@ -3,6 +3,8 @@
 //! `cargo run --example after_a_lull` runs in virtual time against an echo server in memory. Between the two stands a
 //! middlebox that forgets after 350 s.
 
+mod trace;
+
 use std::error::Error;
 use std::future::pending;
 use std::io;
@@ -65,6 +67,7 @@ impl Dial for ThroughTheMiddlebox {
 type LullPool = Pool<PacketManager<ThroughTheMiddlebox>>;
 
 async fn request(pool: LullPool) -> Result<(), AnyError> {
+    let _unanswered = trace::one();
     let mut connection = pool.acquire().await?;
     connection.send_packet("good morning").await?;
     connection.receive().await?;
@@ -89,7 +92,7 @@ async fn requests(pool: &LullPool) -> Result<(usize, Option<String>, Duration), 
 }
 
 /// A burst in the evening, and one in the morning.
-async fn night(config: &PoolConfig) -> Result<(), AnyError> {
+async fn night(config: &PoolConfig, name: &'static str) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
     let options = PacketOptions { io_timeout: Duration::from_secs(10), ..PacketOptions::default() };
     let manager = PacketManager::new(ThroughTheMiddlebox(server.connector())).with_options(options);
@@ -101,6 +104,7 @@ async fn night(config: &PoolConfig) -> Result<(), AnyError> {
     }
     sleep(LULL).await;
     println!("idle connections that the pool trusts: {}", pool.stats().idle_connections);
+    trace::part(name);
     let (failed, log, slowest) = requests(&pool).await?;
     println!("requests that failed: {failed} of {REQUESTS}");
     println!("the slowest took: {} s", slowest.as_secs());
@@ -124,14 +128,14 @@ async fn run() -> Result<(), AnyError> {
         ..PoolConfig::default()
     };
     // ANCHOR_END: symptom
-    night(&trusting).await?;
+    night(&trusting, "before the cure").await?;
 
     println!("== after the cure");
     // ANCHOR: cure
     // A word every minute: the middlebox does not forget.
     let talks = PoolConfig { health_check_interval: Duration::from_secs(60), ..trusting.clone() };
     // ANCHOR_END: cure
-    night(&talks).await?;
+    night(&talks, "after the cure: it talks").await?;
 
     println!("== with the other cure");
     // ANCHOR: other_cure
@@ -142,7 +146,7 @@ async fn run() -> Result<(), AnyError> {
         ..trusting
     };
     // ANCHOR_END: other_cure
-    night(&asks).await
+    night(&asks, "the other cure: it asks").await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example crosstalk` runs in virtual time against an echo server in memory.
 
+mod trace;
+
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
@@ -60,12 +62,13 @@ impl Manager for Questions {
 // ANCHOR_END: manager
 
 /// Asks for six accounts, one after another. The server is slow for the first, whose caller gives up.
-async fn six_callers(looks: bool) -> Result<(), AnyError> {
+async fn six_callers(name: &'static str, looks: bool, max_uses: Option<u64>) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
-    let config = PoolConfig { max_connections: 1, ..PoolConfig::default() };
+    let config = PoolConfig { max_connections: 1, max_uses, ..PoolConfig::default() };
     let pool = Pool::new(Questions { connector: server.connector(), looks }, config)?;
 
     server.set_faults(Faults { latency: Some(Duration::from_millis(80)), ..Faults::default() });
+    trace::part(name);
     let mut wrong = 0;
     for number in 1..=6 {
         let question = format!("account {number}");
@@ -75,6 +78,7 @@ async fn six_callers(looks: bool) -> Result<(), AnyError> {
         drop(client);
         // ANCHOR_END: caller
         server.set_faults(Faults::default());
+        let before = wrong;
         match answer {
             Err(_) => println!("asked for {question}: gave up"),
             Ok(answer) => {
@@ -83,6 +87,7 @@ async fn six_callers(looks: bool) -> Result<(), AnyError> {
                 println!("asked for {question}: got {answer}");
             }
         }
+        trace::points([(number, usize::from(wrong > before))]);
     }
     println!("wrong answers: {wrong}");
     println!("connections opened: {}", pool.stats().connections_created);
@@ -91,9 +96,11 @@ async fn six_callers(looks: bool) -> Result<(), AnyError> {
 
 async fn run() -> Result<(), AnyError> {
     println!("== the symptom");
-    six_callers(false).await?;
+    six_callers("before the cure", false, None).await?;
     println!("== after the cure");
-    six_callers(true).await
+    six_callers("after the cure", true, None).await?;
+    println!("== every connection for one caller only");
+    six_callers("one caller only", false, Some(1)).await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

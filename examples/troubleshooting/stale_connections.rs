@@ -2,10 +2,13 @@
 //!
 //! `cargo run --example stale_connections`. The clock is tokio's, paused: the pause takes no time, and every run is the same.
 
+mod trace;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolhouse::{Dial, Manager, PacketConnection, PacketError, PacketManager, Pool, PoolConfig};
@@ -51,12 +54,23 @@ impl Manager for Trusting {
 // ANCHOR_END: trusting
 
 /// Three requests at a time, before the lull and after it. Prints how many of those after it failed.
-async fn after_a_lull<M>(server: &EchoServer, manager: M, config: PoolConfig) -> Result<(), Box<dyn Error>>
+async fn after_a_lull<M>(
+    name: &'static str,
+    server: &Arc<EchoServer>,
+    manager: M,
+    config: PoolConfig,
+) -> Result<(), Box<dyn Error>>
 where
     M: Manager<Connection = Connection, Error = PacketError>,
 {
     let before = server.counts().accepted;
     let pool = Pool::new(manager, config)?;
+    trace::part(name);
+    let (watched, peer) = (pool.clone(), Arc::clone(server));
+    let _watch = trace::watch(Duration::from_secs(1), move || {
+        let open = usize::try_from(peer.counts().open).unwrap_or_default();
+        watched.stats().total_connections.saturating_sub(open)
+    });
     requests(&pool).await?;
     sleep(LULL).await;
     let failed = requests(&pool).await?;
@@ -98,22 +112,22 @@ async fn exchange(connection: &mut Connection) -> Result<(), PacketError> {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let faults = Faults { close_idle_after: Some(SERVER_IDLE_TIMEOUT), ..Faults::default() };
-    let server = EchoServer::builder().faults(faults).in_memory();
+    let server = Arc::new(EchoServer::builder().faults(faults).in_memory());
     let packets = || PacketManager::new(Backend(server.connector()));
     let unchecked = PoolConfig { health_check_interval: Duration::MAX, ..PoolConfig::default() };
 
     println!("== the symptom");
-    after_a_lull(&server, Trusting(packets()), unchecked.clone()).await?;
+    after_a_lull("before the cure", &server, Trusting(packets()), unchecked.clone()).await?;
 
     // The packet protocol's manager looks at the socket before it hands a connection out.
     println!("== after the cure");
-    after_a_lull(&server, packets(), unchecked.clone()).await?;
+    after_a_lull("after the cure: a look before use", &server, packets(), unchecked.clone()).await?;
 
     println!("== background checks instead, more often than the server's limit");
     // ANCHOR: checked
     let checked = PoolConfig { health_check_interval: Duration::from_secs(30), ..unchecked.clone() };
     // ANCHOR_END: checked
-    after_a_lull(&server, packets(), checked).await?;
+    after_a_lull("background checks instead", &server, packets(), checked).await?;
 
     println!("== an idle_timeout below the server's limit instead");
     // ANCHOR: first_to_close
@@ -124,7 +138,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ..unchecked
     };
     // ANCHOR_END: first_to_close
-    after_a_lull(&server, Trusting(packets()), first_to_close).await
+    after_a_lull("a short idle_timeout instead", &server, Trusting(packets()), first_to_close).await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
