@@ -96,10 +96,9 @@
             history.replaceState(history.state, "", prefix + typed);
         };
 
-        form.addEventListener("input", () => {
-            answer();
-            remember();
-        });
+        form.addEventListener("input", answer);
+        // Once a field is left, and not at each key: browsers refuse a page that changes its address too often.
+        form.addEventListener("change", remember);
         form.addEventListener("submit", (event) => event.preventDefault());
         window.addEventListener("hashchange", recall);
         if (recall()) {

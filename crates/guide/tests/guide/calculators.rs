@@ -43,7 +43,9 @@ fn with_script(page: &Path, name: &str, script: &str) -> String {
 }
 
 fn visit(chromium: &Chromium, address: &str) -> String {
-    chromium.visit(address, &["--allow-file-access-from-files", "--virtual-time-budget=60000"])
+    // The grid changes the address more often than a person can.
+    let flags = ["--disable-ipc-flooding-protection", "--allow-file-access-from-files", "--virtual-time-budget=60000"];
+    chromium.visit(address, &flags)
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
@@ -59,7 +61,9 @@ fn typed(chromium: &Chromium, calculator: &Calculator, page: &Path, rows: &[Vec<
          const inputs = Array.from(form.querySelectorAll('input'));
          const said = {rows}.map((row) => {{
              row.forEach((text, place) => {{ inputs[place].value = text; }});
-             inputs[0].dispatchEvent(new Event('input', {{ bubbles: true }}));
+             for (const event of ['input', 'change']) {{
+                 inputs[0].dispatchEvent(new Event(event, {{ bubbles: true }}));
+             }}
              const wrong = inputs.findIndex((input) => input.hasAttribute('aria-invalid'));
              return `${{wrong}}|${{location.hash}}|${{form.querySelector('output').textContent}}`;
          }});
