@@ -106,6 +106,7 @@ async fn night(config: &PoolConfig, name: &'static str) -> Result<(), AnyError> 
     println!("idle connections that the pool trusts: {}", pool.stats().idle_connections);
     trace::part(name);
     let (failed, log, slowest) = requests(&pool).await?;
+    trace::end();
     println!("requests that failed: {failed} of {REQUESTS}");
     println!("the slowest took: {} s", slowest.as_secs());
     if let Some(text) = log {

@@ -161,6 +161,8 @@ async fn deploy(name: &'static str, config: &PoolConfig, classifies: bool) -> Re
         println!("log: {text}");
     }
 
+    // A deploy waits a moment before it ends the old ones.
+    tokio::time::sleep(START).await;
     // ANCHOR: end
     for replica in old {
         let report = replica.pool.close_within(Duration::from_secs(10)).await;

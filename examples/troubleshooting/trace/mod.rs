@@ -32,6 +32,11 @@ pub(crate) fn part(name: &'static str) {
     }
 }
 
+/// Ends the part. What follows belongs to none.
+pub(crate) fn end() {
+    *current() = None;
+}
+
 /// Says the level, though it may not have changed: where a part begins, and where it ends.
 fn mark() {
     if let Some(part) = &*current() {

@@ -44,7 +44,11 @@ fn with_script(page: &Path, name: &str, script: &str) -> String {
 
 fn visit(chromium: &Chromium, address: &str) -> String {
     // The grid changes the address more often than a person can.
-    let flags = ["--disable-ipc-flooding-protection", "--allow-file-access-from-files", "--virtual-time-budget=60000"];
+    let flags = [
+        "--disable-ipc-flooding-protection",
+        "--allow-file-access-from-files",
+        "--virtual-time-budget=60000",
+    ];
     chromium.visit(address, &flags)
 }
 
