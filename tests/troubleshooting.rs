@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use book_checks::examples::{self, Example, Run};
+use book_checks::{assert_none, traces};
 
 use crate::examples::RUNS;
 
@@ -112,6 +113,28 @@ fn every_cure_cures() {
     let runs = RUNS.iter().filter(|(program, _)| is_troubleshooting(program));
     let failures: String = runs.map(|(program, run)| failure(program, run)).collect();
     assert!(failures.is_empty(), "{failures}");
+}
+
+/// What the box "Right now" of a page advises is as good as the cure while it lasts.
+#[test]
+fn first_aid_helps() {
+    let first_aid: [(&str, &str, &str, u64); 2] = [
+        ("stampede", "== spread by hand, and still no jitter", "most in one second", 20),
+        ("crosstalk", "== every connection for one caller only", "wrong answers", 1),
+    ];
+    for (name, heading, label, below) in first_aid {
+        let (_, run) = RUNS.iter().find(|(program, _)| program.name == name).expect("an example");
+        let counted = count(&run.stdout, heading, label);
+        assert!(counted.is_some_and(|counted| counted < below), "{name}: {counted:?}\n{}", run.stdout);
+    }
+}
+
+/// Each picture of a page is drawn from what its program does now.
+#[test]
+fn programs_do_what_is_drawn() {
+    let runs = traces::run_all(&ROOT).unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(!runs.is_empty(), "no program has a trace");
+    assert_none(traces::check_data(&ROOT, &runs));
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! A firewall or load balancer forgets connections that are silent for long, and
-//! tells neither end.
+//! A firewall or load balancer forgets connections that are silent for long, and tells neither end.
 //!
 //! `cargo run --example after_a_lull` runs in virtual time against an echo server in memory. Between the two stands a
 //! middlebox that forgets after 350 s.
+
+mod trace;
 
 use std::error::Error;
 use std::future::pending;
@@ -23,8 +24,7 @@ const LULL: Duration = Duration::from_secs(20 * 60);
 const REQUESTS: usize = 5;
 
 // ANCHOR: middlebox
-/// Passes bytes on until it has seen none for long. From then on they vanish, and
-/// neither end is told.
+/// Passes bytes on until it has seen none for long. From then on they vanish, and neither end is told.
 async fn middlebox(
     mut client: DuplexStream,
     mut server: DuplexStream,
@@ -70,14 +70,14 @@ impl Dial for ThroughTheMiddlebox {
 type LullPool = Pool<PacketManager<ThroughTheMiddlebox>>;
 
 async fn request(pool: LullPool) -> Result<(), AnyError> {
+    let _unanswered = trace::one();
     let mut connection = pool.acquire().await?;
     connection.send_packet("good morning").await?;
     connection.receive().await?;
     Ok(())
 }
 
-/// Requests at once: how many failed, the first error, and how long the slowest
-/// took.
+/// Requests at once: how many failed, the first error, and how long the slowest took.
 async fn requests(
     pool: &LullPool,
 ) -> Result<(usize, Option<String>, Duration), AnyError> {
@@ -97,7 +97,7 @@ async fn requests(
 }
 
 /// A burst in the evening, and one in the morning.
-async fn night(config: &PoolConfig) -> Result<(), AnyError> {
+async fn night(config: &PoolConfig, name: &'static str) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
     let options = PacketOptions {
         io_timeout: Duration::from_secs(10),
@@ -116,7 +116,9 @@ async fn night(config: &PoolConfig) -> Result<(), AnyError> {
         "idle connections that the pool trusts: {}",
         pool.stats().idle_connections
     );
+    trace::part(name);
     let (failed, log, slowest) = requests(&pool).await?;
+    trace::end();
     println!("requests that failed: {failed} of {REQUESTS}");
     println!("the slowest took: {} s", slowest.as_secs());
     if let Some(text) = log {
@@ -140,7 +142,7 @@ async fn run() -> Result<(), AnyError> {
         ..PoolConfig::default()
     };
     // ANCHOR_END: symptom
-    night(&trusting).await?;
+    night(&trusting, "before the cure").await?;
 
     println!("== after the cure");
     // ANCHOR: cure
@@ -150,7 +152,7 @@ async fn run() -> Result<(), AnyError> {
         ..trusting.clone()
     };
     // ANCHOR_END: cure
-    night(&talks).await?;
+    night(&talks, "after the cure: it talks").await?;
 
     println!("== with the other cure");
     // ANCHOR: other_cure
@@ -161,7 +163,7 @@ async fn run() -> Result<(), AnyError> {
         ..trusting
     };
     // ANCHOR_END: other_cure
-    night(&asks).await
+    night(&asks, "the other cure: it asks").await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

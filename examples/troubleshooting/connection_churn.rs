@@ -1,7 +1,8 @@
-//! Connection churn: bursts with lulls between them, longer than `idle_timeout`,
-//! open every connection anew.
+//! Connection churn: bursts with lulls between them, longer than `idle_timeout`, open every connection anew.
 //!
 //! `cargo run --example connection_churn`. The clock is tokio's, paused: minutes pass in no time, and every run is the same.
+
+mod trace;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -61,7 +62,10 @@ async fn request(pool: BackendPool) -> Result<(), Box<dyn Error + Send + Sync>> 
 }
 
 /// Ten bursts of five requests, a minute apart.
-async fn bursts(config: PoolConfig) -> Result<(), Box<dyn Error>> {
+async fn bursts(
+    name: &'static str,
+    config: PoolConfig,
+) -> Result<(), Box<dyn Error>> {
     let slow =
         Faults { latency: Some(Duration::from_millis(20)), ..Faults::default() };
     let server = EchoServer::builder().faults(slow).in_memory();
@@ -71,6 +75,11 @@ async fn bursts(config: PoolConfig) -> Result<(), Box<dyn Error>> {
         .config(config)
         .listener(counter(Arc::clone(&reasons)))
         .build()?;
+    trace::part(name);
+    let watched = pool.clone();
+    let _watch = trace::watch(Duration::from_secs(1), move || {
+        watched.stats().total_connections
+    });
     for _ in 0..10 {
         let mut tasks = JoinSet::new();
         for _ in 0..5 {
@@ -107,7 +116,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ..PoolConfig::default()
     };
     // ANCHOR_END: churns
-    bursts(churns).await?;
+    bursts("before the cure", churns).await?;
 
     println!("== after the cure");
     // ANCHOR: keeps
@@ -118,7 +127,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ..PoolConfig::default()
     };
     // ANCHOR_END: keeps
-    bursts(keeps).await
+    bursts("after the cure", keeps).await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -1,7 +1,8 @@
-//! A caller gives up half-way, its connection goes back to the pool, and everybody
-//! after it reads somebody else's reply.
+//! A caller gives up half-way, its connection goes back to the pool, and everybody after it reads somebody else's reply.
 //!
 //! `cargo run --example crosstalk` runs in virtual time against an echo server in memory.
+
+mod trace;
 
 use std::error::Error;
 use std::io;
@@ -18,8 +19,7 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// A protocol of our own: one question, one answer. Nothing in an answer says which
-/// question it belongs to.
+/// A protocol of our own: one question, one answer. Nothing in an answer says which question it belongs to.
 struct Client {
     framed: Framed<DuplexStream, LengthDelimitedCodec>,
     /// A question has gone out, or half of it, and its answer has not been read.
@@ -29,8 +29,7 @@ struct Client {
 impl Client {
     // ANCHOR: ask
     async fn ask(&mut self, question: &str) -> io::Result<BytesMut> {
-        // Set before the first await, and cleared after the last: a call that is
-        // dropped in between leaves it set.
+        // Set before the first await, and cleared after the last: a call that is dropped in between leaves it set.
         self.in_exchange = true;
         self.framed.send(Bytes::copy_from_slice(question.as_bytes())).await?;
         let answer =
@@ -66,11 +65,15 @@ impl Manager for Questions {
 }
 // ANCHOR_END: manager
 
-/// Asks for six accounts, one after another. The server is slow for the first,
-/// whose caller gives up.
-async fn six_callers(looks: bool) -> Result<(), AnyError> {
+/// Asks for six accounts, one after another. The server is slow for the first, whose caller gives up.
+async fn six_callers(
+    name: &'static str,
+    looks: bool,
+    max_uses: Option<u64>,
+) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
-    let config = PoolConfig { max_connections: 1, ..PoolConfig::default() };
+    let config =
+        PoolConfig { max_connections: 1, max_uses, ..PoolConfig::default() };
     let pool =
         Pool::new(Questions { connector: server.connector(), looks }, config)?;
 
@@ -78,6 +81,7 @@ async fn six_callers(looks: bool) -> Result<(), AnyError> {
         latency: Some(Duration::from_millis(80)),
         ..Faults::default()
     });
+    trace::part(name);
     let mut wrong = 0;
     for number in 1..=6 {
         let question = format!("account {number}");
@@ -88,6 +92,7 @@ async fn six_callers(looks: bool) -> Result<(), AnyError> {
         drop(client);
         // ANCHOR_END: caller
         server.set_faults(Faults::default());
+        let before = wrong;
         match answer {
             Err(_) => println!("asked for {question}: gave up"),
             Ok(answer) => {
@@ -96,6 +101,7 @@ async fn six_callers(looks: bool) -> Result<(), AnyError> {
                 println!("asked for {question}: got {answer}");
             }
         }
+        trace::points([(number, usize::from(wrong > before))]);
     }
     println!("wrong answers: {wrong}");
     println!("connections opened: {}", pool.stats().connections_created);
@@ -104,9 +110,11 @@ async fn six_callers(looks: bool) -> Result<(), AnyError> {
 
 async fn run() -> Result<(), AnyError> {
     println!("== the symptom");
-    six_callers(false).await?;
+    six_callers("before the cure", false, None).await?;
     println!("== after the cure");
-    six_callers(true).await
+    six_callers("after the cure", true, None).await?;
+    println!("== every connection for one caller only");
+    six_callers("one caller only", false, Some(1)).await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

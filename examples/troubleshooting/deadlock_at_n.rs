@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example deadlock_at_n`. The clock is tokio's, paused: the timeouts take no time, and every run is the same.
 
+mod trace;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
@@ -111,6 +113,10 @@ where
     let server = EchoServer::in_memory();
     let pool = pool_of(max_connections, &server)?;
     let all_hold_one = Arc::new(Barrier::new(tasks));
+    let watched = pool.clone();
+    let _watch = trace::watch(Duration::from_millis(100), move || {
+        watched.stats().pending_requests
+    });
     let began = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..tasks {
@@ -131,16 +137,22 @@ where
 
 async fn run() -> Result<(), Box<dyn Error>> {
     println!("== the symptom");
+    trace::part("3 tasks, pool of 4");
     run_tasks(4, 3, transfer).await?;
+    trace::part("4 tasks, pool of 4");
     let message = run_tasks(4, 4, transfer).await?;
     println!("log: {}", message.ok_or("nobody timed out")?);
 
     println!("== after the cure");
+    trace::part("after the cure, 3 tasks");
     run_tasks(4, 3, transfer_with_one).await?;
+    trace::part("after the cure, 4 tasks");
     run_tasks(4, 4, transfer_with_one).await?;
 
     println!("== a larger pool instead");
+    trace::part("4 tasks, pool of 5");
     run_tasks(5, 4, transfer).await?;
+    trace::part("5 tasks, pool of 5");
     run_tasks(5, 5, transfer).await?;
     Ok(())
 }

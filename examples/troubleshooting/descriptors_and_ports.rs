@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example descriptors_and_ports` starts its own echo server. Run it with `ulimit -n 64` to see it fail.
 
+mod trace;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -93,12 +95,17 @@ async fn load(server: &EchoServer, with_pool: bool) -> Result<(), AnyError> {
         PoolConfig { max_connections: 10, ..PoolConfig::default() },
     )?;
 
-    for _ in 0..ONE_AFTER_ANOTHER {
+    trace::part(if with_pool { "after the cure" } else { "before the cure" });
+    for number in 1..=ONE_AFTER_ANOTHER {
         if with_pool {
             pooled(pool.clone()).await?;
         } else {
             unpooled(Arc::clone(&direct)).await?;
         }
+        trace::points([(
+            number as u64,
+            ports.lock().unwrap_or_else(PoisonError::into_inner).len(),
+        )]);
     }
     println!(
         "local ports used: {}",

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example leaks`. The clock is tokio's, paused: a minute passes in no time, and every run is the same.
 
+mod trace;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error;
@@ -150,6 +152,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     println!("== the symptom");
     let pool = make_pool(&server)?;
+    trace::part("before the cure");
+    let watched = pool.clone();
+    let watch = trace::watch(Duration::from_secs(1), move || {
+        watched.stats().active_connections
+    });
     let mut sessions = Sessions::default();
     sessions.open(7, &pool).await?;
     let (_events, inbox) = mpsc::channel(1);
@@ -159,9 +166,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
     // ANCHOR_END: forget
     after_a_minute(&pool).await?;
     writer.abort();
+    drop(watch);
 
     println!("== after the cure");
     let pool = make_pool(&server)?;
+    trace::part("after the cure");
+    let watched = pool.clone();
+    let _watch = trace::watch(Duration::from_secs(1), move || {
+        watched.stats().active_connections
+    });
     // The map keeps what a session is, and each request acquires for itself.
     let sessions = HashMap::from([(7, "alice")]);
     println!("sessions: {}", sessions.len());

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example pool_exhaustion`. The clock is tokio's, paused: seconds pass in no time, and every run is the same.
 
+mod trace;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
@@ -95,6 +97,10 @@ where
     F: Future<Output = Result<(), AcquireError>> + Send + 'static,
 {
     pool.warm_up().await?;
+    let watched = pool.clone();
+    let _watch = trace::watch(Duration::from_millis(20), move || {
+        watched.stats().pending_requests
+    });
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
         tasks.spawn(handler(pool.clone()));
@@ -122,17 +128,22 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let server = EchoServer::builder().faults(slow).in_memory();
 
     println!("== the symptom");
+    trace::part("before the cure");
     let error = run_callers(&pool_of(2, &server)?, 8, holds_for_long).await?;
     println!("log: {}", error.ok_or("nobody timed out")?);
 
     println!("== after the cure");
+    trace::part("after the cure");
     run_callers(&pool_of(2, &server)?, 8, releases_first).await?;
 
     println!("== twice the pool instead, and twice the callers");
+    trace::part("twice the pool instead");
     run_callers(&pool_of(4, &server)?, 8, holds_for_long).await?;
+    trace::part("twice the pool, twice the callers");
     run_callers(&pool_of(4, &server)?, 16, holds_for_long).await?;
 
     println!("== the pool of two, cured, and twice the callers");
+    trace::part("cured, twice the callers");
     run_callers(&pool_of(2, &server)?, 16, releases_first).await?;
     Ok(())
 }

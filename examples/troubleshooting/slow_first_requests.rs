@@ -1,7 +1,8 @@
-//! Slow first requests: the first ones after a start, and after a lull, pay for the
-//! connect.
+//! Slow first requests: the first ones after a start, and after a lull, pay for the connect.
 //!
 //! `cargo run --example slow_first_requests`. The clock is tokio's, paused: the lull takes no time, and every run is the same.
+
+mod trace;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -26,8 +27,7 @@ impl Dial for Backend {
         sleep(Duration::from_millis(40)).await; // the name is resolved
         sleep(Duration::from_millis(10)).await; // TCP: one round trip
         sleep(Duration::from_millis(30)).await; // TLS: one round trip, and arithmetic
-        // The login, and a new process on the server.
-        sleep(Duration::from_millis(120)).await;
+        sleep(Duration::from_millis(120)).await; // the login, and a new process on the server
         self.0.connect().await
     }
     // ANCHOR_END: dial
@@ -52,6 +52,7 @@ async fn request(
 /// Four requests at once. Prints how many of them were slow.
 async fn four_requests(
     pool: &BackendPool,
+    first: u64,
     when: &str,
 ) -> Result<(), Box<dyn Error>> {
     let mut tasks = JoinSet::new();
@@ -65,21 +66,25 @@ async fn four_requests(
     let slow =
         took.iter().filter(|took| **took > Duration::from_millis(50)).count();
     let slowest = took.iter().max().copied().unwrap_or_default();
+    trace::points(
+        took.iter()
+            .zip(first..)
+            .map(|(took, number)| (number, took.as_millis() as usize)),
+    );
     println!("{when}, slow requests: {slow} of 4");
     println!("{when}, the slowest, in ms: {}", slowest.as_millis());
     Ok(())
 }
 
 async fn start_lull_and_go_on(pool: &BackendPool) -> Result<(), Box<dyn Error>> {
-    four_requests(pool, "after the start").await?;
-    four_requests(pool, "once it is warm").await?;
+    four_requests(pool, 0, "after the start").await?;
+    four_requests(pool, 5, "once it is warm").await?;
     sleep(Duration::from_secs(10 * 60)).await;
-    four_requests(pool, "after a lull").await
+    four_requests(pool, 10, "after a lull").await
 }
 
 // ANCHOR: ready
-/// Opens the minimum before the first request comes. Report ready when it returns,
-/// and not before.
+/// Opens the minimum before the first request comes. Report ready when it returns, and not before.
 async fn ready(pool: &BackendPool) -> Result<(), AcquireError> {
     pool.warm_up().await
 }
@@ -92,10 +97,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let manager = || PacketManager::new(Backend(server.connector()));
 
     println!("== the symptom");
+    trace::part("before the cure");
     let lazy = Pool::new(manager(), PoolConfig::default())?;
     start_lull_and_go_on(&lazy).await?;
 
     println!("== after the cure");
+    trace::part("after the cure");
     // ANCHOR: warm
     // As many as are used at once at a quiet hour: they stay open through a lull.
     let config = PoolConfig { min_connections: 4, ..PoolConfig::default() };

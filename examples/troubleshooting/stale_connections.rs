@@ -1,12 +1,14 @@
-//! Stale connections: the server closes what has idled, and the first requests
-//! after a pause fail.
+//! Stale connections: the server closes what has idled, and the first requests after a pause fail.
 //!
 //! `cargo run --example stale_connections`. The clock is tokio's, paused: the pause takes no time, and every run is the same.
+
+mod trace;
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolhouse::{
@@ -40,8 +42,7 @@ type Packets = PacketManager<Backend>;
 type Connection = PacketConnection<DuplexStream>;
 
 // ANCHOR: trusting
-/// A manager that trusts every idle connection: it leaves `is_connected` to its
-/// default, `true`.
+/// A manager that trusts every idle connection: it leaves `is_connected` to its default, `true`.
 struct Trusting(Packets);
 
 impl Manager for Trusting {
@@ -54,10 +55,10 @@ impl Manager for Trusting {
 }
 // ANCHOR_END: trusting
 
-/// Three requests at a time, before the lull and after it. Prints how many of those
-/// after it failed.
+/// Three requests at a time, before the lull and after it. Prints how many of those after it failed.
 async fn after_a_lull<M>(
-    server: &EchoServer,
+    name: &'static str,
+    server: &Arc<EchoServer>,
     manager: M,
     config: PoolConfig,
 ) -> Result<(), Box<dyn Error>>
@@ -66,6 +67,12 @@ where
 {
     let before = server.counts().accepted;
     let pool = Pool::new(manager, config)?;
+    trace::part(name);
+    let (watched, peer) = (pool.clone(), Arc::clone(server));
+    let _watch = trace::watch(Duration::from_secs(1), move || {
+        let open = usize::try_from(peer.counts().open).unwrap_or_default();
+        watched.stats().total_connections.saturating_sub(open)
+    });
     requests(&pool).await?;
     sleep(LULL).await;
     let failed = requests(&pool).await?;
@@ -109,7 +116,7 @@ async fn exchange(connection: &mut Connection) -> Result<(), PacketError> {
 async fn run() -> Result<(), Box<dyn Error>> {
     let faults =
         Faults { close_idle_after: Some(SERVER_IDLE_TIMEOUT), ..Faults::default() };
-    let server = EchoServer::builder().faults(faults).in_memory();
+    let server = Arc::new(EchoServer::builder().faults(faults).in_memory());
     let packets = || PacketManager::new(Backend(server.connector()));
     let unchecked = PoolConfig {
         health_check_interval: Duration::MAX,
@@ -117,12 +124,23 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
 
     println!("== the symptom");
-    after_a_lull(&server, Trusting(packets()), unchecked.clone()).await?;
+    after_a_lull(
+        "before the cure",
+        &server,
+        Trusting(packets()),
+        unchecked.clone(),
+    )
+    .await?;
 
-    // The packet protocol's manager looks at the socket before it hands a
-    // connection out.
+    // The packet protocol's manager looks at the socket before it hands a connection out.
     println!("== after the cure");
-    after_a_lull(&server, packets(), unchecked.clone()).await?;
+    after_a_lull(
+        "after the cure: a look before use",
+        &server,
+        packets(),
+        unchecked.clone(),
+    )
+    .await?;
 
     println!("== background checks instead, more often than the server's limit");
     // ANCHOR: checked
@@ -131,7 +149,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ..unchecked.clone()
     };
     // ANCHOR_END: checked
-    after_a_lull(&server, packets(), checked).await?;
+    after_a_lull("background checks instead", &server, packets(), checked).await?;
 
     println!("== an idle_timeout below the server's limit instead");
     // ANCHOR: first_to_close
@@ -142,7 +160,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
         ..unchecked
     };
     // ANCHOR_END: first_to_close
-    after_a_lull(&server, Trusting(packets()), first_to_close).await
+    after_a_lull(
+        "a short idle_timeout instead",
+        &server,
+        Trusting(packets()),
+        first_to_close,
+    )
+    .await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

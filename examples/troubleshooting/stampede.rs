@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example stampede` runs a day in virtual time against an echo server in memory.
 
+mod trace;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::process::ExitCode;
@@ -39,9 +41,12 @@ impl Opened {
     }
 }
 
-/// The replicas of a service start in one moment, as after a deploy, and live a
-/// day.
-async fn day(config: &PoolConfig) -> Result<(), AnyError> {
+/// The replicas of a service start in one moment, as after a deploy, and live a day.
+async fn day(
+    name: &'static str,
+    config: &PoolConfig,
+    spread: Option<Duration>,
+) -> Result<(), AnyError> {
     let server = EchoServer::in_memory();
     let start = Instant::now();
     let opened = Arc::new(Mutex::new(Opened::default()));
@@ -72,9 +77,24 @@ async fn day(config: &PoolConfig) -> Result<(), AnyError> {
         pool.warm_up().await?;
         pools.push(pool);
     }
+    if let Some(spread) = spread {
+        for pool in &pools {
+            // ANCHOR: spread
+            pool.invalidate_all_over(spread);
+            // ANCHOR_END: spread
+        }
+    }
     sleep(DAY).await;
 
     let opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+    trace::part(name);
+    trace::points(
+        opened
+            .0
+            .iter()
+            .filter(|(second, _)| **second > 0)
+            .map(|(second, count)| (*second, *count as usize)),
+    );
     let (second, worst) = opened.worst();
     println!("opened in a day: {}", opened.total());
     println!("most in one second: {worst}");
@@ -84,6 +104,8 @@ async fn day(config: &PoolConfig) -> Result<(), AnyError> {
 }
 
 async fn run() -> Result<(), AnyError> {
+    // The jitter is drawn at random. A seed makes every run the same.
+    fastrand::seed(1);
     println!("== the symptom");
     // ANCHOR: symptom
     let config = PoolConfig {
@@ -91,19 +113,27 @@ async fn run() -> Result<(), AnyError> {
         max_connections: 25,
         max_lifetime: Duration::from_secs(60 * 60),
         lifetime_jitter: 0.0,
-        // Nothing is wrong with the server here, and a day of checks would take the
-        // program long.
+        // Nothing is wrong with the server here, and a day of checks would take the program long.
         health_check_interval: Duration::MAX,
         ..PoolConfig::default()
     };
     // ANCHOR_END: symptom
-    day(&config).await?;
+    day("before the cure", &config, None).await?;
+    let without_jitter = config.clone();
 
     println!("== after the cure");
     // ANCHOR: cure
     let config = PoolConfig { lifetime_jitter: 0.1, ..config };
     // ANCHOR_END: cure
-    day(&config).await
+    day("after the cure", &config, None).await?;
+
+    println!("== spread by hand, and still no jitter");
+    day(
+        "spread by hand, still no jitter",
+        &without_jitter,
+        Some(Duration::from_secs(30 * 60)),
+    )
+    .await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -3,9 +3,12 @@
 //! `cargo run --example too_many_clients` runs in virtual time against an echo server in memory, which allows 20
 //! connections.
 
+mod trace;
+
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use poolhouse::{
@@ -20,6 +23,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 const SERVER_ALLOWS: u64 = 20;
 const REPLICAS: usize = 4;
+/// How long a replica takes to start.
+const START: Duration = Duration::from_secs(1);
 /// How many new replicas start before the old ones end.
 const SURGE: usize = 2;
 /// How many requests each replica has at once.
@@ -72,8 +77,7 @@ impl Manager for Database {
     }
 }
 
-/// Whether the server says that it has no room. A database says so by a code:
-/// `53300` in PostgreSQL, 1040 in MySQL.
+/// Whether the server says that it has no room. A database says so by a code: `53300` in PostgreSQL, 1040 in MySQL.
 fn is_full(error: &io::Error) -> bool {
     error.to_string().contains("as many as max_connections allows")
 }
@@ -86,19 +90,19 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(
+    async fn start(
         server: &EchoServer,
         config: &PoolConfig,
         classifies: bool,
     ) -> Result<Self, AnyError> {
+        tokio::time::sleep(START).await;
         let packets = PacketManager::new(ToTheServer(server.connector()));
         Ok(Self {
             pool: Pool::new(Database { packets, classifies }, config.clone())?,
         })
     }
 
-    /// Has `REQUESTS` at once, and returns how many failed and the text of the
-    /// first failure.
+    /// Has `REQUESTS` at once, and returns how many failed and the text of the first failure.
     async fn serve(&self) -> Result<(usize, Option<String>), AnyError> {
         let mut tasks = JoinSet::new();
         for number in 0..REQUESTS {
@@ -139,14 +143,23 @@ async fn exchange(
 }
 
 /// Old replicas serve, new ones start beside them, the old ones end.
-async fn deploy(config: &PoolConfig, classifies: bool) -> Result<(), AnyError> {
+async fn deploy(
+    name: &'static str,
+    config: &PoolConfig,
+    classifies: bool,
+) -> Result<(), AnyError> {
     let faults =
         Faults { max_connections: Some(SERVER_ALLOWS), ..Faults::default() };
-    let server = EchoServer::builder().faults(faults).in_memory();
+    let server = Arc::new(EchoServer::builder().faults(faults).in_memory());
+    trace::part(name);
+    let peer = Arc::clone(&server);
+    let _watch = trace::watch(Duration::from_millis(100), move || {
+        usize::try_from(peer.counts().open).unwrap_or_default()
+    });
 
     let mut old = Vec::new();
     for _ in 0..REPLICAS {
-        let replica = Replica::start(&server, config, classifies)?;
+        let replica = Replica::start(&server, config, classifies).await?;
         let (failed, _) = replica.serve().await?;
         if failed > 0 {
             return Err("the old release fits, and failed".into());
@@ -158,7 +171,7 @@ async fn deploy(config: &PoolConfig, classifies: bool) -> Result<(), AnyError> {
     let mut new = Vec::new();
     let (mut failed, mut log) = (0, None);
     for _ in 0..SURGE {
-        let replica = Replica::start(&server, config, classifies)?;
+        let replica = Replica::start(&server, config, classifies).await?;
         let (failures, text) = replica.serve().await?;
         failed += failures;
         log = log.or(text);
@@ -172,6 +185,8 @@ async fn deploy(config: &PoolConfig, classifies: bool) -> Result<(), AnyError> {
         println!("log: {text}");
     }
 
+    // A deploy waits a moment before it ends the old ones.
+    tokio::time::sleep(START).await;
     // ANCHOR: end
     for replica in old {
         let report = replica.pool.close_within(Duration::from_secs(10)).await;
@@ -194,6 +209,8 @@ async fn deploy(config: &PoolConfig, classifies: bool) -> Result<(), AnyError> {
 }
 
 async fn run() -> Result<(), AnyError> {
+    // The pauses between attempts are drawn at random. A seed makes every run the same.
+    fastrand::seed(1);
     println!("== the symptom");
     // ANCHOR: symptom
     // 4 replicas x 5 fit into 20. During the deploy there are 6.
@@ -204,17 +221,17 @@ async fn run() -> Result<(), AnyError> {
         ..PoolConfig::default()
     };
     // ANCHOR_END: symptom
-    deploy(&too_many, false).await?;
+    deploy("before the cure", &too_many, false).await?;
 
     println!("== after the cure");
     // ANCHOR: cure
     // 20 allowed, 2 kept for people and cron jobs, 4 + 2 replicas: 18 / 6 = 3.
     let config = PoolConfig { max_connections: 3, ..too_many.clone() };
     // ANCHOR_END: cure
-    deploy(&config, true).await?;
+    deploy("after the cure", &config, true).await?;
 
     println!("== too many still, and the pool knows when the server is full");
-    deploy(&too_many, true).await
+    deploy("too many still", &too_many, true).await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]

@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
     addresses, api, code_width, commands, data_blocks, defaults, diagrams, errors, experiments, file_index,
-    generated, guarantees, identities, images, lab, links, metrics, names, numbers, option_places, outputs,
-    packages, paths, plain_english, plots, public_api, quotes, settings_schema, snippets, spelling, style,
-    summary, tidy, tracing_events,
+    generated, guarantees, identities, images, incidents, lab, links, metrics, names, numbers, option_places,
+    outputs, packages, paths, plain_english, plots, public_api, quotes, settings_schema, snippets, spelling,
+    style, summary, tidy, traces, tracing_events,
 };
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
@@ -71,6 +71,16 @@ fn plots_are_drawn_from_the_data() {
 #[test]
 fn pictures_of_the_lab_are_those_of_its_runs() {
     assert_none(lab::check(&ROOT));
+}
+
+#[test]
+fn pictures_of_traces_are_drawn_from_the_data() {
+    assert_none(traces::check(&ROOT));
+}
+
+#[test]
+fn incident_pages_begin_with_what_to_do_now() {
+    assert_none(incidents::check(&BOOK));
 }
 
 #[test]

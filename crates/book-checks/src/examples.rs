@@ -130,6 +130,17 @@ fn program(root: &Path, line: &[u8]) -> Option<(String, PathBuf)> {
 ///
 /// It cannot be started.
 pub fn run(root: &Path, program: &Path, arguments: &[String], deadline: Duration) -> Result<Run> {
+    run_with(root, program, arguments, &[], deadline)
+}
+
+/// Runs a program with variables in its environment.
+pub(crate) fn run_with(
+    root: &Path,
+    program: &Path,
+    arguments: &[String],
+    variables: &[(&str, &str)],
+    deadline: Duration,
+) -> Result<Run> {
     let started = Instant::now();
     let mut child = Command::new(program)
         .args(arguments)
@@ -137,6 +148,7 @@ pub fn run(root: &Path, program: &Path, arguments: &[String], deadline: Duration
         .env_remove("RUST_LOG")
         .env("RUST_BACKTRACE", "0")
         .env("NO_COLOR", "1")
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

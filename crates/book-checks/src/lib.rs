@@ -29,6 +29,7 @@ pub mod generators;
 pub mod guarantees;
 pub mod identities;
 pub mod images;
+pub mod incidents;
 mod kept;
 pub mod lab;
 pub mod links;
@@ -54,6 +55,7 @@ mod statistics;
 pub mod style;
 pub mod summary;
 pub mod tidy;
+pub mod traces;
 pub mod tracing_events;
 
 #[cfg(test)]

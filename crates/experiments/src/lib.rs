@@ -4,6 +4,7 @@
 //! run gives the same data on every computer, in seconds. `cargo guide generate` writes it to `book/data/experiments`,
 //! and a test runs all of it again and compares.
 
+pub mod calculators;
 pub mod fleets;
 pub mod idle_order;
 pub mod lifetime;

@@ -10,6 +10,7 @@
 
 mod ahead;
 mod bars;
+mod calculators;
 mod canvas;
 mod curves;
 mod data;
@@ -23,6 +24,7 @@ mod sizes;
 mod strips;
 mod summaries;
 mod tables;
+pub mod traces;
 mod waits;
 
 #[cfg(test)]
@@ -70,5 +72,7 @@ pub fn blocks() -> Vec<(String, Block)> {
     }
     blocks.extend(experiments::blocks());
     blocks.extend(sizes::blocks());
+    blocks.extend(traces::blocks());
+    blocks.extend(calculators::blocks());
     blocks
 }

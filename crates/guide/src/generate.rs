@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use book_checks::{
     Book, Finding, Generators, diagrams, examples, experiments, generated, lab, plots, public_api,
-    settings_schema,
+    settings_schema, traces,
 };
 use clap::Args;
 
@@ -30,12 +30,14 @@ pub(crate) fn run(root: &Path, args: &GenerateArgs) -> Result<ExitCode> {
 fn write(root: &Path) -> Result<ExitCode> {
     let task = Task::start("Building and running the examples");
     let mut changed = examples::write_expected(root)?;
+    changed.extend(traces::rewrite(root)?);
     drop(task);
     let task = Task::start("Running the experiments");
     changed.extend(experiments::rewrite(root).context("the data of an experiment cannot be written")?);
     drop(task);
     changed.extend(plots::rewrite(root).context("a plot cannot be drawn")?);
     changed.extend(lab::rewrite(root).context("a picture of the lab cannot be written")?);
+    changed.extend(traces::redraw(root).context("a trace cannot be drawn")?);
     changed.extend(diagrams::rewrite(root).context("a diagram cannot be drawn")?);
     changed.extend(public_api::rewrite(root).context("the public interface cannot be written down")?);
     changed.extend(settings_schema::rewrite(root).context("the schema of the options cannot be written")?);
@@ -54,13 +56,16 @@ fn write(root: &Path) -> Result<ExitCode> {
 fn check(root: &Path) -> Result<ExitCode> {
     let task = Task::start("Building and running the examples");
     let runs = examples::run_all(root)?;
+    let traced = traces::run_all(root)?;
     drop(task);
     let mut found = examples::check(root, &runs);
+    found.extend(traces::check_data(root, &traced));
     let task = Task::start("Running the experiments");
     found.extend(experiments::check(root));
     drop(task);
     found.extend(plots::check(root));
     found.extend(lab::check(root));
+    found.extend(traces::check(root));
     found.extend(diagrams::check(root));
     found.extend(public_api::check(root));
     found.extend(settings_schema::check(root));

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod build;
+#[cfg(unix)]
+mod calculators;
 mod cli;
 mod fixture;
 mod http;
