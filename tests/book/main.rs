@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    addresses, api, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated,
+    addresses, api, arithmetic, assertions, code_defaults, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated,
     guarantees, identities, images, lab, links, metrics, names, numbers, option_places, outputs, packages,
-    paths, plain_english, plots, public_api, quotes, settings_schema, snippets, spelling, style, summary,
+    paths, plain_english, plots, public_api, queries, quotes, read_again, settings_schema, shape, snippets, spelling, style, summary,
     tidy, tracing_events,
 };
 
@@ -90,7 +90,19 @@ fn every_option_is_known_in_every_place() {
 
 #[test]
 fn defaults_in_prose_are_those_of_the_code() {
-    assert_none(defaults::check(&BOOK, &generators::option_defaults()));
+    assert_none(defaults::check(&BOOK, &every_default()));
+    assert_none(code_defaults::check(&ROOT));
+}
+
+fn every_default() -> Vec<(String, String)> {
+    let mut defaults = generators::option_defaults();
+    defaults.extend(code_defaults::list(&ROOT));
+    defaults
+}
+
+#[test]
+fn sentences_on_a_default_were_read_with_it() {
+    assert_none(read_again::check(&BOOK, &every_default()));
 }
 
 #[test]
@@ -126,6 +138,26 @@ fn names_in_the_text_are_those_of_the_crate() {
 #[test]
 fn texts_of_ours_are_quoted_right() {
     assert_none(quotes::check(&BOOK));
+}
+
+#[test]
+fn arithmetic_is_computed() {
+    assert_none(arithmetic::check(&BOOK));
+}
+
+#[test]
+fn snippets_prove_what_they_proved() {
+    assert_none(assertions::check(&BOOK));
+}
+
+#[test]
+fn queries_are_understood() {
+    assert_none(queries::check(&BOOK));
+}
+
+#[test]
+fn no_word_row_or_heading_is_a_slip() {
+    assert_none(shape::check(&BOOK));
 }
 
 #[test]
