@@ -53,6 +53,7 @@
     for (const question of questions) {
         const button = document.createElement("button");
         button.type = "button";
+        button.className = "quiz-check";
         button.textContent = "Check";
         const says = document.createElement("p");
         says.setAttribute("role", "status");

@@ -2,17 +2,18 @@
 //!
 //! The checks themselves, and the tests that break every rule on purpose, are in `crates/book-checks`.
 
-use std::env;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::{env, fs};
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    addresses, api, arithmetic, assertions, code_defaults, commands, data_blocks, defaults, diagrams, errors, experiments, file_index, generated,
-    guarantees, identities, images, lab, links, metrics, names, numbers, option_places, outputs, packages,
-    paths, plain_english, plots, public_api, queries, quotes, read_again, settings_schema, shape, snippets, spelling, style, summary,
-    tidy, tracing_events,
+    addresses, api, arithmetic, assertions, code_defaults, commands, data_blocks, defaults, diagrams, errors,
+    experiments, file_index, generated, guarantees, identities, images, lab, links, metrics, names, numbers,
+    option_places, outputs, packages, paths, plain_english, plots, public_api, queries, quotes, read_again,
+    settings_schema, shape, snippets, spelling, style, summary, tidy, tracing_events,
 };
+use test_servers::{ServerError, promtool, start_or_skip};
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
 static ROOT: LazyLock<PathBuf> =
@@ -153,6 +154,20 @@ fn snippets_prove_what_they_proved() {
 #[test]
 fn queries_are_understood() {
     assert_none(queries::check(&BOOK));
+}
+
+/// The syntax of every query, by Prometheus' own parser.
+#[test]
+fn promtool_takes_every_query() {
+    let queries = queries::promql(&BOOK);
+    assert!(queries.len() > 20, "the dashboard alone has more: {}", queries.len());
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("queries.yml"), queries::as_rules(&queries)).unwrap();
+    let checked = promtool(&folder, &["check", "rules", "queries.yml"]);
+    if let Err(ServerError::Failed { log, .. }) = &checked {
+        assert_none(queries::refused(&queries, log));
+    }
+    start_or_skip!(checked);
 }
 
 #[test]

@@ -10,11 +10,12 @@ use regex::Regex;
 use crate::{Book, Finding, generated, prose};
 
 /// Numbers with units, joined by signs, then `=` and a number.
-static SUM: LazyLock<Regex> = LazyLock::new(|| {
+pub(crate) static SUM: LazyLock<Regex> = LazyLock::new(|| {
     let number = r"\d[\d,]*(?:\.\d+)?";
     let unit = r"(?: ?(?:µs|ms|s|min|h|%|KiB|MiB|GiB|kB|MB|GB)\b)?";
     let operand = format!(r"\(*{number}{unit}\)*");
-    Regex::new(&format!(r"({operand}(?: [-+−×*/÷] {operand})+) = (?:about )?({number})")).expect("a valid pattern")
+    Regex::new(&format!(r"({operand}(?: [-+−×*/÷] {operand})+) = (?:about )?({number})"))
+        .expect("a valid pattern")
 });
 static TOKEN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\d[\d,]*(?:\.\d+)?|[-+−×*/÷()]").expect("a valid pattern"));
@@ -28,7 +29,9 @@ pub fn check(book: &Book) -> Vec<Finding> {
             for sum in SUM.captures_iter(&text) {
                 let line = page.line_at(run.source(sum.get(1).expect("the sum").start()));
                 if !generated::contains(page, line) {
-                    found.extend(judge(&sum[1], &sum[2]).map(|message| Finding::new(&page.name, line, message)));
+                    found.extend(
+                        judge(&sum[1], &sum[2]).map(|message| Finding::new(&page.name, line, message)),
+                    );
                 }
             }
         }

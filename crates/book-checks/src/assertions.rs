@@ -16,7 +16,8 @@ static ASSERTION: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 fn counts(book: &Book) -> String {
-    let mut text = String::from("# Assertions in the Rust snippets of each page. Written by `cargo guide generate`.\n");
+    let mut text =
+        String::from("# Assertions in the Rust snippets of each page. Written by `cargo guide generate`.\n");
     for page in book.texts() {
         let blocks = page.blocks();
         let code = blocks.iter().filter(|block| block.is_rust()).map(|block| &block.code);

@@ -44,7 +44,8 @@ pub fn check(root: &Path) -> Vec<Finding> {
     for (file, option, name) in OPTIONS {
         let Ok(source) = fs::read_to_string(root.join(file)) else { continue };
         let Some(default) = value(&source, name) else {
-            let message = format!("the default of `{option}` is not read from `{name}`: see code_defaults.rs");
+            let message =
+                format!("the default of `{option}` is not read from `{name}`: see code_defaults.rs");
             found.push(Finding::new(file, 1, message));
             continue;
         };
@@ -62,8 +63,11 @@ pub fn check(root: &Path) -> Vec<Finding> {
 /// What the code gives this name: the first that is a value and no type.
 fn value(source: &str, name: &str) -> Option<String> {
     let given = Regex::new(&format!(r"\b{name}\b(?:: \w+ =|:) ([^;,\n]+)[;,]")).expect("a valid pattern");
-    let code: String =
-        source.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect();
+    let code: String = source
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
     given.captures_iter(&code).find_map(|given| written(given[1].trim()))
 }
 
@@ -73,10 +77,15 @@ fn written(code: &str) -> Option<String> {
         let unit = if &duration[1] == "secs" { "s" } else { "ms" };
         return Some(format!("{} {unit}", &duration[2]));
     }
-    let factors: Result<Vec<u64>, _> = code.split('*').map(|factor| factor.trim().replace('_', "").parse()).collect();
+    let factors: Result<Vec<u64>, _> =
+        code.split('*').map(|factor| factor.trim().replace('_', "").parse()).collect();
     let number: u64 = factors.ok()?.iter().product();
     let mebi = 1 << 20;
-    Some(if number >= mebi && number % mebi == 0 { format!("{} MiB", number / mebi) } else { number.to_string() })
+    Some(if number >= mebi && number % mebi == 0 {
+        format!("{} MiB", number / mebi)
+    } else {
+        number.to_string()
+    })
 }
 
 /// The defaults in the comment above an option, a field or a setter, with their lines.
@@ -114,8 +123,12 @@ mod tests {
         let fixture = fixture(PACKETS, REPLIES);
         let list = list(&fixture.book.root);
         let list: Vec<_> = list.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let known =
-            [("max_frame_length", "16 MiB"), ("io_timeout", "30 s"), ("drain_within", "100 ms"), ("drain_at_most", "1000")];
+        let known = [
+            ("max_frame_length", "16 MiB"),
+            ("io_timeout", "30 s"),
+            ("drain_within", "100 ms"),
+            ("drain_at_most", "1000"),
+        ];
         assert_eq!(list, known);
         expect(check(&fixture.book.root), &[]);
     }

@@ -36,7 +36,19 @@ pub fn check(book: &Book) -> Vec<Finding> {
             }
         }
     }
+    found.extend(files(book));
     found
+}
+
+/// Files in YAML that readers download. Pages show parts of them.
+fn files(book: &Book) -> Vec<Finding> {
+    let mut files = Vec::new();
+    tidy::walk(&book.root, "book/src", &mut files);
+    let faults = files.into_iter().filter(|file| file.ends_with(".yml")).filter_map(|file| {
+        let (line, message) = yaml(&fs::read_to_string(book.root.join(&file)).ok()?)?;
+        Some(Finding::new(file, line + 1, message))
+    });
+    faults.collect()
 }
 
 /// The code with each included file in its place. `None` if one cannot be read, or a part of one is included: what is
@@ -159,10 +171,19 @@ mod tests {
         let good = "groups:\n  - name: a\n    rules:\n      - alert: B\n        for: 5m\n        expr: a{b=\"c\"} > 0\n";
         let page = |code: &str| format!("# A\n\n```yaml\n{code}```\n");
         expect(check_with(&page(good)), &[]);
-        let slips = [("for: 5m", "for 5m"), ("rules:", "rules"), ("  - name", " - - name"), ("name: a", "name: [a"), ("for:", "alert:")];
+        let slips = [
+            ("for: 5m", "for 5m"),
+            ("rules:", "rules"),
+            ("  - name", " - - name"),
+            ("name: a", "name: [a"),
+            ("for:", "alert:"),
+        ];
         for (from, to) in slips {
             let found = check_with(&page(&good.replace(from, to)));
             assert!(found.len() == 1 && found[0].message.contains("no YAML"), "{to}: {found:?}");
+            let file = Fixture::new(&[("book/src/b/c.yml", &good.replace(from, to))]);
+            let found = check(&file.book);
+            assert!(found.len() == 1 && found[0].file == "book/src/b/c.yml", "{to}: {found:?}");
         }
     }
 

@@ -13,7 +13,7 @@ use regex::Regex;
 use snippets::Block;
 
 use crate::outputs::FOLDER;
-use crate::{Book, Finding, Page, examples, outputs};
+use crate::{Book, Finding, Page, arithmetic, examples, outputs};
 
 const WORDS: [&str; 13] = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -32,11 +32,16 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| {
     // One is a pronoun too, and two are often "the two".
     Regex::new(&format!(r"(?i)\b({})\b(-\w)?", WORDS[3..].join("|"))).expect("a valid pattern")
 });
-static DURATION: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?:^|[^\w.,-])(\d[\d,]*(?:\.\d+)?) ?(µs|ms|s|min|h)\b").expect("a valid pattern"));
-static IN_CODE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(?:from_)?(secs|millis|micros|ms|seconds)(?:_f64)?\((\d[\d_]*(?:\.\d+)?)\)").expect("a valid pattern")
+static DURATION: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?:^|[^\w.,-])(\d[\d,]*(?:\.\d+)?) ?(µs|ms|s|min|h)\b").expect("a valid pattern")
 });
+static IN_CODE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b(?:from_)?(secs|millis|micros|ms|seconds)(?:_f64)?\((\d[\d_]*(?:\.\d+)?)\)")
+        .expect("a valid pattern")
+});
+
+static IN_MILLISECONDS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"in ms: (\d+)").expect("a valid pattern"));
 
 /// What an output and its program know.
 #[derive(Default)]
@@ -94,7 +99,8 @@ impl Known {
         self.counts.extend(digits);
         let in_code = IN_CODE.captures_iter(&text).map(|duration| nanos(&duration[2], &duration[1]));
         let in_text = DURATION.captures_iter(&text).map(|duration| nanos(&duration[1], &duration[2]));
-        self.durations.extend(in_code.chain(in_text).flatten());
+        let counted = IN_MILLISECONDS.captures_iter(&text).map(|duration| nanos(&duration[1], "ms"));
+        self.durations.extend(in_code.chain(in_text).chain(counted).flatten());
     }
 
     /// The numbers of a line that nothing has.
@@ -138,8 +144,10 @@ fn lines_below(page: &Page, block: &Block) -> Vec<(usize, String)> {
         return Vec::new();
     }
     let paragraph = below.split("\n\n").next().unwrap_or_default();
+    // The result of a sum need not be printed: it is computed.
+    let paragraph = arithmetic::SUM.replace_all(paragraph, "");
     let blanked = NO_PROSE
-        .replace_all(paragraph, |code: &regex::Captures<'_>| "\n".repeat(code[0].matches('\n').count()));
+        .replace_all(&paragraph, |code: &regex::Captures<'_>| "\n".repeat(code[0].matches('\n').count()));
     blanked.lines().enumerate().map(|(index, line)| (first + index, line.to_owned())).collect()
 }
 
@@ -162,16 +170,37 @@ mod tests {
 
     #[test]
     fn small_numbers_words_and_durations_are_looked_at_too() {
-        let page = |text: &str| format!("# A\n\n```text\n{{{{#include ../../examples/output/x.txt}}}}\n```\n\n{text}\n");
-        let check_with = |text: &str| {
-            check(&Fixture::new(&[
-                ("book/src/a.md", &page(text)),
-                ("examples/output/x.txt", "sent 3 times, each after 20 ms\n"),
-                ("examples/g/x.rs", "sleep(Duration::from_millis(2000)); let four = 4; // half a minute: 30 s\n"),
-            ]).book)
+        let page = |text: &str| {
+            format!("# A\n\n```text\n{{{{#include ../../examples/output/x.txt}}}}\n```\n\n{text}\n")
         };
-        expect(check_with("It is sent three times, after 20 ms or 0.02 s. The limit is 2 s, the end after 30 s. Three."), &[]);
-        let slips = ["sent four times", "4 times", "after 20 s", "The limit is 2 ms", "2 min", "Five of them", "sent 5 times"];
+        let check_with = |text: &str| {
+            check(
+                &Fixture::new(&[
+                    ("book/src/a.md", &page(text)),
+                    ("examples/output/x.txt", "sent 3 times, each after 20 ms\n"),
+                    (
+                        "examples/g/x.rs",
+                        "sleep(Duration::from_millis(2000)); let four = 4; // half a minute: 30 s\n",
+                    ),
+                ])
+                .book,
+            )
+        };
+        expect(
+            check_with(
+                "It is sent three times, after 20 ms or 0.02 s, so 7 × 9 ms = 63 ms. The limit is 2 s, the end after 30 s. Three.",
+            ),
+            &[],
+        );
+        let slips = [
+            "sent four times",
+            "4 times",
+            "after 20 s",
+            "The limit is 2 ms",
+            "2 min",
+            "Five of them",
+            "sent 5 times",
+        ];
         for slip in slips {
             let found = check_with(slip);
             assert_eq!(found.len(), 1, "{slip}: {found:?}");

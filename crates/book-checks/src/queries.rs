@@ -17,7 +17,7 @@ const FILES: &str = "book/src/guide/monitoring";
 
 /// The beginning of a whole statement in the text. `SELECT ..` and `BEGIN` are names of statements, not statements.
 static STATEMENT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|ALTER|CREATE|GRANT|REVOKE|TRUNCATE|DROP) \S")
+    Regex::new(r"^(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|ALTER|CREATE (?:TABLE|INDEX)|GRANT|REVOKE|TRUNCATE|DROP) \S")
         .expect("a valid pattern")
 });
 static EXPRESSION: LazyLock<Regex> =
@@ -44,7 +44,9 @@ pub fn check(book: &Book) -> Vec<Finding> {
             }
         }
         for run in prose::runs(page) {
-            for (range, code) in run.code().filter(|(_, code)| STATEMENT.is_match(code) && !code.contains("..")) {
+            for (range, code) in run.code().filter(|(_, code)| {
+                STATEMENT.is_match(code) && !code.contains(['…', '<']) && !code.contains("..")
+            }) {
                 if let Some((_, message)) = sql(code) {
                     found.push(Finding::new(&page.name, page.line_at(run.source(range.start)), message));
                 }
@@ -53,7 +55,8 @@ pub fn check(book: &Book) -> Vec<Finding> {
     }
     for query in promql(book) {
         if let Some(labels) = quantile_without_le(&query.text) {
-            let message = format!("`histogram_quantile` needs the label `le`, and this keeps `{labels}`: add it");
+            let message =
+                format!("`histogram_quantile` needs the label `le`, and this keeps `{labels}`: add it");
             found.push(Finding::new(&query.file, query.line, message));
         }
     }
@@ -114,9 +117,11 @@ fn of_rules(file: &str, above: usize, code: &str) -> Vec<Query> {
         let whole = found.get(0).expect("the whole match");
         let (indent, first) = (found[1].len(), found[2].trim());
         let below = code[whole.end()..].lines().skip(1);
-        let more = below.take_while(|line| line.len() - line.trim_start().len() > indent || line.trim().is_empty());
+        let more =
+            below.take_while(|line| line.len() - line.trim_start().len() > indent || line.trim().is_empty());
         let first = first.trim_start_matches(['|', '>', '-']).trim_matches(['\'', '"']).to_owned();
-        let text = [first].into_iter().chain(more.map(|line| line.trim().to_owned())).collect::<Vec<_>>().join("\n");
+        let text =
+            [first].into_iter().chain(more.map(|line| line.trim().to_owned())).collect::<Vec<_>>().join("\n");
         let line = above + code[..whole.start()].matches('\n').count() + 1;
         Query { file: file.to_owned(), line, text: text.trim().to_owned() }
     });
@@ -146,6 +151,19 @@ pub fn as_rules(queries: &[Query]) -> String {
         rules.push_str(&format!("      - record: query:{index}\n        expr: {text}\n"));
     }
     rules
+}
+
+/// The queries that `promtool` names in what it printed.
+pub fn refused(queries: &[Query], log: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for line in log.lines() {
+        let Some((_, rest)) = line.split_once("query:") else { continue };
+        let digits = rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+        let Some(query) = digits.parse().ok().and_then(|index: usize| queries.get(index)) else { continue };
+        let what = rest[digits.len()..].trim_matches(['"', ',', ':', ' ']);
+        found.push(Finding::new(&query.file, query.line, format!("promtool refuses the query: {what}")));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -191,9 +209,20 @@ mod tests {
         let dashboard = r#"{"panels": [{"targets": [{"expr": "rate(e{a=\"b\"}[$__rate_interval])"}]}]}"#;
         let file = format!("{FILES}/d.json");
         let fixture = Fixture::new(&[(A, page), (&file, dashboard)]);
-        let queries: Vec<_> = promql(&fixture.book).into_iter().map(|query| (query.line, query.text)).collect();
+        let queries: Vec<_> =
+            promql(&fixture.book).into_iter().map(|query| (query.line, query.text)).collect();
         let texts = [(5, "rate(a[5m])\n"), (10, "b > 0\nand c"), (14, "d == 1"), (1, "rate(e{a=\"b\"}[5m])")];
         assert_eq!(queries, texts.map(|(line, text)| (line, text.to_owned())));
+    }
+
+    #[test]
+    fn what_promtool_refuses_has_its_place() {
+        let query = |line: usize| Query { file: A.to_owned(), line, text: "rate(".to_owned() };
+        let log = "queries.yml: 9:9: group \"queries\", rule 2, \"query:1\": could not parse expression: 1:6: parse error\n";
+        let found = refused(&[query(3), query(7)], log);
+        expect(found, &[(A, 7, "promtool refuses the query: could not parse expression: 1:6: parse error")]);
+        let rules = as_rules(&[query(3)]);
+        assert!(rules.ends_with("- record: query:0\n        expr: \"rate(\"\n"), "{rules}");
     }
 
     #[test]

@@ -81,11 +81,17 @@ mod tests {
         let text = made(QUESTION, OUTPUT).unwrap();
         assert!(text.contains("## 1. How many?"), "{text}");
         assert!(text.contains("- <label><input type=\"radio\" name=\"q1\"> 1</label>"), "{text}");
-        assert!(text.contains("- <label><input type=\"radio\" name=\"q1\" data-right> Both</label>"), "{text}");
+        assert!(
+            text.contains("- <label><input type=\"radio\" name=\"q1\" data-right> Both</label>"),
+            "{text}"
+        );
         assert!(text.contains("```text\nserved: 2 of 3\n```"), "{text}");
         assert!(text.contains("[The title](b/c.md#d)"), "{text}");
         let other = made(QUESTION, &OUTPUT.replace("2 of 3", "1 of 3")).unwrap();
-        assert!(other.contains("name=\"q1\" data-right> 1</label>"), "another output, another answer: {other}");
+        assert!(
+            other.contains("name=\"q1\" data-right> 1</label>"),
+            "another output, another answer: {other}"
+        );
     }
 
     #[test]

@@ -57,7 +57,8 @@ fn check_with(book: &Book, defaults: &[(String, String)], read: &str) -> Vec<Fin
                 ),
             ));
             found.extend(sentences(book, name, &option.words).into_iter().map(|(page, line, sentence)| {
-                let message = format!("`{name}` is {default} now, and was {was}: is this still true? {sentence}");
+                let message =
+                    format!("`{name}` is {default} now, and was {was}: is this still true? {sentence}");
                 Finding::new(page, line, message)
             }));
         }
@@ -70,7 +71,8 @@ fn check_with(book: &Book, defaults: &[(String, String)], read: &str) -> Vec<Fin
 
 /// The sentences that give a quantity and name the option, by its name or by one of its words.
 fn sentences<'a>(book: &'a Book, name: &str, words: &[String]) -> Vec<(&'a str, usize, String)> {
-    let names: Vec<String> = [name].into_iter().chain(words.iter().map(String::as_str)).map(regex::escape).collect();
+    let names: Vec<String> =
+        [name].into_iter().chain(words.iter().map(String::as_str)).map(regex::escape).collect();
     let names = Regex::new(&format!(r"(?i)\b(?:{})\b", names.join("|"))).expect("escaped words");
     let mut found = Vec::new();
     for page in book.texts() {
@@ -108,7 +110,11 @@ mod tests {
         expect(
             found("0.25", "10", READ),
             &[
-                (A, 3, "`jitter` is 0.25 now, and was 0.1: is this still true? The `jitter` takes up to a tenth."),
+                (
+                    A,
+                    3,
+                    "`jitter` is 0.25 now, and was 0.1: is this still true? The `jitter` takes up to a tenth.",
+                ),
                 (A, 5, "Lives are spread by a tenth."),
                 (FILE, 1, "was 0.1 and is 0.25"),
             ],
@@ -119,9 +125,18 @@ mod tests {
 
     #[test]
     fn the_file_knows_each_option_and_no_other() {
-        expect(found("0.1", "10", "[jitter]\ndefault = \"0.1\"\n"), &[(FILE, 1, "add `limit.default = \"10\"`")]);
-        expect(found("0.1", "10", &READ.replace("[limit]", "[limits]")).into_iter().take(1).collect(), &[(FILE, 1, "add `limit")]);
-        expect(found("0.1", "10", &format!("{READ}[old]\ndefault = \"1\"\n")), &[(FILE, 1, "no option `old`")]);
+        expect(
+            found("0.1", "10", "[jitter]\ndefault = \"0.1\"\n"),
+            &[(FILE, 1, "add `limit.default = \"10\"`")],
+        );
+        expect(
+            found("0.1", "10", &READ.replace("[limit]", "[limits]")).into_iter().take(1).collect(),
+            &[(FILE, 1, "add `limit")],
+        );
+        expect(
+            found("0.1", "10", &format!("{READ}[old]\ndefault = \"1\"\n")),
+            &[(FILE, 1, "no option `old`")],
+        );
         expect(found("0.1", "10", "[jitter"), &[(FILE, 1, "")]);
     }
 }

@@ -8,7 +8,8 @@ use regex::Regex;
 
 use crate::{Book, Finding, Page, prose};
 
-static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[\p{L}'’]+|[^\p{L}'’\s]").expect("a valid pattern"));
+static WORD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[\p{L}'’]+|[^\p{L}'’\s]").expect("a valid pattern"));
 
 /// Words that a sentence may have twice: "the load that that query makes".
 const TWICE: [&str; 2] = ["that", "had"];
@@ -48,7 +49,8 @@ fn rows(page: &Page, add: &mut impl FnMut(usize, String)) {
             Event::Start(Tag::TableRow) => {
                 let cells = cells(&page.text[range.clone()]);
                 if cells != columns {
-                    let message = format!("the row has {cells} cells, and the table {columns} columns: fix the row");
+                    let message =
+                        format!("the row has {cells} cells, and the table {columns} columns: fix the row");
                     add(page.line_at(range.start), message);
                 }
             }
@@ -79,7 +81,10 @@ fn headings(page: &Page, add: &mut impl FnMut(usize, String)) {
         above.resize(level - 1, String::new());
         above.push(line[level..].trim().to_owned());
         if !seen.insert(above.clone()) {
-            add(index + 1, format!("the heading `{}` stands twice: name one of them otherwise", above[level - 1]));
+            add(
+                index + 1,
+                format!("the heading `{}` stands twice: name one of them otherwise", above[level - 1]),
+            );
         }
     }
 }
@@ -104,13 +109,7 @@ mod tests {
         let text = "# The the A\n\nIt is is\nso, and of\nof it.\n\n- a list with with\n\n| in a a | cell cell |\n|---|---|\n";
         expect(
             check(&Fixture::chapter(text).book),
-            &[
-                (A, 1, "`the`"),
-                (A, 3, "`is`"),
-                (A, 5, "`of`"),
-                (A, 7, "`with`"),
-                (A, 9, "`cell`"),
-            ],
+            &[(A, 1, "`the`"), (A, 3, "`is`"), (A, 5, "`of`"), (A, 7, "`with`"), (A, 9, "`cell`")],
         );
     }
 

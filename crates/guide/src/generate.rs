@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use book_checks::{
-    Book, Finding, Generators, assertions, diagrams, examples, experiments, generated, lab, plots, public_api,
-    settings_schema,
+    Book, Finding, Generators, assertions, diagrams, examples, experiments, generated, lab, plots,
+    public_api, settings_schema,
 };
 use clap::Args;
 
@@ -41,7 +41,9 @@ fn write(root: &Path) -> Result<ExitCode> {
     changed.extend(settings_schema::rewrite(root).context("the schema of the options cannot be written")?);
     let generators = Generators::all(root);
     changed.extend(generated::rewrite(&load(root)?, &generators).context("a chapter cannot be written")?);
-    changed.extend(assertions::rewrite(&load(root)?).context("the assertions cannot be counted")?.map(String::from));
+    changed.extend(
+        assertions::rewrite(&load(root)?).context("the assertions cannot be counted")?.map(String::from),
+    );
     for file in &changed {
         println!("Changed {file}");
     }

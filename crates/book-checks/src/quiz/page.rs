@@ -46,7 +46,9 @@ fn choices(question: &Question, answer: &Answer, number: usize) -> String {
     for (index, choice) in question.choices.iter().enumerate() {
         let right = if index == answer.right { " data-right" } else { "" };
         let words = choice.text();
-        text.push_str(&format!("- <label><input type=\"radio\" name=\"q{number}\"{right}> {words}</label>\n"));
+        text.push_str(&format!(
+            "- <label><input type=\"radio\" name=\"q{number}\"{right}> {words}</label>\n"
+        ));
     }
     text
 }

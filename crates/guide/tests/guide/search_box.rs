@@ -37,7 +37,7 @@ fn page_that_asks(book: &Path, queries: &[(&str, &str)]) -> String {
 }
 
 /// What is on the page when its scripts have run.
-fn visit(chromium: &Chromium, page: &Path, query: &str) -> String {
+pub(crate) fn visit(chromium: &Chromium, page: &Path, query: &str) -> String {
     let address = format!("file://{}{query}", page.display());
     chromium.visit(&address, &["--allow-file-access-from-files", "--virtual-time-budget=60000"])
 }
