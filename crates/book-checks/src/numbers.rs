@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_count_that_the_output_lacks_is_found() {
-        let text = "# A\n\n```text\n{{#include ../../examples/output/x.txt}}\n```\n\nOf 3,000 there are 538,\nnot 539, in 77 % `99`.\n\n\
+        let text = "# A\n\n```text\n{{#include ../../examples/output/x.txt}}\n```\n\nOf 3,000 there are 538,\nnot 539, in 77 kB `99`.\n\n\
                     Later 12.\n\n<!-- output of: cargo run --example x -->\n```text\na\n```\n\n20 and 21.\n";
         let fixture = Fixture::new(&[
             ("book/src/a.md", text),
