@@ -2,17 +2,19 @@
 //!
 //! The checks themselves, and the tests that break every rule on purpose, are in `crates/book-checks`.
 
-use std::env;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::{env, fs};
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    addresses, api, code_width, commands, data_blocks, defaults, diagrams, errors, experiments, file_index,
-    generated, guarantees, identities, images, incidents, lab, links, metrics, names, numbers, option_places,
-    outputs, packages, paths, plain_english, plots, public_api, quotes, settings_schema, snippets, spelling,
-    style, summary, tidy, traces, tracing_events,
+    addresses, api, arithmetic, assertions, code_defaults, code_width, commands, data_blocks, defaults,
+    diagrams, errors, experiments, file_index, generated, guarantees, identities, images, incidents, lab,
+    links, metrics, names, numbers, option_places, outputs, packages, paths, plain_english, plots,
+    public_api, queries, quotes, read_again, settings_schema, shape, snippets, spelling, style, summary,
+    tidy, traces, tracing_events,
 };
+use test_servers::{ServerError, promtool, start_or_skip};
 
 /// Asked for as the test runs: a target folder shared by two clones may hold the binary of the other one.
 static ROOT: LazyLock<PathBuf> =
@@ -100,7 +102,19 @@ fn every_option_is_known_in_every_place() {
 
 #[test]
 fn defaults_in_prose_are_those_of_the_code() {
-    assert_none(defaults::check(&BOOK, &generators::option_defaults()));
+    assert_none(defaults::check(&BOOK, &every_default()));
+    assert_none(code_defaults::check(&ROOT));
+}
+
+fn every_default() -> Vec<(String, String)> {
+    let mut defaults = generators::option_defaults();
+    defaults.extend(code_defaults::list(&ROOT));
+    defaults
+}
+
+#[test]
+fn sentences_on_a_default_were_read_with_it() {
+    assert_none(read_again::check(&BOOK, &every_default()));
 }
 
 #[test]
@@ -136,6 +150,40 @@ fn names_in_the_text_are_those_of_the_crate() {
 #[test]
 fn texts_of_ours_are_quoted_right() {
     assert_none(quotes::check(&BOOK));
+}
+
+#[test]
+fn arithmetic_is_computed() {
+    assert_none(arithmetic::check(&BOOK));
+}
+
+#[test]
+fn snippets_prove_what_they_proved() {
+    assert_none(assertions::check(&BOOK));
+}
+
+#[test]
+fn queries_are_understood() {
+    assert_none(queries::check(&BOOK));
+}
+
+/// The syntax of every query, by Prometheus' own parser.
+#[test]
+fn promtool_takes_every_query() {
+    let queries = queries::promql(&BOOK);
+    assert!(queries.len() > 20, "the dashboard alone has more: {}", queries.len());
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("queries.yml"), queries::as_rules(&queries)).unwrap();
+    let checked = promtool(&folder, &["check", "rules", "queries.yml"]);
+    if let Err(ServerError::Failed { log, .. }) = &checked {
+        assert_none(queries::refused(&queries, log));
+    }
+    start_or_skip!(checked);
+}
+
+#[test]
+fn no_word_row_or_heading_is_a_slip() {
+    assert_none(shape::check(&BOOK));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Blocks that no compiler reads are well formed: `toml` parses, and asks for the versions that are tested here; `yaml`
-//! has no tabs and pairs its brackets; `sh` pairs its quotes.
+//! and `json` parse; `sh` pairs its quotes.
 
 use std::collections::BTreeMap;
 use std::fs;
 
+use saphyr::{LoadableYamlNode, Yaml};
 use snippets::Part;
 use toml::{Table, Value};
 
@@ -19,7 +20,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
             let code = &code;
             let faults = match block.language() {
                 Some("toml") => toml(code, &tested),
-                Some("yaml" | "yml") => yaml(code),
+                Some("yaml" | "yml") => yaml(code).into_iter().collect(),
                 Some("sh" | "console") if !quotes_pair(code) => {
                     vec![(0, "a quote is not closed: a shell would wait for the rest".to_owned())]
                 }
@@ -35,7 +36,19 @@ pub fn check(book: &Book) -> Vec<Finding> {
             }
         }
     }
+    found.extend(files(book));
     found
+}
+
+/// Files in YAML that readers download. Pages show parts of them.
+fn files(book: &Book) -> Vec<Finding> {
+    let mut files = Vec::new();
+    tidy::walk(&book.root, "book/src", &mut files);
+    let faults = files.into_iter().filter(|file| file.ends_with(".yml")).filter_map(|file| {
+        let (line, message) = yaml(&fs::read_to_string(book.root.join(&file)).ok()?)?;
+        Some(Finding::new(file, line + 1, message))
+    });
+    faults.collect()
 }
 
 /// The code with each included file in its place. `None` if one cannot be read, or a part of one is included: what is
@@ -97,20 +110,10 @@ fn starts_with(version: &str, asked: &str) -> bool {
     asked.split('.').all(|part| parts.next().is_none_or(|known| known == part))
 }
 
-fn yaml(code: &str) -> Vec<(usize, String)> {
-    let mut faults = Vec::new();
-    for (index, line) in code.lines().enumerate() {
-        let indent = &line[..line.len() - line.trim_start().len()];
-        if indent.contains('\t') {
-            faults.push((index, "YAML is not indented with tabs: use spaces".to_owned()));
-        }
-    }
-    for (open, close) in [('(', ')'), ('[', ']'), ('{', '}')] {
-        if code.matches(open).count() != code.matches(close).count() {
-            faults.push((0, format!("`{open}` and `{close}` do not pair")));
-        }
-    }
-    faults
+fn yaml(code: &str) -> Option<(usize, String)> {
+    let error = Yaml::load_from_str(code).err()?;
+    // It counts lines from 1.
+    Some((error.marker().line().saturating_sub(1), format!("this is no YAML: {}", error.info())))
 }
 
 fn quotes_pair(code: &str) -> bool {
@@ -164,6 +167,27 @@ mod tests {
     }
 
     #[test]
+    fn slips_in_yaml_are_found() {
+        let good = "groups:\n  - name: a\n    rules:\n      - alert: B\n        for: 5m\n        expr: a{b=\"c\"} > 0\n";
+        let page = |code: &str| format!("# A\n\n```yaml\n{code}```\n");
+        expect(check_with(&page(good)), &[]);
+        let slips = [
+            ("for: 5m", "for 5m"),
+            ("rules:", "rules"),
+            ("  - name", " - - name"),
+            ("name: a", "name: [a"),
+            ("for:", "alert:"),
+        ];
+        for (from, to) in slips {
+            let found = check_with(&page(&good.replace(from, to)));
+            assert!(found.len() == 1 && found[0].message.contains("no YAML"), "{to}: {found:?}");
+            let file = Fixture::new(&[("book/src/b/c.yml", &good.replace(from, to))]);
+            let found = check(&file.book);
+            assert!(found.len() == 1 && found[0].file == "book/src/b/c.yml", "{to}: {found:?}");
+        }
+    }
+
+    #[test]
     fn broken_blocks_and_other_versions_are_found() {
         let text = "# A\n\n```toml\na = 1\nb = 2\"\n```\n\n```toml\n[dependencies]\naxum = \"0.9\"\n```\n\n\
                     ```yaml\na:\n\tb: [1\n```\n\n```sh\necho 'a\n```\n\n```json\n{]\n```\n";
@@ -172,8 +196,7 @@ mod tests {
             &[
                 (A, 5, "no TOML"),
                 (A, 10, "version 0.8.9, not 0.9"),
-                (A, 14, "`[` and `]`"),
-                (A, 15, "tabs"),
+                (A, 15, "no YAML"),
                 (A, 19, "quote"),
                 (A, 23, "no JSON"),
             ],

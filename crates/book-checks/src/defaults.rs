@@ -20,14 +20,13 @@ static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     )
     .expect("a valid pattern")
 });
-static SENTENCE_END: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[.!?;]\s").expect("a valid pattern"));
 
 /// `defaults` are pairs of an option's name and its default as the book writes it.
 pub fn check(book: &Book, defaults: &[(String, String)]) -> Vec<Finding> {
     let mut found = Vec::new();
     for page in book.texts() {
         for run in prose::runs(page) {
-            for (start, sentence) in sentences(&run.text) {
+            for (start, sentence) in prose::sentences(&run.text) {
                 let line = page.line_at(run.source(start));
                 if !generated::contains(page, line) {
                     found.extend(
@@ -70,17 +69,6 @@ fn judge(sentence: &str, defaults: &[(String, String)]) -> Vec<String> {
 
 fn names(sentence: &str, option: &str) -> bool {
     sentence.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|word| word == option)
-}
-
-fn sentences(text: &str) -> Vec<(usize, &str)> {
-    let mut found = Vec::new();
-    let mut start = 0;
-    for end in SENTENCE_END.find_iter(text) {
-        found.push((start, &text[start..end.end()]));
-        start = end.end();
-    }
-    found.push((start, &text[start..]));
-    found
 }
 
 #[cfg(test)]

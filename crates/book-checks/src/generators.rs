@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Book, api, config_options, errors, guarantees, lab, statistics, tracing_events};
+use crate::{Book, api, config_options, errors, guarantees, lab, quiz, statistics, tracing_events};
 
 /// Makes a block from the source of the crate below this folder.
 type OfSource = fn(&Path) -> Result<String, String>;
@@ -45,6 +45,13 @@ impl Generators {
             generators.with_fallible(name, move || block(&root))
         });
         let generators = api::generators(root, errors::generators(root, generators));
+        quiz::generators(root, Generators::measured(root, generators), |root| {
+            Generators::measured(root, Generators::new())
+        })
+    }
+
+    /// Adds the tables of the benchmark, the experiments and the lab.
+    fn measured(root: &Path, generators: Generators) -> Generators {
         let generators =
             lab::blocks().fold(generators, |all, (name, preset)| all.with(&name, || lab::block(preset)));
         figures::blocks().into_iter().fold(generators, |generators, (name, block)| {

@@ -1,8 +1,13 @@
 //! The sentences of a page, without its code, and with the place of every word.
 
+use std::sync::LazyLock;
+
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use regex::Regex;
 
 use crate::Page;
+
+static SENTENCE_END: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[.!?;]\s").expect("a valid pattern"));
 
 /// A stretch of running text: a paragraph, a heading, a list item or a table cell.
 #[derive(Debug, Default)]
@@ -83,6 +88,18 @@ pub(crate) fn runs(page: &Page) -> Vec<Run> {
     }
     runs.retain(|run| !run.text.trim().is_empty());
     runs
+}
+
+/// The sentences of a run, with their places in its text.
+pub(crate) fn sentences(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for end in SENTENCE_END.find_iter(text) {
+        found.push((start, &text[start..end.end()]));
+        start = end.end();
+    }
+    found.push((start, &text[start..]));
+    found
 }
 
 /// Blanks bare addresses, keeping the length.

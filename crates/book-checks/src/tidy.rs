@@ -11,7 +11,7 @@ use crate::Finding;
 const LONGEST_FILE: usize = 500;
 
 /// What the root package and `programs` depend on for their own tests. Everything else there is for snippets and examples.
-const TOOLS: [&str; 3] = ["book-checks", "skeptic", "tempfile"];
+const TOOLS: [&str; 4] = ["book-checks", "skeptic", "tempfile", "test-servers"];
 
 pub fn check(root: &Path) -> Vec<Finding> {
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! `cargo guide generate`: rewrites what the book shows but nobody writes by hand.
 //!
 //! First the outputs of the examples, then the data of the experiments, then the plots, the diagrams, the schema of the
-//! options and the public interface of each crate, then the generated blocks of the chapters, which may be made from them. What the benchmark measured is read, never measured
+//! options and the public interface of each crate, then the generated blocks of the chapters, which may be made from them, and last the count of assertions. What the benchmark measured is read, never measured
 //! here.
 
 use std::path::Path;
@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use book_checks::{
-    Book, Finding, Generators, diagrams, examples, experiments, generated, lab, plots, public_api,
-    settings_schema, traces,
+    Book, Finding, Generators, assertions, diagrams, examples, experiments, generated, lab, plots,
+    public_api, settings_schema, traces,
 };
 use clap::Args;
 
@@ -43,6 +43,9 @@ fn write(root: &Path) -> Result<ExitCode> {
     changed.extend(settings_schema::rewrite(root).context("the schema of the options cannot be written")?);
     let generators = Generators::all(root);
     changed.extend(generated::rewrite(&load(root)?, &generators).context("a chapter cannot be written")?);
+    changed.extend(
+        assertions::rewrite(&load(root)?).context("the assertions cannot be counted")?.map(String::from),
+    );
     for file in &changed {
         println!("Changed {file}");
     }
@@ -69,7 +72,9 @@ fn check(root: &Path) -> Result<ExitCode> {
     found.extend(diagrams::check(root));
     found.extend(public_api::check(root));
     found.extend(settings_schema::check(root));
-    found.extend(generated::check(&load(root)?, &Generators::all(root)));
+    let book = load(root)?;
+    found.extend(generated::check(&book, &Generators::all(root)));
+    found.extend(assertions::check(&book));
     found.sort();
     if found.is_empty() {
         println!("Everything is up to date");

@@ -9,6 +9,8 @@ mod fixture;
 mod http;
 #[cfg(unix)]
 mod look;
+#[cfg(unix)]
+mod quiz;
 mod search;
 #[cfg(unix)]
 mod search_box;

@@ -47,7 +47,7 @@ fn ask(chromium: &Chromium, queries: &[&str]) -> Vec<Vec<String>> {
 }
 
 /// What is on the page when its scripts have run.
-fn visit(chromium: &Chromium, page: &Path, query: &str) -> String {
+pub(crate) fn visit(chromium: &Chromium, page: &Path, query: &str) -> String {
     let address = format!("file://{}{query}", page.display());
     chromium.visit(&address, &["--allow-file-access-from-files", "--virtual-time-budget=60000"])
 }
