@@ -138,6 +138,16 @@ pub fn table(runs: &[(String, Run)]) -> String {
     row("utilisation", &|run| format!("{:.0} %", run.figures.utilisation * 100.0));
     row("most callers waiting", &|run| run.figures.most_waiting.to_string());
     row("most connections open", &|run| run.figures.most_open.to_string());
+    if runs.iter().any(|(_, run)| run.figures.refused_connects > 0) {
+        row("connects that the server refused", &|run| run.figures.refused_connects.to_string());
+    }
+    if runs.iter().any(|(_, run)| run.scenario.deploys()) {
+        row("most replicas alive", &|run| run.figures.most_replicas.to_string());
+        row("the deploy took", &|run| match run.figures.deploy_took {
+            Some(took) => format!("{:.0} s", took as f64 / 1e3),
+            None => "it never ended".to_owned(),
+        });
+    }
     row("connections opened after the start", &|run| run.figures.opened.to_string());
     table
 }
