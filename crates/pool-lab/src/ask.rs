@@ -1,4 +1,4 @@
-//! What a page asks of the lab, and `cargo guide lab --json` too: texts in, JSON out.
+//! What a page asks of the lab: texts in, JSON out.
 
 use crate::drive::run;
 use crate::report::{error_json, report};

@@ -10,6 +10,7 @@
 
 mod advice;
 mod ask;
+mod curve;
 mod draws;
 mod drive;
 mod fleet;
@@ -28,6 +29,7 @@ pub mod theory;
 mod words;
 
 pub use ask::{Question, ask};
+pub use curve::{curve_picture, curve_table};
 pub use draws::ln;
 pub use drive::run;
 pub use knobs::{KNOBS, Kind, Knob};

@@ -55,7 +55,7 @@ const OPEN: Stroke =
 const WAITING: Stroke =
     ("callers that wait", "stroke=\"#A3341B\" stroke-width=\"2.5\" stroke-dasharray=\"1.5 3\"");
 
-fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
+pub(crate) fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
     format!(
         "<text x=\"{x:.0}\" y=\"{y:.0}\" text-anchor=\"{anchor}\" fill=\"#333333\" font-family=\"sans-serif\" \
          font-size=\"13\">{}</text>\n",
@@ -63,7 +63,7 @@ fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
     )
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
