@@ -20,9 +20,9 @@ const surface = (canvas, { ink, accent }, height) => {
     return { pen, width, height, ink, accent };
 };
 
-/** Connections and waiting callers over time, and each connection at one moment. */
+/** Connections and waiting callers over time, and each connection at one moment. Returns that moment in words. */
 export const drawRun = (canvas, colours, run, moment) => {
-    const { pen, width, ink, accent } = surface(canvas, colours, 210);
+    const { pen, width, ink, accent } = surface(canvas, colours, 194);
     const [left, right, roof, floor] = [34, width - 6, 12, 120];
     const frames = run.frames;
     const at = Math.min(moment, frames.length - 1);
@@ -44,7 +44,7 @@ export const drawRun = (canvas, colours, run, moment) => {
     pen.fillText(String(most), 2, roof + 5);
     pen.fillText("0", 2, floor);
     pen.fillRect(x(at), roof, 1, floor - roof);
-    drawMoment(pen, { ink, accent, left, right }, frames[at]);
+    return drawMoment(pen, { ink, accent, left, right }, frames[at]);
 };
 
 /** A box for each connection, and a bar for each caller that waits, or for several if there is no room for each. */
@@ -75,19 +75,19 @@ const drawMoment = (pen, { ink, accent, left, right }, [, idle, held, connecting
     }
     const several = [each > 1 && `a box is ${each}`, callers > 1 && `a bar is ${callers}`].filter(Boolean).join(", ");
     const counts = `${held} held, ${idle} idle, ${connecting} being opened, ${waiting} waiting`;
-    pen.fillText(several ? `${counts}; ${several}` : counts, left, 206);
+    return several ? `${counts} (${several})` : counts;
 };
 
-/** How many waited how long. */
+/** How many waited how long. Returns the key to it. */
 export const drawWaits = (canvas, colours, runs) => {
-    const { pen, width, height, ink, accent } = surface(canvas, colours, 180);
+    const { pen, width, height, ink, accent } = surface(canvas, colours, 160);
     const bars = Math.max(...runs.map((run) => run.waits.bars.length));
     const most = Math.max(1, ...runs.flatMap((run) => run.waits.bars));
     const step = (width - 20) / bars / runs.length;
     runs.forEach((run, index) => {
         run.waits.bars.forEach((count, bar) => {
-            const tall = (count / most) * (height - 40);
-            const [x, y] = [10 + (bar * runs.length + index) * step, height - 24 - tall];
+            const tall = (count / most) * (height - 16);
+            const [x, y] = [10 + (bar * runs.length + index) * step, height - 4 - tall];
             pen.fillStyle = accent;
             pen.strokeStyle = ink;
             if (index === 0) {
@@ -97,24 +97,27 @@ export const drawWaits = (canvas, colours, runs) => {
             }
         });
     });
-    pen.fillStyle = ink;
     const widths = runs.map((run) => `${run.waits.width} ms`).join(" and ");
     const hollow = runs.length > 1 ? " Hollow: second." : "";
-    pen.fillText(`Filled: first.${hollow} A bar is ${widths} wide, the last the rest.`, 10, height - 6);
+    return `Filled: first.${hollow} A bar is ${widths} wide; the last one holds the rest.`;
 };
 
-/** Mean wait over utilisation: the curve of Erlang C, the runs, and a ring for each load if there has been a sweep. */
+/**
+ * Mean wait over utilisation: the curve of Erlang C, the runs, and a ring for each load if there has been a sweep.
+ * Returns the key to it.
+ */
 export const drawCurve = (canvas, colours, runs, sweep) => {
-    const { pen, width, height, ink, accent } = surface(canvas, colours, 220);
+    const { pen, width, height, ink, accent } = surface(canvas, colours, 200);
     const rings = sweep?.points ?? [];
     const waits = [...runs.map((run) => run.figures.mean_wait), ...rings.map((point) => point.mean_wait)];
     const most = Math.max(1, ...waits) * 1.2;
     const x = (utilisation) => 40 + Math.min(utilisation, 1) * (width - 60);
-    const y = (wait) => height - 44 - (Math.min(wait, most) / most) * (height - 64);
+    const y = (wait) => height - 24 - (Math.min(wait, most) / most) * (height - 44);
     pen.strokeRect(x(0), y(most), x(1) - x(0), y(0) - y(most));
     runs.forEach((run, index) => {
         pen.beginPath();
-        run.curve.filter(([, wait]) => wait <= most).forEach(([utilisation, wait]) => pen.lineTo(x(utilisation), y(wait)));
+        const inside = run.curve.filter(([, wait]) => wait <= most);
+        inside.forEach(([utilisation, wait]) => pen.lineTo(x(utilisation), y(wait)));
         pen.setLineDash(index === 0 ? [] : [5, 3]);
         pen.stroke();
         pen.setLineDash([]);
@@ -138,15 +141,19 @@ export const drawCurve = (canvas, colours, runs, sweep) => {
     pen.lineWidth = 1;
     pen.fillStyle = ink;
     pen.fillText(`${round(most)} ms`, 2, 14);
-    pen.fillText("0 %", 36, height - 28);
-    pen.fillText("100 % busy", width - 80, height - 28);
+    pen.fillText("0 %", 36, height - 8);
+    pen.fillText("100 % busy", width - 80, height - 8);
     const second = runs.length > 1 ? " Square, dashed: second." : "";
-    pen.fillText(`Lines: Erlang C. Dot: first.${second}`, 40, height - 8);
+    const swept = rings.length > 0 ? " Rings: one run at each load." : "";
+    return `Line: Erlang C, for random arrivals. Dot: first.${second}${swept}`;
 };
 
-/** The first requests of each run on an axis of time: a thin line while they wait, a thick one while they hold. */
+/**
+ * The first requests of each run on an axis of time: a thin line while they wait, a thick one while they hold. Returns
+ * the key to it.
+ */
 export const drawRequests = (canvas, colours, runs, names) => {
-    const { pen, width, ink, accent } = surface(canvas, colours, 24 + 190 * runs.length);
+    const { pen, width, ink, accent } = surface(canvas, colours, 190 * runs.length);
     runs.forEach((run, index) => {
         const shown = run.requests.slice(0, 40).sort(([a], [b]) => a - b);
         const first = shown[0]?.[0] ?? 0;
@@ -163,5 +170,5 @@ export const drawRequests = (canvas, colours, runs, names) => {
         pen.fillStyle = ink;
         pen.fillText(`${names[index]}: ${first} ms to ${last} ms`, 10, top + 184);
     });
-    pen.fillText("Thin: waiting. Thick: holding.", 10, 190 * runs.length + 16);
+    return "A line for each of the first requests. Thin: it waits. Thick: it holds a connection.";
 };

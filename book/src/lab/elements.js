@@ -22,8 +22,10 @@ export const button = (text, act) => {
 export const details = (title, ...children) => make("details", {}, make("summary", {}, title), ...children);
 
 export const table = (head, rows) => {
-    const row = ([label, ...values]) =>
-        make("tr", {}, make("th", { scope: "row" }, String(label)), ...values.map((value) => make("td", {}, String(value))));
+    const row = ([label, ...values]) => {
+        const cells = values.map((value) => make("td", {}, String(value)));
+        return make("tr", {}, make("th", { scope: "row" }, String(label)), ...cells);
+    };
     const heads = head.map((text, index) => make(index ? "th" : "td", index ? { scope: "col" } : {}, text));
     const whole = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows.map(row)));
     return make("div", { className: "table-wrapper" }, whole);

@@ -3,7 +3,7 @@
 import { make } from "./elements.js";
 
 export class Knobs {
-    /** A row for each knob: one value for both configurations, or one each if it is the pool's or the preset's point. */
+    /** A row for each knob: one value for both configurations, or one each if it is the pool's, or differs. */
     constructor(id, { knobs, preset, onRun }) {
         this.id = id;
         this.knobs = knobs;
@@ -77,8 +77,8 @@ export class Knobs {
     }
 
     /**
-     * Takes `first/second` over from an address, as `text` gives them. Returns a part that the form cannot show, so that
-     * the module refuses it.
+     * Takes `first/second` over from an address, as `text` gives them. Returns a part that the form cannot show, so
+     * that the module refuses it.
      */
     read(address) {
         const parts = address.split("/").map(decodeURIComponent);

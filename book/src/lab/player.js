@@ -14,7 +14,8 @@ export class Player {
         this.draw = draw;
         this.playing = button("Play", () => (this.timer ? this.pause() : this.play()));
         const step = button("Step", () => this.go(Math.min(Math.round(this.at) + 1, this.last)));
-        const speeds = ["0.5", "1", "4"].map((value) => make("option", { value, selected: value === "1" }, `${value} ×`));
+        const option = (value) => make("option", { value, selected: value === "1" }, `${value} ×`);
+        const speeds = ["0.5", "1", "4"].map(option);
         this.speed = make("select", { "aria-label": "Speed" }, ...speeds);
         this.slider = make("input", { type: "range", min: 0, max: this.last, "aria-label": "Moment of the run" });
         this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));

@@ -1,4 +1,4 @@
-// The Pool Lab on a page: a question, the knobs, and what the runs gave. The module beside this script is the real pool.
+// The Pool Lab on a page: a question, the knobs, and what the runs gave. The module beside this script is the pool.
 
 import { ask } from "./ask.js";
 import { drawCurve, drawRequests, drawRun, drawWaits } from "./drawings.js";
@@ -7,19 +7,22 @@ import { Knobs } from "./knobs.js";
 import { Player } from "./player.js";
 import { Sizing } from "./sizing.js";
 
+const deploys = (run) => run.knobs.includes("fault=deploy");
+const seconds = (millis) => (millis === null ? "it never ended" : `${round(millis / 1000)} s`);
+
 const FIGURES = [
     ["median wait", (run) => `${run.figures.p50_wait} ms`],
     ["mean wait", (run) => `${round(run.figures.mean_wait, 1)} ms`],
     ["99th percentile of the waits", (run) => `${run.figures.p99_wait} ms`],
-    ["median time to an error", (run) => `${run.figures.p50_refusal} ms`],
+    ["median time to an error", (run) => (run.figures.p50_refusal > 0 ? `${run.figures.p50_refusal} ms` : "–")],
     ["served in time, a second", (run) => round(run.figures.throughput, 1)],
     ["utilisation", (run) => `${round(run.figures.utilisation * 100)} %`],
     ["most callers waiting", (run) => run.figures.most_waiting],
     ["most connections open", (run) => run.figures.most_open],
-    ["connects that the server refused", (run) => run.figures.refused_connects],
+    ["connects that the server refused", (run) => run.figures.refused_connects || "–"],
     ["connections opened after the start", (run) => run.figures.opened],
-    ["most replicas alive", (run) => run.figures.most_replicas],
-    ["the deploy took", (run) => (run.figures.deploy_took === null ? "–" : `${round(run.figures.deploy_took / 1000)} s`)],
+    ["most replicas alive", (run) => (deploys(run) ? run.figures.most_replicas : "–")],
+    ["the deploy took", (run) => (deploys(run) ? seconds(run.figures.deploy_took) : "–")],
     ["held on average, by Little's law", (run) => round(run.advice.held, 2)],
     ["mean wait by Erlang C", (run) => (run.advice.mean_wait === null ? "–" : `${round(run.advice.mean_wait, 1)} ms`)],
     ["least max_connections for the target", (run) => run.advice.least_connections ?? "–"],
@@ -28,15 +31,16 @@ const FIGURES = [
 ];
 
 const KEY =
-    "Curves: held (solid), open (dashed), callers that wait (dotted). Boxes at the moment of the line: held (filled), " +
-    "idle (hollow), being opened (dashed); the bars below them are callers that wait.";
+    "Curves: held (solid), open (dashed), callers that wait (dotted). Boxes at the moment of the line: held " +
+    "(filled), idle (hollow), being opened (dashed); the bars below them are callers that wait.";
 
 let counter = 0;
 
 class PoolLab extends HTMLElement {
     async start(address) {
         const id = `pool-lab-${++counter}`;
-        this.status = make("p", { role: "status", "aria-live": "polite", className: "pool-lab-status" }, "Loading the pool…");
+        const live = { role: "status", "aria-live": "polite", className: "pool-lab-status" };
+        this.status = make("p", live, "Loading the pool…");
         this.replaceChildren(this.status);
         try {
             const book = await ask("knobs");
@@ -88,6 +92,8 @@ class PoolLab extends HTMLElement {
             parts.push(this.sizing.form, this.sizing.answer);
         }
         this.replaceChildren(...parts, this.status, details("Turn the knobs", this.knobs.form), this.screen);
+        // A drawing is as wide as its place was when it was drawn.
+        new ResizeObserver(() => this.redraw()).observe(this.screen);
     }
 
     /** Runs what an address asks for: `first/second` as the knobs say them, or `size/` and the reader's own numbers. */
@@ -139,7 +145,8 @@ class PoolLab extends HTMLElement {
             this.remember("size", text);
             const knobs = new URLSearchParams(run.knobs);
             this.knobs.fill([knobs, knobs]);
-            this.show([run], [`${knobs.get("max_connections") ?? 10} connections`]);
+            const copies = knobs.has("replicas") ? " in each copy" : "";
+            this.show([run], [`${knobs.get("max_connections") ?? 10} connections${copies}`]);
         });
     }
 
@@ -156,7 +163,8 @@ class PoolLab extends HTMLElement {
             const label = `${names[index]}: connections and waiting callers over time. ${run.summary}`;
             return make("canvas", { role: "img", "aria-label": label });
         });
-        const figure = (canvas, index) => make("figure", {}, make("figcaption", {}, names[index]), canvas);
+        const key = () => make("p", { className: "pool-lab-key" });
+        const figure = (canvas, index) => make("figure", {}, make("figcaption", {}, names[index]), canvas, key());
         const plot = (label) => make("canvas", { role: "img", "aria-label": label });
         this.waits = plot("How many waited how long. The table has the percentiles.");
         this.curve = plot("Mean wait over utilisation by Erlang C, and where the runs are.");
@@ -169,9 +177,9 @@ class PoolLab extends HTMLElement {
             ...this.canvases.map(figure),
             make("p", { className: "pool-lab-key" }, KEY),
             this.table(),
-            details("Waits", this.waits),
-            details("Utilisation and wait", this.curve, make("p", {}, several), this.loads),
-            details("Request by request", this.requests),
+            details("Waits", this.waits, key()),
+            details("Utilisation and wait", this.curve, key(), make("p", {}, several), this.loads),
+            details("Request by request", this.requests, key()),
             ...runs.map((run, index) => this.said(run, names[index])),
         );
         for (const closed of this.screen.querySelectorAll("details")) {
@@ -204,7 +212,8 @@ class PoolLab extends HTMLElement {
             ms(point.theory_p99),
         ]);
         const head = ["busy", "requests/s", "mean wait", "by Erlang C", "99 of 100", "by Erlang C"];
-        this.loads.replaceChildren(make("p", { role: "status" }, "Rings: one run at each load."), table(head, rows));
+        const title = make("p", { role: "status" }, "Seven runs of the first one's pool, each under another load:");
+        this.loads.replaceChildren(title, table(head, rows));
         this.drawPlots();
     }
 
@@ -215,7 +224,9 @@ class PoolLab extends HTMLElement {
         );
         const counts = outcomes.map((outcome) => [outcome, (run) => run.figures.outcomes[outcome]]);
         const rows = [["requests", (run) => run.figures.requests], ...counts, ...FIGURES];
-        return table(["", ...names], rows.map(([label, value]) => [label, ...runs.map(value)]));
+        const cells = rows.map(([label, value]) => [label, ...runs.map(value)]);
+        // A row of which no run has anything says nothing.
+        return table(["", ...names], cells.filter(([, ...values]) => values.some((value) => value !== "–")));
     }
 
     /** What the pool itself says, and its knobs as Rust. */
@@ -246,22 +257,31 @@ class PoolLab extends HTMLElement {
 
     draw(at) {
         const colours = this.colours();
-        this.runs.forEach((run, index) => drawRun(this.canvases[index], colours, run, at));
+        this.runs.forEach((run, index) => {
+            const canvas = this.canvases[index];
+            canvas.nextElementSibling.textContent = drawRun(canvas, colours, run, at);
+        });
+    }
+
+    redraw() {
+        if (this.runs && !this.screen.hidden) {
+            this.draw(Math.round(this.player.at));
+            this.drawPlots();
+        }
     }
 
     /** Those that are open. */
     drawPlots() {
         const { runs, names } = this;
         const colours = this.colours();
-        if (this.waits.offsetParent) {
-            drawWaits(this.waits, colours, runs);
-        }
-        if (this.curve.offsetParent) {
-            drawCurve(this.curve, colours, runs, this.sweep);
-        }
-        if (this.requests.offsetParent) {
-            drawRequests(this.requests, colours, runs, names);
-        }
+        const show = (canvas, draw, ...more) => {
+            if (canvas.offsetParent) {
+                canvas.nextElementSibling.textContent = draw(canvas, colours, runs, ...more);
+            }
+        };
+        show(this.waits, drawWaits);
+        show(this.curve, drawCurve, this.sweep);
+        show(this.requests, drawRequests, names);
     }
 }
 
