@@ -24,13 +24,16 @@ const AFTER_THE_END: Duration = Duration::from_secs(60);
 
 /// Runs a scenario to its end. The pools are real; the clock is paused, and jumps to whatever comes next.
 pub fn run(scenario: &Scenario) -> Run {
-    // The pools' own draws come from the seed too.
-    fastrand::seed(scenario.values.seed as u64);
+    in_virtual_time(scenario.values.seed as u64, drive(scenario))
+}
+
+/// Runs a future to its end on one thread, in as little time as the work itself takes. The pools' own draws come from
+/// the seed.
+pub fn in_virtual_time<F: Future>(seed: u64, work: F) -> F::Output {
+    fastrand::seed(seed);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     // What the pool logs of a fault that was asked for is no news.
-    with_default(NoSubscriber::default(), || {
-        runtime.expect("a runtime needs only memory").block_on(drive(scenario))
-    })
+    with_default(NoSubscriber::default(), || runtime.expect("a runtime needs only memory").block_on(work))
 }
 
 /// What every request needs.

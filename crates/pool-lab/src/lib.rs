@@ -31,7 +31,7 @@ mod words;
 pub use ask::{Question, ask};
 pub use curve::{curve_picture, curve_table};
 pub use draws::ln;
-pub use drive::run;
+pub use drive::{in_virtual_time, run};
 pub use knobs::{KNOBS, Kind, Knob};
 pub use ledger::{Figures, Outcome, Request};
 pub use picture::{picture, table};

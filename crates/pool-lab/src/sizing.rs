@@ -93,7 +93,6 @@ impl Sizing {
         let values = &self.run.scenario.values;
         let Self { needed, answer, .. } = self;
         let (replicas, alive) = (values.replicas, self.run.scenario.replicas_in_a_deploy());
-        let (target, p99) = (values.target, self.run.figures.p99_wait);
         let held = rounded(self.held);
         let each = if replicas > 1.0 { "each copy of your program" } else { "your program" };
         let mut words = vec![format!("Set max_connections to {answer}.")];
@@ -114,28 +113,38 @@ impl Sizing {
             values.hold / 1e3
         ));
         words.push(format!(
-            "Requests come in clusters, by chance, so the pool needs more than the average. With {needed} connections 99 of 100 \
-             acquires wait at most {target} ms. (Erlang C.)"
+            "Requests do not come evenly. By chance several come at once, so the pool needs more than the average. With {needed} \
+             connections 99 of 100 requests wait at most {} ms for one. (Erlang C.)",
+            values.target
         ));
         words.push(self.budget(replicas, alive));
-        let difference = match (self.simulated, self.p99_by_arithmetic) {
-            (Some(simulated), _) if simulated == *needed => "The simulation finds the same size.".to_owned(),
-            (Some(simulated), _) => format!(
-                "In the simulation {simulated} are the least that keep the target, where the arithmetic says {needed}. A run is one \
-                 sample: change the seed, and take the larger."
+        words.push(self.simulation());
+        words
+    }
+
+    /// The simulation beside the arithmetic.
+    fn simulation(&self) -> String {
+        let Self { needed, answer, .. } = self;
+        let waited = format!(
+            "Simulated with {answer} connections, 99 of 100 requests waited at most {} ms",
+            self.run.figures.p99_wait
+        );
+        let Some(by_arithmetic) = self.p99_by_arithmetic else {
+            return format!("{waited}, and the longer the run, the longer they wait.");
+        };
+        let size = match self.simulated {
+            Some(simulated) if simulated == *needed => {
+                "The simulation finds the same size for the target.".to_owned()
+            }
+            Some(simulated) => format!(
+                "For the target the simulation needs {simulated}, and the arithmetic {needed}. A run is one sample: change the \
+                 seed, and take the larger."
             ),
-            (None, _) => format!(
+            None => format!(
                 "In the simulation no size near {needed} keeps the target: your load is not what Erlang C assumes."
             ),
         };
-        words.push(match self.p99_by_arithmetic {
-            Some(by_arithmetic) => format!(
-                "The run below has {answer}. 99 of 100 acquires waited at most {p99} ms; the arithmetic says {} ms. {difference}",
-                by_arithmetic.round()
-            ),
-            None => format!("The run below has {answer}. 99 of 100 acquires waited at most {p99} ms, and the longer the run, the longer they wait."),
-        });
-        words
+        format!("{waited}; the arithmetic says {} ms. {size}", by_arithmetic.round())
     }
 
     /// What the server sees.

@@ -72,7 +72,7 @@ fn where_the_arithmetic_is_wrong_the_simulation_says_so() {
     let sizing = sized("rate=200&hold=50&target=20&holds=constant&arrivals=constant&duration=60");
     assert!(sizing.simulated < Some(sizing.needed), "{sizing:?}");
     let last = sizing.words().pop().unwrap();
-    assert!(last.contains(&format!("where the arithmetic says {}", sizing.needed)), "{last}");
+    assert!(last.contains(&format!("the arithmetic {}. A run is one sample", sizing.needed)), "{last}");
 }
 
 #[test]

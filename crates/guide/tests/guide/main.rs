@@ -5,6 +5,8 @@ mod build;
 mod cli;
 mod fixture;
 mod http;
+#[cfg(unix)]
+mod lab_page;
 mod search;
 #[cfg(unix)]
 mod search_box;
