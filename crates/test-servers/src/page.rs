@@ -96,7 +96,7 @@ impl Page {
         answer["result"]["value"].take()
     }
 
-    /// Waits until the condition holds, which is looked at before each picture that the page draws.
+    /// Waits until the condition holds, which the page looks at every ten milliseconds.
     ///
     /// # Panics
     ///
