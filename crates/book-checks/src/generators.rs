@@ -53,7 +53,7 @@ impl Generators {
     /// Adds the tables of the benchmark, the experiments and the lab.
     fn measured(root: &Path, generators: Generators) -> Generators {
         let generators =
-            lab::blocks().fold(generators, |all, (name, preset)| all.with(&name, || lab::block(preset)));
+            lab::blocks().fold(generators, |all, (name, block)| all.with(&name, move || block.text()));
         figures::blocks().into_iter().fold(generators, |generators, (name, block)| {
             let root = root.to_owned();
             generators.with_fallible(&name, move || block(&root))

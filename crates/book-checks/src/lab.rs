@@ -3,7 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use pool_lab::{PRESETS, Preset, Run, picture, run, table};
+use pool_lab::{
+    PRESETS, Point, Preset, Run, Scenario, curve_picture, curve_table, picture, run, size, sweep, table,
+};
 
 use crate::{Finding, kept};
 
@@ -19,7 +21,18 @@ fn pictures() -> Vec<(String, String)> {
     let draw = |preset: &Preset| {
         (format!("{FOLDER}/{}.svg", preset.name), picture(&preset.text("title"), &runs(preset)))
     };
-    PRESETS.iter().map(draw).collect()
+    let (scenario, points) = loads();
+    let title = "Wait over utilisation: the runs follow Erlang C";
+    let loads = (format!("{FOLDER}/loads.svg"), curve_picture(title, &scenario, &points));
+    PRESETS.iter().map(draw).chain([loads]).collect()
+}
+
+/// The first configuration of the first preset, at several loads.
+fn loads() -> (Scenario, Vec<Point>) {
+    let mut scenarios = PRESETS[0].scenarios().expect("the tests of the lab read every preset");
+    let (_, scenario) = scenarios.swap_remove(0);
+    let points = sweep(&scenario).expect("its arrivals have a rate");
+    (scenario, points)
 }
 
 /// A book without the lab's pages shows none.
@@ -53,13 +66,37 @@ pub fn rewrite(root: &Path) -> io::Result<Vec<String>> {
     Ok(changed)
 }
 
-/// The generated blocks of the lab: a table for each preset.
-pub(crate) fn blocks() -> impl Iterator<Item = (String, &'static Preset)> {
-    PRESETS.iter().map(|preset| (format!("lab-{}", preset.name), preset))
+/// What a generated block of the lab holds.
+#[derive(Clone, Copy)]
+pub(crate) enum Block {
+    /// The figures of a preset.
+    Preset(&'static Preset),
+    /// Those of several loads.
+    Loads,
+    /// The answer for the numbers of an example.
+    Size,
 }
 
-pub(crate) fn block(preset: &Preset) -> String {
-    table(&runs(preset))
+/// The example of the page: six replicas at a server of a hundred connections.
+const SIZED: &str = "rate=300&hold=40&target=10&replicas=6&surge=2&server_limit=100&duration=120&warm_up=10";
+
+pub(crate) fn blocks() -> impl Iterator<Item = (String, Block)> {
+    let presets = PRESETS.iter().map(|preset| (format!("lab-{}", preset.name), Block::Preset(preset)));
+    presets.chain([("lab-loads".to_owned(), Block::Loads), ("lab-size".to_owned(), Block::Size)])
+}
+
+impl Block {
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Preset(preset) => table(&runs(preset)),
+            Self::Loads => curve_table(&loads().1),
+            Self::Size => {
+                let sizing = Scenario::parse(SIZED).and_then(|scenario| size(&scenario));
+                let words = sizing.expect("the example has a size").words();
+                words.iter().map(|sentence| format!("1. {sentence}\n")).collect()
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -74,12 +111,12 @@ mod tests {
         let file = format!("{FOLDER}/sizing.svg");
         kept::write(&fixture.book.root, &file, "<svg/>\n").unwrap();
         let found = check(&fixture.book.root);
-        assert_eq!(found.len(), PRESETS.len());
+        assert_eq!(found.len(), PRESETS.len() + 1, "one each, and that of several loads");
         expect(
             found.into_iter().filter(|finding| finding.file == file).collect(),
             &[(&file, 1, "the picture differs from the run: run `cargo guide generate`")],
         );
-        assert_eq!(rewrite(&fixture.book.root).unwrap().len(), PRESETS.len());
+        assert_eq!(rewrite(&fixture.book.root).unwrap().len(), PRESETS.len() + 1);
         assert_eq!(check(&fixture.book.root), []);
     }
 }

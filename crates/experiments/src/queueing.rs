@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use pool_lab::ln;
+use pool_lab::theory;
 use poolhouse::PoolConfig;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -85,19 +85,9 @@ pub struct Shape {
     pub model_mean: f64,
 }
 
-/// The share of requests that have to wait in an M/M/c queue.
-fn erlang_c(connections: usize, utilisation: f64) -> f64 {
-    let offered = utilisation * connections as f64;
-    // Erlang B by its recursion, which neither overflows nor needs a factorial.
-    let blocked = (1..=connections).fold(1.0, |b, n| offered * b / (n as f64 + offered * b));
-    blocked / (1.0 - utilisation * (1.0 - blocked))
-}
-
 /// The mean wait and its 99th percentile in an M/M/c queue, in multiples of the mean hold.
 fn erlang_waits(connections: usize, utilisation: f64) -> (f64, f64) {
-    let waits = erlang_c(connections, utilisation);
-    let drain = connections as f64 * (1.0 - utilisation);
-    (waits / drain, if waits > 0.01 { ln(waits / 0.01) / drain } else { 0.0 })
+    (theory::mean_wait(connections, utilisation), theory::wait_quantile(connections, utilisation, 0.99))
 }
 
 /// Kingman's mean wait, in multiples of the mean hold; with more than one connection Sakasegawa's extension of it.

@@ -1,4 +1,4 @@
-//! What every experiment runs on: one thread, a paused clock, seeded draws, and connections that are only counted.
+//! What every experiment runs on: the lab's paused clock, seeded draws, and connections that are only counted.
 //!
 //! A paused clock jumps to the next timer as soon as nothing can run, so an hour takes as long as its events. Timers
 //! count in milliseconds: every time that is drawn here is a whole number of them, so nothing is rounded later.
@@ -7,21 +7,10 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub(crate) use pool_lab::in_virtual_time;
 use pool_lab::ln;
 use poolhouse::{Manager, Pool, PoolConfig};
-use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::subscriber::{NoSubscriber, with_default};
-
-/// Runs to the end, in as little time as the work itself takes. The pool's own draws come from the seed.
-pub(crate) fn in_virtual_time<F: Future>(seed: u64, experiment: F) -> F::Output {
-    fastrand::seed(seed);
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-    // Connects that are refused on purpose are no news for the log of whoever runs this.
-    with_default(NoSubscriber::default(), || {
-        runtime.expect("a runtime needs only memory").block_on(experiment)
-    })
-}
 
 /// Opens connections that are nothing but a time of birth in a log.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use pool_lab::{PRESETS, Preset, Scenario, report, run, table};
+use pool_lab::{PRESETS, Preset, Scenario, curve_table, report, run, size, sweep, table};
 
 #[derive(Args)]
 pub(crate) struct LabArgs {
@@ -14,6 +14,12 @@ pub(crate) struct LabArgs {
     /// Print all of each run as JSON, as the browser computes it
     #[arg(long)]
     pub(crate) json: bool,
+    /// Size the pool: from `rate`, `hold`, `target`, `replicas`, `surge` and `server_limit`
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) size: bool,
+    /// Run the first configuration at several loads, beside what Erlang C says
+    #[arg(long, conflicts_with_all = ["json", "size"])]
+    pub(crate) loads: bool,
 }
 
 /// `cargo guide lab`
@@ -29,6 +35,16 @@ pub(crate) fn execute(args: &LabArgs) -> Result<ExitCode> {
         None if asked.contains('=') => vec![("run".to_owned(), Scenario::parse(asked)?)],
         None => None.with_context(|| format!("no preset {asked}: `cargo guide lab` lists all"))?,
     };
+    if args.size {
+        for sentence in size(&scenarios[0].1)?.words() {
+            println!("{sentence}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.loads {
+        print!("{}", curve_table(&sweep(&scenarios[0].1)?));
+        return Ok(ExitCode::SUCCESS);
+    }
     let runs: Vec<_> = scenarios.into_iter().map(|(name, scenario)| (name, run(&scenario))).collect();
     if args.json {
         for (_, run) in &runs {

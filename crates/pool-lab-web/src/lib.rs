@@ -1,11 +1,11 @@
 //! The Pool Lab as a WebAssembly module: texts in, texts out.
 //!
-//! The script writes a text into the memory that [`input`] gives, calls [`knobs`] or [`run`], and reads the answer at
+//! The script writes a text into the memory that [`input`] gives, calls [`knobs`], [`run`], [`size`] or [`sweep`], and reads the answer at
 //! [`output`]. The module asks its host for a clock, once, which may stand still: the lab's own clock is paused.
 
 use std::cell::RefCell;
 
-use pool_lab::{Scenario, knobs_json, report};
+use pool_lab::{Question, ask, knobs_json};
 
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -41,11 +41,26 @@ pub extern "C" fn knobs() -> usize {
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 pub extern "C" fn run() -> usize {
+    answer_to(Question::Run)
+}
+
+/// Sizes the pool of the scenario in the input. The answer is JSON. Returns its length.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+pub extern "C" fn size() -> usize {
+    answer_to(Question::Size)
+}
+
+/// Runs the scenario in the input at several loads. The answer is JSON. Returns its length.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+pub extern "C" fn sweep() -> usize {
+    answer_to(Question::Sweep)
+}
+
+fn answer_to(question: Question) -> usize {
     let text = INPUT.with_borrow(|input| String::from_utf8_lossy(input).into_owned());
-    answer(match Scenario::parse(&text) {
-        Ok(scenario) => report(&pool_lab::run(&scenario)),
-        Err(error) => pool_lab::error_json(&error),
-    })
+    answer(ask(question, &text))
 }
 
 fn answer(text: String) -> usize {

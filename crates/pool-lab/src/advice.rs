@@ -20,7 +20,7 @@ pub struct Advice {
     pub is_exact: bool,
     /// Connections that all replicas may open together.
     pub together: usize,
-    /// The same during a deploy that starts all new replicas before it stops an old one.
+    /// The same during a deploy, whose new replicas start before old ones end.
     pub in_a_deploy: usize,
     /// Connections that the server accepts.
     pub server_limit: Option<usize>,
@@ -32,7 +32,7 @@ impl Advice {
         let together = (values.max_connections * values.replicas) as usize;
         let mut advice = Self {
             together,
-            in_a_deploy: together * 2,
+            in_a_deploy: values.max_connections as usize * scenario.replicas_in_a_deploy(),
             server_limit: (values.server_limit > 0.0).then_some(values.server_limit as usize),
             ..Self::default()
         };
@@ -53,8 +53,7 @@ impl Advice {
             let finite = |holds: f64| holds.is_finite().then_some(holds * values.hold);
             advice.mean_wait = finite(theory::mean_wait(connections, utilisation));
             advice.p99_wait = finite(theory::wait_quantile(connections, utilisation, 0.99));
-            advice.least_connections =
-                Some(theory::least_connections(held, 0.99, values.target / values.hold));
+            advice.least_connections = theory::least_connections(held, 0.99, values.target / values.hold);
         }
         advice
     }

@@ -11,6 +11,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::advice::Advice;
 use crate::draws::Draws;
+use crate::fleet::Fleet;
 use crate::ledger::{Figures, Ledger, Outcome, Request, Window, quantile};
 use crate::run::{Frame, Run};
 use crate::scenario::{Arrivals, Scenario};
@@ -23,19 +24,22 @@ const AFTER_THE_END: Duration = Duration::from_secs(60);
 
 /// Runs a scenario to its end. The pools are real; the clock is paused, and jumps to whatever comes next.
 pub fn run(scenario: &Scenario) -> Run {
-    // The pools' own draws come from the seed too.
-    fastrand::seed(scenario.values.seed as u64);
+    in_virtual_time(scenario.values.seed as u64, drive(scenario))
+}
+
+/// Runs a future to its end on one thread, in as little time as the work itself takes. The pools' own draws come from
+/// the seed.
+pub fn in_virtual_time<F: Future>(seed: u64, work: F) -> F::Output {
+    fastrand::seed(seed);
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     // What the pool logs of a fault that was asked for is no news.
-    with_default(NoSubscriber::default(), || {
-        runtime.expect("a runtime needs only memory").block_on(drive(scenario))
-    })
+    with_default(NoSubscriber::default(), || runtime.expect("a runtime needs only memory").block_on(work))
 }
 
 /// What every request needs.
 #[derive(Clone)]
 struct Context {
-    pools: Arc<[Pool<Dialer>]>,
+    fleet: Arc<Fleet>,
     ledger: Arc<Mutex<Ledger>>,
     window: Window,
     nested: bool,
@@ -46,7 +50,8 @@ struct Context {
 #[derive(Clone, Copy)]
 struct Work {
     hold: f64,
-    replica: usize,
+    /// Which of the replicas it comes to, as a share of them.
+    replica: f64,
     leaks: bool,
 }
 
@@ -54,7 +59,6 @@ struct Workload {
     draws: Draws,
     hold: f64,
     constant: bool,
-    replicas: usize,
     leak_every: u64,
     drawn: u64,
 }
@@ -66,7 +70,6 @@ impl Workload {
             draws: Draws::new(values.seed as u64, purpose),
             hold: values.hold,
             constant: values.holds != 0.0,
-            replicas: values.replicas as usize,
             leak_every: values.leak_every as u64,
             drawn: 0,
         }
@@ -75,41 +78,35 @@ impl Workload {
     fn next(&mut self) -> Work {
         self.drawn += 1;
         let hold = if self.constant { self.hold } else { self.draws.exponential(self.hold) };
-        let replica = (self.draws.share() * self.replicas as f64) as usize;
+        let replica = self.draws.share();
         let leaks = self.leak_every > 0 && self.drawn.is_multiple_of(self.leak_every);
-        Work { hold, replica: replica.min(self.replicas - 1), leaks }
+        Work { hold, replica, leaks }
     }
 }
 
 async fn drive(scenario: &Scenario) -> Run {
     let values = &scenario.values;
     let server = Arc::new(Server::new(values));
-    let pools: Arc<[Pool<Dialer>]> = (0..values.replicas as usize)
-        .map(|_| Pool::new(Dialer(Arc::clone(&server)), scenario.config()).expect("a scenario is checked"))
-        .collect();
-    if values.warm != 0.0 {
-        for pool in pools.iter() {
-            // A server that accepts fewer than the minimum is part of the scenario.
-            let _ = pool.warm_up_within(Duration::from_secs(120)).await;
-        }
-    }
+    let fleet = Fleet::start(scenario, &server).await;
     server.start();
     let start = Instant::now();
     let seconds = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
     let window =
         Window { start, begin: start + seconds(values.warm_up), end: start + seconds(values.duration) };
-    let before: Vec<PoolStats> = pools.iter().map(Pool::stats).collect();
+    let before = fleet.stats();
+    let refused_before = server.refused();
+    fleet.deploy(scenario, start);
     let context = Context {
-        pools: Arc::clone(&pools),
+        fleet: Arc::clone(&fleet),
         ledger: Arc::default(),
         window,
         nested: values.nested != 0.0,
         patience: (values.patience > 0.0).then_some(values.patience as u64),
     };
-    let frames = tokio::spawn(watch(Arc::clone(&pools), window));
+    let frames = tokio::spawn(watch(Arc::clone(&fleet), window));
     arrive(scenario, &context).await;
     let frames = frames.await.expect("watching does not fail");
-    let at_end: Vec<PoolStats> = pools.iter().map(Pool::stats).collect();
+    let at_end = fleet.stats();
     finish(&context).await;
     let mut ledger = context.lock();
     let mut requests = std::mem::take(&mut ledger.requests);
@@ -123,9 +120,15 @@ async fn drive(scenario: &Scenario) -> Run {
     let mut figures = figures(&counted, &ledger, scenario);
     figures.most_waiting = frames.iter().map(|frame| frame.waiting).max().unwrap_or(0);
     figures.most_open = server.most_open();
-    for (before, after) in before.iter().zip(&at_end) {
-        figures.opened += after.connections_created - before.connections_created;
-        figures.closed += after.connections_destroyed - before.connections_destroyed;
+    figures.refused_connects = server.refused() - refused_before;
+    figures.most_replicas = fleet.most_alive();
+    figures.deploy_took = fleet.deploy_took().map(|took| took.as_millis() as u64);
+    for (index, after) in at_end.iter().enumerate() {
+        let (created, destroyed) = before
+            .get(index)
+            .map_or((0, 0), |stats| (stats.connections_created, stats.connections_destroyed));
+        figures.opened += after.connections_created - created;
+        figures.closed += after.connections_destroyed - destroyed;
     }
     Run {
         scenario: scenario.clone(),
@@ -149,7 +152,7 @@ impl Context {
     async fn request(self, work: Work) {
         let asked = Instant::now();
         self.lock().open += 1;
-        let pool = &self.pools[work.replica];
+        let pool = self.fleet.pick(work.replica);
         let mut waited = Duration::ZERO;
         let outcome = match pool.acquire().await {
             Err(error) => {
@@ -164,7 +167,7 @@ impl Context {
                     std::future::pending::<()>().await;
                 }
                 if self.nested {
-                    self.work_twice(&mut held, pool, work.hold).await
+                    self.work_twice(&mut held, &pool, work.hold).await
                 } else {
                     held.work(work.hold).await
                 }
@@ -301,7 +304,7 @@ async fn arrive(scenario: &Scenario, context: &Context) {
 }
 
 /// Looks at the pools at equal distances.
-async fn watch(pools: Arc<[Pool<Dialer>]>, window: Window) -> Vec<Frame> {
+async fn watch(fleet: Arc<Fleet>, window: Window) -> Vec<Frame> {
     let length = window.since_start(window.end);
     let step = Duration::from_millis(length.div_ceil(FRAMES).max(1));
     let mut frames = Vec::new();
@@ -309,7 +312,7 @@ async fn watch(pools: Arc<[Pool<Dialer>]>, window: Window) -> Vec<Frame> {
     while at <= window.end {
         sleep_until(at).await;
         let mut frame = Frame { at: window.since_start(at), idle: 0, held: 0, connecting: 0, waiting: 0 };
-        for stats in pools.iter().map(Pool::stats) {
+        for stats in fleet.stats() {
             frame.idle += stats.idle_connections;
             frame.held += stats.active_connections;
             frame.connecting += stats.connecting;
@@ -329,7 +332,7 @@ async fn finish(context: &Context) {
     }
     // Those that go on for ever hold connections; their time within the window counts.
     let window = context.window;
-    let ended: u64 = context.pools.iter().flat_map(Pool::holders).fold(0, |sum, holder| {
+    let ended: u64 = context.fleet.all().iter().flat_map(Pool::holders).fold(0, |sum, holder| {
         let since = Instant::now().checked_sub(holder.held_for).unwrap_or(window.start);
         sum + window.overlap(since, window.end)
     });

@@ -122,7 +122,8 @@ knobs! {
         warm: SWITCH, 1.0, "Open the minimum before the first request";
     }
     "Server" {
-        replicas: count(1.0, 50.0), 1.0, "Copies of the program, each with such a pool";
+        replicas: count(1.0, 50.0), 1.0, "Copies of the program (replicas), each with such a pool";
+        surge: count(1.0, 50.0), 1.0, "Copies that a deploy starts before it ends as many old ones";
         connect: millis(1.0, 60_000.0), 20.0, "Time to open a connection";
         server_limit: or_off(count(1.0, 50_000.0)), 0.0, "Connections that the server accepts";
         cores: or_off(count(1.0, 1_000.0)), 0.0, "Requests that the server works on at once; others wait inside it";
@@ -130,9 +131,11 @@ knobs! {
         kill_idle: or_off(millis(10.0, HOUR)), 0.0, "A firewall silently drops connections that idle longer";
     }
     "Faults" {
-        fault: Kind::Choice(&["none", "outage", "slow"]), 0.0, "Fault";
+        fault: Kind::Choice(&["none", "outage", "slow", "deploy"]), 0.0, "Fault";
         fault_at: number("s", 0.0, 600.0), 10.0, "It begins at";
-        fault_for: number("s", 0.0, 600.0), 10.0, "It lasts";
+        fault_for: number("s", 0.0, 600.0), 10.0, "It lasts; in a deploy: an old copy takes so long to end";
+        boot: number("s", 0.0, 300.0), 5.0, "In a deploy: a new copy takes so long to start";
+        ending: Kind::Choice(&["keeps", "closes"]), 0.0, "In a deploy: an old copy keeps its pool to the end, or closes it first";
         slow_factor: number("times", 1.0, 100.0), 5.0, "How much slower a slow server is";
         leak_every: or_off(count(1.0, 1_000_000.0)), 0.0, "One request in so many never gives its connection back";
     }

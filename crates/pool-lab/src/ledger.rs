@@ -94,6 +94,12 @@ pub struct Figures {
     pub most_waiting: usize,
     /// The most connections that the server had open at once.
     pub most_open: usize,
+    /// Connects that the server refused after the start, because it had as many connections as it accepts.
+    pub refused_connects: u64,
+    /// The most replicas that were alive at once.
+    pub most_replicas: usize,
+    /// From the start of a deploy until its last new replica was ready. Nothing if that never was.
+    pub deploy_took: Option<u64>,
     /// Connections opened after the start.
     pub opened: u64,
     /// Connections closed after the start.

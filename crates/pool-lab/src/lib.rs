@@ -9,8 +9,11 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod ask;
+mod curve;
 mod draws;
 mod drive;
+mod fleet;
 mod json;
 mod knobs;
 mod ledger;
@@ -20,11 +23,15 @@ mod report;
 mod run;
 mod scenario;
 mod server;
+mod sizing;
+mod sweep;
 pub mod theory;
 mod words;
 
+pub use ask::{Question, ask};
+pub use curve::{curve_picture, curve_table};
 pub use draws::ln;
-pub use drive::run;
+pub use drive::{in_virtual_time, run};
 pub use knobs::{KNOBS, Kind, Knob};
 pub use ledger::{Figures, Outcome, Request};
 pub use picture::{picture, table};
@@ -32,3 +39,5 @@ pub use preset::{PRESETS, Preset};
 pub use report::{error_json, knobs_json, report};
 pub use run::{Frame, Run};
 pub use scenario::{Arrivals, KnobError, Scenario};
+pub use sizing::{Sizing, size, sizing_json};
+pub use sweep::{Point, sweep, sweep_json};

@@ -55,7 +55,7 @@ const OPEN: Stroke =
 const WAITING: Stroke =
     ("callers that wait", "stroke=\"#A3341B\" stroke-width=\"2.5\" stroke-dasharray=\"1.5 3\"");
 
-fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
+pub(crate) fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
     format!(
         "<text x=\"{x:.0}\" y=\"{y:.0}\" text-anchor=\"{anchor}\" fill=\"#333333\" font-family=\"sans-serif\" \
          font-size=\"13\">{}</text>\n",
@@ -63,7 +63,7 @@ fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
     )
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
@@ -138,6 +138,16 @@ pub fn table(runs: &[(String, Run)]) -> String {
     row("utilisation", &|run| format!("{:.0} %", run.figures.utilisation * 100.0));
     row("most callers waiting", &|run| run.figures.most_waiting.to_string());
     row("most connections open", &|run| run.figures.most_open.to_string());
+    if runs.iter().any(|(_, run)| run.figures.refused_connects > 0) {
+        row("connects that the server refused", &|run| run.figures.refused_connects.to_string());
+    }
+    if runs.iter().any(|(_, run)| run.scenario.deploys()) {
+        row("most replicas alive", &|run| run.figures.most_replicas.to_string());
+        row("the deploy took", &|run| match run.figures.deploy_took {
+            Some(took) => format!("{:.0} s", took as f64 / 1e3),
+            None => "it never ended".to_owned(),
+        });
+    }
     row("connections opened after the start", &|run| run.figures.opened.to_string());
     table
 }

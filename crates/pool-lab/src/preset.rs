@@ -22,6 +22,8 @@ presets![
     "idle-order",
     "overload",
     "stale-connections",
+    "shared-budget",
+    "deploy",
 ];
 
 /// One preset: a file of the folder `presets`, which says what it holds.

@@ -58,6 +58,9 @@ fn figures(figures: &Figures) -> String {
         .number("throughput", figures.throughput)
         .number("most_waiting", figures.most_waiting as f64)
         .number("most_open", figures.most_open as f64)
+        .number("refused_connects", figures.refused_connects as f64)
+        .number("most_replicas", figures.most_replicas as f64)
+        .maybe("deploy_took", figures.deploy_took.map(|took| took as f64))
         .number("opened", figures.opened as f64)
         .number("closed", figures.closed as f64)
         .end()
@@ -94,7 +97,7 @@ fn waits(run: &Run) -> String {
 }
 
 /// Utilisation and mean wait by Erlang C, for the curve. Empty where the formula does not apply.
-fn curve(scenario: &Scenario) -> String {
+pub(crate) fn curve(scenario: &Scenario) -> String {
     if scenario.arrivals() != Arrivals::Poisson {
         return "[]".to_owned();
     }

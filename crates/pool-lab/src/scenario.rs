@@ -21,7 +21,7 @@ pub struct KnobError {
 }
 
 impl KnobError {
-    fn new(knob: &str, message: String) -> Self {
+    pub(crate) fn new(knob: &str, message: String) -> Self {
         Self { knob: knob.to_owned(), message }
     }
 }
@@ -123,6 +123,16 @@ impl Scenario {
         }
     }
 
+    /// Whether a deploy replaces the replicas.
+    pub(crate) fn deploys(&self) -> bool {
+        self.values.fault == 3.0
+    }
+
+    /// Replicas that may be alive at once in a deploy that starts so many before it ends others.
+    pub(crate) fn replicas_in_a_deploy(&self) -> usize {
+        (self.values.replicas + self.values.surge) as usize
+    }
+
     /// The configuration of each pool.
     pub fn config(&self) -> PoolConfig {
         let values = &self.values;
@@ -174,6 +184,10 @@ impl Scenario {
                 values.duration
             );
             return Err(KnobError::new("duration", message));
+        }
+        if values.surge > values.replicas {
+            let message = format!("is {}, above {} replicas: lower it", values.surge, values.replicas);
+            return Err(KnobError::new("surge", message));
         }
         let connections = values.max_connections * values.replicas;
         if connections > MOST_CONNECTIONS {
@@ -245,6 +259,7 @@ mod tests {
             ("arrivals=closed&callers=2000&think=1", "duration"),
             ("max_lifetime=100&max_connections=1000", "max_lifetime"),
             ("max_connections=1000&replicas=6", "replicas"),
+            ("replicas=2&surge=3", "surge"),
             ("colour=1", "colour"),
             ("rate", "rate"),
             ("seed=0.5", "seed"),

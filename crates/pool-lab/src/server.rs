@@ -25,6 +25,7 @@ struct State {
     start: Instant,
     open: usize,
     most_open: usize,
+    refused: u64,
     working: usize,
 }
 
@@ -75,9 +76,10 @@ impl Server {
         let begin = Duration::from_millis((values.fault_at * 1e3) as u64);
         let fault = Fault {
             kind: match values.fault as u8 {
-                0 => FaultKind::None,
                 1 => FaultKind::Outage,
-                _ => FaultKind::Slow,
+                2 => FaultKind::Slow,
+                // A deploy is no fault of the server.
+                _ => FaultKind::None,
             },
             begin,
             end: begin + Duration::from_millis((values.fault_for * 1e3) as u64),
@@ -92,7 +94,7 @@ impl Server {
             kill_idle: or_never(values.kill_idle),
             fault,
             cores: (values.cores > 0.0).then(|| Semaphore::new(values.cores as usize)),
-            state: Mutex::new(State { start: Instant::now(), open: 0, most_open: 0, working: 0 }),
+            state: Mutex::new(State { start: Instant::now(), open: 0, most_open: 0, refused: 0, working: 0 }),
         }
     }
 
@@ -108,6 +110,11 @@ impl Server {
     /// The most connections that were open at once, of all replicas.
     pub(crate) fn most_open(&self) -> usize {
         self.state().most_open
+    }
+
+    /// Connects beyond the limit.
+    pub(crate) fn refused(&self) -> u64 {
+        self.state().refused
     }
 
     fn suffers(&self, kind: FaultKind) -> bool {
@@ -205,6 +212,7 @@ impl Manager for Dialer {
         }
         let mut state = server.state();
         if state.open >= server.limit {
+            state.refused += 1;
             return Err(Refusal::Full);
         }
         state.open += 1;

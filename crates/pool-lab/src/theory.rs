@@ -56,13 +56,15 @@ pub fn finite_queue(connections: usize, places: usize, utilisation: f64) -> (f64
     (refused, waiting / (offered * (1.0 - refused)))
 }
 
-/// The least number of connections whose wait, at this share of requests, is at most so many mean hold times.
-pub fn least_connections(offered: f64, share: f64, wait: f64) -> usize {
-    let mut connections = offered as usize + 1;
-    while wait_quantile(connections, offered / connections as f64, share) > wait {
-        connections += 1;
-    }
-    connections
+/// No pool of the lab has more connections, and a search for more would keep a browser busy.
+const MOST_CONNECTIONS: usize = 5_000;
+
+/// The least number of connections whose wait, at this share of requests, is at most so many mean hold times. Nothing
+/// if that is more than 5,000.
+pub fn least_connections(offered: f64, share: f64, wait: f64) -> Option<usize> {
+    let first = (offered as usize).saturating_add(1);
+    (first..=MOST_CONNECTIONS)
+        .find(|connections| wait_quantile(*connections, offered / *connections as f64, share) <= wait)
 }
 
 #[cfg(test)]
@@ -93,10 +95,13 @@ mod tests {
     #[test]
     fn the_least_number_keeps_the_target_and_one_less_does_not() {
         for (offered, wait) in [(0.5, 0.5), (8.0, 0.1), (95.0, 0.02)] {
-            let least = least_connections(offered, 0.99, wait);
+            let least = least_connections(offered, 0.99, wait).unwrap();
             assert!(wait_quantile(least, offered / least as f64, 0.99) <= wait);
             let fewer = least - 1;
             assert!(fewer as f64 <= offered || wait_quantile(fewer, offered / fewer as f64, 0.99) > wait);
+        }
+        for offered in [6e5, 1e300, f64::INFINITY] {
+            assert_eq!(least_connections(offered, 0.99, 0.001), None);
         }
     }
 }

@@ -134,6 +134,51 @@ fn a_check_before_reuse_keeps_dead_connections_from_callers() {
     assert_eq!(checking.count(Outcome::Broken), 0);
 }
 
+#[test]
+fn large_pools_share_a_servers_limit_unfairly_and_small_ones_do_not() {
+    let runs = runs("shared-budget");
+    let [large, small] = [&runs[0].figures, &runs[1].figures];
+    // Requests come to the four replicas alike, and two of them have no connection.
+    let failed = large.count(Outcome::TimedOut) as f64 / large.requests() as f64;
+    assert!((failed - 0.5).abs() < 0.02, "{failed}");
+    assert_eq!(small.count(Outcome::Served), small.requests());
+    assert_eq!((large.most_open, small.most_open), (40, 40));
+    assert!(runs[0].diagnoses[0].1.contains("too many clients already"), "{}", runs[0].diagnoses[0].1);
+}
+
+#[test]
+fn a_deploy_ends_if_old_and_new_pools_fit_together() {
+    let [large, small] = both("deploy");
+    assert_eq!((large.deploy_took, large.most_open, large.most_replicas), (None, 100, 16));
+    assert!(large.refused_connects > 100, "{}", large.refused_connects);
+    assert_eq!((small.most_open, small.most_replicas, small.refused_connects), (80, 16, 0));
+    assert!(small.deploy_took < Some(6_000), "{:?}", small.deploy_took);
+    assert_eq!(small.count(Outcome::Served), small.requests());
+}
+
+/// As Kubernetes rolls: whoever is told to end no longer counts, and the next new replica starts at once.
+#[test]
+fn the_surge_and_the_time_to_end_say_how_many_replicas_are_alive() {
+    let deploy = "replicas=8&fault=deploy&fault_at=5&boot=5&duration=120&rate=80";
+    let figures = |more: &str| run(&Scenario::parse(&format!("{deploy}&{more}")).unwrap()).figures;
+    // Each step takes 5 s; after 30 s the first old one has ended.
+    let one = figures("surge=1&fault_for=30");
+    assert!((14..=15).contains(&one.most_replicas), "{}", one.most_replicas);
+    assert!(one.deploy_took >= Some(40_000) && one.deploy_took < Some(42_000), "{:?}", one.deploy_took);
+    assert_eq!(figures("surge=1&fault_for=0").most_replicas, 9);
+    assert_eq!(figures("surge=8&fault_for=30").most_replicas, 16);
+    assert_eq!(figures("surge=3&fault_for=0").most_replicas, 11);
+    // An old one that closes its pool early leaves its connections to the new ones.
+    let open = |ending: &str| {
+        let more = format!("surge=8&fault_for=30&min_connections=10&server_limit=160&ending={ending}");
+        let run = run(&Scenario::parse(&format!("{deploy}&{more}")).unwrap());
+        let open_at =
+            |at: u64| run.frames.iter().find(|frame| frame.at >= at).map(|frame| frame.idle + frame.held);
+        (open_at(15_000), run.figures.count(Outcome::Served) == run.figures.requests())
+    };
+    assert_eq!((open("keeps"), open("closes")), ((Some(160), true), (Some(80), true)));
+}
+
 /// What a reader copies from the lab, as the lab writes it.
 #[test]
 fn a_copied_snippet_compiles_and_says_the_same_configuration() {

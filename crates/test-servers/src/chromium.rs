@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::ServerError;
+use crate::page::Page;
 use crate::programs;
 
 /// A Chromium that visits one page at a time and leaves nothing behind.
@@ -58,6 +59,22 @@ impl Chromium {
         let complaints: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
         assert!(complaints.is_empty(), "the console says: {complaints:#?}");
         String::from_utf8(output.stdout).expect("a page is UTF-8")
+    }
+
+    /// A page that stays open, to be used with keys, other settings, or without scripts.
+    ///
+    /// # Panics
+    ///
+    /// If Chromium cannot be run.
+    ///
+    /// ```no_run
+    /// let mut page = test_servers::Chromium::find()?.page();
+    /// page.open("http://127.0.0.1:8000/");
+    /// # Ok::<(), test_servers::ServerError>(())
+    /// ```
+    pub fn page(&self) -> Page {
+        let profile = tempfile::tempdir().expect("a folder for the profile");
+        Page::start(&self.command(profile.path()), profile)
     }
 
     fn command(&self, profile: &Path) -> Command {

@@ -8,6 +8,8 @@ mod cli;
 mod fixture;
 mod http;
 #[cfg(unix)]
+mod lab_page;
+#[cfg(unix)]
 mod look;
 #[cfg(unix)]
 mod quiz;

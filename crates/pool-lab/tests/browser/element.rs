@@ -1,0 +1,167 @@
+//! What the element shows: every preset, wild settings, the reader's own numbers.
+
+use pool_lab::{PRESETS, Preset, Question, Scenario, ask, run};
+use test_servers::{Chromium, Page, start_or_skip};
+
+use crate::{assert_quiet, lab, quoted, said, start, text};
+
+fn addresses(preset: &Preset) -> Vec<String> {
+    preset.scenarios().unwrap().iter().map(|(_, scenario)| scenario.address()).collect()
+}
+
+#[test]
+fn it_shows_every_preset_and_its_snippet() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    for preset in PRESETS {
+        page.open(&lab(preset.name));
+        let said = start(&mut page, &addresses(preset).join("/"));
+        for (index, (name, scenario)) in preset.scenarios().unwrap().iter().enumerate() {
+            let summary = run(scenario).summary();
+            assert!(said.contains(&format!("{name}: {summary}")), "{}: {said}\n{summary}", preset.name);
+            let code = format!("[...lab.querySelectorAll('pre:last-child > code')].at({index}).textContent");
+            assert_eq!(text(&mut page, &code), scenario.snippet(), "what a reader copies");
+        }
+        assert_eq!(
+            page.evaluate(
+                "[...lab.querySelectorAll('canvas')].slice(0, 2).every(({ width }) => width > 100)"
+            ),
+            true
+        );
+        // What is closed is drawn once it is opened.
+        page.evaluate("lab.querySelectorAll('details').forEach((each) => { each.open = true; })");
+        page.until("[...lab.querySelectorAll('canvas')].every(({ style }) => style.height !== '')");
+        assert_quiet(&mut page);
+    }
+}
+
+/// A setting that makes no sense gives a message, and the page lives on.
+#[test]
+fn a_wild_address_is_refused_in_words() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.open(&lab("sizing"));
+    let wild = [
+        "max_connections=NaN",
+        "max_connections=0",
+        "max_connections=-1",
+        "max_connections=1e9",
+        "max_connections=2.5",
+        "rate=0",
+        "rate=-0.0001",
+        "rate=Infinity",
+        "rate=10000&duration=600",
+        "hold=1e300",
+        "duration=1e300",
+        "arrivals=closed&callers=2000&think=1&duration=600",
+        "replicas=50&max_connections=1000",
+        "seed=-1",
+        "colour=red",
+        "rate=%00",
+        "%E0%A4%A",
+        "max_lifetime=100&max_connections=1000",
+        "size/rate=NaN",
+        "size/rate=0",
+        "size/rate=1e308&hold=60000",
+        "size/rate=10000&hold=60000",
+        "size/replicas=1&surge=40",
+        "size/server_limit=1&replicas=3&surge=1",
+        "size/%E0%A4%A",
+    ];
+    for address in wild {
+        let said = start(&mut page, address);
+        assert!(said.starts_with("No run: ") && said.len() > 20, "{address}: {said}");
+        assert_eq!(
+            page.evaluate("lab.screen?.hidden ?? true"),
+            true,
+            "{address}: an old run beside a refusal"
+        );
+    }
+    // What is much, and allowed.
+    for address in ["rate=10000&hold=60000&duration=5", "size/rate=0.1&hold=1&target=1"] {
+        let said = start(&mut page, address);
+        assert!(!said.starts_with("No run: "), "{address}: {said}");
+    }
+    assert_quiet(&mut page);
+}
+
+#[test]
+fn a_turned_knob_moves_the_figures_and_the_name() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.open(&lab("sizing"));
+    let mut p99 = Vec::new();
+    for connections in [11, 13, 15, 20] {
+        let set = format!("max_connections={connections}&min_connections={connections}");
+        let said =
+            start(&mut page, &format!("rate=200&hold=50&duration=60&{set}/rate=200&hold=50&duration=60"));
+        assert!(
+            said.starts_with("First, changed: Of "),
+            "a name of the preset is not what has been run: {said}"
+        );
+        p99.push(page.evaluate("lab.runs[0].figures.p99_wait").as_u64().unwrap());
+    }
+    assert!(p99.is_sorted_by(|more, fewer| more > fewer), "{p99:?}");
+    let hash = text(&mut page, "decodeURIComponent(location.hash)");
+    assert!(hash.starts_with("#lab/sizing/") && hash.contains("max_connections=20"), "{hash}");
+}
+
+#[test]
+fn the_readers_own_numbers_get_a_size_that_the_address_repeats() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.open(&lab("sizing"));
+    start(&mut page, "");
+    for (name, value) in
+        [("rate", "300"), ("hold", "40"), ("target", "10"), ("replicas", "6"), ("surge", "2")]
+    {
+        page.evaluate(&format!("lab.sizing.form.elements.{name}.value = {value}"));
+    }
+    page.evaluate("lab.sizing.form.elements.server_limit.value = 40");
+    let asked = text(&mut page, "lab.sizing.text()");
+    page.evaluate("lab.sizing.form.requestSubmit()");
+    page.until("lab.screen.hidden === false");
+    let shown = text(
+        &mut page,
+        "[...lab.sizing.answer.querySelectorAll('p, li')].map((each) => each.textContent).join('|')",
+    );
+    let answer = ask(Question::Size, &asked);
+    for sentence in shown.split('|') {
+        assert!(answer.contains(sentence), "{sentence}\n{answer}");
+    }
+    assert!(shown.starts_with("Set max_connections to "), "{shown}");
+    let before = said(&mut page);
+    let address = text(&mut page, "location.hash").replace("#lab/sizing/", "");
+    assert_eq!(start(&mut page, &address), before);
+    assert_eq!(page.evaluate("lab.sizing.form.elements.server_limit.value"), "40");
+    assert_quiet(&mut page);
+}
+
+#[test]
+fn several_loads_stand_beside_the_curve() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.open(&lab("overload"));
+    start(&mut page, "hold=50&max_connections=4&duration=60/hold=50&max_connections=8");
+    let knobs = text(&mut page, "lab.runs[0].knobs");
+    assert_eq!(Scenario::parse(&knobs).unwrap().address(), knobs);
+    page.evaluate("lab.several()");
+    let native = ask(Question::Sweep, &knobs);
+    assert_eq!(
+        page.evaluate(&format!("JSON.stringify(lab.sweep) === {}", quoted(&native))),
+        true,
+        "{native}"
+    );
+    assert_eq!(page.evaluate("lab.loads.querySelectorAll('tbody tr').length"), 7);
+    assert_quiet(&mut page);
+}
+
+fn plays(page: &mut Page, motion: &str) -> (String, bool) {
+    page.media("screen", &[("prefers-reduced-motion", motion)]);
+    page.open(&lab("fairness"));
+    start(page, &addresses(Preset::named("fairness").unwrap()).join("/"));
+    let label = text(page, "lab.player.playing.textContent");
+    (label, page.evaluate("lab.player.at === lab.player.last") == true)
+}
+
+#[test]
+fn nothing_moves_by_itself_for_readers_who_want_less_motion() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    assert_eq!(plays(&mut page, "reduce"), ("Play".to_owned(), true));
+    assert_eq!(plays(&mut page, "no-preference"), ("Pause".to_owned(), false));
+}

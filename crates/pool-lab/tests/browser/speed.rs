@@ -1,0 +1,73 @@
+//! How much the lab weighs, and how long it takes. The bounds are generous: a test machine is busy with other tests.
+
+use std::io::Write;
+use std::process::Command;
+
+use test_servers::{Chromium, start_or_skip};
+
+use crate::serve::{folder, serve};
+use crate::{lab, start};
+
+/// With the scripts, and compressed as a server sends them: what a reader waits for after the click.
+#[test]
+fn the_module_and_its_scripts_are_light() {
+    let output = Command::new("sh")
+        .args(["-c", "for file in *.js pool-lab.wasm; do gzip -9 <\"$file\"; done | wc -c"])
+        .current_dir(folder())
+        .output()
+        .expect("sh and gzip, which every Unix has");
+    let bytes: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+    assert!(bytes > 0 && bytes <= 150 * 1024, "{bytes} bytes");
+}
+
+/// Sixty pictures a second leave sixteen milliseconds for each.
+#[test]
+fn a_picture_of_two_hundred_connections_and_two_thousand_callers_is_drawn_in_time() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.media("screen", &[("prefers-reduced-motion", "reduce")]);
+    page.resize(1280, 900);
+    page.open(&lab("overload"));
+    let crowd = "rate=500&hold=60000&duration=5&max_connections=200&min_connections=200";
+    start(&mut page, &format!("{crowd}/{crowd}"));
+    let most = page.evaluate("[lab.runs[0].figures.most_open, lab.runs[0].figures.most_waiting]");
+    assert_eq!(most[0], 200);
+    assert!(most[1].as_u64() >= Some(2_000), "{most}");
+    // What the script does for a picture, and what the browser does with it until the next one.
+    let millis = page.evaluate(
+        "(async () => {
+            const times = [];
+            for (let at = 0; at < 120; at++) {
+                const before = performance.now();
+                lab.player.show(at % lab.player.last);
+                times.push(performance.now() - before);
+                await new Promise(requestAnimationFrame);
+            }
+            return times.sort((a, b) => a - b)[60];
+        })()",
+    );
+    let millis = millis.as_f64().unwrap();
+    let _ = writeln!(std::io::stderr(), "a picture of a crowd: {millis:.2} ms");
+    assert!(millis < 16.0, "{millis} ms");
+}
+
+#[test]
+fn the_first_picture_comes_soon_on_a_slow_processor() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.open(&serve(""));
+    page.slow_down(4.0);
+    // In the page itself: a worker is not slowed down.
+    let millis = page.evaluate(
+        "(async () => {
+            const before = performance.now();
+            const { load } = await import('./module.js');
+            const lab = await load();
+            for (const { knobs } of JSON.parse(lab.knobs()).presets[0].scenarios) {
+                JSON.parse(lab.run(knobs));
+            }
+            return performance.now() - before;
+        })()",
+    );
+    let millis = millis.as_f64().unwrap();
+    let _ = writeln!(std::io::stderr(), "the first runs at a quarter of the speed: {millis:.0} ms");
+    assert!(millis < 10_000.0, "{millis} ms");
+}
