@@ -52,7 +52,7 @@ impl Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 14] = [
+pub const SCENES: [Scene; 17] = [
     Scene { file: "lock_queue.txt", play: || Box::pin(lock_queue::play()) },
     Scene { file: "concurrently.txt", play: || Box::pin(concurrently::play()) },
     Scene { file: "migrator.txt", play: || Box::pin(migrator::play()) },
@@ -63,7 +63,10 @@ pub const SCENES: [Scene; 14] = [
     Scene { file: "reset_proof.txt", play: || Box::pin(reset_postgres::proof()) },
     Scene { file: "reset_mariadb.md", play: || Box::pin(reset_others::mariadb()) },
     Scene { file: "reset_redis.md", play: || Box::pin(reset_others::redis()) },
-    Scene { file: "row_security.txt", play: || Box::pin(row_security::play()) },
+    Scene { file: "row_security.txt", play: || Box::pin(row_security::whom()) },
+    Scene { file: "tenant.txt", play: || Box::pin(row_security::tenant()) },
+    Scene { file: "unbound.txt", play: || Box::pin(row_security::unbound()) },
+    Scene { file: "set_role.txt", play: || Box::pin(row_security::set_role()) },
     Scene { file: "own_sql.md", play: || Box::pin(own_sql::play()) },
     Scene { file: "sslmode.md", play: || Box::pin(sslmode::play()) },
     Scene { file: "secrets.txt", play: || Box::pin(secrets::play()) },

@@ -124,7 +124,8 @@ async fn fingerprint(held: &PooledPostgres) -> Result<Vec<String>, Error> {
     const SQL: &str = "
         SELECT name || ' = ' || setting FROM pg_settings
         UNION ALL SELECT 'user: ' || current_user || ' of ' || session_user
-        UNION ALL SELECT 'tenant: ' || nullif(current_setting('app.tenant', true), '')
+        UNION ALL SELECT 'tenant: '
+            || nullif(current_setting('app.tenant', true), '')
         UNION ALL SELECT 'temporary: ' || relname FROM pg_class
             WHERE relnamespace = pg_my_temp_schema()
         UNION ALL SELECT 'lock: ' || locktype || ' ' || mode FROM pg_locks

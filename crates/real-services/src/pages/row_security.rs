@@ -3,6 +3,7 @@
 use poolhouse_postgres::{PooledPostgres, Transaction};
 use test_servers::Postgres;
 use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
 
 use super::{ask, client, pool, say, server, told};
 use crate::contestants::AnyError;
@@ -52,7 +53,7 @@ async fn rows(transaction: &Transaction<'_>) -> Result<i64, Error> {
 /// The tenant is acme, and one of the two rows is acme's.
 async fn bound(server: &Postgres) -> Result<String, AnyError> {
     let admin = client(&server.url()).await?;
-    let mut text = String::from("== rows that each of them sees: one of two is the tenant's\n");
+    let mut text = String::from("rows that each of them sees\n");
     admin.batch_execute("SELECT set_config('app.tenant', 'acme', false)").await?;
     for (who, before, sql) in [
         ("app", "SET ROLE app", ROWS),
@@ -65,7 +66,7 @@ async fn bound(server: &Postgres) -> Result<String, AnyError> {
     ] {
         admin.batch_execute("RESET ROLE").await?;
         admin.batch_execute(before).await?;
-        text += &format!("{who}: {}\n", say(&admin, sql).await?);
+        text += &format!("- {who}: {}\n", say(&admin, sql).await?);
     }
     Ok(text)
 }
@@ -120,6 +121,53 @@ async fn for_the_transaction(server: &Postgres) -> Result<String, AnyError> {
     Ok(text)
 }
 
+// ANCHOR: unbound
+/// What of the login and of its tables is not bound by any policy. None is right.
+const UNBOUND: &str = "
+    SELECT 'the role ' || rolname FROM pg_roles
+        WHERE rolname = current_user AND (rolsuper OR rolbypassrls)
+    UNION ALL SELECT 'the table ' || relname FROM pg_class
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+        AND (NOT relrowsecurity
+            OR relowner = current_user::regrole AND NOT relforcerowsecurity)
+    UNION ALL SELECT 'the view ' || relname FROM pg_class
+        WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace
+        AND NOT 'security_invoker=on' = ANY (coalesce(reloptions, '{}'))
+    ORDER BY 1";
+// ANCHOR_END: unbound
+
+// ANCHOR: refusal
+/// A refusal proves something only beside the same statement that is allowed.
+async fn only_own_rows(connection: &mut PooledPostgres) -> Result<(), AnyError> {
+    const WRITE: &str = "INSERT INTO notes VALUES ($1, 'a note')";
+    const OF_GLOBEX: &str = "SELECT count(*) FROM notes WHERE tenant = 'globex'";
+    let acme = as_tenant(connection, "acme").await?;
+    assert_eq!(acme.execute(WRITE, &[&"acme"]).await?, 1);
+    let seen: i64 = acme.query_one(OF_GLOBEX, &[]).await?.get(0);
+    assert_eq!(seen, 0);
+    let error = acme.execute(WRITE, &[&"globex"]).await.expect_err("of globex");
+    assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+    drop(acme);
+    // The rows are there, for the one who may see them.
+    let globex = as_tenant(connection, "globex").await?;
+    let seen: i64 = globex.query_one(OF_GLOBEX, &[]).await?.get(0);
+    assert_eq!(seen, 1);
+    Ok(())
+}
+// ANCHOR_END: refusal
+
+/// The query finds what the example's schema has on purpose, and the test passes.
+async fn tested(server: &Postgres) -> Result<String, AnyError> {
+    let pool = pool(server, 1)?;
+    let mut connection = pool.acquire().await?;
+    only_own_rows(&mut connection).await?;
+    let mut text = String::new();
+    for row in connection.query_typed(UNBOUND, &[]).await? {
+        text += &format!("{}\n", row.try_get::<_, String>(0)?);
+    }
+    Ok(text)
+}
+
 async fn roles(server: &Postgres) -> Result<String, AnyError> {
     const WHO: &str = "SELECT current_user";
     let pool = pool(server, 1)?;
@@ -138,11 +186,25 @@ async fn roles(server: &Postgres) -> Result<String, AnyError> {
     Ok(text)
 }
 
-pub(super) async fn play() -> Result<String, AnyError> {
+fn stage() -> Result<Postgres, AnyError> {
     let server = server()?;
     server.sql(SCHEMA)?;
-    Ok(bound(&server).await?
-        + &for_the_session(&server).await?
-        + &for_the_transaction(&server).await?
-        + &roles(&server).await?)
+    Ok(server)
+}
+
+pub(super) async fn whom() -> Result<String, AnyError> {
+    bound(&stage()?).await
+}
+
+pub(super) async fn tenant() -> Result<String, AnyError> {
+    let server = stage()?;
+    Ok(for_the_session(&server).await? + &for_the_transaction(&server).await?)
+}
+
+pub(super) async fn unbound() -> Result<String, AnyError> {
+    tested(&stage()?).await
+}
+
+pub(super) async fn set_role() -> Result<String, AnyError> {
+    roles(&stage()?).await
 }
