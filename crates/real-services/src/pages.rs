@@ -1,7 +1,8 @@
-//! The programs behind two chapters of the guide, "Schema changes" and "Security": what they print is what the chapters
+//! The programs behind three chapters of the guide, "Schema changes", "Security" and "Testing": what they print is what the chapters
 //! show. Each scene starts the servers that it needs, and prints the same each time.
 
 mod concurrently;
+mod drop_database;
 mod lock_queue;
 mod migrator;
 mod own_sql;
@@ -52,7 +53,7 @@ impl Scene {
 }
 
 /// All of them.
-pub const SCENES: [Scene; 17] = [
+pub const SCENES: [Scene; 18] = [
     Scene { file: "lock_queue.txt", play: || Box::pin(lock_queue::play()) },
     Scene { file: "concurrently.txt", play: || Box::pin(concurrently::play()) },
     Scene { file: "migrator.txt", play: || Box::pin(migrator::play()) },
@@ -69,6 +70,7 @@ pub const SCENES: [Scene; 17] = [
     Scene { file: "set_role.txt", play: || Box::pin(row_security::set_role()) },
     Scene { file: "own_sql.md", play: || Box::pin(own_sql::play()) },
     Scene { file: "sslmode.md", play: || Box::pin(sslmode::play()) },
+    Scene { file: "drop_database.txt", play: || Box::pin(drop_database::play()) },
     Scene { file: "secrets.txt", play: || Box::pin(secrets::play()) },
 ];
 
