@@ -6,7 +6,7 @@ use tokio_postgres::{Error, Row};
 
 use super::{ask, client, pool, server};
 use crate::contestants::AnyError;
-use crate::table::markdown;
+use crate::table::of_words;
 
 const SCHEMA: &str = "
 CREATE ROLE acme LOGIN PASSWORD 'of acme';
@@ -111,5 +111,5 @@ pub(super) async fn play() -> Result<String, AnyError> {
         admin.batch_execute("DELETE FROM notes WHERE body = ''").await?;
         rows.push(vec![what.to_owned(), shared, by(&server, &own, statements).await?]);
     }
-    Ok(markdown(&["what the user tries", "in your transaction, as `app`", "with a login of its own"], &rows))
+    Ok(of_words(&["what the user tries", "in your transaction, as `app`", "with a login of its own"], &rows))
 }

@@ -5,7 +5,7 @@ use mysql_async::{ChangeUserOpts, Conn, Opts, OptsBuilder};
 use redis::aio::MultiplexedConnection;
 
 use crate::contestants::AnyError;
-use crate::table::markdown;
+use crate::table::of_words;
 
 const MARIADB: [[&str; 3]; 12] = [
     ["an open transaction", "START TRANSACTION; INSERT INTO kept VALUES (1)", "SELECT @@in_transaction"],
@@ -77,7 +77,7 @@ pub(super) async fn mariadb() -> Result<String, AnyError> {
         rows.push(row);
     }
     let header = ["left behind", "`ROLLBACK`", "`COM_RESET_CONNECTION`", "`COM_CHANGE_USER`"];
-    Ok(markdown(&header, &rows))
+    Ok(of_words(&header, &rows))
 }
 
 /// What it is, the commands that leave it behind, and the field of `CLIENT INFO` that shows it.
@@ -134,5 +134,5 @@ pub(super) async fn redis() -> Result<String, AnyError> {
         }
         rows.push(row);
     }
-    Ok(markdown(&["left behind", "`DISCARD`", "`RESET`"], &rows))
+    Ok(of_words(&["left behind", "`DISCARD`", "`RESET`"], &rows))
 }

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Error, Statement};
 
 use super::{ask, client, pool_with, server};
 use crate::contestants::AnyError;
-use crate::table::markdown;
+use crate::table::of_words;
 
 /// What it is, how to leave it behind, and how to see it.
 const STATES: [[&str; 3]; 16] = [
@@ -179,7 +179,7 @@ pub(super) async fn table() -> Result<String, AnyError> {
     let by_hand = BY_HAND.map(|reset| format!("`{reset}`"));
     let header = ["left behind"].into_iter().chain(by_hand.iter().map(String::as_str));
     let header: Vec<&str> = header.chain(POLICIES.map(|(name, _)| name)).collect();
-    Ok(markdown(&header, &rows))
+    Ok(of_words(&header, &rows))
 }
 
 pub(super) async fn proof() -> Result<String, AnyError> {

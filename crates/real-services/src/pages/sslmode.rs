@@ -7,7 +7,7 @@ use test_servers::{Postgres, ServerError};
 
 use super::{client, pool_with, say};
 use crate::contestants::AnyError;
-use crate::table::markdown;
+use crate::table::of_words;
 
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 const SECURE: &str =
@@ -95,5 +95,5 @@ pub(super) async fn play() -> Result<String, AnyError> {
         rows.push(row);
     }
     let header: Vec<&str> = ["`sslmode`"].into_iter().chain(cases.iter().map(|case| case.heading)).collect();
-    Ok(markdown(&header, &rows))
+    Ok(of_words(&header, &rows))
 }
