@@ -88,7 +88,7 @@ pub(super) async fn play() -> Result<String, AnyError> {
         rows.push(row);
     }
     for mode in MODES {
-        let mut row = vec![format!("`{mode}`, `poolhouse-postgres`")];
+        let mut row = vec![format!("`{mode}`, the adapter")];
         for case in &cases {
             row.push(by_poolhouse(case, mode).await?);
         }
