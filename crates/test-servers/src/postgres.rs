@@ -161,6 +161,24 @@ impl Postgres {
         psql(&self.programs, self.port, sql)
     }
 
+    /// Runs SQL with `psql`, and so with libpq, over a connection string of your own, such as `host=.. sslmode=verify-full`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](ServerError::Refused) with what libpq or the server says.
+    ///
+    /// ```no_run
+    /// let server = test_servers::Postgres::start()?;
+    /// let conninfo = format!("host=127.0.0.1 port={} user=postgres dbname=postgres sslmode=disable", server.port());
+    /// assert_eq!(server.libpq(&conninfo, "SELECT 1")?, "1");
+    /// # Ok::<(), test_servers::ServerError>(())
+    /// ```
+    pub fn libpq(&self, conninfo: &str, sql: &str) -> Result<String, ServerError> {
+        let mut command = Command::new(self.programs.join("psql"));
+        command.args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-c", sql]);
+        answer(command)
+    }
+
     fn run(&mut self) -> Result<(), ServerError> {
         let mut command = Command::new(self.programs.join("postgres"));
         command.arg("-D").arg(self.server.folder().join("data")).args(["-p", &self.port.to_string()]);
@@ -184,9 +202,13 @@ pub(crate) fn psql(programs: &std::path::Path, port: u16, sql: &str) -> Result<S
     let mut command = Command::new(programs.join("psql"));
     command
         .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"])
-        .args(["-d", "postgres", "-p", &port.to_string(), "-c", sql])
-        .env("PGCONNECT_TIMEOUT", "5")
-        .env("LC_ALL", "C");
+        .args(["-d", "postgres", "-p", &port.to_string(), "-c", sql]);
+    answer(command)
+}
+
+/// What `psql` prints, or why it failed.
+fn answer(mut command: Command) -> Result<String, ServerError> {
+    command.env("PGCONNECT_TIMEOUT", "5").env("LC_ALL", "C");
     let output = command.output().map_err(ServerError::io("run psql"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned());

@@ -9,4 +9,5 @@ mod load;
 mod mariadb;
 mod matrix;
 mod moves;
+mod pages;
 mod r2d2;
