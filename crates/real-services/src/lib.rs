@@ -1,8 +1,10 @@
-//! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures. And
-//! a worked manager for [`mariadb`]. See the README.
+//! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures.
+//! Several processes with pools behind PgBouncer and HAProxy: [`layers`]. And a worked manager for [`mariadb`]. See
+//! the README.
 #![warn(missing_docs)]
 
 pub mod contestants;
+pub mod layers;
 pub mod mariadb;
 pub mod matrix;
 pub mod speed;

@@ -100,6 +100,7 @@ fn pgbouncer_leads_to_postgres() {
     let mut proxy = start_or_skip!(PgBouncer::start(&server, &[], &[]));
     proxy.restart().unwrap();
     assert!(proxy.log().contains("process up"), "{}", proxy.log());
+    assert!(proxy.console("SHOW POOLS").unwrap().contains("postgres|postgres|"));
 }
 
 /// Not a test of its own: `a_killed_test_leaves_nothing` starts it in a process of its own, and kills that.
