@@ -7,8 +7,8 @@ use real_services::contestants::AnyError;
 use real_services::layers::given_up::{Way, hung_up, killed};
 use real_services::layers::pooler::{Work, maintenance, prepared, roll_outs};
 use real_services::layers::queues::{POOLS, queues};
-use real_services::layers::relay::{deaths, drains, returns};
-use real_services::layers::report::{Table, merge};
+use real_services::layers::relay::{FAULT, deaths, drains, returns};
+use real_services::layers::report::{About, Table, merge};
 use real_services::layers::service::{Service, WORD};
 
 const USAGE: &str = "layers [--only TABLE[,TABLE]] [--json FILE]";
@@ -17,7 +17,7 @@ type Make = fn(&Path, &'static str) -> Result<Table, AnyError>;
 
 /// The tables by their names.
 const TABLES: [(&str, Make); 9] = [
-    ("haproxy-dies", |program, name| Ok(Table::new(name, &deaths(program)?))),
+    ("haproxy-dies", |program, name| Ok(Table::new(name, &deaths(program, FAULT)?))),
     ("haproxy-returns", |program, name| Ok(Table::new(name, &returns(program)?))),
     ("haproxy-drains", |program, name| Ok(Table::new(name, &drains(program)?))),
     ("pgbouncer-maintenance", |program, name| Ok(Table::new(name, &maintenance(program, &Work::ALL)?))),
@@ -58,7 +58,7 @@ fn main() -> Result<(), AnyError> {
     }
     if let Some(file) = json {
         let earlier = std::fs::read_to_string(&file).ok();
-        std::fs::write(&file, merge(earlier.as_deref(), &tables)?)?;
+        std::fs::write(&file, merge(earlier.as_deref(), &About::ask()?, &tables)?)?;
     }
     Ok(())
 }

@@ -36,6 +36,13 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Those that began at that time or later.
+    #[must_use]
+    pub fn since(mut self, time: Duration) -> Self {
+        self.all.retain(|request| request.began >= time);
+        self
+    }
+
     /// How many there were.
     pub fn count(&self) -> usize {
         self.all.len()
@@ -58,8 +65,17 @@ impl Requests {
 
     /// The longest that a request took which was answered.
     pub fn slowest(&self) -> Duration {
-        let answered = self.all.iter().filter(|request| request.outcome.is_ok());
-        answered.map(|request| request.ended - request.began).max().unwrap_or_default()
+        self.longest(|request| request.outcome.is_ok())
+    }
+
+    /// The longest that a request took which failed.
+    pub fn slowest_error(&self) -> Duration {
+        self.longest(|request| request.outcome.is_err())
+    }
+
+    fn longest(&self, which: impl Fn(&Request) -> bool) -> Duration {
+        let times = self.all.iter().filter(|request| which(request));
+        times.map(|request| request.ended - request.began).max().unwrap_or_default()
     }
 
     /// The text of the most frequent error, and how often it came.

@@ -113,6 +113,15 @@ impl Stage {
         relay.or(pooler).unwrap_or_else(|| self.servers[0].port())
     }
 
+    /// How many cancel requests came to somebody who did not know what they were for: so say the logs of PgBouncer, and of
+    /// PostgreSQL.
+    fn lost_cancels(&self) -> usize {
+        let poolers = self.poolers.iter().map(|pooler| pooler.log().matches("failed cancel request").count());
+        let unknown = "in cancel request did not match any process";
+        let servers = self.servers.iter().map(|server| server.log().matches(unknown).count());
+        poolers.chain(servers).sum()
+    }
+
     /// How many statements of the service run, on all servers.
     fn at_work(&self) -> Result<usize, AnyError> {
         self.servers.iter().map(at_work).sum()
@@ -124,15 +133,18 @@ impl Stage {
 pub struct HungUp {
     /// What is between.
     pub way: Way,
+    /// How many cancel requests reached a server, or a pooler, that did not know their statement.
+    pub lost: usize,
     /// How many statements still ran three seconds later, of [`STATEMENTS`].
     pub still_run: usize,
 }
 
 impl Row for HungUp {
-    const HEADER: &'static [&'static str] = &["between the pool and the server", "still running after 3 s"];
+    const HEADER: &'static [&'static str] =
+        &["between the pool and the server", "cancel requests lost", "still running after 3 s"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.way.name().to_owned(), format!("{} of {STATEMENTS}", self.still_run)]
+        vec![self.way.name().to_owned(), self.lost.to_string(), format!("{} of {STATEMENTS}", self.still_run)]
     }
 }
 
@@ -148,7 +160,7 @@ pub fn hung_up(program: &Path, ways: &[Way]) -> Result<Vec<HungUp>, AnyError> {
         let stage = Stage::new(way, &[])?;
         let fleet = Fleet::start(program, &service(&stage, way), 1)?;
         sleep(AFTER);
-        rows.push(HungUp { way, still_run: stage.at_work()? });
+        rows.push(HungUp { way, lost: stage.lost_cancels(), still_run: stage.at_work()? });
         fleet.kill()?;
     }
     Ok(rows)
@@ -166,6 +178,7 @@ pub struct Killed {
 }
 
 impl Row for Killed {
+    const TEXTS: usize = 2;
     const HEADER: &'static [&'static str] = &[
         "between the process and the server",
         "`client_connection_check_interval`",

@@ -119,7 +119,7 @@ pub struct Seen {
 
 impl Row for Seen {
     const HEADER: &'static [&'static str] =
-        &["what is done", "errors", "last error after the end", "slowest answer"];
+        &["what is done", "errors", "last error after the end", "slowest answer", "most frequent"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -127,6 +127,7 @@ impl Row for Seen {
             errors(self.errors, self.requests),
             if self.errors == 0 { "none".to_owned() } else { seconds(Some(self.recovery)) },
             millis(self.slowest),
+            if self.errors == 0 { "none".to_owned() } else { format!("`{}`", said(&self.reason)) },
         ]
     }
 }
@@ -143,7 +144,9 @@ pub fn maintenance(program: &Path, works: &[Work]) -> Result<Vec<Seen>, AnyError
 
 fn seen(program: &Path, server: &mut Postgres, work: Work) -> Result<Seen, AnyError> {
     let mut proxy = stage::pooler(server, work.settings())?;
-    let fleet = Fleet::start(program, &Service::at(proxy.port()), PROCESSES)?;
+    // So long that nobody gives up while the server starts.
+    let service = Service { deadline: Duration::from_secs(10), ..Service::at(proxy.port()) };
+    let fleet = Fleet::start(program, &service, PROCESSES)?;
     sleep(CALM);
     let before = processes(server)?;
     work.carry_out(server, &mut proxy)?;
@@ -199,7 +202,7 @@ impl Row for RollOut {
     }
 }
 
-/// Two PgBouncers behind an HAProxy: one drains for at most five seconds, is ended, and comes back.
+/// Two PgBouncers behind an HAProxy: one drains, is ended, and comes back.
 ///
 /// # Errors
 ///
@@ -220,7 +223,8 @@ fn roll_out(program: &Path, server: &Postgres, lifetime: Duration) -> Result<Rol
     sleep(CALM);
     let before = clients(&old)?;
     front.command("set server tcp/server0 state drain")?;
-    let took = until(Duration::from_secs(5), || Ok(clients(&old)? == 0))?;
+    let limit = Duration::from_secs(if lifetime == SHORT { 30 } else { 5 });
+    let took = until(limit, || Ok(clients(&old)? == 0))?;
     old.restart()?;
     front.command("set server tcp/server0 state ready")?;
     sleep(CALM);
@@ -251,6 +255,7 @@ pub struct Prepared {
 }
 
 impl Row for Prepared {
+    const TEXTS: usize = 2;
     const HEADER: &'static [&'static str] =
         &["statement", "`behind_transaction_pooler()`", "errors", "most frequent"];
 
@@ -258,6 +263,7 @@ impl Row for Prepared {
         let statement = match self.statement {
             Statement::Prepared => "`prepare_cached`",
             Statement::InTransaction => "`prepare_cached` in a transaction",
+            Statement::DroppedInTransaction => "the same, statement and row dropped before the commit",
             Statement::Typed | Statement::GivenUp => "`query_typed`",
         };
         vec![
@@ -265,14 +271,16 @@ impl Row for Prepared {
             if self.knows_pooler { "yes" } else { "no" }.to_owned(),
             errors(self.errors, self.requests),
             // The name has the number of the statement, which differs from run to run.
-            if self.errors == 0 { "none".to_owned() } else { format!("`{}`", text(&self.reason)) },
+            if self.errors == 0 { "none".to_owned() } else { format!("`{}`", said(&self.reason)) },
         ]
     }
 }
 
-/// The server's sentence in an error.
-fn text(reason: &str) -> String {
-    let sentence = reason.rsplit("ERROR: ").next().unwrap_or(reason);
+/// What the server or the pooler says in an error, without the numbers of statements.
+fn said(reason: &str) -> String {
+    let sentence =
+        ["ERROR: ", "FATAL: "].iter().find_map(|mark| Some(reason.rsplit_once(mark)?.1)).unwrap_or(reason);
+    let sentence = sentence.split(": read more").next().unwrap_or(sentence);
     let words = sentence.split(' ').map(|word| if word.starts_with("\"s") { "\"s..\"" } else { word });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -289,6 +297,7 @@ pub fn prepared(program: &Path) -> Result<Vec<Prepared>, AnyError> {
         (Statement::Prepared, true),
         (Statement::Typed, true),
         (Statement::InTransaction, true),
+        (Statement::DroppedInTransaction, true),
     ];
     let mut rows = Vec::new();
     for (statement, knows_pooler) in cases {

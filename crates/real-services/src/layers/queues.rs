@@ -19,7 +19,7 @@ pub const WORK: Duration = Duration::from_millis(20);
 pub const CALLERS: usize = 20;
 /// Their pause: together they use four fifths of the server connections.
 const PAUSE: Duration = Duration::from_millis(460);
-/// Sizes of the pools. The first three together are at most as many as the server connections, or few more.
+/// Sizes of the pools. Four of the smallest are as many as the server connections.
 pub const POOLS: [usize; 4] = [1, 2, 5, 20];
 
 /// Where callers waited.
@@ -85,12 +85,14 @@ pub fn queues(program: &Path, pools: &[usize], load: Duration) -> Result<Vec<Que
             ..Service::at(proxy.port())
         };
         let fleet = Fleet::start(program, &service, PROCESSES)?;
-        let (end, mut most_in_proxy) = (now() + load, 0);
+        // PgBouncer opens its connections when it is asked for them.
+        sleep(Duration::from_secs(1));
+        let (began, end, mut most_in_proxy) = (now(), now() + load, 0);
         while now() < end {
             most_in_proxy = most_in_proxy.max(waiting(&proxy.console("SHOW POOLS")?)?);
             sleep(Duration::from_millis(30));
         }
-        rows.push(row(*pool, &fleet.stop()?, most_in_proxy));
+        rows.push(row(*pool, &fleet.stop()?.since(began), most_in_proxy));
     }
     Ok(rows)
 }

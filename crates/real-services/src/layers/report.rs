@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::stage::{self, relay, server};
 use crate::contestants::AnyError;
 use crate::table::markdown;
 
@@ -11,6 +12,8 @@ use crate::table::markdown;
 pub trait Row {
     /// The heads of the columns.
     const HEADER: &'static [&'static str];
+    /// How many columns are texts, from the left. The others have numbers.
+    const TEXTS: usize = 1;
 
     /// What stands in them.
     fn cells(&self) -> Vec<String>;
@@ -22,13 +25,14 @@ pub struct Table {
     /// Such as `haproxy-dies`.
     pub name: &'static str,
     header: &'static [&'static str],
+    texts: usize,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table of these rows.
     pub fn new<R: Row>(name: &'static str, rows: &[R]) -> Self {
-        Self { name, header: R::HEADER, rows: rows.iter().map(Row::cells).collect() }
+        Self { name, header: R::HEADER, texts: R::TEXTS, rows: rows.iter().map(Row::cells).collect() }
     }
 
     /// With its name above it.
@@ -37,7 +41,40 @@ impl Table {
     }
 
     fn json(&self) -> Value {
-        json!({ "name": self.name, "header": self.header, "rows": self.rows })
+        json!({ "name": self.name, "texts": self.texts, "header": self.header, "rows": self.rows })
+    }
+}
+
+/// When, and what it ran with.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Such as `2026-11-30`.
+    pub date: String,
+    /// Such as `PgBouncer 1.18.0`.
+    pub versions: Vec<String>,
+}
+
+impl About {
+    /// Asks each program.
+    ///
+    /// # Errors
+    ///
+    /// One of them does not start.
+    pub fn ask() -> Result<Self, AnyError> {
+        let server = server(&[])?;
+        let pooler = stage::pooler(&server, &[])?.console("SHOW VERSION")?;
+        let relay = relay(&[server.port()], &[])?.command("show info")?;
+        let relay = relay.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or("without a version");
+        // Debian adds its own.
+        let short = |version: &str| version.split(['-', ' ']).next().unwrap_or_default().to_owned();
+        Ok(Self {
+            date: server.sql("SELECT current_date")?,
+            versions: vec![
+                pooler,
+                format!("HAProxy {}", short(relay)),
+                format!("PostgreSQL {}", short(&server.sql("SHOW server_version")?)),
+            ],
+        })
     }
 }
 
@@ -46,8 +83,13 @@ impl Table {
 /// # Errors
 ///
 /// The earlier text is none of ours.
-pub fn merge(earlier: Option<&str>, tables: &[Table]) -> Result<String, AnyError> {
+pub fn merge(earlier: Option<&str>, about: &About, tables: &[Table]) -> Result<String, AnyError> {
     let mut file: Value = earlier.map_or_else(|| Ok(json!({ "tables": [] })), serde_json::from_str)?;
+    if !file.is_object() {
+        return Err("the file is none of this program's: name another".into());
+    }
+    file["date"] = json!(about.date);
+    file["versions"] = json!(about.versions);
     let list = file["tables"].as_array_mut().ok_or("the file has no tables")?;
     for table in tables {
         match list.iter_mut().find(|other| other["name"] == table.name) {
@@ -68,7 +110,12 @@ pub(super) fn millis(time: Duration) -> String {
 
 /// Errors of requests.
 pub(super) fn errors(errors: usize, requests: usize) -> String {
-    format!("{errors} of {requests}")
+    format!("{} of {}", grouped(errors), grouped(requests))
+}
+
+/// With commas between thousands.
+fn grouped(number: usize) -> String {
+    if number < 1000 { number.to_string() } else { format!("{},{:03}", grouped(number / 1000), number % 1000) }
 }
 
 #[cfg(test)]
@@ -86,12 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn thousands_have_commas() {
+        assert_eq!([7, 1000, 1_234_567].map(grouped), ["7", "1,000", "1,234,567"]);
+    }
+
+    #[test]
     fn a_table_takes_the_place_of_its_earlier_self() {
-        let file = merge(None, &[Table::new("a", &[One(1)]), Table::new("b", &[One(2)])]).unwrap();
-        let file = merge(Some(&file), &[Table::new("a", &[One(3)])]).unwrap();
+        let about = About { date: "2026-11-30".to_owned(), versions: Vec::new() };
+        let file = merge(None, &about, &[Table::new("a", &[One(1)]), Table::new("b", &[One(2)])]).unwrap();
+        let file = merge(Some(&file), &about, &[Table::new("a", &[One(3)])]).unwrap();
         let read: Value = serde_json::from_str(&file).unwrap();
         assert_eq!(read["tables"][0]["rows"], json!([["3"]]));
         assert_eq!(read["tables"].as_array().map(Vec::len), Some(2));
-        assert!(merge(Some("[]"), &[]).is_err());
+        assert!(merge(Some("[]"), &about, &[]).is_err());
     }
 }

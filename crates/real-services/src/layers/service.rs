@@ -36,17 +36,20 @@ pub enum Statement {
     Typed,
     /// `prepare_cached`, then `query_one`.
     Prepared,
-    /// The same within a transaction.
+    /// The same within a transaction. The statement is dropped, and so closed, after the commit.
     InTransaction,
+    /// The same, with the statement and the row dropped before the commit.
+    DroppedInTransaction,
     /// A typed one of a minute, which each task sends once, and gives up after 100 ms.
     GivenUp,
 }
 
 impl Statement {
-    const NAMES: [(Self, &'static str); 4] = [
+    const NAMES: [(Self, &'static str); 5] = [
         (Self::Typed, "typed"),
         (Self::Prepared, "prepared"),
         (Self::InTransaction, "transaction"),
+        (Self::DroppedInTransaction, "dropped"),
         (Self::GivenUp, "given-up"),
     ];
 
@@ -230,22 +233,32 @@ impl Service {
 
     async fn ask(self, connection: &mut PostgresConnection) -> Result<i32, tokio_postgres::Error> {
         let seconds = self.work.as_secs_f64();
-        let row = match self.statement {
-            Statement::Typed => connection.query_typed_one(ASK, &[(&seconds, Type::FLOAT8)]).await?,
-            Statement::GivenUp => connection.query_typed_one(ASK, &[(&60.0, Type::FLOAT8)]).await?,
+        match self.statement {
+            Statement::Typed => {
+                connection.query_typed_one(ASK, &[(&seconds, Type::FLOAT8)]).await?.try_get(0)
+            }
+            Statement::GivenUp => connection.query_typed_one(ASK, &[(&60.0, Type::FLOAT8)]).await?.try_get(0),
             Statement::Prepared => {
                 let statement = connection.prepare_cached(ASK).await?;
-                connection.query_one(&statement, &[&seconds]).await?
+                connection.query_one(&statement, &[&seconds]).await?.try_get(0)
             }
             Statement::InTransaction => {
                 let transaction = connection.transaction().await?;
                 let statement = transaction.prepare_cached(ASK).await?;
                 let row = transaction.query_one(&statement, &[&seconds]).await?;
                 transaction.commit().await?;
-                row
+                row.try_get(0)
             }
-        };
-        row.try_get(0)
+            Statement::DroppedInTransaction => {
+                let transaction = connection.transaction().await?;
+                let statement = transaction.prepare_cached(ASK).await?;
+                // A row keeps its statement, too.
+                let port = transaction.query_one(&statement, &[&seconds]).await?.try_get(0);
+                drop(statement);
+                transaction.commit().await?;
+                port
+            }
+        }
     }
 }
 
