@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::stage::{self, relay, server};
+use super::{DEADLINE, POOL, PROCESSES, TASKS};
 use crate::contestants::AnyError;
 use crate::table::markdown;
 
@@ -52,6 +53,8 @@ pub struct About {
     pub date: String,
     /// Such as `PgBouncer 1.18.0`.
     pub versions: Vec<String>,
+    /// The service, in words.
+    pub setup: String,
 }
 
 impl About {
@@ -64,7 +67,8 @@ impl About {
         let server = server(&[])?;
         let pooler = stage::pooler(&server, &[])?.console("SHOW VERSION")?;
         let relay = relay(&[server.port()], &[])?.command("show info")?;
-        let relay = relay.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or("without a version");
+        let relay =
+            relay.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or("without a version");
         // Debian adds its own.
         let short = |version: &str| version.split(['-', ' ']).next().unwrap_or_default().to_owned();
         Ok(Self {
@@ -74,6 +78,11 @@ impl About {
                 format!("HAProxy {}", short(relay)),
                 format!("PostgreSQL {}", short(&server.sql("SHOW server_version")?)),
             ],
+            setup: format!(
+                "{PROCESSES} processes, each with a pool of {POOL} and {TASKS} tasks that ask in turn, and wait {} s \
+                 for a connection and for an answer",
+                DEADLINE.as_secs()
+            ),
         })
     }
 }
@@ -90,6 +99,7 @@ pub fn merge(earlier: Option<&str>, about: &About, tables: &[Table]) -> Result<S
     }
     file["date"] = json!(about.date);
     file["versions"] = json!(about.versions);
+    file["setup"] = json!(about.setup);
     let list = file["tables"].as_array_mut().ok_or("the file has no tables")?;
     for table in tables {
         match list.iter_mut().find(|other| other["name"] == table.name) {
@@ -115,7 +125,11 @@ pub(super) fn errors(errors: usize, requests: usize) -> String {
 
 /// With commas between thousands.
 fn grouped(number: usize) -> String {
-    if number < 1000 { number.to_string() } else { format!("{},{:03}", grouped(number / 1000), number % 1000) }
+    if number < 1000 {
+        number.to_string()
+    } else {
+        format!("{},{:03}", grouped(number / 1000), number % 1000)
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_table_takes_the_place_of_its_earlier_self() {
-        let about = About { date: "2026-11-30".to_owned(), versions: Vec::new() };
+        let about = About { date: "2026-11-30".to_owned(), versions: Vec::new(), setup: String::new() };
         let file = merge(None, &about, &[Table::new("a", &[One(1)]), Table::new("b", &[One(2)])]).unwrap();
         let file = merge(Some(&file), &about, &[Table::new("a", &[One(3)])]).unwrap();
         let read: Value = serde_json::from_str(&file).unwrap();

@@ -26,6 +26,9 @@ pub const WORD: &str = "serve";
 /// The role with which it logs in. Only its connections are counted.
 pub const ROLE: &str = "app";
 
+/// How long one attempt to connect may take.
+const CONNECT: Duration = Duration::from_secs(3);
+
 /// Which server answers, after a while.
 const ASK: &str = "SELECT inet_server_port() FROM pg_sleep($1)";
 
@@ -146,7 +149,8 @@ impl Service {
             max_connections: self.pool,
             max_connecting: self.pool,
             connection_timeout: self.deadline,
-            connect_attempt_timeout: self.deadline / 2,
+            // All processes connect at once at the start, on a machine that may be busy.
+            connect_attempt_timeout: CONNECT,
             max_connect_backoff: Duration::from_millis(500),
             max_lifetime: self.lifetime,
             ..PoolConfig::default()

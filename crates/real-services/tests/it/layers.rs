@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use real_services::layers::fleet::Fleet;
 use real_services::layers::given_up::{STATEMENTS, Way, hung_up, killed};
 use real_services::layers::pooler::{Work, maintenance, prepared, roll_outs};
 use real_services::layers::queues::{SERVER_CONNECTIONS, queues};
 use real_services::layers::relay::{Check, Empties, Moves, SERVERS, deaths, drains, returns};
-use real_services::layers::service::Statement;
+use real_services::layers::service::{Service, Statement};
 use real_services::layers::{POOL, PROCESSES};
 use test_servers::{HaProxy, PgBouncer, Postgres, start_or_skip};
 
@@ -206,5 +207,31 @@ fn statements_of_a_killed_process_run_on_unless_the_server_looks() {
     haproxy_or_skip!();
     for row in killed(program()).unwrap() {
         assert_eq!(row.still_run, if row.server_looks { 0 } else { STATEMENTS }, "{row:?}");
+    }
+}
+
+/// The configurations that the book gives to copy are accepted, and statements come through.
+#[test]
+fn the_configurations_of_the_book_work() {
+    let server = start_or_skip!(Postgres::start());
+    server.sql("CREATE ROLE app LOGIN PASSWORD 'secret'; CREATE ROLE haproxy LOGIN").unwrap();
+    let ini = include_str!("../../src/layers/copy/pgbouncer.ini");
+    let settings: Vec<_> = ini.lines().filter_map(|line| line.split_once(" = ")).collect();
+    assert!(settings.len() > 3);
+    let pooler = start_or_skip!(PgBouncer::start(&server, &[("app", "secret")], &settings));
+    let cfg = include_str!("../../src/layers/copy/haproxy.cfg");
+    // The test has ports of its own, and so the lines that name some.
+    let names_ports = |line: &&str| line.starts_with("bind ") || line.starts_with("server ");
+    let lines: Vec<_> = cfg.lines().skip(1).map(str::trim).filter(|line| !names_ports(line)).collect();
+    assert!(lines.len() > 5);
+    let relay = start_or_skip!(HaProxy::start(&[server.port()], &lines));
+    for (port, knows_pooler) in [(pooler.port(), true), (relay.port(), false)] {
+        let service = Service { knows_pooler, ..Service::at(port) };
+        let requests = {
+            let fleet = Fleet::start(program(), &service, 1).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            fleet.stop().unwrap()
+        };
+        assert!(requests.count() > 0 && requests.errors() == 0, "{:?}", requests.reason());
     }
 }
