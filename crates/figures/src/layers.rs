@@ -98,7 +98,9 @@ mod tests {
         fs::write(file, json).unwrap();
         let text = table(folder.path(), "haproxy-dies").unwrap();
         assert_eq!(text, "| server | errors |\n|---|--:|\n| stopped | 4 |\n");
-        assert!(setup(folder.path()).unwrap().starts_with("One run of 2026-11-30 with HAProxy 2.6: 2 processes."));
+        assert!(
+            setup(folder.path()).unwrap().starts_with("One run of 2026-11-30 with HAProxy 2.6: 2 processes.")
+        );
         assert!(table(folder.path(), "haproxy-drains").unwrap_err().contains("has no table"));
     }
 }
