@@ -163,10 +163,10 @@ impl Moves {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Nothing => "`max_lifetime` 1 h, roundrobin",
-            Self::Lifetime => "`max_lifetime` 2 s, roundrobin",
-            Self::LifetimeAndLeast => "`max_lifetime` 2 s, leastconn",
-            Self::Renewal => "1 h, `invalidate_all_over(2 s)`, leastconn",
+            Self::Nothing => "`max_lifetime` 1 h, `roundrobin`",
+            Self::Lifetime => "`max_lifetime` 2 s, `roundrobin`",
+            Self::LifetimeAndLeast => "`max_lifetime` 2 s, `leastconn`",
+            Self::Renewal => "1 h, `invalidate_all_over(2 s)`, `leastconn`",
         }
     }
 

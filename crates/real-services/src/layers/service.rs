@@ -26,6 +26,9 @@ pub const WORD: &str = "serve";
 /// The role with which it logs in. Only its connections are counted.
 pub const ROLE: &str = "app";
 
+/// How long the pool may take to fill at the start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// How long one attempt to connect may take.
 const CONNECT: Duration = Duration::from_secs(3);
 
@@ -165,7 +168,7 @@ impl Service {
     /// The pool cannot be filled at the start.
     pub async fn run(self) -> Result<(), AnyError> {
         let pool = self.open()?;
-        pool.warm_up().await?;
+        pool.warm_up_within(PATIENCE).await?;
         println!("ready");
         let (stop, most_pending) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let tasks = (0..self.tasks).map(|task| {
