@@ -17,6 +17,7 @@ mod data;
 pub mod diagrams;
 mod experiments;
 mod format;
+mod layers;
 mod lines;
 mod metrics;
 pub mod plots;
@@ -71,6 +72,7 @@ pub fn blocks() -> Vec<(String, Block)> {
         blocks.push((name.to_owned(), Box::new(move |root| make(&Counts::read(root)?))));
     }
     blocks.extend(experiments::blocks());
+    blocks.extend(layers::blocks());
     blocks.extend(sizes::blocks());
     blocks.extend(traces::blocks());
     blocks.extend(calculators::blocks());

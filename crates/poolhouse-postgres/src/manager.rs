@@ -207,8 +207,9 @@ impl PostgresManager {
     /// It turns off what needs a session that stays:
     ///
     /// - the statement cache: `prepare_cached` prepares each time. Outside of a transaction, a prepared statement may meet a
-    ///   server connection that does not know it: use
-    ///   [`query_typed`](tokio_postgres::Client::query_typed), which prepares nothing.
+    ///   server connection that does not know it. In one it works, but it is closed when it and its rows are dropped: after the
+    ///   commit, the message that closes it may reach another server connection, and another process then fails with
+    ///   `already exists`. Use [`query_typed`](tokio_postgres::Client::query_typed), which prepares nothing by name, for both.
     /// - [`ResetPolicy::DiscardAll`]: it acts as [`RollBack`](ResetPolicy::RollBack). It would reset a session that is
     ///   somebody else's by then.
     /// - the use of a connection after a cancelled statement: it is closed, for the proxy may pass a cancel request on late.

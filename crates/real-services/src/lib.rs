@@ -1,8 +1,10 @@
-//! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures. And
-//! a worked manager for [`mariadb`], and the programs of two chapters, [`pages`]. See the README.
+//! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures. Several
+//! processes with pools behind PgBouncer and HAProxy: [`layers`]. A worked manager for [`mariadb`], and the programs of
+//! chapters, [`pages`]. See the README.
 #![warn(missing_docs)]
 
 pub mod contestants;
+pub mod layers;
 pub mod mariadb;
 pub mod matrix;
 pub mod pages;

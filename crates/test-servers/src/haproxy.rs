@@ -1,6 +1,9 @@
 //! HAProxy.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -11,6 +14,12 @@ use crate::programs;
 use crate::server::{Server, free_port, on_a_free_port};
 
 const NAME: &str = "haproxy";
+
+/// The file of the socket that takes commands, in the server's folder.
+const SOCKET: &str = "admin";
+
+/// How long the answer to a command may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An HAProxy that passes TCP on to servers of this machine, in turn.
 ///
@@ -50,7 +59,8 @@ impl HaProxy {
         on_a_free_port(|port| {
             let server = Server::new(NAME, (Signal::TERM, "TERM"))?;
             let statistics = free_port()?;
-            server.write("conf", &configuration(port, statistics, servers, settings))?;
+            let socket = server.folder().join(SOCKET).display().to_string();
+            server.write("conf", &configuration(port, statistics, &socket, servers, settings))?;
             let mut this = Self { server, port, statistics };
             this.run()?;
             Ok(this)
@@ -73,6 +83,30 @@ impl HaProxy {
         Ok(text)
     }
 
+    /// Gives a command of the [runtime API](https://docs.haproxy.org/2.6/management.html#9.3). The servers are called
+    /// `tcp/server0`, `tcp/server1` and so on.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    ///
+    /// ```no_run
+    /// # let proxy = test_servers::HaProxy::start(&[5432], &[])?;
+    /// proxy.command("set server tcp/server0 state drain")?;
+    /// # Ok::<(), test_servers::ServerError>(())
+    /// ```
+    pub fn command(&self, command: &str) -> Result<String, ServerError> {
+        let ask = || {
+            let mut socket = UnixStream::connect(self.server.folder().join(SOCKET))?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            writeln!(socket, "{command}")?;
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer)?;
+            Ok(answer.trim().to_owned())
+        };
+        ask().map_err(ServerError::io(format!("tell haproxy: {command}")))
+    }
+
     fn run(&mut self) -> Result<(), ServerError> {
         let mut command = Command::new(programs::find(NAME, NAME)?);
         command.arg("-db").arg("-f").arg(self.server.folder().join("conf"));
@@ -82,9 +116,11 @@ impl HaProxy {
     }
 }
 
-fn configuration(port: u16, statistics: u16, servers: &[u16], settings: &[&str]) -> String {
+fn configuration(port: u16, statistics: u16, socket: &str, servers: &[u16], settings: &[&str]) -> String {
     let mut lines = format!(
-        "defaults\n\
+        "global\n\
+         \x20 stats socket {socket} level admin\n\
+         defaults\n\
          \x20 timeout connect 2s\n\
          \x20 timeout client 1m\n\
          \x20 timeout server 1m\n\

@@ -53,16 +53,67 @@ impl PgBouncer {
         settings: &[(&str, &str)],
     ) -> Result<Self, ServerError> {
         programs::find(NAME, NAME)?;
-        on_a_free_port(|port| {
-            let server = Server::new(NAME, (Signal::TERM, "TERM"))?;
-            let mut list = String::from("\"postgres\" \"\"\n");
-            list.extend(users.iter().map(|(user, password)| format!("\"{user}\" \"{password}\"\n")));
-            server.write("users", &list)?;
-            server.write("ini", &ini(behind.port(), port, server.folder(), settings))?;
-            let mut this = Self { server, port };
-            this.run()?;
-            Ok(this)
-        })
+        on_a_free_port(|port| Self::start_at(port, behind, users, settings))
+    }
+
+    /// Starts a second proxy on the port of this one. Both need the setting `so_reuseport` with the value 1: the kernel then
+    /// gives each new connection to either.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](PgBouncer::start).
+    ///
+    /// ```no_run
+    /// use test_servers::{PgBouncer, Postgres};
+    ///
+    /// let server = Postgres::start()?;
+    /// let settings = [("so_reuseport", "1")];
+    /// let one = PgBouncer::start(&server, &[], &settings)?;
+    /// let two = one.beside(&server, &[], &settings)?;
+    /// assert_eq!(one.port(), two.port());
+    /// # Ok::<(), test_servers::ServerError>(())
+    /// ```
+    pub fn beside(
+        &self,
+        behind: &Postgres,
+        users: &[(&str, &str)],
+        settings: &[(&str, &str)],
+    ) -> Result<Self, ServerError> {
+        Self::start_at(self.port, behind, users, settings)
+    }
+
+    /// Gives a command of the [console](https://www.pgbouncer.org/usage.html#admin-console), and returns its rows, one a
+    /// line, with `|` between columns.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](ServerError::Refused) with what the proxy says. `SHUTDOWN` ends the connection too.
+    ///
+    /// ```no_run
+    /// # let server = test_servers::Postgres::start()?;
+    /// # let proxy = test_servers::PgBouncer::start(&server, &[], &[])?;
+    /// proxy.console("PAUSE")?;
+    /// proxy.console("RESUME")?;
+    /// # Ok::<(), test_servers::ServerError>(())
+    /// ```
+    pub fn console(&self, command: &str) -> Result<String, ServerError> {
+        psql(&programs::postgres()?, self.port, "pgbouncer", command)
+    }
+
+    fn start_at(
+        port: u16,
+        behind: &Postgres,
+        users: &[(&str, &str)],
+        settings: &[(&str, &str)],
+    ) -> Result<Self, ServerError> {
+        let server = Server::new(NAME, (Signal::TERM, "TERM"))?;
+        let mut list = String::from("\"postgres\" \"\"\n");
+        list.extend(users.iter().map(|(user, password)| format!("\"{user}\" \"{password}\"\n")));
+        server.write("users", &list)?;
+        server.write("ini", &ini(behind.port(), port, server.folder(), settings))?;
+        let mut this = Self { server, port };
+        this.run()?;
+        Ok(this)
     }
 
     fn run(&mut self) -> Result<(), ServerError> {
@@ -70,8 +121,13 @@ impl PgBouncer {
         command.arg(self.server.folder().join("ini"));
         self.server.spawn(command)?;
         let (programs, port) = (programs::postgres()?, self.port);
+        let log = self.server.folder().join("log");
         self.server.wait_until_ready(|| {
-            psql(&programs, port, "SELECT 1").map(drop).map_err(|error| error.to_string())
+            // With two on one port, either answers.
+            if !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("process up")) {
+                return Err("it does not say that it is up".to_owned());
+            }
+            psql(&programs, port, "postgres", "SELECT 1").map(drop).map_err(|error| error.to_string())
         })
     }
 }

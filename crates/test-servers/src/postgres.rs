@@ -158,7 +158,7 @@ impl Postgres {
     /// # Ok::<(), test_servers::ServerError>(())
     /// ```
     pub fn sql(&self, sql: &str) -> Result<String, ServerError> {
-        psql(&self.programs, self.port, sql)
+        psql(&self.programs, self.port, NAME, sql)
     }
 
     /// Runs SQL with `psql`, and so with libpq, over a connection string of your own, such as `host=.. sslmode=verify-full`.
@@ -189,7 +189,7 @@ impl Postgres {
         }
         self.server.spawn(command)?;
         let (programs, port) = (self.programs.clone(), self.port);
-        self.server.wait_until_ready(|| match psql(&programs, port, "SELECT 1") {
+        self.server.wait_until_ready(|| match psql(&programs, port, NAME, "SELECT 1") {
             Ok(_) => Ok(()),
             // A server that is full is up.
             Err(error) if error.to_string().contains("too many clients") => Ok(()),
@@ -198,11 +198,17 @@ impl Postgres {
     }
 }
 
-pub(crate) fn psql(programs: &std::path::Path, port: u16, sql: &str) -> Result<String, ServerError> {
+/// Runs SQL in a database as the superuser.
+pub(crate) fn psql(
+    programs: &std::path::Path,
+    port: u16,
+    database: &str,
+    sql: &str,
+) -> Result<String, ServerError> {
     let mut command = Command::new(programs.join("psql"));
     command
         .args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"])
-        .args(["-d", "postgres", "-p", &port.to_string(), "-c", sql]);
+        .args(["-d", database, "-p", &port.to_string(), "-c", sql]);
     answer(command)
 }
 

@@ -101,6 +101,18 @@ fn pgbouncer_leads_to_postgres() {
     let mut proxy = start_or_skip!(PgBouncer::start(&server, &[], &[]));
     proxy.restart().unwrap();
     assert!(proxy.log().contains("process up"), "{}", proxy.log());
+    assert!(proxy.console("SHOW POOLS").unwrap().contains("postgres|postgres|"));
+}
+
+#[test]
+fn two_pgbouncers_share_a_port() {
+    let server = start_or_skip!(Postgres::start());
+    let settings = [("so_reuseport", "1")];
+    let one = start_or_skip!(PgBouncer::start(&server, &[], &settings));
+    let two = one.beside(&server, &[], &settings).unwrap();
+    assert_eq!(one.port(), two.port());
+    assert_ne!(one.pid(), two.pid());
+    assert!(two.log().contains("process up"), "{}", two.log());
 }
 
 /// Not a test of its own: `a_killed_test_leaves_nothing` starts it in a process of its own, and kills that.
@@ -189,6 +201,7 @@ fn haproxy_passes_on_in_turn() {
     for server in [&one, &two] {
         assert_eq!(server.command(&["GET", "asked"]).unwrap(), "2");
     }
+    assert!(proxy.command("show servers state tcp").unwrap().contains("server1"));
     drop(one);
     wait_until("the proxy notices", || proxy.statistics().unwrap().contains("DOWN"));
 }

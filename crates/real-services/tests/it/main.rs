@@ -5,6 +5,7 @@ mod bb8;
 mod common;
 mod deadpool;
 mod diesel;
+mod layers;
 mod load;
 mod mariadb;
 mod matrix;
