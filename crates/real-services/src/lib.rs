@@ -1,9 +1,10 @@
 //! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures. And
-//! a worked manager for [`mariadb`]. See the README.
+//! worked managers for [`mariadb`] and [`rabbitmq`]. See the README.
 #![warn(missing_docs)]
 
 pub mod contestants;
 pub mod mariadb;
 pub mod matrix;
+pub mod rabbitmq;
 pub mod speed;
 mod table;
