@@ -12,18 +12,21 @@ use thiserror::Error as ThisError;
 use tokio::sync::Mutex;
 
 // ANCHOR: session
-/// A channel that confirms what is published on it. All channels of a pool share one connection.
+/// A channel that confirms what is published on it. All channels of a pool share one
+/// connection.
 pub struct Session {
     channel: Channel,
     connection: Arc<Connection>,
-    /// Something may be left on the channel: messages without an answer, a consumer, a future that was dropped.
+    /// Something may be left on the channel: messages without an answer, a consumer,
+    /// a future that was dropped.
     used: bool,
 }
 
 /// Why a message may not have reached a queue.
 #[derive(Debug, ThisError)]
 pub enum PublishError {
-    /// The broker is short of memory or disk, and reads nothing more from connections that publish. Nothing was sent.
+    /// The broker is short of memory or disk, and reads nothing more from connections
+    /// that publish. Nothing was sent.
     #[error("the broker has blocked publishers")]
     Blocked,
     /// No queue is bound for it.
@@ -32,7 +35,7 @@ pub enum PublishError {
     /// The broker did not confirm it.
     #[error("the broker has not taken the message")]
     Refused,
-    /// The channel or the connection has failed. The message may or may not have been taken.
+    /// The channel or the connection has failed. Perhaps the message was taken.
     #[error(transparent)]
     Failed(#[from] Error),
 }
@@ -40,7 +43,7 @@ pub enum PublishError {
 impl Session {
     /// Publishes a persistent message, and waits until the broker has it in a queue.
     ///
-    /// If the future is dropped, the message may or may not arrive, even much later.
+    /// If the future is dropped, the message may still arrive, even much later.
     ///
     /// # Errors
     ///
@@ -56,7 +59,7 @@ impl Session {
         }
         let used = std::mem::replace(&mut self.used, true);
         // Without it, a message that fits no queue is confirmed as well.
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let persistent = BasicProperties::default().with_delivery_mode(2);
         let sent = self
             .channel
@@ -94,22 +97,25 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// Connects to this broker. The name is in `rabbitmqctl list_connections client_properties`.
+    /// Connects to this broker. `rabbitmqctl list_connections client_properties` shows
+    /// the name.
     pub fn new(uri: AMQPUri, name: &str) -> Self {
         Self { uri, name: name.to_owned(), connection: Mutex::default() }
     }
 
-    /// The connection there is, or a new one. All who connect at once wait for the same.
+    /// The connection that there is, or a new one. Those who connect at once share it.
     async fn connection(&self) -> Result<Arc<Connection>, Error> {
         let mut current = self.connection.lock().await;
-        if let Some(connection) = current.as_ref().filter(|connection| connection.status().connected()) {
+        if let Some(connection) = &*current
+            && connection.status().connected()
+        {
             return Ok(connection.clone());
         }
         // Without lapin's own recovery. The pool opens what is missing.
-        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        let connection = Arc::new(Connection::connect_uri(self.uri.clone(), properties).await?);
-        *current = Some(connection.clone());
-        Ok(connection)
+        let properties = ConnectionProperties::default();
+        let properties = properties.with_connection_name(self.name.as_str().into());
+        let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
+        Ok(current.insert(Arc::new(connection)).clone())
     }
 }
 
@@ -118,7 +124,8 @@ fn refuse_if_blocked(connection: &Connection) -> Result<(), Error> {
     if !connection.status().blocked() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::ResourceBusy, "the broker has blocked this connection").into())
+    let why = "the broker has blocked this connection";
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, why).into())
 }
 
 async fn open_channel(connection: &Connection) -> Result<Channel, Error> {
@@ -155,8 +162,8 @@ impl Manager for RabbitMq {
         session.used
     }
 
-    // AMQP has no command that undoes `basic.qos`, consumers and transactions. Messages without an answer go back to their
-    // queues when the channel closes.
+    // AMQP has no command that undoes `basic.qos`, consumers and transactions. Messages
+    // without an answer go back to their queues when the channel closes.
     async fn reset(&self, session: &mut Session) -> Result<(), Error> {
         refuse_if_blocked(&session.connection)?;
         session.channel.close(200, "OK".into()).await?;
@@ -165,9 +172,11 @@ impl Manager for RabbitMq {
         Ok(())
     }
 
-    // A blocked connection is kept, with what waits in it to be sent. A new one would only be blocked as well.
+    // A blocked connection is kept, with what waits in it to be sent. A new one would
+    // only be blocked as well.
     fn needs_close(&self, session: &mut Session, _: RetireReason) -> bool {
-        session.connection.status().connected() && !session.connection.status().blocked()
+        let status = session.connection.status();
+        status.connected() && !status.blocked()
     }
 
     async fn close(&self, session: Session) {
@@ -188,19 +197,20 @@ impl Manager for RabbitMq {
         match error.kind() {
             ErrorKind::ChannelsLimitReached => FailureKind::Busy,
             ErrorKind::IOError(error) if error.kind() == io::ErrorKind::ResourceBusy => FailureKind::Busy,
-            // The virtual host, or the user, has all the connections that it may have.
-            ErrorKind::ProtocolError(error) if error.get_message().as_str().contains("limit") => {
-                FailureKind::Busy
-            }
-            // Access refused; no such virtual host.
-            ErrorKind::ProtocolError(error) if matches!(error.get_id(), 403 | 530) => FailureKind::Permanent,
+            ErrorKind::ProtocolError(error) => match error.get_id() {
+                // The virtual host, or the user, has all the connections that it may have.
+                530 if error.get_message().as_str().contains("limit") => FailureKind::Busy,
+                // Access refused; no such virtual host.
+                403 | 530 => FailureKind::Permanent,
+                _ => FailureKind::Transient,
+            },
             _ => FailureKind::Transient,
         }
     }
 
     fn target(&self) -> Cow<'_, str> {
-        let AMQPUri { authority, vhost, .. } = &self.uri;
-        format!("{}:{}, virtual host {vhost}", authority.host, authority.port).into()
+        let AMQPUri { authority: server, vhost, .. } = &self.uri;
+        format!("{}:{}, virtual host {vhost}", server.host, server.port).into()
     }
 }
 // ANCHOR_END: manager

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod bb8;
+mod clients;
 mod common;
 mod deadpool;
 mod diesel;
