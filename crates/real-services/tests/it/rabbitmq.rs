@@ -238,7 +238,7 @@ async fn an_alarm_blocks_publishers_and_keeps_what_they_sent() {
     publish(&pool, "blocked").await.unwrap();
 }
 
-/// `acquire.live`, or how it is: a broker that is frozen is noticed by its missing heartbeats.
+/// A broker that is frozen is noticed by its missing heartbeats.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_broker_is_noticed_by_its_heartbeats() {
     let mut server = start_or_skip!(test_servers::RabbitMq::start());
@@ -257,7 +257,7 @@ async fn a_frozen_broker_is_noticed_by_its_heartbeats() {
     publish(&pool, "frozen").await.unwrap();
 }
 
-/// `close.complete`: the last channel takes the connection along. And before that: a restart.
+/// `close.complete`: the last channel takes the connection along, also after a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_is_recovered_from_and_a_close_leaves_no_connection() {
     let mut server = start_or_skip!(test_servers::RabbitMq::start());
