@@ -57,105 +57,29 @@
 //! A wait that times out is in `wait_time` too, with `error.type` = `timeout`. Without it, waits would look best in an
 //! outage, when only the quick ones end well.
 //!
+//! # Features
+//!
+//! | feature | what |
+//! |---|---|
+//! | `opentelemetry`, a default | [`PoolMetrics`], for OpenTelemetry's API |
+//! | `metrics` | [`FacadeMetrics`], for the recorders of the crate `metrics`, such as metrics-exporter-prometheus |
+//!
 //! [semantic conventions for database clients]: https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod counts;
-mod gauges;
-mod times;
+#[cfg(not(any(feature = "metrics", feature = "opentelemetry")))]
+compile_error!("poolhouse-otel has nothing to export to: switch on the feature `opentelemetry` or `metrics`");
 
-use std::fmt;
-use std::sync::Arc;
+#[cfg(feature = "metrics")]
+mod facade;
+mod instruments;
+#[cfg(feature = "opentelemetry")]
+mod otel;
+mod pools;
+mod record;
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::Meter;
-use poolhouse::{Event, Listener, Manager, Pool};
-
-use crate::counts::Counts;
-use crate::gauges::Gauges;
-use crate::times::Times;
-
-/// The metrics of all pools of a program, or of one part of it. Clones share them.
-///
-/// It is a [`Listener`]: give a clone to each pool's builder, and tell it of the pool with
-/// [`observe`](PoolMetrics::observe). It keeps no pool alive.
-///
-/// A pool takes one listener. If you have one of your own, call this one in it:
-///
-/// ```
-/// use opentelemetry::global;
-/// use poolhouse::{Event, Listener, PacketPool};
-/// use poolhouse_otel::PoolMetrics;
-///
-/// let metrics = PoolMetrics::new(&global::meter("my-service"));
-/// let both = {
-///     let metrics = metrics.clone();
-///     move |event: &Event<'_>| {
-///         metrics.on_event(event);
-///         if let Event::Leaked { holder, .. } = event {
-///             eprintln!("a connection is {holder}");
-///         }
-///     }
-/// };
-/// let pool = PacketPool::builder(("localhost", 5555)).name("orders").listener(both).build()?;
-/// metrics.observe(&pool);
-/// # Ok::<(), poolhouse::ConfigError>(())
-/// ```
-#[derive(Clone)]
-pub struct PoolMetrics {
-    times: Arc<Times>,
-    counts: Arc<Counts>,
-    gauges: Gauges,
-}
-
-impl PoolMetrics {
-    /// Makes the instruments. Call it once for each meter: a second one would export each pool's sums a second time.
-    ///
-    /// ```
-    /// let metrics = poolhouse_otel::PoolMetrics::new(&opentelemetry::global::meter("my-service"));
-    /// # drop(metrics);
-    /// ```
-    pub fn new(meter: &Meter) -> Self {
-        Self {
-            times: Arc::new(Times::new(meter)),
-            counts: Arc::new(Counts::new(meter)),
-            gauges: Gauges::new(meter),
-        }
-    }
-
-    /// Exports what the pool's statistics say, from now until the pool has gone.
-    ///
-    /// Call it once for each pool: what is observed twice counts twice.
-    ///
-    /// ```
-    /// # let metrics = poolhouse_otel::PoolMetrics::new(&opentelemetry::global::meter("my-service"));
-    /// let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
-    /// metrics.observe(&pool);
-    /// # Ok::<(), poolhouse::ConfigError>(())
-    /// ```
-    pub fn observe<M: Manager>(&self, pool: &Pool<M>) {
-        let name = pool_name(pool.name());
-        self.times.start(&name);
-        self.counts.start(&name);
-        self.gauges.observe(pool);
-    }
-}
-
-/// The attribute by which one pool is told from another.
-fn pool_name(name: Option<&str>) -> KeyValue {
-    KeyValue::new("db.client.connection.pool.name", name.unwrap_or("unnamed").to_owned())
-}
-
-impl Listener for PoolMetrics {
-    fn on_event(&self, event: &Event<'_>) {
-        self.times.on_event(event);
-        self.counts.on_event(event);
-    }
-}
-
-impl fmt::Debug for PoolMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolMetrics").field("pools", &self.gauges.len()).finish_non_exhaustive()
-    }
-}
+#[cfg(feature = "metrics")]
+pub use crate::facade::FacadeMetrics;
+#[cfg(feature = "opentelemetry")]
+pub use crate::otel::PoolMetrics;

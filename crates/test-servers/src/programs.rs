@@ -33,3 +33,9 @@ pub(crate) fn postgres() -> Result<PathBuf, ServerError> {
     let folder = postgres.canonicalize().ok().and_then(|file| file.parent().map(Path::to_owned));
     folder.ok_or(ServerError::NotInstalled { program: "postgres", package: "postgresql" })
 }
+
+/// A program of RabbitMQ. What Debian has on the path is a wrapper that uses the folders of the system's broker.
+pub(crate) fn rabbitmq(program: &'static str) -> Result<PathBuf, ServerError> {
+    let own = Path::new("/usr/lib/rabbitmq/bin").join(program);
+    if own.is_file() { Ok(own) } else { find(program, "rabbitmq-server") }
+}

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use test_servers::{
-    HaProxy, MariaDb, Nginx, PgBouncer, Postgres, Prometheus, Redis, ServerError, start_or_skip,
+    HaProxy, MariaDb, Nginx, PgBouncer, Postgres, Prometheus, RabbitMq, Redis, ServerError, start_or_skip,
 };
 
 /// Set in the process that a test starts of itself, to be killed.
@@ -227,4 +227,21 @@ fn prometheus_scrapes_and_alerts() {
     assert!(server.query("1 +").is_err());
     wait_until("the alert fires", || server.alerts().unwrap().contains("TargetDown"));
     assert!(Prometheus::start(&[], Some("groups: 5")).is_err());
+}
+
+#[test]
+fn rabbitmq_answers_restarts_and_leaves_no_name_server() {
+    let mut server = start_or_skip!(RabbitMq::start_with(&[("channel_max", "7")]));
+    assert_eq!(server.control(&["eval", "rabbit_misc:get_env(rabbit, channel_max, 0)."]).unwrap(), "7");
+    server.control(&["add_vhost", "kept"]).unwrap();
+    server.restart().unwrap();
+    assert!(server.control(&["list_vhosts"]).unwrap().lines().any(|host| host == "kept"));
+    assert!(server.control(&["no_such_command"]).is_err());
+    let (pid, folder) = (server.pid().unwrap(), server.folder().to_owned());
+    let listed = Command::new("ps").args(["-o", "pid=", "--ppid", &pid.to_string()]).output().unwrap().stdout;
+    let children: Vec<i32> =
+        String::from_utf8(listed).unwrap().split_whitespace().map(|id| id.parse().unwrap()).collect();
+    assert_eq!(children.len(), 2, "the broker and its name server");
+    drop(server);
+    assert!(!runs(pid) && !children.into_iter().any(runs) && !folder.exists());
 }

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod bb8;
+mod clients;
 mod common;
 mod deadpool;
 mod diesel;
@@ -12,3 +13,4 @@ mod matrix;
 mod moves;
 mod pages;
 mod r2d2;
+mod rabbitmq;
