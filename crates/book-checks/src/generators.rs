@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Book, api, config_options, errors, guarantees, lab, statistics, tracing_events};
+use crate::{Book, api, config_options, errors, guarantees, lab, moves, statistics, tracing_events};
 
 /// Makes a block from the source of the crate below this folder.
 type OfSource = fn(&Path) -> Result<String, String>;
@@ -47,6 +47,10 @@ impl Generators {
         let generators = api::generators(root, errors::generators(root, generators));
         let generators =
             lab::blocks().fold(generators, |all, (name, preset)| all.with(&name, || lab::block(preset)));
+        let generators = moves::names(root).into_iter().fold(generators, |generators, program| {
+            let root = root.to_owned();
+            generators.with_fallible(&format!("move {program}"), move || moves::block(&root, &program))
+        });
         figures::blocks().into_iter().fold(generators, |generators, (name, block)| {
             let root = root.to_owned();
             generators.with_fallible(&name, move || block(&root))

@@ -33,6 +33,7 @@ pub mod lab;
 pub mod links;
 pub mod masks;
 pub mod metrics;
+mod moves;
 pub mod names;
 pub mod numbers;
 pub mod option_places;
