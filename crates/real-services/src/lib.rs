@@ -1,5 +1,5 @@
 //! Four pools beside each other over one real PostgreSQL: [`matrix`] breaks the server, [`speed`] measures. And
-//! a worked manager for [`mariadb`]. See the README.
+//! worked managers for [`mariadb`] and for a client of tokio-postgres, [`wrapped`]. See the README.
 #![warn(missing_docs)]
 
 pub mod contestants;
@@ -7,3 +7,4 @@ pub mod mariadb;
 pub mod matrix;
 pub mod speed;
 mod table;
+pub mod wrapped;

@@ -10,3 +10,4 @@ mod mariadb;
 mod matrix;
 mod moves;
 mod r2d2;
+mod wrapped;
