@@ -6,16 +6,16 @@ use poolhouse::{FailureKind, Manager};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgTransaction};
 
-pub struct SqlxPostgres(pub PgConnectOptions);
+pub(crate) struct SqlxPostgres(pub(crate) PgConnectOptions);
 
-pub struct Session {
-    pub connection: PgConnection,
+pub(crate) struct Session {
+    pub(crate) connection: PgConnection,
     /// `BEGIN` was sent, and nobody has seen its answer.
     beginning: bool,
 }
 
 impl Session {
-    pub async fn begin(&mut self) -> Result<PgTransaction<'_>, sqlx::Error> {
+    pub(crate) async fn begin(&mut self) -> Result<PgTransaction<'_>, sqlx::Error> {
         self.beginning = true;
         let transaction = self.connection.begin().await?;
         // Not reached when the caller drops this future.

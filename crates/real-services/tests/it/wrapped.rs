@@ -63,7 +63,7 @@ async fn a_pool_of_wrapped_clients_recovers_from_a_restart() {
     let pool = pool(&server.url(), 2);
     ask(&pool).await.unwrap();
     server.restart().unwrap();
-    recovers(2, async || ask(&pool).await).await;
+    recovers(2, async || ask(&pool).await.map(drop)).await;
 }
 
 /// `connect.permanent`
