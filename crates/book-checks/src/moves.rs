@@ -38,17 +38,15 @@ fn changes(before: &str, after: &str) -> String {
     let blocks: Vec<String> = groups
         .iter()
         .map(|group| {
-            let changes = group.iter().flat_map(|op| diff.iter_changes(op));
-            changes
-                .map(|change| {
-                    let sign = match change.tag() {
-                        ChangeTag::Delete => '-',
-                        ChangeTag::Insert => '+',
-                        ChangeTag::Equal => ' ',
-                    };
-                    format!("{}\n", format!("{sign}{}", change.value().trim_end()).trim_end())
-                })
-                .collect()
+            let changes = group.iter().flat_map(|op| diff.iter_changes(op)).map(|change| {
+                let sign = match change.tag() {
+                    ChangeTag::Delete => '-',
+                    ChangeTag::Insert => '+',
+                    ChangeTag::Equal => ' ',
+                };
+                format!("{}\n", format!("{sign}{}", change.value()).trim_end())
+            });
+            format!("{}\n", changes.collect::<String>().trim_matches('\n'))
         })
         .collect();
     blocks.join("\n")
@@ -69,7 +67,7 @@ mod tests {
         ]);
         let root = &fixture.book.root;
         assert_eq!(names(root), ["x"]);
-        let expected = "```diff\n-use a;\n+use b;\n\n\n     3;\n-    a();\n+    b();\n+    c();\n }\n```";
+        let expected = "```diff\n-use a;\n+use b;\n\n     3;\n-    a();\n+    b();\n+    c();\n }\n```";
         assert_eq!(block(root, "x").unwrap(), expected);
         assert!(block(root, "y").unwrap_err().starts_with("crates/real-services/examples/y_before.rs: "));
     }

@@ -12,13 +12,10 @@ type AnyError = Box<dyn Error + Send + Sync>;
 type PostgresPool = Pool<sqlx_session::SqlxPostgres>;
 
 async fn connect(url: &str) -> Result<PostgresPool, AnyError> {
-    let config = PoolConfig {
-        max_connections: 8,
-        connection_timeout: Duration::from_secs(10),
-        ..PoolConfig::default()
-    };
+    let wait = Duration::from_secs(10);
+    let config = PoolConfig { max_connections: 8, connection_timeout: wait, ..PoolConfig::default() };
     let pool = Pool::new(sqlx_session::SqlxPostgres(url.parse()?), config)?;
-    pool.warm_up_within(Duration::from_secs(10)).await?;
+    pool.warm_up_within(wait).await?;
     Ok(pool)
 }
 

@@ -10,8 +10,9 @@ type AnyError = Box<dyn Error + Send + Sync>;
 type PostgresPool = PgPool;
 
 async fn connect(url: &str) -> Result<PostgresPool, AnyError> {
-    let pool =
-        PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(10)).connect(url).await?;
+    let wait = Duration::from_secs(10);
+    let options = PgPoolOptions::new().max_connections(8).acquire_timeout(wait);
+    let pool = options.connect(url).await?;
     Ok(pool)
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use poolhouse::{FailureKind, Manager};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgTransaction};
 
@@ -45,7 +46,7 @@ impl Manager for SqlxPostgres {
 
     fn classify(&self, error: &sqlx::Error) -> FailureKind {
         // A wrong password, and a database that does not exist.
-        match error.as_database_error().and_then(|error| error.code()).as_deref() {
+        match error.as_database_error().and_then(DatabaseError::code).as_deref() {
             Some("28P01" | "28000" | "3D000") => FailureKind::Permanent,
             _ => FailureKind::Transient,
         }
