@@ -15,13 +15,18 @@ use poolhouse_otel::FacadeMetrics;
 /// The metrics of the program's pools, and the route `/metrics`.
 fn exporter() -> Result<(FacadeMetrics, Router), Box<dyn Error>> {
     let builder = PrometheusBuilder::new().with_recommended_naming(true);
-    let exporter = builder.set_buckets(FacadeMetrics::TIME_BUCKETS)?.install_recorder()?;
+    let exporter =
+        builder.set_buckets(FacadeMetrics::TIME_BUCKETS)?.install_recorder()?;
     let metrics = FacadeMetrics::new();
-    let route = Router::new().route("/metrics", get(scrape)).with_state((metrics.clone(), exporter));
+    let route = Router::new()
+        .route("/metrics", get(scrape))
+        .with_state((metrics.clone(), exporter));
     Ok((metrics, route))
 }
 
-async fn scrape(State((metrics, exporter)): State<(FacadeMetrics, PrometheusHandle)>) -> String {
+async fn scrape(
+    State((metrics, exporter)): State<(FacadeMetrics, PrometheusHandle)>,
+) -> String {
     metrics.update();
     exporter.run_upkeep();
     exporter.render()
@@ -37,7 +42,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     pool.acquire().await?.release();
     pool.invalidate_all();
     let answer = asked(route).await?;
-    let mut names: Vec<&str> = answer.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let mut names: Vec<&str> =
+        answer.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     names.sort_unstable();
     for name in names {
         println!("{name}");
@@ -51,7 +57,8 @@ async fn asked(route: Router) -> Result<String, Box<dyn Error>> {
     use axum::http::Request;
     use tower::ServiceExt;
 
-    let answer = route.oneshot(Request::get("/metrics").body(Body::empty())?).await?;
+    let answer =
+        route.oneshot(Request::get("/metrics").body(Body::empty())?).await?;
     let body = to_bytes(answer.into_body(), usize::MAX).await?;
     Ok(String::from_utf8(body.to_vec())?)
 }

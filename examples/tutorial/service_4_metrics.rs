@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use poolhouse::{PacketManager, PacketOptions, PacketPool, PoolConfig, TcpDialer};
 use poolhouse_echo::EchoServer;
+use poolhouse_otel::PoolMetrics;
 use tokio::net::TcpListener;
 
 mod client;
@@ -31,7 +32,11 @@ async fn echo(
     Ok(connection.receive().await?)
 }
 
-fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
+// ANCHOR: pool
+fn pool_to(
+    backend: SocketAddr,
+    metrics: &PoolMetrics,
+) -> Result<PacketPool, Box<dyn Error>> {
     let options = PacketOptions {
         io_timeout: Duration::from_millis(500),
         ..PacketOptions::default()
@@ -44,8 +49,12 @@ fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
         max_pending: Some(100),
         ..PoolConfig::default()
     };
-    Ok(PacketPool::new(manager, config)?)
+    let builder = PacketPool::builder(manager).config(config);
+    let pool = builder.name("echo").listener(metrics.clone()).build()?;
+    metrics.observe(&pool);
+    Ok(pool)
 }
+// ANCHOR_END: pool
 
 async fn try_it(address: SocketAddr) -> Result<(), Box<dyn Error>> {
     for number in 1..=3 {
@@ -68,7 +77,8 @@ async fn try_it(address: SocketAddr) -> Result<(), Box<dyn Error>> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let backend = EchoServer::start().await?;
-    let pool = pool_to(backend.addr())?;
+    let (metrics, metrics_route, _provider) = metrics::exporter()?;
+    let pool = pool_to(backend.addr(), &metrics)?;
     // Not the end of the program: readiness says it, until the pool has connected.
     if let Err(error) = pool.warm_up().await {
         eprintln!("no connection yet: {error}");
@@ -77,8 +87,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/echo", post(echo))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
-        .with_state(pool);
+        .with_state(pool)
+        .merge(metrics_route);
 
     let listen = std::env::args().nth(1);
     let listener =

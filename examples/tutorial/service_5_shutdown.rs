@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use poolhouse::{PacketManager, PacketOptions, PacketPool, PoolConfig, TcpDialer};
 use poolhouse_echo::{EchoServer, Faults};
+use poolhouse_otel::PoolMetrics;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -34,7 +35,10 @@ async fn echo(
     Ok(connection.receive().await?)
 }
 
-fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
+fn pool_to(
+    backend: SocketAddr,
+    metrics: &PoolMetrics,
+) -> Result<PacketPool, Box<dyn Error>> {
     let options = PacketOptions {
         io_timeout: Duration::from_millis(500),
         ..PacketOptions::default()
@@ -47,7 +51,10 @@ fn pool_to(backend: SocketAddr) -> Result<PacketPool, Box<dyn Error>> {
         max_pending: Some(100),
         ..PoolConfig::default()
     };
-    Ok(PacketPool::new(manager, config)?)
+    let builder = PacketPool::builder(manager).config(config);
+    let pool = builder.name("echo").listener(metrics.clone()).build()?;
+    metrics.observe(&pool);
+    Ok(pool)
 }
 
 async fn try_it(
@@ -90,7 +97,8 @@ async fn try_it(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let backend = EchoServer::start().await?;
-    let pool = pool_to(backend.addr())?;
+    let (metrics, metrics_route, _provider) = metrics::exporter()?;
+    let pool = pool_to(backend.addr(), &metrics)?;
     // Not the end of the program: readiness says it, until the pool has connected.
     if let Err(error) = pool.warm_up().await {
         eprintln!("no connection yet: {error}");
@@ -99,8 +107,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/echo", post(echo))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
-        .with_state(pool.clone());
+        .with_state(pool.clone())
+        .merge(metrics_route);
 
     // ANCHOR: serve
     let stop = shutdown::signal()?;

@@ -15,9 +15,9 @@ use crate::{Book, Finding, prose, tidy};
 const OUR_VARIABLES: &str = "POOLHOUSE_";
 
 /// What the book uses of cargo.
-const SUBCOMMANDS: [&str; 18] = [
+const SUBCOMMANDS: [&str; 19] = [
     "add", "bench", "build", "check", "clippy", "doc", "expand", "fmt", "guide", "init", "install", "new",
-    "package", "publish", "run", "test", "tree", "update",
+    "package", "publish", "run", "test", "tree", "update", "vendor",
 ];
 
 /// Other people's subcommands, whose flags are theirs.

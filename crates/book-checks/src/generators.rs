@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Book, api, config_options, errors, guarantees, lab, quiz, statistics, tracing_events};
+use crate::{Book, api, config_options, errors, guarantees, lab, moves, quiz, statistics, tracing_events};
 
 /// Makes a block from the source of the crate below this folder.
 type OfSource = fn(&Path) -> Result<String, String>;
@@ -54,6 +54,10 @@ impl Generators {
     fn measured(root: &Path, generators: Generators) -> Generators {
         let generators =
             lab::blocks().fold(generators, |all, (name, block)| all.with(&name, move || block.text()));
+        let generators = moves::names(root).into_iter().fold(generators, |generators, program| {
+            let root = root.to_owned();
+            generators.with_fallible(&format!("move {program}"), move || moves::block(&root, &program))
+        });
         figures::blocks().into_iter().fold(generators, |generators, (name, block)| {
             let root = root.to_owned();
             generators.with_fallible(&name, move || block(&root))

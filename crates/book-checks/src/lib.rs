@@ -38,6 +38,7 @@ pub mod lab;
 pub mod links;
 pub mod masks;
 pub mod metrics;
+mod moves;
 pub mod names;
 pub mod numbers;
 pub mod option_places;

@@ -105,7 +105,7 @@ fn running(root: &Path, examples: &[String], page: &Page, block: &Block) -> Vec<
 /// Whether it is a file of the crate that is no member of the workspace, which its own tests compile and run against real
 /// servers: a driver that one page shows costs nobody else a build.
 fn is_of_real_services(file: &str) -> bool {
-    file.starts_with("crates/real-services/src/")
+    file.starts_with("crates/real-services/")
 }
 
 /// Whether the file stands in a folder that an example beside the folder has for a module: `examples/guide/kv/server.rs`

@@ -17,12 +17,12 @@ async fn connect(url: &str) -> Result<RedisPool, AnyError> {
     let config = PoolConfig {
         max_connections: 8,
         min_idle: 2,
-        connection_timeout: Duration::from_secs(2),
+        connection_timeout: Duration::from_secs(10),
         check_after_idle: Duration::from_secs(1),
         ..PoolConfig::default()
     };
     let pool = Pool::new(Bb8::new(manager), config)?;
-    pool.warm_up().await?;
+    pool.warm_up_within(Duration::from_secs(10)).await?;
     Ok(pool)
 }
 

@@ -16,7 +16,7 @@ async fn connect(url: &str) -> Result<RedisPool, AnyError> {
     let pool = Pool::builder()
         .max_size(8)
         .min_idle(2)
-        .connection_timeout(Duration::from_secs(2))
+        .connection_timeout(Duration::from_secs(10))
         .build(manager)
         .await?;
     Ok(pool)

@@ -17,8 +17,8 @@ fn connect(url: &str) -> Result<PostgresPool, AnyError> {
     let manager = Manager::from_config(url.parse()?, NoTls, config);
     let config = PoolConfig {
         max_connections: 8,
-        connection_timeout: Duration::from_secs(2),
-        connect_attempt_timeout: Duration::from_secs(2),
+        connection_timeout: Duration::from_secs(10),
+        connect_attempt_timeout: Duration::from_secs(10),
         ..PoolConfig::default()
     };
     let manager = Deadpool::new(manager).with_is_connected(|client| !client.is_closed());

@@ -15,8 +15,8 @@ fn connect(url: &str) -> Result<PostgresPool, AnyError> {
     let manager = Manager::from_config(url.parse()?, NoTls, config);
     let pool = Pool::builder(manager)
         .max_size(8)
-        .wait_timeout(Some(Duration::from_secs(2)))
-        .create_timeout(Some(Duration::from_secs(2)))
+        .wait_timeout(Some(Duration::from_secs(10)))
+        .create_timeout(Some(Duration::from_secs(10)))
         .runtime(Runtime::Tokio1)
         .build()?;
     Ok(pool)

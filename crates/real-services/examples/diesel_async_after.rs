@@ -25,11 +25,11 @@ async fn connect(url: &str) -> Result<DieselPool, AnyError> {
     let config = PoolConfig {
         max_connections: 8,
         min_idle: 2,
-        connection_timeout: Duration::from_secs(2),
+        connection_timeout: Duration::from_secs(10),
         ..PoolConfig::default()
     };
     let pool = Pool::new(Bb8::new(manager), config)?;
-    pool.warm_up().await?;
+    pool.warm_up_within(Duration::from_secs(10)).await?;
     Ok(pool)
 }
 

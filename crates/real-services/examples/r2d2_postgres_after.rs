@@ -18,7 +18,7 @@ fn connect(url: &str) -> Result<PostgresPool, AnyError> {
     let config = PoolConfig {
         max_connections: 8,
         min_idle: 2,
-        connection_timeout: Duration::from_secs(2),
+        connection_timeout: Duration::from_secs(10),
         ..PoolConfig::default()
     };
     let pool = Pool::new(R2d2::new(manager), config)?;

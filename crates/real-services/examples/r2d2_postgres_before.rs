@@ -16,7 +16,7 @@ fn connect(url: &str) -> Result<PostgresPool, AnyError> {
     let pool = Pool::builder()
         .max_size(8)
         .min_idle(Some(2))
-        .connection_timeout(Duration::from_secs(2))
+        .connection_timeout(Duration::from_secs(10))
         .build(manager)?;
     Ok(pool)
 }

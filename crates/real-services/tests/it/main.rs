@@ -14,3 +14,4 @@ mod moves;
 mod pages;
 mod r2d2;
 mod rabbitmq;
+mod wrapped;

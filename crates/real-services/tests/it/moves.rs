@@ -27,6 +27,8 @@ programs! {
     diesel_async_after "../../examples/diesel_async_after.rs";
     r2d2_postgres_before "../../examples/r2d2_postgres_before.rs";
     r2d2_postgres_after "../../examples/r2d2_postgres_after.rs";
+    sqlx_postgres_before "../../examples/sqlx_postgres_before.rs";
+    sqlx_postgres_after "../../examples/sqlx_postgres_after.rs";
 }
 
 fn postgres_with(sql: &str) -> Option<Postgres> {
@@ -35,6 +37,8 @@ fn postgres_with(sql: &str) -> Option<Postgres> {
     Some(server)
 }
 
+const ACCOUNTS: &str = "CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL); \
+                        INSERT INTO accounts VALUES (1, 100), (2, 0)";
 const VISITS: &str =
     "CREATE TABLE visits (page text PRIMARY KEY, count int NOT NULL); INSERT INTO visits VALUES ('home', 0)";
 
@@ -47,9 +51,7 @@ async fn a_bb8_redis_service_moves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadpool_postgres_service_moves() {
-    let accounts = "CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL); \
-                    INSERT INTO accounts VALUES (1, 100), (2, 0)";
-    let Some(server) = postgres_with(accounts) else { return };
+    let Some(server) = postgres_with(ACCOUNTS) else { return };
     assert_eq!(deadpool_postgres_before::run(&server.url()).await.unwrap(), 32);
     assert_eq!(deadpool_postgres_after::run(&server.url()).await.unwrap(), 64);
 }
@@ -61,6 +63,13 @@ async fn a_diesel_async_service_moves() {
     assert_eq!(diesel_async_after::run(&server.url()).await.unwrap(), 64);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sqlx_service_moves() {
+    let Some(server) = postgres_with(ACCOUNTS) else { return };
+    assert_eq!(sqlx_postgres_before::run(&server.url()).await.unwrap(), 32);
+    assert_eq!(sqlx_postgres_after::run(&server.url()).await.unwrap(), 64);
+}
+
 #[test]
 fn an_r2d2_postgres_service_moves() {
     let Some(server) = postgres_with(VISITS) else { return };
@@ -70,7 +79,7 @@ fn an_r2d2_postgres_service_moves() {
 
 #[test]
 fn each_move_is_short() {
-    for name in ["bb8_redis", "deadpool_postgres", "diesel_async", "r2d2_postgres"] {
+    for name in ["bb8_redis", "deadpool_postgres", "diesel_async", "r2d2_postgres", "sqlx_postgres"] {
         let read = |which: &str| {
             let file = format!("{}/examples/{name}_{which}.rs", env!("CARGO_MANIFEST_DIR"));
             fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"))
