@@ -7,7 +7,9 @@ use std::time::Duration;
 use metrics::{Label, Unit, describe_counter, describe_gauge, describe_histogram};
 use poolhouse::{Event, Listener, Manager, Pool};
 
-use crate::instruments::{Attribute, BOUNDS, COUNTERS, Count, GAUGES, Gauge, Instrument, POOL_NAME, TIMES, Time};
+use crate::instruments::{
+    Attribute, BOUNDS, COUNTERS, Count, GAUGES, Gauge, Instrument, POOL_NAME, TIMES, Time,
+};
 use crate::pools::{Pools, Reading};
 use crate::record::{self, Sink};
 
