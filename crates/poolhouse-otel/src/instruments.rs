@@ -82,11 +82,14 @@ pub(crate) const TIMES: [Instrument; 3] = [
     instrument("db.client.connection.use_time", "s", "How long a connection was held."),
 ];
 
+/// Takes one value of a gauge, with what it is told apart by.
+pub(crate) type Tell<'a> = dyn FnMut(usize, Option<Attribute>) + 'a;
+
 /// A number that goes up and down, read from a pool's statistics.
 pub(crate) struct Gauge {
     pub(crate) instrument: Instrument,
-    /// Tells each value that a pool has, with what it is told apart by.
-    pub(crate) read: fn(&Reading, &mut dyn FnMut(usize, Option<Attribute>)),
+    /// Tells each value that a pool has.
+    pub(crate) read: fn(&Reading, &mut Tell<'_>),
 }
 
 pub(crate) const GAUGES: [Gauge; 5] = [

@@ -58,7 +58,7 @@ async fn text_of_next(session: &mut Session, queue: &str) -> Option<String> {
 
 /// A queue that a pool has declared, and nothing is left on the pool's channels.
 async fn with_queue(pool: &Pool<RabbitMq>, queue: &str) {
-    declare(&mut *pool.acquire().await.unwrap(), queue).await;
+    declare(&mut pool.acquire().await.unwrap(), queue).await;
     settle(pool).await;
 }
 
@@ -172,7 +172,7 @@ async fn channel_max_is_lived_with() {
     let server = start_or_skip!(test_servers::RabbitMq::start_with(&[("channel_max", "3")]));
     let config = PoolConfig { max_connecting: 20, ..config(8) };
     let pool = Pool::new(manager(&server.url(), "many"), config).unwrap();
-    declare(&mut *pool.acquire().await.unwrap(), "many").await;
+    declare(&mut pool.acquire().await.unwrap(), "many").await;
     let tasks: Vec<_> = (0..40)
         .map(|_| {
             let pool = pool.clone();
@@ -253,7 +253,7 @@ async fn a_frozen_broker_is_noticed_by_its_heartbeats() {
     assert!(matches!(error.kind(), ErrorKind::MissingHeartbeatError), "{error}");
     drop(held);
     server.thaw().unwrap();
-    declare(&mut *pool.acquire().await.unwrap(), "frozen").await;
+    declare(&mut pool.acquire().await.unwrap(), "frozen").await;
     publish(&pool, "frozen").await.unwrap();
 }
 
