@@ -93,10 +93,26 @@ impl Block {
             Self::Size => {
                 let sizing = Scenario::parse(SIZED).and_then(|scenario| size(&scenario));
                 let words = sizing.expect("the example has a size").words();
-                words.iter().map(|sentence| format!("1. {sentence}\n")).collect()
+                words.iter().map(|sentence| item(sentence)).collect()
             }
         }
     }
+}
+
+/// An item of a list, on lines that are not too long.
+fn item(sentence: &str) -> String {
+    let mut item = String::from("1.");
+    let mut width = item.len();
+    for word in sentence.split(' ') {
+        if width + 1 + word.len() > 118 {
+            item.push_str("\n  ");
+            width = 2;
+        }
+        item.push(' ');
+        item.push_str(word);
+        width += 1 + word.len();
+    }
+    item + "\n"
 }
 
 #[cfg(test)]
