@@ -1,4 +1,4 @@
-//! Arithmetic in prose is computed: `90 / 12 = 7` is 7.5, which may be rounded down.
+//! Arithmetic in prose is computed: `90 / 12` is 7.5, and may be written as 8, or as 7, or as "7, rounded down".
 //!
 //! A sum is read from its first number to the number behind its `=`. Units are left out: both sides have the same, or the
 //! reader sees that they differ.
@@ -29,9 +29,10 @@ pub fn check(book: &Book) -> Vec<Finding> {
             for sum in SUM.captures_iter(&text) {
                 let line = page.line_at(run.source(sum.get(1).expect("the sum").start()));
                 if !generated::contains(page, line) {
-                    found.extend(
-                        judge(&sum[1], &sum[2]).map(|message| Finding::new(&page.name, line, message)),
-                    );
+                    let end = sum.get(0).expect("the whole match").end();
+                    let rounded_down = text[end..].starts_with(", rounded down");
+                    let message = judge(&sum[1], &sum[2], rounded_down);
+                    found.extend(message.map(|message| Finding::new(&page.name, line, message)));
                 }
             }
         }
@@ -39,13 +40,14 @@ pub fn check(book: &Book) -> Vec<Finding> {
     found
 }
 
-fn judge(sum: &str, stated: &str) -> Option<String> {
+fn judge(sum: &str, stated: &str, rounded_down: bool) -> Option<String> {
     let computed = compute(sum)?;
     let decimals = stated.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let scale = 10_f64.powi(i32::try_from(decimals).ok()?);
     let value: f64 = stated.replace(',', "").parse().ok()?;
     let near = |wanted: f64| (value - wanted / scale).abs() < 1e-9 * wanted.abs().max(1.0);
-    let fits = near((computed * scale).round()) || near((computed * scale + 1e-9).floor());
+    let rounded = !rounded_down && near((computed * scale).round());
+    let fits = rounded || near((computed * scale + 1e-9).floor());
     (!fits).then(|| format!("{sum} is {computed:.4}, not {stated}: compute it again"))
 }
 
@@ -106,7 +108,7 @@ mod tests {
     #[test]
     fn sums_that_are_wrong_are_found() {
         let text = "# A\n\n90 / 8 = 12 and\n100 × 0.05 = 50.\n\n| a |\n|---|\n| `10 / 0.02 s = 50` |\n\n2 / 3 = 0.68\n\n\
-                    (1 + 2) × 3 = 7\n";
+                    (1 + 2) × 3 = 7\n\n90 / 12 = 8, rounded down\n";
         expect(
             check(&Fixture::chapter(text).book),
             &[
@@ -115,6 +117,7 @@ mod tests {
                 (A, 8, "is 500.0000, not 50"),
                 (A, 10, "not 0.68"),
                 (A, 12, "is 9.0000, not 7"),
+                (A, 14, "is 7.5000, not 8"),
             ],
         );
     }

@@ -81,7 +81,7 @@ fn written(code: &str) -> Option<String> {
         code.split('*').map(|factor| factor.trim().replace('_', "").parse()).collect();
     let number: u64 = factors.ok()?.iter().product();
     let mebi = 1 << 20;
-    Some(if number >= mebi && number % mebi == 0 {
+    Some(if number >= mebi && number.is_multiple_of(mebi) {
         format!("{} MiB", number / mebi)
     } else {
         number.to_string()
