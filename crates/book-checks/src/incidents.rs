@@ -6,9 +6,9 @@
 
 use crate::{Book, Finding, Page, generated};
 
-/// Where the incident pages are, and the one that is a list of them.
+/// Where the incident pages are, with a list of them and a test for the reader.
 const FOLDER: &str = "book/src/troubleshooting/";
-const INDEX: &str = "book/src/troubleshooting/index.md";
+const NO_INCIDENT: [&str; 2] = ["index.md", "test-yourself.md"];
 
 /// How the headings of the second level begin, in order.
 const ORDER: [&str; 8] = [
@@ -35,8 +35,9 @@ const BOX: &str = "<div class=\"right-now\">";
 const STEPS: std::ops::RangeInclusive<usize> = 3..=5;
 
 pub fn check(book: &Book) -> Vec<Finding> {
-    let pages = book.chapters().filter(|page| page.name.starts_with(FOLDER) && page.name != INDEX);
-    pages.flat_map(page).collect()
+    let is_incident =
+        |page: &&Page| page.name.strip_prefix(FOLDER).is_some_and(|name| !NO_INCIDENT.contains(&name));
+    book.chapters().filter(is_incident).flat_map(page).collect()
 }
 
 fn page(page: &Page) -> Vec<Finding> {
@@ -130,7 +131,14 @@ mod tests {
     }
 
     fn found(text: &str) -> Vec<Finding> {
-        check(&Fixture::new(&[(A, text), (INDEX, "# Index\n"), ("book/src/guide/b.md", "# B\n")]).book)
+        check(
+            &Fixture::new(&[
+                (A, text),
+                ("book/src/troubleshooting/index.md", "# Index\n"),
+                ("book/src/guide/b.md", "# B\n"),
+            ])
+            .book,
+        )
     }
 
     #[test]
