@@ -29,7 +29,8 @@ struct Client {
 impl Client {
     // ANCHOR: ask
     async fn ask(&mut self, question: &str) -> io::Result<BytesMut> {
-        // Set before the first await, and cleared after the last: a call that is dropped in between leaves it set.
+        // Set before the first await, and cleared after the last: a call that is
+        // dropped in between leaves it set.
         self.in_exchange = true;
         self.framed.send(Bytes::copy_from_slice(question.as_bytes())).await?;
         let answer =

@@ -27,7 +27,8 @@ impl Dial for Backend {
         sleep(Duration::from_millis(40)).await; // the name is resolved
         sleep(Duration::from_millis(10)).await; // TCP: one round trip
         sleep(Duration::from_millis(30)).await; // TLS: one round trip, and arithmetic
-        sleep(Duration::from_millis(120)).await; // the login, and a new process on the server
+        // The login, and a new process on the server.
+        sleep(Duration::from_millis(120)).await;
         self.0.connect().await
     }
     // ANCHOR_END: dial
@@ -84,7 +85,8 @@ async fn start_lull_and_go_on(pool: &BackendPool) -> Result<(), Box<dyn Error>> 
 }
 
 // ANCHOR: ready
-/// Opens the minimum before the first request comes. Report ready when it returns, and not before.
+/// Opens the minimum before the first request comes. Report ready when it returns,
+/// and not before.
 async fn ready(pool: &BackendPool) -> Result<(), AcquireError> {
     pool.warm_up().await
 }

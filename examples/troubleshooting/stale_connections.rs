@@ -42,7 +42,8 @@ type Packets = PacketManager<Backend>;
 type Connection = PacketConnection<DuplexStream>;
 
 // ANCHOR: trusting
-/// A manager that trusts every idle connection: it leaves `is_connected` to its default, `true`.
+/// A manager that trusts every idle connection: it leaves `is_connected` to its
+/// default, `true`.
 struct Trusting(Packets);
 
 impl Manager for Trusting {

@@ -18,7 +18,7 @@ pub(crate) struct LabArgs {
     #[arg(long, conflicts_with = "json")]
     pub(crate) size: bool,
     /// Run the first configuration at several loads, beside what Erlang C says
-    #[arg(long, conflicts_with_all = ["json", "size"])]
+    #[arg(long, conflicts_with = "json", conflicts_with = "size")]
     pub(crate) loads: bool,
 }
 

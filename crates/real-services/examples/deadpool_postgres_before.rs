@@ -22,9 +22,15 @@ fn connect(url: &str) -> Result<PostgresPool, AnyError> {
     Ok(pool)
 }
 
-async fn transfer(pool: &PostgresPool, from: i32, to: i32) -> Result<(), AnyError> {
+async fn transfer(
+    pool: &PostgresPool,
+    from: i32,
+    to: i32,
+) -> Result<(), AnyError> {
     let mut client = pool.get().await?;
-    let update = client.prepare_cached("UPDATE accounts SET balance = balance + $2 WHERE id = $1").await?;
+    let update = client
+        .prepare_cached("UPDATE accounts SET balance = balance + $2 WHERE id = $1")
+        .await?;
     let transaction = client.transaction().await?;
     transaction.execute(&update, &[&from, &-1]).await?;
     transaction.execute(&update, &[&to, &1]).await?;
@@ -41,12 +47,19 @@ pub async fn run(url: &str) -> Result<i32, AnyError> {
     for transfer in transfers.join_all().await {
         transfer?;
     }
-    let row = pool.get().await?.query_one("SELECT balance FROM accounts WHERE id = 2", &[]).await?;
+    let row = pool
+        .get()
+        .await?
+        .query_one("SELECT balance FROM accounts WHERE id = 2", &[])
+        .await?;
     Ok(row.get(0))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
-    println!("the second account has {}", run(&std::env::var("DATABASE_URL")?).await?);
+    println!(
+        "the second account has {}",
+        run(&std::env::var("DATABASE_URL")?).await?
+    );
     Ok(())
 }

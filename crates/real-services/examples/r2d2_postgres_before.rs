@@ -23,7 +23,8 @@ fn connect(url: &str) -> Result<PostgresPool, AnyError> {
 
 fn visit(pool: &PostgresPool, page: &str) -> Result<i32, AnyError> {
     let mut client = pool.get()?;
-    let update = "UPDATE visits SET count = count + 1 WHERE page = $1 RETURNING count";
+    let update = "UPDATE visits SET count = count + 1 WHERE page = $1 \
+                  RETURNING count";
     Ok(client.query_one(update, &[&page])?.get(0))
 }
 

@@ -13,13 +13,21 @@ type PostgresPool = Pool<sqlx_session::SqlxPostgres>;
 
 async fn connect(url: &str) -> Result<PostgresPool, AnyError> {
     let wait = Duration::from_secs(10);
-    let config = PoolConfig { max_connections: 8, connection_timeout: wait, ..PoolConfig::default() };
+    let config = PoolConfig {
+        max_connections: 8,
+        connection_timeout: wait,
+        ..PoolConfig::default()
+    };
     let pool = Pool::new(sqlx_session::SqlxPostgres(url.parse()?), config)?;
     pool.warm_up_within(wait).await?;
     Ok(pool)
 }
 
-async fn transfer(pool: &PostgresPool, from: i32, to: i32) -> Result<(), AnyError> {
+async fn transfer(
+    pool: &PostgresPool,
+    from: i32,
+    to: i32,
+) -> Result<(), AnyError> {
     let mut session = pool.acquire().await?;
     let mut transaction = session.begin().await?;
     let update = "UPDATE accounts SET balance = balance + $2 WHERE id = $1";
@@ -44,6 +52,9 @@ pub async fn run(url: &str) -> Result<i32, AnyError> {
 
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
-    println!("the second account has {}", run(&std::env::var("DATABASE_URL")?).await?);
+    println!(
+        "the second account has {}",
+        run(&std::env::var("DATABASE_URL")?).await?
+    );
     Ok(())
 }

@@ -16,7 +16,11 @@ async fn connect(url: &str) -> Result<PostgresPool, AnyError> {
     Ok(pool)
 }
 
-async fn transfer(pool: &PostgresPool, from: i32, to: i32) -> Result<(), AnyError> {
+async fn transfer(
+    pool: &PostgresPool,
+    from: i32,
+    to: i32,
+) -> Result<(), AnyError> {
     let mut transaction = pool.begin().await?;
     let update = "UPDATE accounts SET balance = balance + $2 WHERE id = $1";
     sqlx::query(update).bind(from).bind(-1).execute(&mut *transaction).await?;
@@ -40,6 +44,9 @@ pub async fn run(url: &str) -> Result<i32, AnyError> {
 
 #[tokio::main]
 async fn main() -> Result<(), AnyError> {
-    println!("the second account has {}", run(&std::env::var("DATABASE_URL")?).await?);
+    println!(
+        "the second account has {}",
+        run(&std::env::var("DATABASE_URL")?).await?
+    );
     Ok(())
 }

@@ -12,13 +12,13 @@ use thiserror::Error as ThisError;
 use tokio::sync::Mutex;
 
 // ANCHOR: session
-/// A channel that confirms what is published on it. All channels of a pool share one
+/// A channel that confirms what is published on it. All channels of a pool share a
 /// connection.
 pub struct Session {
     channel: Channel,
     connection: Arc<Connection>,
-    /// Something may be left on the channel: messages without an answer, a consumer,
-    /// a future that was dropped.
+    /// Something may be left on the channel: messages without an answer, a
+    /// consumer, a future that was dropped.
     used: bool,
 }
 
@@ -97,8 +97,8 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// Connects to this broker. `rabbitmqctl list_connections client_properties` shows
-    /// the name.
+    /// Connects to this broker. `rabbitmqctl list_connections client_properties`
+    /// has the name.
     pub fn new(uri: AMQPUri, name: &str) -> Self {
         Self { uri, name: name.to_owned(), connection: Mutex::default() }
     }

@@ -29,7 +29,8 @@ impl Session {
     ) -> Result<T, Error> {
         self.busy = true;
         let answer = work(&mut self.client).await;
-        // Not reached when the caller drops this future: the statement still runs on the server.
+        // Not reached when the caller drops this future: the statement still runs
+        // on the server.
         self.busy = false;
         answer
     }
@@ -54,7 +55,7 @@ impl Manager for Postgres {
     async fn connect(&self) -> Result<Session, Error> {
         let (client, connection) = self.0.connect(NoTls).await?;
         // What ends the connection, the next query says.
-        let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        let driver = tokio::spawn(async { drop(connection.await) }).abort_handle();
         Ok(Session { client, driver, busy: false })
     }
 
@@ -72,7 +73,9 @@ impl Manager for Postgres {
 
     fn classify(&self, error: &Error) -> FailureKind {
         match error.code() {
-            Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_CATALOG_NAME) => FailureKind::Permanent,
+            Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_CATALOG_NAME) => {
+                FailureKind::Permanent
+            }
             _ => FailureKind::Transient,
         }
     }

@@ -13,7 +13,8 @@ use poolhouse_otel::PoolMetrics;
 use prometheus::{Registry, TextEncoder};
 
 // ANCHOR: exporter
-/// The metrics of the program's pools, and the route `/metrics`. Keep the provider as long as the program runs.
+/// The metrics of the program's pools, and the route `/metrics`. Keep the provider
+/// as long as the program runs.
 pub(crate) fn exporter()
 -> Result<(PoolMetrics, Router, SdkMeterProvider), Box<dyn Error>> {
     let registry = Registry::new();

@@ -16,7 +16,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) async fn begin(&mut self) -> Result<PgTransaction<'_>, sqlx::Error> {
+    pub(crate) async fn begin(
+        &mut self,
+    ) -> Result<PgTransaction<'_>, sqlx::Error> {
         self.beginning = true;
         let transaction = self.connection.begin().await?;
         // Not reached when the caller drops this future.
@@ -41,7 +43,9 @@ impl Manager for SqlxPostgres {
     fn is_reusable(&self, session: &mut Session) -> bool {
         // A transaction that was dropped has its rollback in the buffer, unsent.
         let Session { connection, beginning } = session;
-        !*beginning && !connection.is_in_transaction() && !connection.should_flush()
+        !*beginning
+            && !connection.is_in_transaction()
+            && !connection.should_flush()
     }
 
     fn classify(&self, error: &sqlx::Error) -> FailureKind {

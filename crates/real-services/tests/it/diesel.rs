@@ -53,7 +53,7 @@ async fn diesel_async_runs_over_the_bridge_from_deadpool() {
     let mut server = start_or_skip!(Postgres::start());
     let manager = manager(&server);
     // ANCHOR: deadpool
-    let bridge = Deadpool::new(manager).with_is_connected(|connection| !connection.is_broken());
+    let bridge = Deadpool::new(manager).with_is_connected(|one| !one.is_broken());
     // ANCHOR_END: deadpool
     let pool = Pool::new(bridge, config(2)).unwrap();
     ask(pool.acquire().await.unwrap()).await.unwrap();

@@ -22,8 +22,10 @@ async fn transfer(pool: &Pool<Postgres>) -> Result<i32, AnyError> {
     let mut session = pool.acquire().await?;
     let moved = session.run(async |client| {
         let transaction = client.transaction().await?;
-        transaction.execute("UPDATE accounts SET balance = balance - 1 WHERE id = 1", &[]).await?;
-        transaction.execute("UPDATE accounts SET balance = balance + 1 WHERE id = 2", &[]).await?;
+        let take = "UPDATE accounts SET balance = balance - 1 WHERE id = 1";
+        let give = "UPDATE accounts SET balance = balance + 1 WHERE id = 2";
+        transaction.execute(take, &[]).await?;
+        transaction.execute(give, &[]).await?;
         transaction.commit().await?;
         client.query_one("SELECT balance FROM accounts WHERE id = 2", &[]).await
     });
