@@ -1,8 +1,8 @@
-//! Acquire a connection, use it, give it back by leaving its scope, and look at the
-//! statistics.
+//! Acquire a connection, use it, give it back by leaving its scope, and look at
+//! the statistics.
 //!
-//! `cargo run --example basic_usage` starts its own echo server; `cargo run --example basic_usage 127.0.0.1:5555` uses
-//! yours.
+//! `cargo run --example basic_usage` starts its own echo server; `cargo run
+//! --example basic_usage 127.0.0.1:5555` uses yours.
 
 use std::error::Error;
 use std::process::ExitCode;

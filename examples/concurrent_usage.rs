@@ -1,6 +1,7 @@
 //! A hundred tasks share twenty connections.
 //!
-//! `cargo run --example concurrent_usage` starts its own echo server, and asks it how many connections it saw;
+//! `cargo run --example concurrent_usage` starts its own echo server, and asks it
+//! how many connections it saw;
 //! `cargo run --example concurrent_usage 127.0.0.1:5555` uses yours.
 
 use std::error::Error;
@@ -24,8 +25,8 @@ async fn request(
     connection.send_packet(message.clone()).await?;
     let reply = connection.receive().await?;
     if reply != message {
-        // Somebody else's reply: nothing that comes after it on this connection can
-        // be trusted.
+        // Somebody else's reply: nothing that comes after it on this connection
+        // can be trusted.
         connection.invalidate();
         return Err(format!("{message} received another request's reply").into());
     }

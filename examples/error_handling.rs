@@ -1,8 +1,8 @@
 //! What a pool refuses, how it says so, and what to do: exhausted, timed out,
 //! unreachable, broken.
 //!
-//! `cargo run --example error_handling` starts its own echo server; `cargo run --example error_handling 127.0.0.1:5555`
-//! uses yours.
+//! `cargo run --example error_handling` starts its own echo server; `cargo run
+//! --example error_handling 127.0.0.1:5555` uses yours.
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
@@ -75,7 +75,7 @@ async fn unreachable() -> Result<(), Box<dyn Error>> {
     let pool = pool_of_two(nobody)?;
     match pool.warm_up().await {
         Err(AcquireError::Connect(failed)) => {
-            println!("at start-up: cannot reach {}", failed.target)
+            println!("at start-up: cannot reach {}", failed.target);
         }
         other => {
             return Err(format!("expected a failed connect, not {other:?}").into());
@@ -145,7 +145,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     match &server {
         Some(server) => broken(server).await?,
         None => {
-            println!("== broken\nskipped: this part has to close the server's side")
+            println!(
+                "== broken\nskipped: this part has to close the server's side"
+            );
         }
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! The server restarts, and callers see a pause instead of errors.
 //!
-//! `cargo run --example maintenance` starts its own echo server and restarts it in the middle;
-//! `cargo run --example maintenance 127.0.0.1:5555` uses yours, and leaves the restart to you.
+//! `cargo run --example maintenance` starts its own echo server and restarts it in
+//! the middle;
+//! `cargo run --example maintenance 127.0.0.1:5555` uses yours, and leaves the
+//! restart to you.
 
 use std::error::Error;
 use std::net::SocketAddr;

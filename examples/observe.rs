@@ -1,7 +1,8 @@
 //! What a pool tells about itself: events, statistics, and who holds a connection
 //! for too long.
 //!
-//! `cargo run --example observe` starts its own echo server; `cargo run --example observe 127.0.0.1:5555` uses yours.
+//! `cargo run --example observe` starts its own echo server; `cargo run --example
+//! observe 127.0.0.1:5555` uses yours.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -1,5 +1,5 @@
-//! Many callers at once, a server that can take them: a large pool that grows for a
-//! burst and shrinks after it.
+//! Many callers at once, a server that can take them: a large pool that grows for
+//! a burst and shrinks after it.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! A web service in front of a database: answer in time or say so at once, and stay
-//! honest when the database hangs.
+//! A web service in front of a database: answer in time or say so at once, and
+//! stay honest when the database hangs.
 
 use std::error::Error;
 use std::process::ExitCode;

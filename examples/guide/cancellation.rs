@@ -83,7 +83,8 @@ async fn in_a_loop(server: &EchoServer) -> Result<(), AnyError> {
     let served = timeout(Duration::from_secs(1), async {
         loop {
             tokio::select! {
-                // Each tick drops this acquire, and its place in the queue with it.
+                // Each tick drops this acquire, and its place in the queue with
+                // it.
                 acquired = pool.acquire() => return acquired,
                 _ = ticks.tick() => {}
             }

@@ -1,7 +1,8 @@
 //! A check before each use, as in pools that test on check-out: what it takes, and
 //! what it costs.
 //!
-//! `cargo run --example check_each_use`. Virtual time: it takes no time, and every run is the same.
+//! `cargo run --example check_each_use`. Virtual time: it takes no time, and every
+//! run is the same.
 
 use std::error::Error;
 use std::process::ExitCode;

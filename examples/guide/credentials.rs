@@ -62,8 +62,8 @@ impl<D: Dial> Manager for Rotating<D> {
 
     async fn connect(&self) -> Result<Self::Connection, KvError> {
         match self.inner.connect().await {
-            // The password may have changed since it was read. Once, or a wrong one
-            // would be tried for ever.
+            // The password may have changed since it was read. Once, or a wrong
+            // one would be tried for ever.
             Err(error) if error.is_refused("AUTH") && self.renewed().await => {
                 self.inner.connect().await
             }
@@ -122,7 +122,8 @@ async fn caller<D: Dial>(
     while !stop.is_cancelled() {
         match pool.acquire().await {
             Ok(mut connection) => {
-                errors += usize::from(connection.set("key", "value").await.is_err())
+                errors +=
+                    usize::from(connection.set("key", "value").await.is_err());
             }
             Err(_) => errors += 1,
         }

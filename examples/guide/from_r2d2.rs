@@ -1,6 +1,6 @@
-//! One program three times: with r2d2, with the same manager in poolhouse, and with
-//! a manager of poolhouse's own. Threads, a client that blocks, and no async code
-//! but in poolhouse's own manager.
+//! One program three times: with r2d2, with the same manager in poolhouse, and
+//! with a manager of poolhouse's own. Threads, a client that blocks, and no async
+//! code but in poolhouse's own manager.
 //!
 //! `cargo run --example from_r2d2`
 

@@ -1,8 +1,8 @@
 //! Two and a half times the load that the pool can carry, and what becomes of it
 //! with four kinds of queue.
 //!
-//! The server is in memory and the clock is paused, so ten seconds of overload take
-//! none, and every run is the same.
+//! The server is in memory and the clock is paused, so ten seconds of overload
+//! take none, and every run is the same.
 
 use std::error::Error;
 use std::process::ExitCode;

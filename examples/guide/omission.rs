@@ -27,7 +27,8 @@ const BETWEEN: Duration = Duration::from_millis(10);
 const WORK: Duration = Duration::from_millis(1);
 const RUN: Duration = Duration::from_secs(10);
 
-/// A pool of one. After five seconds something holds its connection for one second.
+/// A pool of one. After five seconds something holds its connection for one
+/// second.
 fn pool() -> Result<Pool<Nothing>, Box<dyn Error>> {
     let config = PoolConfig { max_connections: 1, ..PoolConfig::default() };
     let pool = Pool::new(Nothing, config)?;

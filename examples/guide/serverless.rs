@@ -1,7 +1,8 @@
 //! A function that is frozen between two invocations: what the pool finds when it
 //! thaws, and what a check first costs.
 //!
-//! All of it is in memory, under a paused clock: ten minutes of frost take no time.
+//! All of it is in memory, under a paused clock: ten minutes of frost take no
+//! time.
 
 use std::error::Error;
 use std::io;
@@ -16,8 +17,8 @@ use tokio::io::DuplexStream;
 
 const FROST: Duration = Duration::from_secs(10 * 60);
 
-/// Two servers at one address: connections to the first can be made to fall silent,
-/// and new ones go to the second.
+/// Two servers at one address: connections to the first can be made to fall
+/// silent, and new ones go to the second.
 struct Network {
     first: EchoServer,
     second: EchoServer,

@@ -1,7 +1,8 @@
 //! From a rate and a hold time to a number of connections, and the waits that each
 //! number gives.
 //!
-//! `cargo run --example sizing`. Virtual time: the four minutes of load take some seconds, and every run is the same.
+//! `cargo run --example sizing`. Virtual time: the four minutes of load take some
+//! seconds, and every run is the same.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -1,7 +1,8 @@
 //! Two requests share one connection, and a trace shows which part of each is
 //! waiting, and which is work.
 //!
-//! `cargo run --example spans`. Virtual time: it takes no time, and every run is the same.
+//! `cargo run --example spans`. Virtual time: it takes no time, and every run is
+//! the same.
 
 use std::error::Error;
 use std::process::ExitCode;

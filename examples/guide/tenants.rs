@@ -39,7 +39,8 @@ struct Tenants {
 #[derive(Default)]
 struct Open {
     pools: HashMap<String, (Arc<PacketPool>, u64)>,
-    /// Counts the uses: the smallest number is that of the pool unused for longest.
+    /// Counts the uses: the smallest number is that of the pool unused for
+    /// longest.
     uses: u64,
 }
 
@@ -159,7 +160,7 @@ async fn apart(server: &EchoServer) -> Result<(), Box<dyn Error>> {
             .ok_or("eight callers, and none was refused")??
         {
             Err(TenantError::Acquire(AcquireError::Overloaded { .. })) => {
-                refused += 1
+                refused += 1;
             }
             other => {
                 return Err(format!("expected a refusal, not {other:?}").into());
@@ -177,7 +178,7 @@ async fn apart(server: &EchoServer) -> Result<(), Box<dyn Error>> {
     println!("== a third tenant comes");
     match tenants.acquire("third").await {
         Err(busy @ TenantError::Busy) => {
-            println!("while both pools are in use: {busy}")
+            println!("while both pools are in use: {busy}");
         }
         other => return Err(format!("expected a refusal, not {other:?}").into()),
     }

@@ -1,8 +1,8 @@
 //! One deadline handed on from step to step, and what an acquire can tell when the
 //! limits are the wrong way round.
 //!
-//! The server is in memory and the clock is paused, so the times are exact and none
-//! of them passes.
+//! The server is in memory and the clock is paused, so the times are exact and
+//! none of them passes.
 
 use std::error::Error;
 use std::io;

@@ -175,7 +175,7 @@ impl TlsServer {
                             &mut seen.resumed
                         } else {
                             &mut seen.full
-                        }) += 1
+                        }) += 1;
                     });
                     let Ok(behind) = echo.connect().await else { return };
                     let (mut from_client, mut to_client) = split(tls);
@@ -185,8 +185,8 @@ impl TlsServer {
                             seen.send_modify(|seen| seen.cut += usize::from(ended.is_err()));
                         }
                         _ = copy(&mut from_echo, &mut to_client) => {
-                            // Says `close_notify`, then ends the stream. The client
-                            // may be gone already.
+                            // Says `close_notify`, then ends the stream. The
+                            // client may be gone already.
                             let _ = to_client.shutdown().await;
                             seen.send_modify(|seen| seen.closed += 1);
                         }

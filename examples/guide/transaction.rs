@@ -49,8 +49,8 @@ async fn without_a_guard(
 // ANCHOR_END: without
 
 // ANCHOR: guard
-/// An open transaction. Dropped without `commit`, it closes its connection, and the
-/// server rolls back.
+/// An open transaction. Dropped without `commit`, it closes its connection, and
+/// the server rolls back.
 struct Transaction {
     /// `None` once the transaction has ended well.
     connection: Option<PooledConnection<PacketManager>>,

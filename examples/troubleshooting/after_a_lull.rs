@@ -1,7 +1,8 @@
-//! A firewall or load balancer forgets connections that are silent for long, and tells neither end.
+//! A firewall or load balancer forgets connections that are silent for long, and
+//! tells neither end.
 //!
-//! `cargo run --example after_a_lull` runs in virtual time against an echo server in memory. Between the two stands a
-//! middlebox that forgets after 350 s.
+//! `cargo run --example after_a_lull` runs in virtual time against an echo server
+//! in memory. Between the two stands a middlebox that forgets after 350 s.
 
 mod trace;
 
@@ -24,7 +25,8 @@ const LULL: Duration = Duration::from_secs(20 * 60);
 const REQUESTS: usize = 5;
 
 // ANCHOR: middlebox
-/// Passes bytes on until it has seen none for long. From then on they vanish, and neither end is told.
+/// Passes bytes on until it has seen none for long. From then on they vanish, and
+/// neither end is told.
 async fn middlebox(
     mut client: DuplexStream,
     mut server: DuplexStream,
@@ -77,7 +79,8 @@ async fn request(pool: LullPool) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Requests at once: how many failed, the first error, and how long the slowest took.
+/// Requests at once: how many failed, the first error, and how long the slowest
+/// took.
 async fn requests(
     pool: &LullPool,
 ) -> Result<(usize, Option<String>, Duration), AnyError> {

@@ -1,6 +1,8 @@
-//! Connection churn: bursts with lulls between them, longer than `idle_timeout`, open every connection anew.
+//! Connection churn: bursts with lulls between them, longer than `idle_timeout`,
+//! open every connection anew.
 //!
-//! `cargo run --example connection_churn`. The clock is tokio's, paused: minutes pass in no time, and every run is the same.
+//! `cargo run --example connection_churn`. The clock is tokio's, paused: minutes
+//! pass in no time, and every run is the same.
 
 mod trace;
 

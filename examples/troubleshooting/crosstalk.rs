@@ -1,6 +1,8 @@
-//! A caller gives up half-way, its connection goes back to the pool, and everybody after it reads somebody else's reply.
+//! A caller gives up half-way, its connection goes back to the pool, and everybody
+//! after it reads somebody else's reply.
 //!
-//! `cargo run --example crosstalk` runs in virtual time against an echo server in memory.
+//! `cargo run --example crosstalk` runs in virtual time against an echo server in
+//! memory.
 
 mod trace;
 
@@ -19,7 +21,8 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// A protocol of our own: one question, one answer. Nothing in an answer says which question it belongs to.
+/// A protocol of our own: one question, one answer. Nothing in an answer says
+/// which question it belongs to.
 struct Client {
     framed: Framed<DuplexStream, LengthDelimitedCodec>,
     /// A question has gone out, or half of it, and its answer has not been read.
@@ -66,7 +69,8 @@ impl Manager for Questions {
 }
 // ANCHOR_END: manager
 
-/// Asks for six accounts, one after another. The server is slow for the first, whose caller gives up.
+/// Asks for six accounts, one after another. The server is slow for the first,
+/// whose caller gives up.
 async fn six_callers(
     name: &'static str,
     looks: bool,

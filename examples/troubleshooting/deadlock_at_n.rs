@@ -1,7 +1,8 @@
-//! It deadlocks at exactly N: tasks that hold a connection and acquire a second one
-//! from the same pool.
+//! It deadlocks at exactly N: tasks that hold a connection and acquire a second
+//! one from the same pool.
 //!
-//! `cargo run --example deadlock_at_n`. The clock is tokio's, paused: the timeouts take no time, and every run is the same.
+//! `cargo run --example deadlock_at_n`. The clock is tokio's, paused: the timeouts
+//! take no time, and every run is the same.
 
 mod trace;
 

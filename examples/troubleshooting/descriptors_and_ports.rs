@@ -1,7 +1,8 @@
 //! A connection per request costs a descriptor while it lives and a local port for
 //! a while after. A pool costs ten.
 //!
-//! `cargo run --example descriptors_and_ports` starts its own echo server. Run it with `ulimit -n 64` to see it fail.
+//! `cargo run --example descriptors_and_ports` starts its own echo server. Run it
+//! with `ulimit -n 64` to see it fail.
 
 mod trace;
 

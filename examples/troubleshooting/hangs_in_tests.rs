@@ -1,8 +1,9 @@
-//! Four tests that work against the development server and hang or fail in the test
-//! run, and the same four mended.
+//! Four tests that work against the development server and hang or fail in the
+//! test run, and the same four mended.
 //!
-//! `cargo run --example hangs_in_tests` starts its own echo server, in a thread of its own. A test here is a function
-//! that gets a runtime of its own, as `#[tokio::test]` gives it.
+//! `cargo run --example hangs_in_tests` starts its own echo server, in a thread of
+//! its own. A test here is a function that gets a runtime of its own, as
+//! `#[tokio::test]` gives it.
 
 use std::error::Error;
 use std::net::SocketAddr;

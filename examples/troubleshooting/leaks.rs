@@ -1,7 +1,8 @@
 //! Leaks: who holds it? Connections that never come back, and the lines that
 //! acquired them.
 //!
-//! `cargo run --example leaks`. The clock is tokio's, paused: a minute passes in no time, and every run is the same.
+//! `cargo run --example leaks`. The clock is tokio's, paused: a minute passes in
+//! no time, and every run is the same.
 
 mod trace;
 

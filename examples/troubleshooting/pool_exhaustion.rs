@@ -1,7 +1,8 @@
 //! Pool exhaustion: callers hold connections while they do something else. Shorter
 //! holds cure it; a larger pool moves it.
 //!
-//! `cargo run --example pool_exhaustion`. The clock is tokio's, paused: seconds pass in no time, and every run is the same.
+//! `cargo run --example pool_exhaustion`. The clock is tokio's, paused: seconds
+//! pass in no time, and every run is the same.
 
 mod trace;
 
@@ -61,8 +62,8 @@ async fn other_work() {
 }
 
 // ANCHOR: holds
-/// Holds the connection to the end of the function, through work that does not need
-/// it.
+/// Holds the connection to the end of the function, through work that does not
+/// need it.
 async fn holds_for_long(pool: BackendPool) -> Result<(), AcquireError> {
     let mut connection = pool.acquire().await?;
     if query(&mut connection).await.is_err() {

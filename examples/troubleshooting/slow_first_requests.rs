@@ -1,6 +1,8 @@
-//! Slow first requests: the first ones after a start, and after a lull, pay for the connect.
+//! Slow first requests: the first ones after a start, and after a lull, pay for
+//! the connect.
 //!
-//! `cargo run --example slow_first_requests`. The clock is tokio's, paused: the lull takes no time, and every run is the same.
+//! `cargo run --example slow_first_requests`. The clock is tokio's, paused: the
+//! lull takes no time, and every run is the same.
 
 mod trace;
 

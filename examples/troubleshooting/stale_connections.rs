@@ -1,6 +1,8 @@
-//! Stale connections: the server closes what has idled, and the first requests after a pause fail.
+//! Stale connections: the server closes what has idled, and the first requests
+//! after a pause fail.
 //!
-//! `cargo run --example stale_connections`. The clock is tokio's, paused: the pause takes no time, and every run is the same.
+//! `cargo run --example stale_connections`. The clock is tokio's, paused: the
+//! pause takes no time, and every run is the same.
 
 mod trace;
 
@@ -56,7 +58,8 @@ impl Manager for Trusting {
 }
 // ANCHOR_END: trusting
 
-/// Three requests at a time, before the lull and after it. Prints how many of those after it failed.
+/// Three requests at a time, before the lull and after it. Prints how many of
+/// those after it failed.
 async fn after_a_lull<M>(
     name: &'static str,
     server: &Arc<EchoServer>,
@@ -133,7 +136,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     )
     .await?;
 
-    // The packet protocol's manager looks at the socket before it hands a connection out.
+    // The packet protocol's manager looks at the socket before it hands a
+    // connection out.
     println!("== after the cure");
     after_a_lull(
         "after the cure: a look before use",

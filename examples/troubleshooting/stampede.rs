@@ -1,6 +1,8 @@
-//! Connections that opened together reach their lifetime together, hour after hour.
+//! Connections that opened together reach their lifetime together, hour after
+//! hour.
 //!
-//! `cargo run --example stampede` runs a day in virtual time against an echo server in memory.
+//! `cargo run --example stampede` runs a day in virtual time against an echo
+//! server in memory.
 
 mod trace;
 
@@ -24,7 +26,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 struct Opened(BTreeMap<u64, u64>);
 
 impl Opened {
-    /// The first of the seconds in which most opened, leaving out the start itself.
+    /// The first of the seconds in which most opened, leaving out the start
+    /// itself.
     fn worst(&self) -> (u64, u64) {
         let later = self.0.iter().rev().filter(|(second, _)| **second > 0);
         later
@@ -41,7 +44,8 @@ impl Opened {
     }
 }
 
-/// The replicas of a service start in one moment, as after a deploy, and live a day.
+/// The replicas of a service start in one moment, as after a deploy, and live a
+/// day.
 async fn day(
     name: &'static str,
     config: &PoolConfig,
@@ -113,7 +117,8 @@ async fn run() -> Result<(), AnyError> {
         max_connections: 25,
         max_lifetime: Duration::from_secs(60 * 60),
         lifetime_jitter: 0.0,
-        // Nothing is wrong with the server here, and a day of checks would take the program long.
+        // Nothing is wrong with the server here, and a day of checks would take
+        // the program long.
         health_check_interval: Duration::MAX,
         ..PoolConfig::default()
     };

@@ -1,7 +1,8 @@
 //! Acquires time out although hardly anybody asks: the runtime is blocked, one
 //! connection is lost, or the deadline is shorter than a connect.
 //!
-//! `cargo run --example timeouts_without_load` starts its own echo server, in a thread of its own.
+//! `cargo run --example timeouts_without_load` starts its own echo server, in a
+//! thread of its own.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -73,8 +74,8 @@ fn report() {
 }
 // ANCHOR_END: report
 
-/// Five callers share a connection. Each needs it for 10 ms, and each has 400 ms to
-/// get it.
+/// Five callers share a connection. Each needs it for 10 ms, and each has 400 ms
+/// to get it.
 async fn behind_a_report(server: SocketAddr, cured: bool) -> Result<(), AnyError> {
     let config = PoolConfig {
         max_connections: 1,

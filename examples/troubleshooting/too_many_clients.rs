@@ -1,7 +1,7 @@
 //! A rolling deploy brings more pools than the server has room for.
 //!
-//! `cargo run --example too_many_clients` runs in virtual time against an echo server in memory, which allows 20
-//! connections.
+//! `cargo run --example too_many_clients` runs in virtual time against an echo
+//! server in memory, which allows 20 connections.
 
 mod trace;
 
@@ -77,7 +77,8 @@ impl Manager for Database {
     }
 }
 
-/// Whether the server says that it has no room. A database says so by a code: `53300` in PostgreSQL, 1040 in MySQL.
+/// Whether the server says that it has no room. A database says so by a code:
+/// `53300` in PostgreSQL, 1040 in MySQL.
 fn is_full(error: &io::Error) -> bool {
     error.to_string().contains("as many as max_connections allows")
 }
@@ -102,7 +103,8 @@ impl Replica {
         })
     }
 
-    /// Has `REQUESTS` at once, and returns how many failed and the text of the first failure.
+    /// Has `REQUESTS` at once, and returns how many failed and the text of the
+    /// first failure.
     async fn serve(&self) -> Result<(usize, Option<String>), AnyError> {
         let mut tasks = JoinSet::new();
         for number in 0..REQUESTS {
@@ -209,7 +211,8 @@ async fn deploy(
 }
 
 async fn run() -> Result<(), AnyError> {
-    // The pauses between attempts are drawn at random. A seed makes every run the same.
+    // The pauses between attempts are drawn at random. A seed makes every run the
+    // same.
     fastrand::seed(1);
     println!("== the symptom");
     // ANCHOR: symptom

@@ -144,8 +144,8 @@ async fn ageing(pool: &EchoPool, server: &EchoServer) -> Result<(), AnyError> {
 async fn race(pool: &EchoPool) -> Result<(), AnyError> {
     let first = pool.acquire().await?;
     let _second = pool.acquire().await?;
-    // The third one makes the pool begin a connect. A connection that comes back is
-    // quicker.
+    // The third one makes the pool begin a connect. A connection that comes back
+    // is quicker.
     tokio::spawn(async move {
         sleep(ms(5)).await;
         drop(first);

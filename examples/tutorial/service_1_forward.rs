@@ -55,8 +55,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     pool.warm_up().await?;
     let app = Router::new().route("/echo", post(echo)).with_state(pool.clone());
 
-    // With an address to listen on, the service stays. Without one it tries itself,
-    // and ends.
+    // With an address to listen on, the service stays. Without one it tries
+    // itself, and ends.
     let listen = std::env::args().nth(1);
     let listener =
         TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:0")).await?;

@@ -1,5 +1,5 @@
-//! The same service, which can be asked for its health. Step 3 of the chapter "Your
-//! first service".
+//! The same service, which can be asked for its health. Step 3 of the chapter
+//! "Your first service".
 
 // ANCHOR: all
 use std::error::Error;

@@ -1,5 +1,5 @@
-//! The same service, with metrics for Prometheus. Step 4 of the chapter "Your first
-//! service".
+//! The same service, with metrics for Prometheus. Step 4 of the chapter "Your
+//! first service".
 
 // ANCHOR: all
 use std::error::Error;

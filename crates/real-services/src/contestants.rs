@@ -38,7 +38,8 @@ pub enum Contestant {
 
 impl Contestant {
     /// The four.
-    pub const ALL: [Self; 4] = [Self::Poolhouse, Self::Deadpool, Self::Bb8, Self::Sqlx];
+    pub const ALL: [Self; 4] =
+        [Self::Poolhouse, Self::Deadpool, Self::Bb8, Self::Sqlx];
 
     /// How tables and the command line call it.
     pub fn name(self) -> &'static str {
@@ -72,15 +73,21 @@ impl Contestant {
             Self::Poolhouse => {
                 "default options, but connection_timeout 2 s, connect_attempt_timeout 1 s, fail_fast_after 1 s; prepare_cached"
             }
-            Self::PoolhouseWary => "the same, and check_after_idle 0, max_connect_backoff 500 ms",
+            Self::PoolhouseWary => {
+                "the same, and check_after_idle 0, max_connect_backoff 500 ms"
+            }
             Self::Deadpool => {
                 "RecyclingMethod::Fast; wait, create and recycle timeouts 2 s each; prepare_cached"
             }
             Self::DeadpoolVerified => {
                 "RecyclingMethod::Verified; wait, create and recycle timeouts 2 s each; prepare_cached"
             }
-            Self::Bb8 => "connection_timeout 2 s; test_on_check_out, its default; no statement cache",
-            Self::Sqlx => "acquire_timeout 2 s; test_before_acquire, its default; its own statement cache",
+            Self::Bb8 => {
+                "connection_timeout 2 s; test_on_check_out, its default; no statement cache"
+            }
+            Self::Sqlx => {
+                "acquire_timeout 2 s; test_before_acquire, its default; its own statement cache"
+            }
         }
     }
 }
@@ -120,7 +127,11 @@ impl Target {
     /// What tokio-postgres needs, with the password of now.
     pub fn config(&self) -> Config {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(self.port).user(&self.role).dbname("postgres");
+        config
+            .host("127.0.0.1")
+            .port(self.port)
+            .user(&self.role)
+            .dbname("postgres");
         config.password(self.secret.get());
         config
     }
@@ -140,7 +151,10 @@ impl Target {
 struct AskForPassword(Target);
 
 impl deadpool_postgres::Connect for AskForPassword {
-    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Result<Connected, PgError>> + Send + '_>> {
+    fn connect(
+        &self,
+        _: &Config,
+    ) -> Pin<Box<dyn Future<Output = Result<Connected, PgError>> + Send + '_>> {
         let config = self.0.config();
         Box::pin(async move {
             let (client, connection) = config.connect(NoTls).await?;
@@ -174,7 +188,10 @@ macro_rules! with_client {
     }};
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, AnyError>>) -> Result<T, AnyError> {
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, AnyError>>,
+) -> Result<T, AnyError> {
     match timeout(limit, work).await {
         Ok(done) => done,
         Err(_) => Err(format!("the query has no answer after {limit:?}").into()),
@@ -191,11 +208,20 @@ impl AnyPool {
     /// # Errors
     ///
     /// Options that a pool does not take.
-    pub fn open(which: Contestant, target: &Target, size: u32, deadline: Duration) -> Result<Self, AnyError> {
+    pub fn open(
+        which: Contestant,
+        target: &Target,
+        size: u32,
+        deadline: Duration,
+    ) -> Result<Self, AnyError> {
         let deadpool = |recycling_method| {
             let connect = AskForPassword(target.clone());
             let config = ManagerConfig { recycling_method };
-            let manager = deadpool_postgres::Manager::from_connect(target.config(), connect, config);
+            let manager = deadpool_postgres::Manager::from_connect(
+                target.config(),
+                connect,
+                config,
+            );
             deadpool_postgres::Pool::builder(manager)
                 .max_size(size as usize)
                 .runtime(deadpool_postgres::Runtime::Tokio1)
@@ -207,10 +233,11 @@ impl AnyPool {
         Ok(match which {
             Contestant::Poolhouse | Contestant::PoolhouseWary => {
                 let secret = target.secret.clone();
-                let manager = PostgresManager::new(target.config()).password_provider(move || {
-                    let password = secret.get();
-                    async move { Ok::<_, AnyError>(password) }
-                });
+                let manager = PostgresManager::new(target.config())
+                    .password_provider(move || {
+                        let password = secret.get();
+                        async move { Ok::<_, AnyError>(password) }
+                    });
                 let mut config = PoolConfig {
                     min_connections: 0,
                     max_connections: size as usize,
@@ -225,15 +252,24 @@ impl AnyPool {
                 }
                 Self::Poolhouse(Pool::new(manager, config)?)
             }
-            Contestant::Deadpool => Self::Deadpool(deadpool(RecyclingMethod::Fast)?),
-            Contestant::DeadpoolVerified => Self::Deadpool(deadpool(RecyclingMethod::Verified)?),
+            Contestant::Deadpool => {
+                Self::Deadpool(deadpool(RecyclingMethod::Fast)?)
+            }
+            Contestant::DeadpoolVerified => {
+                Self::Deadpool(deadpool(RecyclingMethod::Verified)?)
+            }
             Contestant::Bb8 => {
-                let manager = PostgresConnectionManager::new(target.config(), NoTls);
-                let builder = bb8::Pool::builder().max_size(size).connection_timeout(deadline);
+                let manager =
+                    PostgresConnectionManager::new(target.config(), NoTls);
+                let builder = bb8::Pool::builder()
+                    .max_size(size)
+                    .connection_timeout(deadline);
                 Self::Bb8(builder.build_unchecked(manager))
             }
             Contestant::Sqlx => {
-                let options = PgPoolOptions::new().max_connections(size).acquire_timeout(deadline);
+                let options = PgPoolOptions::new()
+                    .max_connections(size)
+                    .acquire_timeout(deadline);
                 Self::Sqlx(options.connect_lazy_with(target.sqlx()))
             }
         })
@@ -251,12 +287,19 @@ impl AnyPool {
     /// # Errors
     ///
     /// The pool's, the server's, or that `limit` is over: it covers the statement, not the wait for a connection.
-    pub async fn ask(&self, sql: &'static str, number: i64, limit: Duration) -> Result<i64, AnyError> {
+    pub async fn ask(
+        &self,
+        sql: &'static str,
+        number: i64,
+        limit: Duration,
+    ) -> Result<i64, AnyError> {
         match self {
-            Self::Poolhouse(pool) => with_client!(pool.acquire(), limit, client => {
-                let statement = client.prepare_cached(sql).await?;
-                Ok(client.query_one(&statement, &[&number]).await?.try_get(0)?)
-            }),
+            Self::Poolhouse(pool) => {
+                with_client!(pool.acquire(), limit, client => {
+                    let statement = client.prepare_cached(sql).await?;
+                    Ok(client.query_one(&statement, &[&number]).await?.try_get(0)?)
+                })
+            }
             Self::Deadpool(pool) => with_client!(pool.get(), limit, client => {
                 let statement = client.prepare_cached(sql).await?;
                 Ok(client.query_one(&statement, &[&number]).await?.try_get(0)?)
@@ -276,16 +319,22 @@ impl AnyPool {
     /// # Errors
     ///
     /// As for [`ask`](AnyPool::ask).
-    pub async fn transact(&self, number: i64, limit: Duration) -> Result<(), AnyError> {
+    pub async fn transact(
+        &self,
+        number: i64,
+        limit: Duration,
+    ) -> Result<(), AnyError> {
         match self {
-            Self::Poolhouse(pool) => with_client!(pool.acquire(), limit, client => {
-                let transaction = client.transaction().await?;
-                let read = transaction.prepare_cached(READ).await?;
-                transaction.query_one(&read, &[&number]).await?;
-                let write = transaction.prepare_cached(WRITE).await?;
-                transaction.execute(&write, &[&number]).await?;
-                Ok(transaction.commit().await?)
-            }),
+            Self::Poolhouse(pool) => {
+                with_client!(pool.acquire(), limit, client => {
+                    let transaction = client.transaction().await?;
+                    let read = transaction.prepare_cached(READ).await?;
+                    transaction.query_one(&read, &[&number]).await?;
+                    let write = transaction.prepare_cached(WRITE).await?;
+                    transaction.execute(&write, &[&number]).await?;
+                    Ok(transaction.commit().await?)
+                })
+            }
             Self::Deadpool(pool) => with_client!(pool.get(), limit, client => {
                 let transaction = client.transaction().await?;
                 let read = transaction.prepare_cached(READ).await?;
@@ -303,8 +352,14 @@ impl AnyPool {
             Self::Sqlx(pool) => {
                 let mut transaction = pool.begin().await?;
                 within(limit, async move {
-                    sqlx::query(READ).bind(number).fetch_one(&mut *transaction).await?;
-                    sqlx::query(WRITE).bind(number).execute(&mut *transaction).await?;
+                    sqlx::query(READ)
+                        .bind(number)
+                        .fetch_one(&mut *transaction)
+                        .await?;
+                    sqlx::query(WRITE)
+                        .bind(number)
+                        .execute(&mut *transaction)
+                        .await?;
                     Ok(transaction.commit().await?)
                 })
                 .await
@@ -341,7 +396,8 @@ impl Own {
     pub async fn connect(target: &Target, sql: &str) -> Result<Self, AnyError> {
         let client = connect(&target.config()).await?;
         let ask = client.prepare(sql).await?;
-        let (read, write) = (client.prepare(READ).await?, client.prepare(WRITE).await?);
+        let (read, write) =
+            (client.prepare(READ).await?, client.prepare(WRITE).await?);
         Ok(Self { client, ask, read, write })
     }
 

@@ -30,5 +30,6 @@ pub const DEADLINE: Duration = Duration::from_secs(1);
 pub(crate) fn now() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).expect("the machine has started");
-    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or_default())
+    Duration::from_secs(seconds)
+        + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or_default())
 }

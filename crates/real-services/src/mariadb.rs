@@ -56,7 +56,8 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
-    /// Connects to this server. The options of mysql_async's own pool are not used.
+    /// Connects to this server. The options of mysql_async's own pool are not
+    /// used.
     pub fn new(opts: impl Into<Opts>) -> Self {
         Self { opts: opts.into() }
     }
@@ -84,8 +85,8 @@ impl Manager for MariaDb {
         true
     }
 
-    // `COM_RESET_CONNECTION` rolls back, drops temporary tables and locks, and sets
-    // variables to their defaults. The database that `USE` has chosen stays.
+    // `COM_RESET_CONNECTION` rolls back, drops temporary tables and locks, and
+    // sets variables to their defaults. The database that `USE` has chosen stays.
     async fn reset(&self, session: &mut Session) -> Result<()> {
         let known = session.run(async |conn| conn.reset().await).await?;
         if !known {

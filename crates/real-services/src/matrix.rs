@@ -61,7 +61,12 @@ impl Pace {
 /// # Errors
 ///
 /// The server cannot be started, or told what to do: not what the pool's callers see, which is counted.
-pub async fn run(stage: &Stage, fault: Fault, which: Contestant, pace: Pace) -> Result<Cell, AnyError> {
+pub async fn run(
+    stage: &Stage,
+    fault: Fault,
+    which: Contestant,
+    pace: Pace,
+) -> Result<Cell, AnyError> {
     let roles = stage.roles(fault, which).await?;
     let pool = AnyPool::open(which, &roles.target, SIZE, DEADLINE)?;
     let counting = stage.count_backends(&roles.target.role);

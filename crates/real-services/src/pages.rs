@@ -91,7 +91,10 @@ fn url(port: u16) -> String {
     format!("postgres://app:secret@127.0.0.1:{port}/postgres")
 }
 
-fn pool_with(manager: PostgresManager, max_connections: usize) -> Result<PostgresPool, AnyError> {
+fn pool_with(
+    manager: PostgresManager,
+    max_connections: usize,
+) -> Result<PostgresPool, AnyError> {
     let config = PoolConfig {
         max_connections,
         min_connections: 0,
@@ -101,7 +104,10 @@ fn pool_with(manager: PostgresManager, max_connections: usize) -> Result<Postgre
     Ok(Pool::new(manager, config)?)
 }
 
-fn pool(server: &Postgres, max_connections: usize) -> Result<PostgresPool, AnyError> {
+fn pool(
+    server: &Postgres,
+    max_connections: usize,
+) -> Result<PostgresPool, AnyError> {
     pool_with(PostgresManager::from_url(&url(server.port()))?, max_connections)
 }
 
@@ -133,9 +139,10 @@ async fn say(client: &Client, sql: &str) -> Result<String, Error> {
 
 /// The server's sentence, with its code. "db error" alone says nothing.
 fn told(error: &Error) -> String {
-    error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), |error| format!("{} ({})", error.message(), error.code().code()))
+    error.as_db_error().map_or_else(
+        || error.to_string(),
+        |error| format!("{} ({})", error.message(), error.code().code()),
+    )
 }
 
 /// Waits until the answer is `true`.

@@ -1,4 +1,5 @@
-//! RabbitMQ over lapin: a worked manager that lends channels. The chapter of the guide shows it.
+//! RabbitMQ over lapin: a worked manager that lends channels. The chapter of the
+//! guide shows it.
 
 use std::borrow::Cow;
 use std::io;
@@ -6,7 +7,10 @@ use std::sync::Arc;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::uri::AMQPUri;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Error, ErrorKind};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    Error, ErrorKind,
+};
 use poolhouse::{FailureKind, Manager, RetireReason};
 use thiserror::Error as ThisError;
 use tokio::sync::Mutex;
@@ -25,8 +29,8 @@ pub struct Session {
 /// Why a message may not have reached a queue.
 #[derive(Debug, ThisError)]
 pub enum PublishError {
-    /// The broker is short of memory or disk, and reads nothing more from connections
-    /// that publish. Nothing was sent.
+    /// The broker is short of memory or disk, and reads nothing more from
+    /// connections that publish. Nothing was sent.
     #[error("the broker has blocked publishers")]
     Blocked,
     /// No queue is bound for it.
@@ -41,7 +45,8 @@ pub enum PublishError {
 }
 
 impl Session {
-    /// Publishes a persistent message, and waits until the broker has it in a queue.
+    /// Publishes a persistent message, and waits until the broker has it in a
+    /// queue.
     ///
     /// If the future is dropped, the message may still arrive, even much later.
     ///
@@ -63,7 +68,13 @@ impl Session {
         let persistent = BasicProperties::default().with_delivery_mode(2);
         let sent = self
             .channel
-            .basic_publish(exchange.into(), routing_key.into(), options, message, persistent)
+            .basic_publish(
+                exchange.into(),
+                routing_key.into(),
+                options,
+                message,
+                persistent,
+            )
             .await?;
         let confirmation = sent.await?;
         self.used = used;
@@ -103,7 +114,8 @@ impl RabbitMq {
         Self { uri, name: name.to_owned(), connection: Mutex::default() }
     }
 
-    /// The connection that there is, or a new one. Those who connect at once share it.
+    /// The connection that there is, or a new one. Those who connect at once share
+    /// it.
     async fn connection(&self) -> Result<Arc<Connection>, Error> {
         let mut current = self.connection.lock().await;
         if let Some(connection) = &*current
@@ -114,7 +126,8 @@ impl RabbitMq {
         // Without lapin's own recovery. The pool opens what is missing.
         let properties = ConnectionProperties::default();
         let properties = properties.with_connection_name(self.name.as_str().into());
-        let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
+        let connection =
+            Connection::connect_uri(self.uri.clone(), properties).await?;
         Ok(current.insert(Arc::new(connection)).clone())
     }
 }
@@ -162,8 +175,8 @@ impl Manager for RabbitMq {
         session.used
     }
 
-    // AMQP has no command that undoes `basic.qos`, consumers and transactions. Messages
-    // without an answer go back to their queues when the channel closes.
+    // AMQP has no command that undoes `basic.qos`, consumers and transactions.
+    // Messages without an answer go back to their queues when the channel closes.
     async fn reset(&self, session: &mut Session) -> Result<(), Error> {
         refuse_if_blocked(&session.connection)?;
         session.channel.close(200, "OK".into()).await?;
@@ -172,8 +185,8 @@ impl Manager for RabbitMq {
         Ok(())
     }
 
-    // A blocked connection is kept, with what waits in it to be sent. A new one would
-    // only be blocked as well.
+    // A blocked connection is kept, with what waits in it to be sent. A new one
+    // would only be blocked as well.
     fn needs_close(&self, session: &mut Session, _: RetireReason) -> bool {
         let status = session.connection.status();
         status.connected() && !status.blocked()
@@ -196,10 +209,17 @@ impl Manager for RabbitMq {
     fn classify(&self, error: &Error) -> FailureKind {
         match error.kind() {
             ErrorKind::ChannelsLimitReached => FailureKind::Busy,
-            ErrorKind::IOError(error) if error.kind() == io::ErrorKind::ResourceBusy => FailureKind::Busy,
+            ErrorKind::IOError(error)
+                if error.kind() == io::ErrorKind::ResourceBusy =>
+            {
+                FailureKind::Busy
+            }
             ErrorKind::ProtocolError(error) => match error.get_id() {
-                // The virtual host, or the user, has all the connections that it may have.
-                530 if error.get_message().as_str().contains("limit") => FailureKind::Busy,
+                // The virtual host, or the user, has all the connections that it
+                // may have.
+                530 if error.get_message().as_str().contains("limit") => {
+                    FailureKind::Busy
+                }
                 // Access refused; no such virtual host.
                 403 | 530 => FailureKind::Permanent,
                 _ => FailureKind::Transient,

@@ -37,10 +37,19 @@ pub struct Plan {
 
 impl Plan {
     /// That of the tables.
-    pub const FULL: Self =
-        Self { rounds: 31, limit: Duration::from_secs(140), selects: 100, transactions: 25 };
+    pub const FULL: Self = Self {
+        rounds: 31,
+        limit: Duration::from_secs(140),
+        selects: 100,
+        transactions: 25,
+    };
     /// That of the tests.
-    pub const SHORT: Self = Self { rounds: 2, limit: Duration::from_secs(20), selects: 4, transactions: 2 };
+    pub const SHORT: Self = Self {
+        rounds: 2,
+        limit: Duration::from_secs(20),
+        selects: 4,
+        transactions: 2,
+    };
 }
 
 /// Starts the server, with a row for each task. It blocks.
@@ -56,7 +65,11 @@ pub fn server() -> Result<(Postgres, Target), ServerError> {
          GRANT SELECT, UPDATE ON accounts TO app; ANALYZE accounts",
         TASKS * 100
     ))?;
-    let target = Target { port: server.port(), role: "app".to_owned(), secret: Secret::new("app") };
+    let target = Target {
+        port: server.port(),
+        role: "app".to_owned(),
+        secret: Secret::new("app"),
+    };
     Ok((server, target))
 }
 
@@ -107,7 +120,9 @@ impl Figures {
     }
 }
 
-async fn timed(work: impl Future<Output = Result<(), AnyError>>) -> Result<f64, AnyError> {
+async fn timed(
+    work: impl Future<Output = Result<(), AnyError>>,
+) -> Result<f64, AnyError> {
     let began = Instant::now();
     work.await?;
     Ok(micros(began.elapsed()))
@@ -123,7 +138,11 @@ fn row(task: usize, time: usize) -> i64 {
 }
 
 fn same(asked: i64, answer: i64) -> Result<(), AnyError> {
-    if asked == answer { Ok(()) } else { Err(format!("a wrong answer: {answer} for {asked}").into()) }
+    if asked == answer {
+        Ok(())
+    } else {
+        Err(format!("a wrong answer: {answer} for {asked}").into())
+    }
 }
 
 async fn through_pool(
@@ -167,7 +186,11 @@ async fn over_own(
 }
 
 impl Runner {
-    async fn round(&mut self, work: Work, count: usize) -> Result<Figures, AnyError> {
+    async fn round(
+        &mut self,
+        work: Work,
+        count: usize,
+    ) -> Result<Figures, AnyError> {
         let (began, processor) = (Instant::now(), processor_time());
         let mut tasks = JoinSet::new();
         match self {
@@ -205,7 +228,10 @@ impl Runner {
 /// Of this process, user and system together.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }
 
 fn quantile(values: &mut [f64], share: f64) -> f64 {
@@ -242,7 +268,8 @@ pub async fn run(target: &Target, plan: Plan) -> Result<Measured, AnyError> {
         own.push(Own::connect(target, SELECT).await?);
     }
     runners.push(Runner::Own(own));
-    let names: Vec<_> = Contestant::ALL.map(Contestant::name).into_iter().chain([OWN]).collect();
+    let names: Vec<_> =
+        Contestant::ALL.map(Contestant::name).into_iter().chain([OWN]).collect();
     let mut figures = [(); 2].map(|()| vec![Vec::new(); names.len()]);
     let mut order: Vec<_> = (0..names.len()).collect();
     let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
@@ -254,7 +281,8 @@ pub async fn run(target: &Target, plan: Plan) -> Result<Measured, AnyError> {
         shuffle(&mut order, &mut seed);
         for (at, work) in Work::ALL.into_iter().enumerate() {
             for which in &order {
-                let measured = runners[*which].round(work, work.count(plan)).await?;
+                let measured =
+                    runners[*which].round(work, work.count(plan)).await?;
                 if round > 0 {
                     figures[at][*which].push(measured);
                 }
@@ -290,9 +318,14 @@ impl Measured {
 
     /// The ratios to deadpool-postgres within each round, of a figure by its number.
     fn ratios(&self, work: usize, which: usize, figure: usize) -> Vec<f64> {
-        let (ours, theirs) =
-            (&self.figures[work][which], &self.figures[work][self.at(Contestant::Deadpool.name())]);
-        ours.iter().zip(theirs).map(|(ours, theirs)| ours.all()[figure] / theirs.all()[figure]).collect()
+        let (ours, theirs) = (
+            &self.figures[work][which],
+            &self.figures[work][self.at(Contestant::Deadpool.name())],
+        );
+        ours.iter()
+            .zip(theirs)
+            .map(|(ours, theirs)| ours.all()[figure] / theirs.all()[figure])
+            .collect()
     }
 
     fn median_of(&self, work: usize, which: usize, figure: usize) -> f64 {
@@ -318,14 +351,19 @@ impl Measured {
                 .map(|which| {
                     let mut cells = vec![self.names[which].to_owned()];
                     for figure in 0..4 {
-                        let ratio = median(self.ratios(work, which, figure).into_iter());
-                        cells.push(format!("{:.0}", self.median_of(work, which, figure)));
+                        let ratio =
+                            median(self.ratios(work, which, figure).into_iter());
+                        cells.push(format!(
+                            "{:.0}",
+                            self.median_of(work, which, figure)
+                        ));
                         cells.push(format!("{ratio:.2}x"));
                     }
                     cells
                 })
                 .collect();
-            text += &format!("### {}\n\n{}\n", kind.name(), markdown(&header, &rows));
+            text +=
+                &format!("### {}\n\n{}\n", kind.name(), markdown(&header, &rows));
         }
         text
     }

@@ -13,7 +13,13 @@ pub(crate) fn of_words(header: &[&str], rows: &[Vec<String>]) -> String {
 fn table(header: &[&str], rows: &[Vec<String>], rule: &str) -> String {
     let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
     let mut text = line(header.to_vec());
-    text += &line(header.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { rule }).collect());
+    text += &line(
+        header
+            .iter()
+            .enumerate()
+            .map(|(at, _)| if at == 0 { "---" } else { rule })
+            .collect(),
+    );
     for row in rows {
         text += &line(row.iter().map(String::as_str).collect());
     }

@@ -1,4 +1,5 @@
-//! tokio-postgres by hand: a worked manager around a client crate. The chapter of the guide shows it.
+//! tokio-postgres by hand: a worked manager around a client crate. The chapter of
+//! the guide shows it.
 
 use std::borrow::Cow;
 use std::ops::AsyncFnOnce;
@@ -36,7 +37,8 @@ impl Session {
     }
 }
 
-/// The driver would live on until the server has answered everything: `Drop` has to end it.
+/// The driver would live on until the server has answered everything: `Drop` has
+/// to end it.
 impl Drop for Session {
     fn drop(&mut self) {
         self.driver.abort();

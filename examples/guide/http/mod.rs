@@ -1,5 +1,5 @@
-//! What the chapter on HTTP upstreams uses: a manager over hyper, and a server that
-//! misbehaves.
+//! What the chapter on HTTP upstreams uses: a manager over hyper, and a server
+//! that misbehaves.
 
 pub(crate) mod server;
 pub(crate) mod upstream;

@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 server that does what servers do to clients that keep
 //! connections: it closes idle ones, says
-//! `Connection: close`, sends more than the client reads, hangs up on a request, and does not answer.
+//! `Connection: close`, sends more than the client reads, hangs up on a request,
+//! and does not answer.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! One HTTP/1.1 upstream as a manager: connections of hyper, each with one exchange
-//! at a time.
+//! One HTTP/1.1 upstream as a manager: connections of hyper, each with one
+//! exchange at a time.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -66,8 +66,8 @@ impl Manager for Upstream {
 // ANCHOR_END: manager
 
 // ANCHOR: send
-/// Sends a request. One that was never sent goes out again over another connection,
-/// whatever its method.
+/// Sends a request. One that was never sent goes out again over another
+/// connection, whatever its method.
 pub(crate) async fn send(
     pool: &Pool<Upstream>,
     mut request: Request<Empty<Bytes>>,
@@ -79,8 +79,8 @@ pub(crate) async fn send(
             // before.
             Ok(response) => return read(response).await,
             Err(mut error) => match error.take_message() {
-                // The server had closed the connection before a byte of the request
-                // went out.
+                // The server had closed the connection before a byte of the
+                // request went out.
                 Some(unsent) => request = unsent,
                 None => return Err(error.into_error().into()),
             },

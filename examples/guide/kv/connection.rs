@@ -49,8 +49,8 @@ impl KvError {
 // ANCHOR: connection
 pub struct KvConnection<S> {
     lines: Framed<S, LinesCodec>,
-    /// Answers that are to come. Anything but zero means that the next caller would
-    /// read somebody else's.
+    /// Answers that are to come. Anything but zero means that the next caller
+    /// would read somebody else's.
     owed: u32,
     io_timeout: Duration,
 }
@@ -62,8 +62,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
         Self { lines, owed: 1, io_timeout }
     }
 
-    /// One request, one answer. Not cancel safe, and it need not be: a call that is
-    /// dropped leaves `owed` above zero.
+    /// One request, one answer. Not cancel safe, and it need not be: a call that
+    /// is dropped leaves `owed` above zero.
     async fn call(&mut self, request: &str) -> Result<String, KvError> {
         // Before the first await, and taken back only when a whole answer is here.
         self.owed += 1;
@@ -215,8 +215,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> KvConnection<S> {
         self.owed == 0 && self.lines.read_buffer().is_empty()
     }
 
-    /// The same, and a look at the stream: a line that nobody asked for, the end or
-    /// an error makes it `false`. It polls once and does not wait.
+    /// The same, and a look at the stream: a line that nobody asked for, the end
+    /// or an error makes it `false`. It polls once and does not wait.
     pub fn is_quiet(&mut self) -> bool {
         let look =
             self.lines.poll_next_unpin(&mut Context::from_waker(Waker::noop()));

@@ -1,9 +1,9 @@
-//! A small key-value store for the guide's examples: its server, its connection and
-//! its `Manager`.
+//! A small key-value store for the guide's examples: its server, its connection
+//! and its `Manager`.
 //!
 //! The protocol is lines of text. A request is a command and its words, an answer
-//! is `+` and a text or `-` and a code. The server speaks first, `+KV 1`, and takes
-//! nothing but `AUTH user secret` until that has succeeded.
+//! is `+` and a text or `-` and a code. The server speaks first, `+KV 1`, and
+//! takes nothing but `AUTH user secret` until that has succeeded.
 //!
 //! | request | answer |
 //! |---|---|
@@ -12,7 +12,8 @@
 //! | `SET key value` | `+OK`, or `-READONLY` on a replica |
 //! | `GET key` | `+value`, or `-NOTFOUND` |
 //! | `KEYS` | `*key` for each key of the space, then `+OK` |
-//! | `USE space` | `+OK`: keys are those of this space from now on, in this session |
+//! | `USE space` | `+OK`: keys are those of this space from now on, in this
+//! session |
 //! | `RESET` | `+OK`: the session is as it was after `AUTH` |
 //! | `ROLE` | `+primary` or `+replica` |
 // No example uses all of it, and none is a library.

@@ -176,7 +176,7 @@ impl State {
         }
         if let Some(user) = session.user {
             self.counts.send_modify(|counts| {
-                *counts.sessions.entry(user).or_default() -= 1
+                *counts.sessions.entry(user).or_default() -= 1;
             });
         }
     }
@@ -210,7 +210,7 @@ impl State {
     fn answer(&self, line: &str, session: &mut Session) -> String {
         let words: Vec<&str> = line.split(' ').collect();
         self.counts.send_modify(|counts| {
-            *counts.requests.entry(words[0].to_owned()).or_default() += 1
+            *counts.requests.entry(words[0].to_owned()).or_default() += 1;
         });
         let key =
             |key: &str, session: &Session| (session.space.clone(), key.to_owned());
@@ -225,7 +225,7 @@ impl State {
                 }
                 session.user = Some((*user).to_owned());
                 self.counts.send_modify(|counts| {
-                    *counts.sessions.entry((*user).to_owned()).or_default() += 1
+                    *counts.sessions.entry((*user).to_owned()).or_default() += 1;
                 });
                 "+OK".to_owned()
             }

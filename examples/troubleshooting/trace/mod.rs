@@ -1,7 +1,9 @@
-//! What the pictures of the pages are drawn from: how a number changes while a program runs.
+//! What the pictures of the pages are drawn from: how a number changes while a
+//! program runs.
 //!
-//! With the environment variable `TRACE` set, the program prints each change to stderr, as `trace: PART; TIME VALUE`.
-//! Without it nothing here does anything. `cargo guide generate` keeps the changes in `book/data/traces`.
+//! With the environment variable `TRACE` set, the program prints each change to
+//! stderr, as `trace: PART; TIME VALUE`. Without it nothing here does anything.
+//! `cargo guide generate` keeps the changes in `book/data/traces`.
 
 #![allow(dead_code, reason = "each program uses a part of it")]
 
@@ -37,7 +39,8 @@ pub(crate) fn end() {
     *current() = None;
 }
 
-/// Says the level, though it may not have changed: where a part begins, and where it ends.
+/// Says the level, though it may not have changed: where a part begins, and where
+/// it ends.
 fn mark() {
     if let Some(part) = &*current() {
         eprintln!(

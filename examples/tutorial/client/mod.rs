@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Sends one request. Gives back the status, `retry-after` if there is one, and the
-/// body.
+/// Sends one request. Gives back the status, `retry-after` if there is one, and
+/// the body.
 pub(crate) async fn request(
     address: SocketAddr,
     line: &str,

@@ -20,7 +20,8 @@ pub(crate) fn exporter()
     let registry = Registry::new();
     let exporter =
         opentelemetry_prometheus::exporter().with_registry(registry.clone());
-    // Without the labels that say which library counted: it is the same one for all.
+    // Without the labels that say which library counted: it is the same one for
+    // all.
     let reader =
         exporter.scope_info_enabled(false).without_target_info().build()?;
     let provider = SdkMeterProvider::builder().with_reader(reader).build();

@@ -7,7 +7,8 @@ use std::time::Instant;
 use real_services::contestants::{AnyError, Contestant};
 use real_services::matrix::{Fault, Pace, Report, Stage, run};
 
-const USAGE: &str = "fault_matrix [--only FAULT[,FAULT]] [--pools POOL[,POOL]] [--json FILE]";
+const USAGE: &str =
+    "fault_matrix [--only FAULT[,FAULT]] [--pools POOL[,POOL]] [--json FILE]";
 
 struct Arguments {
     faults: Vec<Fault>,
@@ -16,14 +17,28 @@ struct Arguments {
 }
 
 fn arguments() -> Result<Arguments, AnyError> {
-    let mut given = Arguments { faults: Fault::ALL.to_vec(), pools: Contestant::ALL.to_vec(), json: None };
+    let mut given = Arguments {
+        faults: Fault::ALL.to_vec(),
+        pools: Contestant::ALL.to_vec(),
+        json: None,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or(USAGE)?;
         let names = value.split(',');
         match word.as_str() {
-            "--only" => given.faults = names.map(Fault::named).collect::<Option<_>>().ok_or_else(faults)?,
-            "--pools" => given.pools = names.map(Contestant::named).collect::<Option<_>>().ok_or(USAGE)?,
+            "--only" => {
+                given.faults = names
+                    .map(Fault::named)
+                    .collect::<Option<_>>()
+                    .ok_or_else(faults)?
+            }
+            "--pools" => {
+                given.pools = names
+                    .map(Contestant::named)
+                    .collect::<Option<_>>()
+                    .ok_or(USAGE)?
+            }
             "--json" => given.json = Some(value.into()),
             _ => return Err(USAGE.into()),
         }

@@ -17,16 +17,26 @@ type Make = fn(&Path, &'static str) -> Result<Table, AnyError>;
 
 /// The tables by their names.
 const TABLES: [(&str, Make); 9] = [
-    ("haproxy-dies", |program, name| Ok(Table::new(name, &deaths(program, FAULT)?))),
+    ("haproxy-dies", |program, name| {
+        Ok(Table::new(name, &deaths(program, FAULT)?))
+    }),
     ("haproxy-returns", |program, name| Ok(Table::new(name, &returns(program)?))),
     ("haproxy-drains", |program, name| Ok(Table::new(name, &drains(program)?))),
-    ("pgbouncer-maintenance", |program, name| Ok(Table::new(name, &maintenance(program, &Work::ALL)?))),
-    ("pgbouncer-rolls-out", |program, name| Ok(Table::new(name, &roll_outs(program)?))),
-    ("pgbouncer-prepared", |program, name| Ok(Table::new(name, &prepared(program)?))),
+    ("pgbouncer-maintenance", |program, name| {
+        Ok(Table::new(name, &maintenance(program, &Work::ALL)?))
+    }),
+    ("pgbouncer-rolls-out", |program, name| {
+        Ok(Table::new(name, &roll_outs(program)?))
+    }),
+    ("pgbouncer-prepared", |program, name| {
+        Ok(Table::new(name, &prepared(program)?))
+    }),
     ("pgbouncer-queues", |program, name| {
         Ok(Table::new(name, &queues(program, &POOLS, Duration::from_secs(15))?))
     }),
-    ("layers-given-up", |program, name| Ok(Table::new(name, &hung_up(program, &Way::ALL)?))),
+    ("layers-given-up", |program, name| {
+        Ok(Table::new(name, &hung_up(program, &Way::ALL)?))
+    }),
     ("layers-killed", |program, name| Ok(Table::new(name, &killed(program)?))),
 ];
 
@@ -44,9 +54,15 @@ fn main() -> Result<(), AnyError> {
     }
     let all = TABLES.into_iter();
     let names: Vec<_> = all.clone().map(|(name, _)| name).collect();
-    let wanted: Vec<&str> = only.as_deref().map_or_else(|| names.clone(), |only| only.split(',').collect());
+    let wanted: Vec<&str> = only
+        .as_deref()
+        .map_or_else(|| names.clone(), |only| only.split(',').collect());
     if let Some(unknown) = wanted.iter().find(|wanted| !names.contains(wanted)) {
-        return Err(format!("there is no table {unknown}: the tables are {}", names.join(", ")).into());
+        return Err(format!(
+            "there is no table {unknown}: the tables are {}",
+            names.join(", ")
+        )
+        .into());
     }
     let (program, began) = (std::env::current_exe()?, Instant::now());
     let mut tables = Vec::new();
@@ -65,7 +81,7 @@ fn main() -> Result<(), AnyError> {
 
 /// One process of the service.
 fn serve(argument: &str) -> Result<(), AnyError> {
-    let service =
-        Service::from_argument(argument).ok_or("the service is told in words that it does not know")?;
+    let service = Service::from_argument(argument)
+        .ok_or("the service is told in words that it does not know")?;
     tokio::runtime::Runtime::new()?.block_on(service.run())
 }

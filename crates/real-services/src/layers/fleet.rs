@@ -55,12 +55,19 @@ impl Requests {
 
     /// How many that began at that time or later failed.
     pub fn errors_after(&self, time: Duration) -> usize {
-        self.all.iter().filter(|request| request.began >= time && request.outcome.is_err()).count()
+        self.all
+            .iter()
+            .filter(|request| request.began >= time && request.outcome.is_err())
+            .count()
     }
 
     /// When the last one failed.
     pub fn last_error(&self) -> Option<Duration> {
-        self.all.iter().filter(|request| request.outcome.is_err()).map(|request| request.ended).max()
+        self.all
+            .iter()
+            .filter(|request| request.outcome.is_err())
+            .map(|request| request.ended)
+            .max()
     }
 
     /// The longest that a request took which was answered.
@@ -105,7 +112,11 @@ impl Fleet {
     /// # Errors
     ///
     /// One does not start.
-    pub fn start(program: &Path, service: &Service, processes: usize) -> Result<Self, AnyError> {
+    pub fn start(
+        program: &Path,
+        service: &Service,
+        processes: usize,
+    ) -> Result<Self, AnyError> {
         let mut fleet = Self(Vec::new());
         for _ in 0..processes {
             fleet.0.push(Member::start(program, service)?);
@@ -113,7 +124,10 @@ impl Fleet {
         for member in &fleet.0 {
             let line = member.lines.recv_timeout(PATIENCE);
             if line.as_deref() != Ok("ready") {
-                return Err(format!("a process of the service does not get ready: {line:?}").into());
+                return Err(format!(
+                    "a process of the service does not get ready: {line:?}"
+                )
+                .into());
             }
         }
         Ok(fleet)
@@ -126,7 +140,8 @@ impl Fleet {
     /// One has ended.
     pub fn tell(&mut self, order: &str) -> Result<(), AnyError> {
         for member in &mut self.0 {
-            let stdin = member.child.stdin.as_mut().ok_or("it has been told to end")?;
+            let stdin =
+                member.child.stdin.as_mut().ok_or("it has been told to end")?;
             writeln!(stdin, "{order}")?;
         }
         Ok(())
@@ -162,7 +177,9 @@ impl Fleet {
                     requests.most_pending += most.parse::<usize>()?;
                     break;
                 }
-                requests.all.push(read(&line).ok_or_else(|| format!("no request: {line}"))?);
+                requests.all.push(
+                    read(&line).ok_or_else(|| format!("no request: {line}"))?,
+                );
             }
             member.child.wait()?;
         }
@@ -178,7 +195,9 @@ impl Member {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+            .map_err(|error| {
+                format!("cannot start {}: {error}", program.display())
+            })?;
         let stdout = child.stdout.take().expect("it is piped");
         let (send, lines) = channel();
         std::thread::spawn(move || {
@@ -208,7 +227,12 @@ fn read(line: &str) -> Option<Request> {
         ("error", text) => Err(text.unwrap_or_default().to_owned()),
         (port, _) => Ok(port.parse().ok()?),
     };
-    Some(Request { began, acquired: (!acquired.is_zero()).then_some(acquired), ended, outcome })
+    Some(Request {
+        began,
+        acquired: (!acquired.is_zero()).then_some(acquired),
+        ended,
+        outcome,
+    })
 }
 
 #[cfg(test)]
@@ -218,9 +242,15 @@ mod tests {
     #[test]
     fn a_line_is_a_request() {
         let answered = read("request 10 20 30 5432").unwrap();
-        assert_eq!((answered.began, answered.outcome), (Duration::from_micros(10), Ok(5432)));
+        assert_eq!(
+            (answered.began, answered.outcome),
+            (Duration::from_micros(10), Ok(5432))
+        );
         let refused = read("request 10 0 30 error the pool is closed").unwrap();
-        assert_eq!((refused.acquired, refused.outcome), (None, Err("the pool is closed".to_owned())));
+        assert_eq!(
+            (refused.acquired, refused.outcome),
+            (None, Err("the pool is closed".to_owned()))
+        );
         assert!(read("request 10 20").is_none());
     }
 }

@@ -53,7 +53,9 @@ impl Way {
         match self {
             Self::Direct => "nothing",
             Self::Pooler => "a PgBouncer",
-            Self::TwoPoolersOnOnePort => "two PgBouncers on one port (`so_reuseport`)",
+            Self::TwoPoolersOnOnePort => {
+                "two PgBouncers on one port (`so_reuseport`)"
+            }
             Self::RelayAndPoolers => "HAProxy, then two PgBouncers",
             Self::Relay => "HAProxy, then three servers",
             Self::RelayBySource => "the same, `balance source`",
@@ -61,7 +63,10 @@ impl Way {
     }
 
     fn knows_pooler(self) -> bool {
-        matches!(self, Self::Pooler | Self::TwoPoolersOnOnePort | Self::RelayAndPoolers)
+        matches!(
+            self,
+            Self::Pooler | Self::TwoPoolersOnOnePort | Self::RelayAndPoolers
+        )
     }
 }
 
@@ -75,7 +80,8 @@ struct Stage {
 
 impl Stage {
     fn new(way: Way, settings: &[(&str, &str)]) -> Result<Self, AnyError> {
-        let count = if matches!(way, Way::Relay | Way::RelayBySource) { 3 } else { 1 };
+        let count =
+            if matches!(way, Way::Relay | Way::RelayBySource) { 3 } else { 1 };
         let mut stage = Self::default();
         for _ in 0..count {
             stage.servers.push(server(settings)?);
@@ -116,9 +122,13 @@ impl Stage {
     /// How many cancel requests came to somebody who did not know what they were for: so say the logs of PgBouncer, and of
     /// PostgreSQL.
     fn lost_cancels(&self) -> usize {
-        let poolers = self.poolers.iter().map(|pooler| pooler.log().matches("failed cancel request").count());
+        let poolers = self
+            .poolers
+            .iter()
+            .map(|pooler| pooler.log().matches("failed cancel request").count());
         let unknown = "in cancel request did not match any process";
-        let servers = self.servers.iter().map(|server| server.log().matches(unknown).count());
+        let servers =
+            self.servers.iter().map(|server| server.log().matches(unknown).count());
         poolers.chain(servers).sum()
     }
 
@@ -140,11 +150,18 @@ pub struct HungUp {
 }
 
 impl Row for HungUp {
-    const HEADER: &'static [&'static str] =
-        &["between the pool and the server", "cancel requests lost", "still running after 3 s"];
+    const HEADER: &'static [&'static str] = &[
+        "between the pool and the server",
+        "cancel requests lost",
+        "still running after 3 s",
+    ];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.way.name().to_owned(), self.lost.to_string(), format!("{} of {STATEMENTS}", self.still_run)]
+        vec![
+            self.way.name().to_owned(),
+            self.lost.to_string(),
+            format!("{} of {STATEMENTS}", self.still_run),
+        ]
     }
 }
 
@@ -160,7 +177,11 @@ pub fn hung_up(program: &Path, ways: &[Way]) -> Result<Vec<HungUp>, AnyError> {
         let stage = Stage::new(way, &[])?;
         let fleet = Fleet::start(program, &service(&stage, way), 1)?;
         sleep(AFTER);
-        rows.push(HungUp { way, lost: stage.lost_cancels(), still_run: stage.at_work()? });
+        rows.push(HungUp {
+            way,
+            lost: stage.lost_cancels(),
+            still_run: stage.at_work()?,
+        });
         fleet.kill()?;
     }
     Ok(rows)

@@ -61,10 +61,18 @@ impl Work {
     }
 
     fn settings(self) -> &'static [(&'static str, &'static str)] {
-        if self == Self::ServerAwayRetried { &[("server_login_retry", "1")] } else { &[] }
+        if self == Self::ServerAwayRetried {
+            &[("server_login_retry", "1")]
+        } else {
+            &[]
+        }
     }
 
-    fn carry_out(self, server: &mut Postgres, proxy: &mut PgBouncer) -> Result<(), AnyError> {
+    fn carry_out(
+        self,
+        server: &mut Postgres,
+        proxy: &mut PgBouncer,
+    ) -> Result<(), AnyError> {
         match self {
             Self::ServerAway | Self::ServerAwayRetried => away(server)?,
             Self::ServerAwayPaused => {
@@ -118,16 +126,29 @@ pub struct Seen {
 }
 
 impl Row for Seen {
-    const HEADER: &'static [&'static str] =
-        &["what is done", "errors", "last error after the end", "slowest answer", "most frequent"];
+    const HEADER: &'static [&'static str] = &[
+        "what is done",
+        "errors",
+        "last error after the end",
+        "slowest answer",
+        "most frequent",
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.work.name().to_owned(),
             errors(self.errors, self.requests),
-            if self.errors == 0 { "none".to_owned() } else { seconds(Some(self.recovery)) },
+            if self.errors == 0 {
+                "none".to_owned()
+            } else {
+                seconds(Some(self.recovery))
+            },
             millis(self.slowest),
-            if self.errors == 0 { "none".to_owned() } else { format!("`{}`", said(&self.reason)) },
+            if self.errors == 0 {
+                "none".to_owned()
+            } else {
+                format!("`{}`", said(&self.reason))
+            },
         ]
     }
 }
@@ -142,17 +163,23 @@ pub fn maintenance(program: &Path, works: &[Work]) -> Result<Vec<Seen>, AnyError
     works.iter().map(|work| seen(program, &mut server, *work)).collect()
 }
 
-fn seen(program: &Path, server: &mut Postgres, work: Work) -> Result<Seen, AnyError> {
+fn seen(
+    program: &Path,
+    server: &mut Postgres,
+    work: Work,
+) -> Result<Seen, AnyError> {
     let mut proxy = stage::pooler(server, work.settings())?;
     // So long that nobody gives up while the server starts.
-    let service = Service { deadline: Duration::from_secs(10), ..Service::at(proxy.port()) };
+    let service =
+        Service { deadline: Duration::from_secs(10), ..Service::at(proxy.port()) };
     let fleet = Fleet::start(program, &service, PROCESSES)?;
     sleep(CALM);
     let before = processes(server)?;
     work.carry_out(server, &mut proxy)?;
     let ended = now();
     // So long does PgBouncer wait before it tries a failed login again, by default.
-    let longest = if work == Work::ServerAway { Duration::from_secs(17) } else { 4 * CALM };
+    let longest =
+        if work == Work::ServerAway { Duration::from_secs(17) } else { 4 * CALM };
     sleep(longest);
     let after = processes(server)?;
     let requests = fleet.stop()?;
@@ -163,13 +190,19 @@ fn seen(program: &Path, server: &mut Postgres, work: Work) -> Result<Seen, AnyEr
         recovery: requests.last_error().unwrap_or_default().saturating_sub(ended),
         slowest: requests.slowest(),
         recovered: requests.all.last().is_some_and(|last| last.outcome.is_ok()),
-        kept_backends: after.iter().filter(|process| before.contains(process)).count(),
+        kept_backends: after
+            .iter()
+            .filter(|process| before.contains(process))
+            .count(),
         reason: requests.reason().map(|(text, _)| text).unwrap_or_default(),
     })
 }
 
 fn processes(server: &Postgres) -> Result<Vec<String>, AnyError> {
-    let sql = format!("SELECT pid FROM pg_stat_activity WHERE usename = '{}'", super::service::ROLE);
+    let sql = format!(
+        "SELECT pid FROM pg_stat_activity WHERE usename = '{}'",
+        super::service::ROLE
+    );
     Ok(server.sql(&sql)?.lines().map(str::to_owned).collect())
 }
 
@@ -189,8 +222,12 @@ pub struct RollOut {
 }
 
 impl Row for RollOut {
-    const HEADER: &'static [&'static str] =
-        &["`max_lifetime`", "clients before", "no client left after", "errors, with the stop"];
+    const HEADER: &'static [&'static str] = &[
+        "`max_lifetime`",
+        "clients before",
+        "no client left after",
+        "errors, with the stop",
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -215,8 +252,13 @@ pub fn roll_outs(program: &Path) -> Result<Vec<RollOut>, AnyError> {
         .collect()
 }
 
-fn roll_out(program: &Path, server: &Postgres, lifetime: Duration) -> Result<RollOut, AnyError> {
-    let (mut old, other) = (stage::pooler(server, &[])?, stage::pooler(server, &[])?);
+fn roll_out(
+    program: &Path,
+    server: &Postgres,
+    lifetime: Duration,
+) -> Result<RollOut, AnyError> {
+    let (mut old, other) =
+        (stage::pooler(server, &[])?, stage::pooler(server, &[])?);
     let front = relay(&[old.port(), other.port()], &["option redispatch"])?;
     let service = Service { lifetime, ..Service::at(front.port()) };
     let fleet = Fleet::start(program, &service, PROCESSES)?;
@@ -229,7 +271,13 @@ fn roll_out(program: &Path, server: &Postgres, lifetime: Duration) -> Result<Rol
     front.command("set server tcp/server0 state ready")?;
     sleep(CALM);
     let requests = fleet.stop()?;
-    Ok(RollOut { lifetime, before, took, requests: requests.count(), errors: requests.errors() })
+    Ok(RollOut {
+        lifetime,
+        before,
+        took,
+        requests: requests.count(),
+        errors: requests.errors(),
+    })
 }
 
 /// How many clients of the service a PgBouncer has.
@@ -263,7 +311,9 @@ impl Row for Prepared {
         let statement = match self.statement {
             Statement::Prepared => "`prepare_cached`",
             Statement::InTransaction => "`prepare_cached` in a transaction",
-            Statement::DroppedInTransaction => "the same, statement and row dropped before the commit",
+            Statement::DroppedInTransaction => {
+                "the same, statement and row dropped before the commit"
+            }
             Statement::Typed | Statement::GivenUp => "`query_typed`",
         };
         vec![
@@ -271,17 +321,25 @@ impl Row for Prepared {
             if self.knows_pooler { "yes" } else { "no" }.to_owned(),
             errors(self.errors, self.requests),
             // The name has the number of the statement, which differs from run to run.
-            if self.errors == 0 { "none".to_owned() } else { format!("`{}`", said(&self.reason)) },
+            if self.errors == 0 {
+                "none".to_owned()
+            } else {
+                format!("`{}`", said(&self.reason))
+            },
         ]
     }
 }
 
 /// What the server or the pooler says in an error, without the numbers of statements.
 fn said(reason: &str) -> String {
-    let sentence =
-        ["ERROR: ", "FATAL: "].iter().find_map(|mark| Some(reason.rsplit_once(mark)?.1)).unwrap_or(reason);
+    let sentence = ["ERROR: ", "FATAL: "]
+        .iter()
+        .find_map(|mark| Some(reason.rsplit_once(mark)?.1))
+        .unwrap_or(reason);
     let sentence = sentence.split(": read more").next().unwrap_or(sentence);
-    let words = sentence.split(' ').map(|word| if word.starts_with("\"s") { "\"s..\"" } else { word });
+    let words = sentence
+        .split(' ')
+        .map(|word| if word.starts_with("\"s") { "\"s..\"" } else { word });
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -303,7 +361,8 @@ pub fn prepared(program: &Path) -> Result<Vec<Prepared>, AnyError> {
     for (statement, knows_pooler) in cases {
         // For each case its own, so that no statement of an earlier one is left.
         let proxy = stage::pooler(&server, &[("default_pool_size", "3")])?;
-        let service = Service { statement, knows_pooler, ..Service::at(proxy.port()) };
+        let service =
+            Service { statement, knows_pooler, ..Service::at(proxy.port()) };
         let fleet = Fleet::start(program, &service, PROCESSES)?;
         sleep(4 * CALM);
         let requests = fleet.stop()?;

@@ -70,7 +70,11 @@ impl Row for Queues {
 /// # Errors
 ///
 /// The servers do not start.
-pub fn queues(program: &Path, pools: &[usize], load: Duration) -> Result<Vec<Queues>, AnyError> {
+pub fn queues(
+    program: &Path,
+    pools: &[usize],
+    load: Duration,
+) -> Result<Vec<Queues>, AnyError> {
     let server = server(&[])?;
     let size = SERVER_CONNECTIONS.to_string();
     let proxy = stage::pooler(&server, &[("default_pool_size", &size)])?;
@@ -89,7 +93,8 @@ pub fn queues(program: &Path, pools: &[usize], load: Duration) -> Result<Vec<Que
         sleep(Duration::from_secs(1));
         let (began, end, mut most_in_proxy) = (now(), now() + load, 0);
         while now() < end {
-            most_in_proxy = most_in_proxy.max(waiting(&proxy.console("SHOW POOLS")?)?);
+            most_in_proxy =
+                most_in_proxy.max(waiting(&proxy.console("SHOW POOLS")?)?);
             sleep(Duration::from_millis(30));
         }
         rows.push(row(*pool, &fleet.stop()?.since(began), most_in_proxy));
@@ -98,9 +103,12 @@ pub fn queues(program: &Path, pools: &[usize], load: Duration) -> Result<Vec<Que
 }
 
 fn row(pool: usize, requests: &Requests, most_in_proxy: usize) -> Queues {
-    let answered: Vec<_> = requests.all.iter().filter(|request| request.outcome.is_ok()).collect();
+    let answered: Vec<_> =
+        requests.all.iter().filter(|request| request.outcome.is_ok()).collect();
     let wait = |pick: fn(&super::fleet::Request, Duration) -> Duration| {
-        let times = answered.iter().filter_map(|request| Some(pick(request, request.acquired?)));
+        let times = answered
+            .iter()
+            .filter_map(|request| Some(pick(request, request.acquired?)));
         p99(times.collect())
     };
     Queues {
@@ -108,7 +116,9 @@ fn row(pool: usize, requests: &Requests, most_in_proxy: usize) -> Queues {
         requests: requests.count(),
         errors: requests.errors(),
         pool_wait: wait(|request, acquired| acquired - request.began),
-        proxy_wait: wait(|request, acquired| (request.ended - acquired).saturating_sub(WORK)),
+        proxy_wait: wait(|request, acquired| {
+            (request.ended - acquired).saturating_sub(WORK)
+        }),
         whole: wait(|request, _| request.ended - request.began),
         most_in_pools: requests.most_pending,
         most_in_proxy,
@@ -124,5 +134,8 @@ fn p99(mut times: Vec<Duration>) -> Duration {
 fn waiting(pools: &str) -> Result<usize, AnyError> {
     let role = super::service::ROLE;
     let line = pools.lines().find(|line| line.split('|').nth(1) == Some(role));
-    Ok(line.and_then(|line| line.split('|').nth(3)).ok_or("PgBouncer has no pool of the service")?.parse()?)
+    Ok(line
+        .and_then(|line| line.split('|').nth(3))
+        .ok_or("PgBouncer has no pool of the service")?
+        .parse()?)
 }

@@ -44,9 +44,12 @@ impl Check {
         match self {
             Self::Connects => &["option redispatch"],
             Self::Asks => &["option redispatch", ASKS, FAST],
-            Self::AsksAndCuts => {
-                &["option redispatch", ASKS, FAST, "default-server on-marked-down shutdown-sessions"]
-            }
+            Self::AsksAndCuts => &[
+                "option redispatch",
+                ASKS,
+                FAST,
+                "default-server on-marked-down shutdown-sessions",
+            ],
         }
     }
 
@@ -82,8 +85,14 @@ pub struct Death {
 
 impl Row for Death {
     const TEXTS: usize = 2;
-    const HEADER: &'static [&'static str] =
-        &["server", "HAProxy's check", "errors", "3 s later", "slowest error", "connections at the end"];
+    const HEADER: &'static [&'static str] = &[
+        "server",
+        "HAProxy's check",
+        "errors",
+        "3 s later",
+        "slowest error",
+        "connections at the end",
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -104,9 +113,16 @@ impl Row for Death {
 /// The servers do not start.
 pub fn deaths(program: &Path, fault: Duration) -> Result<Vec<Death>, AnyError> {
     let mut servers = servers()?;
-    let cases =
-        [(false, Check::Connects), (true, Check::Connects), (true, Check::Asks), (true, Check::AsksAndCuts)];
-    cases.into_iter().map(|(frozen, check)| death(program, &mut servers, (frozen, fault), check)).collect()
+    let cases = [
+        (false, Check::Connects),
+        (true, Check::Connects),
+        (true, Check::Asks),
+        (true, Check::AsksAndCuts),
+    ];
+    cases
+        .into_iter()
+        .map(|(frozen, check)| death(program, &mut servers, (frozen, fault), check))
+        .collect()
 }
 
 fn death(
@@ -159,7 +175,8 @@ pub enum Moves {
 }
 
 impl Moves {
-    const ALL: [Self; 4] = [Self::Nothing, Self::Lifetime, Self::LifetimeAndLeast, Self::Renewal];
+    const ALL: [Self; 4] =
+        [Self::Nothing, Self::Lifetime, Self::LifetimeAndLeast, Self::Renewal];
 
     fn name(self) -> &'static str {
         match self {
@@ -190,13 +207,26 @@ pub struct Return {
 }
 
 impl Row for Return {
-    const HEADER: &'static [&'static str] =
-        &["connections live for", "before", "while down", "5 s after the return", "its share of requests"];
+    const HEADER: &'static [&'static str] = &[
+        "connections live for",
+        "before",
+        "while down",
+        "5 s after the return",
+        "its share of requests",
+    ];
 
     fn cells(&self) -> Vec<String> {
-        let split = |counts: [usize; SERVERS]| counts.map(|count| count.to_string()).join(" + ");
+        let split = |counts: [usize; SERVERS]| {
+            counts.map(|count| count.to_string()).join(" + ")
+        };
         let [before, down, after] = self.connections.map(split);
-        vec![self.moves.name().to_owned(), before, down, after, format!("{} %", self.share)]
+        vec![
+            self.moves.name().to_owned(),
+            before,
+            down,
+            after,
+            format!("{} %", self.share),
+        ]
     }
 }
 
@@ -207,17 +237,25 @@ impl Row for Return {
 /// The servers do not start.
 pub fn returns(program: &Path) -> Result<Vec<Return>, AnyError> {
     let mut servers = servers()?;
-    Moves::ALL.into_iter().map(|moves| returned(program, &mut servers, moves)).collect()
+    Moves::ALL
+        .into_iter()
+        .map(|moves| returned(program, &mut servers, moves))
+        .collect()
 }
 
-fn returned(program: &Path, servers: &mut [Postgres], moves: Moves) -> Result<Return, AnyError> {
+fn returned(
+    program: &Path,
+    servers: &mut [Postgres],
+    moves: Moves,
+) -> Result<Return, AnyError> {
     let balance = if matches!(moves, Moves::Nothing | Moves::Lifetime) {
         "balance roundrobin"
     } else {
         "balance leastconn"
     };
     let settings = [Check::Asks.settings(), &[balance]].concat();
-    let service = |port| Service { lifetime: moves.lifetime(), ..Service::at(port) };
+    let service =
+        |port| Service { lifetime: moves.lifetime(), ..Service::at(port) };
     let (proxy, mut fleet) = under_load(program, servers, &settings, service)?;
     let before = split(servers)?;
     servers[0].stop()?;
@@ -228,9 +266,13 @@ fn returned(program: &Path, servers: &mut [Postgres], moves: Moves) -> Result<Re
     }
     servers[0].resume()?;
     let is_up = || {
-        Ok(proxy.statistics()?.lines().any(|line| line.starts_with("tcp,server0,") && line.contains(",UP,")))
+        Ok(proxy
+            .statistics()?
+            .lines()
+            .any(|line| line.starts_with("tcp,server0,") && line.contains(",UP,")))
     };
-    until(Duration::from_secs(5), is_up)?.ok_or("HAProxy does not see that the server is back")?;
+    until(Duration::from_secs(5), is_up)?
+        .ok_or("HAProxy does not see that the server is back")?;
     if moves == Moves::Renewal {
         fleet.tell(&format!("renew {}", SHORT.as_millis()))?;
     }
@@ -244,7 +286,8 @@ fn returned(program: &Path, servers: &mut [Postgres], moves: Moves) -> Result<Re
 
 fn share(requests: &Requests, since: Duration, port: u16) -> usize {
     let answered = requests.all.iter().filter(|request| request.began >= since);
-    let ports: Vec<u16> = answered.filter_map(|request| request.outcome.clone().ok()).collect();
+    let ports: Vec<u16> =
+        answered.filter_map(|request| request.outcome.clone().ok()).collect();
     100 * ports.iter().filter(|other| **other == port).count() / ports.len().max(1)
 }
 
@@ -262,7 +305,8 @@ pub enum Empties {
 }
 
 impl Empties {
-    const ALL: [Self; 4] = [Self::Nothing, Self::Lifetime, Self::Renewal, Self::Cut];
+    const ALL: [Self; 4] =
+        [Self::Nothing, Self::Lifetime, Self::Renewal, Self::Cut];
 
     fn name(self) -> &'static str {
         match self {
@@ -322,22 +366,34 @@ impl Row for Drain {
 /// The servers do not start.
 pub fn drains(program: &Path) -> Result<Vec<Drain>, AnyError> {
     let mut servers = servers()?;
-    Empties::ALL.into_iter().map(|empties| drain(program, &mut servers, empties)).collect()
+    Empties::ALL
+        .into_iter()
+        .map(|empties| drain(program, &mut servers, empties))
+        .collect()
 }
 
-fn drain(program: &Path, servers: &mut [Postgres], empties: Empties) -> Result<Drain, AnyError> {
-    let lifetime = if empties == Empties::Lifetime { SHORT } else { Service::at(0).lifetime };
+fn drain(
+    program: &Path,
+    servers: &mut [Postgres],
+    empties: Empties,
+) -> Result<Drain, AnyError> {
+    let lifetime =
+        if empties == Empties::Lifetime { SHORT } else { Service::at(0).lifetime };
     let service = |port| Service { lifetime, ..Service::at(port) };
-    let (proxy, mut fleet) = under_load(program, servers, Check::Asks.settings(), service)?;
+    let (proxy, mut fleet) =
+        under_load(program, servers, Check::Asks.settings(), service)?;
     let before = backends(&servers[0])?;
     proxy.command("set server tcp/server0 state drain")?;
     match empties {
         Empties::Nothing | Empties::Lifetime => {}
         Empties::Renewal => fleet.tell(&format!("renew {}", SHORT.as_millis()))?,
-        Empties::Cut => drop(proxy.command("shutdown sessions server tcp/server0")?),
+        Empties::Cut => {
+            drop(proxy.command("shutdown sessions server tcp/server0")?)
+        }
     }
     // Nothing happens in the first case. In the others a busy machine may take longer than a lifetime.
-    let limit = Duration::from_secs(if empties == Empties::Nothing { 5 } else { 30 });
+    let limit =
+        Duration::from_secs(if empties == Empties::Nothing { 5 } else { 30 });
     let took = until(limit, || Ok(backends(&servers[0])? == 0))?;
     let left = backends(&servers[0])?;
     let stopped = now();
@@ -347,7 +403,12 @@ fn drain(program: &Path, servers: &mut [Postgres], empties: Empties) -> Result<D
     servers[0].resume()?;
     // What began before the stop and ended after it fails because of it.
     let failed = |request: &&super::fleet::Request| request.outcome.is_err();
-    let by_stop = requests.all.iter().filter(failed).filter(|request| request.ended >= stopped).count();
+    let by_stop = requests
+        .all
+        .iter()
+        .filter(failed)
+        .filter(|request| request.ended >= stopped)
+        .count();
     Ok(Drain {
         empties,
         before,
@@ -378,14 +439,18 @@ fn under_load(
     settings: &[&str],
     service: impl Fn(u16) -> Service,
 ) -> Result<(HaProxy, Fleet), AnyError> {
-    until(Duration::from_secs(10), || Ok(split(servers)?.iter().sum::<usize>() == 0))?
-        .ok_or("connections of an earlier case are left")?;
+    until(Duration::from_secs(10), || {
+        Ok(split(servers)?.iter().sum::<usize>() == 0)
+    })?
+    .ok_or("connections of an earlier case are left")?;
     let ports: Vec<u16> = servers.iter().map(Postgres::port).collect();
     let proxy = relay(&ports, settings)?;
     let fleet = Fleet::start(program, &service(proxy.port()), PROCESSES)?;
     let all = PROCESSES * POOL;
-    until(Duration::from_secs(10), || Ok(split(servers)?.iter().sum::<usize>() == all))?
-        .ok_or("the pools are not full")?;
+    until(Duration::from_secs(10), || {
+        Ok(split(servers)?.iter().sum::<usize>() == all)
+    })?
+    .ok_or("the pools are not full")?;
     sleep(CALM);
     Ok((proxy, fleet))
 }

@@ -33,7 +33,12 @@ pub struct Table {
 impl Table {
     /// A table of these rows.
     pub fn new<R: Row>(name: &'static str, rows: &[R]) -> Self {
-        Self { name, header: R::HEADER, texts: R::TEXTS, rows: rows.iter().map(Row::cells).collect() }
+        Self {
+            name,
+            header: R::HEADER,
+            texts: R::TEXTS,
+            rows: rows.iter().map(Row::cells).collect(),
+        }
     }
 
     /// With its name above it.
@@ -67,16 +72,23 @@ impl About {
         let server = server(&[])?;
         let pooler = stage::pooler(&server, &[])?.console("SHOW VERSION")?;
         let relay = relay(&[server.port()], &[])?.command("show info")?;
-        let relay =
-            relay.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or("without a version");
+        let relay = relay
+            .lines()
+            .find_map(|line| line.strip_prefix("Version: "))
+            .unwrap_or("without a version");
         // Debian adds its own.
-        let short = |version: &str| version.split(['-', ' ']).next().unwrap_or_default().to_owned();
+        let short = |version: &str| {
+            version.split(['-', ' ']).next().unwrap_or_default().to_owned()
+        };
         Ok(Self {
             date: server.sql("SELECT current_date")?,
             versions: vec![
                 pooler,
                 format!("HAProxy {}", short(relay)),
-                format!("PostgreSQL {}", short(&server.sql("SHOW server_version")?)),
+                format!(
+                    "PostgreSQL {}",
+                    short(&server.sql("SHOW server_version")?)
+                ),
             ],
             setup: format!(
                 "{PROCESSES} processes, each with a pool of {POOL} and {TASKS} tasks that ask in turn, and wait {} s \
@@ -92,8 +104,13 @@ impl About {
 /// # Errors
 ///
 /// The earlier text is none of ours.
-pub fn merge(earlier: Option<&str>, about: &About, tables: &[Table]) -> Result<String, AnyError> {
-    let mut file: Value = earlier.map_or_else(|| Ok(json!({ "tables": [] })), serde_json::from_str)?;
+pub fn merge(
+    earlier: Option<&str>,
+    about: &About,
+    tables: &[Table],
+) -> Result<String, AnyError> {
+    let mut file: Value = earlier
+        .map_or_else(|| Ok(json!({ "tables": [] })), serde_json::from_str)?;
     if !file.is_object() {
         return Err("the file is none of this program's: name another".into());
     }
@@ -111,7 +128,10 @@ pub fn merge(earlier: Option<&str>, about: &About, tables: &[Table]) -> Result<S
 }
 
 pub(super) fn seconds(time: Option<Duration>) -> String {
-    time.map_or_else(|| "never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
+    time.map_or_else(
+        || "never".to_owned(),
+        |time| format!("{:.1} s", time.as_secs_f64()),
+    )
 }
 
 pub(super) fn millis(time: Duration) -> String {
@@ -153,9 +173,19 @@ mod tests {
 
     #[test]
     fn a_table_takes_the_place_of_its_earlier_self() {
-        let about = About { date: "2026-11-30".to_owned(), versions: Vec::new(), setup: String::new() };
-        let file = merge(None, &about, &[Table::new("a", &[One(1)]), Table::new("b", &[One(2)])]).unwrap();
-        let file = merge(Some(&file), &about, &[Table::new("a", &[One(3)])]).unwrap();
+        let about = About {
+            date: "2026-11-30".to_owned(),
+            versions: Vec::new(),
+            setup: String::new(),
+        };
+        let file = merge(
+            None,
+            &about,
+            &[Table::new("a", &[One(1)]), Table::new("b", &[One(2)])],
+        )
+        .unwrap();
+        let file =
+            merge(Some(&file), &about, &[Table::new("a", &[One(3)])]).unwrap();
         let read: Value = serde_json::from_str(&file).unwrap();
         assert_eq!(read["tables"][0]["rows"], json!([["3"]]));
         assert_eq!(read["tables"].as_array().map(Vec::len), Some(2));

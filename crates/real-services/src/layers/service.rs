@@ -142,7 +142,8 @@ impl Service {
     }
 
     fn open(&self) -> Result<PostgresPool, AnyError> {
-        let url = format!("postgres://{ROLE}:secret@127.0.0.1:{}/postgres", self.port);
+        let url =
+            format!("postgres://{ROLE}:secret@127.0.0.1:{}/postgres", self.port);
         let mut manager = PostgresManager::from_url(&url)?;
         if self.knows_pooler {
             manager = manager.behind_transaction_pooler();
@@ -170,7 +171,8 @@ impl Service {
         let pool = self.open()?;
         pool.warm_up_within(PATIENCE).await?;
         println!("ready");
-        let (stop, most_pending) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let (stop, most_pending) =
+            (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let tasks = (0..self.tasks).map(|task| {
             let (pool, stop) = (pool.clone(), Arc::clone(&stop));
             async move { self.ask_until(task, &pool, &stop).await }
@@ -180,14 +182,19 @@ impl Service {
             let (pool, most) = (pool.clone(), Arc::clone(&most_pending));
             async move {
                 loop {
-                    most.fetch_max(pool.stats().pending_requests, Ordering::Relaxed);
+                    most.fetch_max(
+                        pool.stats().pending_requests,
+                        Ordering::Relaxed,
+                    );
                     sleep(Duration::from_millis(2)).await;
                 }
             }
         });
         let mut orders = orders();
         while let Some(order) = orders.recv().await {
-            if let Some(spread) = order.strip_prefix("renew ").and_then(|millis| millis.parse().ok()) {
+            if let Some(spread) =
+                order.strip_prefix("renew ").and_then(|millis| millis.parse().ok())
+            {
                 pool.invalidate_all_over(Duration::from_millis(spread));
             }
         }
@@ -200,7 +207,12 @@ impl Service {
         Ok(())
     }
 
-    async fn ask_until(self, task: usize, pool: &PostgresPool, stop: &AtomicBool) -> String {
+    async fn ask_until(
+        self,
+        task: usize,
+        pool: &PostgresPool,
+        stop: &AtomicBool,
+    ) -> String {
         let mut lines = String::new();
         let mut pauses = Pauses::new(self.pause, task);
         while !stop.load(Ordering::Relaxed) {
@@ -230,21 +242,35 @@ impl Service {
         let ended = micros(now());
         match outcome {
             Ok(port) => format!("request {began} {acquired} {ended} {port}\n"),
-            Err(error) => format!("request {began} {acquired} {ended} error {}\n", chain(&error)),
+            Err(error) => format!(
+                "request {began} {acquired} {ended} error {}\n",
+                chain(&error)
+            ),
         }
     }
 
     fn statement_limit(self) -> Duration {
-        if self.statement == Statement::GivenUp { Duration::from_millis(100) } else { self.deadline }
+        if self.statement == Statement::GivenUp {
+            Duration::from_millis(100)
+        } else {
+            self.deadline
+        }
     }
 
-    async fn ask(self, connection: &mut PostgresConnection) -> Result<i32, tokio_postgres::Error> {
+    async fn ask(
+        self,
+        connection: &mut PostgresConnection,
+    ) -> Result<i32, tokio_postgres::Error> {
         let seconds = self.work.as_secs_f64();
         match self.statement {
-            Statement::Typed => {
-                connection.query_typed_one(ASK, &[(&seconds, Type::FLOAT8)]).await?.try_get(0)
-            }
-            Statement::GivenUp => connection.query_typed_one(ASK, &[(&60.0, Type::FLOAT8)]).await?.try_get(0),
+            Statement::Typed => connection
+                .query_typed_one(ASK, &[(&seconds, Type::FLOAT8)])
+                .await?
+                .try_get(0),
+            Statement::GivenUp => connection
+                .query_typed_one(ASK, &[(&60.0, Type::FLOAT8)])
+                .await?
+                .try_get(0),
             Statement::Prepared => {
                 let statement = connection.prepare_cached(ASK).await?;
                 connection.query_one(&statement, &[&seconds]).await?.try_get(0)
@@ -260,7 +286,10 @@ impl Service {
                 let transaction = connection.transaction().await?;
                 let statement = transaction.prepare_cached(ASK).await?;
                 // A row keeps its statement, too.
-                let port = transaction.query_one(&statement, &[&seconds]).await?.try_get(0);
+                let port = transaction
+                    .query_one(&statement, &[&seconds])
+                    .await?
+                    .try_get(0);
                 drop(statement);
                 transaction.commit().await?;
                 port
@@ -295,7 +324,10 @@ struct Pauses {
 impl Pauses {
     fn new(mean: Duration, seed: usize) -> Self {
         // Processes differ, so that they do not all ask at once.
-        Self { mean, state: (seed as u64 + 1) << 32 | u64::from(std::process::id()) }
+        Self {
+            mean,
+            state: (seed as u64 + 1) << 32 | u64::from(std::process::id()),
+        }
     }
 
     /// By xorshift64*.
@@ -315,7 +347,8 @@ mod tests {
 
     #[test]
     fn an_argument_leads_back_to_the_service() {
-        let service = Service { statement: Statement::InTransaction, ..Service::at(5432) };
+        let service =
+            Service { statement: Statement::InTransaction, ..Service::at(5432) };
         let read = Service::from_argument(&service.argument()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{service:?}"));
         assert!(Service::from_argument("{}").is_none());
@@ -326,6 +359,9 @@ mod tests {
         let mut pauses = Pauses::new(Duration::from_millis(20), 3);
         let sum: Duration = (0..10_000).map(|_| pauses.next()).sum();
         let mean = sum / 10_000;
-        assert!(mean > Duration::from_millis(19) && mean < Duration::from_millis(21), "{mean:?}");
+        assert!(
+            mean > Duration::from_millis(19) && mean < Duration::from_millis(21),
+            "{mean:?}"
+        );
     }
 }

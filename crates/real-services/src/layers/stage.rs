@@ -19,12 +19,18 @@ pub(super) fn server(settings: &[(&str, &str)]) -> Result<Postgres, ServerError>
 }
 
 /// A pooler in transaction mode in front of a server.
-pub(super) fn pooler(behind: &Postgres, settings: &[(&str, &str)]) -> Result<PgBouncer, ServerError> {
+pub(super) fn pooler(
+    behind: &Postgres,
+    settings: &[(&str, &str)],
+) -> Result<PgBouncer, ServerError> {
     PgBouncer::start(behind, &[(ROLE, "secret")], settings)
 }
 
 /// A relay in front of servers, or of poolers.
-pub(super) fn relay(ports: &[u16], settings: &[&str]) -> Result<HaProxy, ServerError> {
+pub(super) fn relay(
+    ports: &[u16],
+    settings: &[&str],
+) -> Result<HaProxy, ServerError> {
     HaProxy::start(ports, settings)
 }
 
@@ -39,7 +45,9 @@ pub(super) fn at_work(server: &Postgres) -> Result<usize, AnyError> {
 }
 
 fn count(server: &Postgres, which: &str) -> Result<usize, AnyError> {
-    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{ROLE}' AND {which}");
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = '{ROLE}' AND {which}"
+    );
     Ok(server.sql(&sql)?.parse()?)
 }
 

@@ -103,10 +103,16 @@ impl Fault {
     }
 
     /// What has to be so before the load begins. Returns whoever takes up the room of a full server.
-    pub(super) async fn prepare(self, stage: &Stage, roles: &Roles) -> Result<Vec<Client>, AnyError> {
+    pub(super) async fn prepare(
+        self,
+        stage: &Stage,
+        roles: &Roles,
+    ) -> Result<Vec<Client>, AnyError> {
         let mut hogs = Vec::new();
         match self {
-            Self::WrongPassword => change_password(stage, roles, PASSWORDS[1]).await?,
+            Self::WrongPassword => {
+                change_password(stage, roles, PASSWORDS[1]).await?
+            }
             Self::Full => {
                 // Ordinary ones: the last places are kept for superusers, who count.
                 stage.sql("DROP ROLE IF EXISTS hog; CREATE ROLE hog LOGIN PASSWORD 'hog'").await?;
@@ -164,7 +170,10 @@ impl Fault {
                 // The table never gets back the shape that an old statement has.
                 for change in 0..3 {
                     stage
-                        .sql(&format!("ALTER TABLE numbers ADD COLUMN {}_{change} text", target.role))
+                        .sql(&format!(
+                            "ALTER TABLE numbers ADD COLUMN {}_{change} text",
+                            target.role
+                        ))
                         .await?;
                     sleep(pace.fault / 4).await;
                 }
@@ -181,7 +190,11 @@ impl Fault {
     }
 }
 
-async fn change_password(stage: &Stage, roles: &Roles, to: &str) -> Result<(), AnyError> {
+async fn change_password(
+    stage: &Stage,
+    roles: &Roles,
+    to: &str,
+) -> Result<(), AnyError> {
     stage.sql(&format!("ALTER ROLE {} PASSWORD '{to}'", roles.target.role)).await
 }
 
@@ -193,7 +206,8 @@ async fn hang_up(pool: &AnyPool, during: Duration) {
         async move {
             while began.elapsed() < during {
                 // The time counts from the first attempt to get a connection, as it does for a user who waits.
-                let sleeps = pool.ask("SELECT $1::int8 FROM pg_sleep(3)", 0, DEADLINE);
+                let sleeps =
+                    pool.ask("SELECT $1::int8 FROM pg_sleep(3)", 0, DEADLINE);
                 let _ = timeout(Duration::from_millis(150), sleeps).await;
                 sleep(Duration::from_millis(100)).await;
             }

@@ -69,10 +69,13 @@ impl Load {
 
     /// Each task asks once.
     pub(super) async fn once(&self, round: usize) -> Vec<Request> {
-        let tasks = (0..TASKS).map(|task| {
-            let (pool, statement) = (self.pool.clone(), self.statement);
-            async move { ask(&pool, statement, task * NUMBERS + round % NUMBERS).await }
-        });
+        let tasks =
+            (0..TASKS).map(|task| {
+                let (pool, statement) = (self.pool.clone(), self.statement);
+                async move {
+                    ask(&pool, statement, task * NUMBERS + round % NUMBERS).await
+                }
+            });
         tasks.collect::<JoinSet<_>>().join_all().await
     }
 
@@ -80,16 +83,28 @@ impl Load {
     pub(super) fn start(&self) -> Running {
         let (began, last) = (Instant::now(), Arc::<Last>::default());
         let tasks = (0..TASKS).map(|task| {
-            let (pool, statement, last) = (self.pool.clone(), self.statement, Arc::clone(&last));
+            let (pool, statement, last) =
+                (self.pool.clone(), self.statement, Arc::clone(&last));
             async move {
                 let mut asked = Vec::new();
                 while !last.stop.load(Ordering::Relaxed) {
-                    let request = ask(&pool, statement, task * NUMBERS + asked.len() % NUMBERS).await;
+                    let request = ask(
+                        &pool,
+                        statement,
+                        task * NUMBERS + asked.len() % NUMBERS,
+                    )
+                    .await;
                     if request.outcome == Outcome::Right {
-                        last.asked[task].store(millis(request.began - began) + 1, Ordering::Relaxed);
+                        last.asked[task].store(
+                            millis(request.began - began) + 1,
+                            Ordering::Relaxed,
+                        );
                     } else {
                         last.asked[task].store(0, Ordering::Relaxed);
-                        last.error.fetch_max(millis(request.ended - began) + 1, Ordering::Relaxed);
+                        last.error.fetch_max(
+                            millis(request.ended - began) + 1,
+                            Ordering::Relaxed,
+                        );
                     }
                     asked.push(request);
                     sleep(PAUSE).await;
@@ -104,7 +119,9 @@ impl Load {
     pub(super) async fn fill(&self) {
         let callers = (0..super::SIZE).map(|_| {
             let pool = self.pool.clone();
-            async move { pool.ask("SELECT $1::int8 FROM pg_sleep(0.05)", 0, DEADLINE).await }
+            async move {
+                pool.ask("SELECT $1::int8 FROM pg_sleep(0.05)", 0, DEADLINE).await
+            }
         });
         callers.collect::<JoinSet<_>>().join_all().await;
     }
@@ -119,7 +136,11 @@ impl Running {
             sleep(PAUSE).await;
             let error = self.last.error.load(Ordering::Relaxed).max(ended_at);
             let calm = (millis(self.began.elapsed()) + 1).saturating_sub(error);
-            let answered = self.last.asked.iter().all(|asked| asked.load(Ordering::Relaxed) > ended_at);
+            let answered = self
+                .last
+                .asked
+                .iter()
+                .all(|asked| asked.load(Ordering::Relaxed) > ended_at);
             if calm > millis(pace.calm) && answered {
                 return;
             }

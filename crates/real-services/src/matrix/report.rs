@@ -52,15 +52,28 @@ impl Cell {
         (most_backends, backends_at_end): (i64, i64),
     ) -> Self {
         let right = |request: &&Request| request.outcome == Outcome::Right;
-        let error = |request: &&Request| matches!(request.outcome, Outcome::Error(_));
+        let error =
+            |request: &&Request| matches!(request.outcome, Outcome::Error(_));
         let took = |request: &Request| request.ended - request.began;
         let after = |request: &&Request| request.ended >= ended;
-        let first_right = requests.iter().filter(right).map(|request| request.ended).find(|at| *at >= ended);
-        let last_error = requests.iter().filter(error).filter(after).map(|request| request.ended).max();
+        let first_right = requests
+            .iter()
+            .filter(right)
+            .map(|request| request.ended)
+            .find(|at| *at >= ended);
+        let last_error = requests
+            .iter()
+            .filter(error)
+            .filter(after)
+            .map(|request| request.ended)
+            .max();
         let last = requests.last().map_or(ended, |request| request.ended);
-        let goes_on = fault != Fault::IdleKilled && last_error.is_some_and(|at| at + TAIL > last);
+        let goes_on = fault != Fault::IdleKilled
+            && last_error.is_some_and(|at| at + TAIL > last);
         let recovery = match first_right {
-            Some(first) if !goes_on => Some(first.max(last_error.unwrap_or(ended)) - ended),
+            Some(first) if !goes_on => {
+                Some(first.max(last_error.unwrap_or(ended)) - ended)
+            }
             _ => None,
         };
         let mut reasons = BTreeMap::<&str, usize>::new();
@@ -69,14 +82,20 @@ impl Cell {
                 *reasons.entry(text).or_default() += 1;
             }
         }
-        let mut reasons: Vec<_> = reasons.into_iter().map(|(text, count)| (text.to_owned(), count)).collect();
+        let mut reasons: Vec<_> = reasons
+            .into_iter()
+            .map(|(text, count)| (text.to_owned(), count))
+            .collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Self {
             fault,
             which,
             requests: requests.len(),
             errors: requests.iter().filter(error).count(),
-            wrong: requests.iter().filter(|request| request.outcome == Outcome::Wrong).count(),
+            wrong: requests
+                .iter()
+                .filter(|request| request.outcome == Outcome::Wrong)
+                .count(),
             slowest_success: requests.iter().filter(right).map(took).max(),
             slowest_error: requests.iter().filter(error).map(took).max(),
             most_backends,
@@ -96,7 +115,10 @@ impl Cell {
             self.wrong.to_string(),
             self.most_backends.to_string(),
             self.backends_at_end.to_string(),
-            self.recovery.map_or_else(|| "not seen".to_owned(), |time| format!("{:.2}", time.as_secs_f64())),
+            self.recovery.map_or_else(
+                || "not seen".to_owned(),
+                |time| format!("{:.2}", time.as_secs_f64()),
+            ),
         ]
     }
 
@@ -128,8 +150,13 @@ impl Cell {
         if self.errors < other.errors {
             found.push(format!("{} errors against {}", self.errors, other.errors));
         }
-        if self.most_backends < other.most_backends && other.most_backends > i64::from(SIZE) {
-            found.push(format!("{} backends against {}", self.most_backends, other.most_backends));
+        if self.most_backends < other.most_backends
+            && other.most_backends > i64::from(SIZE)
+        {
+            found.push(format!(
+                "{} backends against {}",
+                self.most_backends, other.most_backends
+            ));
         }
         let by_time = [
             ("slowest success", self.slowest_success, other.slowest_success),
@@ -139,8 +166,14 @@ impl Cell {
         for (what, own, others) in by_time {
             // An error that is not there is no slow one.
             let (Some(own), Some(others)) = (own, others) else { continue };
-            if own + Duration::from_millis(100) < others && own.as_secs_f64() < 0.8 * others.as_secs_f64() {
-                found.push(format!("{what} {} ms against {}", own.as_millis(), others.as_millis()));
+            if own + Duration::from_millis(100) < others
+                && own.as_secs_f64() < 0.8 * others.as_secs_f64()
+            {
+                found.push(format!(
+                    "{what} {} ms against {}",
+                    own.as_millis(),
+                    others.as_millis()
+                ));
             }
         }
         found
@@ -148,7 +181,10 @@ impl Cell {
 }
 
 fn milliseconds(time: Option<Duration>) -> String {
-    time.map_or_else(|| "none".to_owned(), |time| format!("{} ms", time.as_millis()))
+    time.map_or_else(
+        || "none".to_owned(),
+        |time| format!("{} ms", time.as_millis()),
+    )
 }
 
 /// All cells.
@@ -175,15 +211,25 @@ impl Report {
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         for fault in Fault::ALL {
-            let cells: Vec<_> = self.cells.iter().filter(|cell| cell.fault == fault).collect();
+            let cells: Vec<_> =
+                self.cells.iter().filter(|cell| cell.fault == fault).collect();
             if cells.is_empty() {
                 continue;
             }
             let rows: Vec<_> = cells.iter().map(|cell| cell.row()).collect();
-            let _ = write!(text, "### {}\n\n{}\n", fault.title(), markdown(&HEADER, &rows));
+            let _ = write!(
+                text,
+                "### {}\n\n{}\n",
+                fault.title(),
+                markdown(&HEADER, &rows)
+            );
             for cell in &cells {
                 if let Some((reason, count)) = cell.reasons.first() {
-                    let _ = writeln!(text, "- {}, {count} times: {reason}", cell.which.name());
+                    let _ = writeln!(
+                        text,
+                        "- {}, {count} times: {reason}",
+                        cell.which.name()
+                    );
                 }
             }
             text += &better(&cells);
@@ -209,8 +255,10 @@ impl Report {
                 pools.push(cell.which);
             }
         }
-        let setups: Vec<_> =
-            pools.iter().map(|which| json!({ "pool": which.name(), "setup": which.setup() })).collect();
+        let setups: Vec<_> = pools
+            .iter()
+            .map(|which| json!({ "pool": which.name(), "setup": which.setup() }))
+            .collect();
         json!({
             "pool_size": SIZE,
             "tasks": TASKS,
@@ -225,7 +273,11 @@ impl Report {
         let mut broken = Vec::new();
         for cell in self.cells.iter().filter(|cell| cell.which.is_poolhouse()) {
             if cell.wrong > 0 {
-                broken.push(format!("{}: {} wrong answers", cell.fault.name(), cell.wrong));
+                broken.push(format!(
+                    "{}: {} wrong answers",
+                    cell.fault.name(),
+                    cell.wrong
+                ));
             }
             let most = cell.most_backends.max(cell.backends_at_end);
             if most > i64::from(SIZE) {
@@ -241,11 +293,19 @@ impl Report {
 
 fn better(cells: &[&Cell]) -> String {
     let mut text = String::new();
-    let Some(ours) = cells.iter().find(|cell| cell.which == Contestant::Poolhouse) else { return text };
+    let Some(ours) = cells.iter().find(|cell| cell.which == Contestant::Poolhouse)
+    else {
+        return text;
+    };
     for peer in cells.iter().filter(|cell| !cell.which.is_poolhouse()) {
         let how = peer.better_than(ours);
         if !how.is_empty() {
-            let _ = writeln!(text, "- **{} is better** in: {}", peer.which.name(), how.join("; "));
+            let _ = writeln!(
+                text,
+                "- **{} is better** in: {}",
+                peer.which.name(),
+                how.join("; ")
+            );
         }
     }
     text

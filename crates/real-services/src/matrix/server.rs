@@ -53,7 +53,11 @@ impl Stage {
              GRANT SELECT ON numbers TO PUBLIC"
         ))?;
         let port = server.port();
-        Ok(Self { server: Arc::new(Mutex::new(server)), port, cells: AtomicUsize::new(0) })
+        Ok(Self {
+            server: Arc::new(Mutex::new(server)),
+            port,
+            cells: AtomicUsize::new(0),
+        })
     }
 
     /// Does what blocks to the server.
@@ -62,13 +66,20 @@ impl Stage {
         act: impl FnOnce(&mut Postgres) -> Result<(), ServerError> + Send + 'static,
     ) -> Result<(), AnyError> {
         let server = Arc::clone(&self.server);
-        spawn_blocking(move || act(&mut server.lock().unwrap_or_else(PoisonError::into_inner))).await??;
+        spawn_blocking(move || {
+            act(&mut server.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .await??;
         Ok(())
     }
 
     pub(super) fn superuser(&self) -> Config {
         let mut config = Config::new();
-        config.host("127.0.0.1").port(self.port).user("postgres").dbname("postgres");
+        config
+            .host("127.0.0.1")
+            .port(self.port)
+            .user("postgres")
+            .dbname("postgres");
         config
     }
 
@@ -82,13 +93,27 @@ impl Stage {
     }
 
     /// Makes a role for the pool of a cell.
-    pub(super) async fn roles(&self, fault: Fault, which: Contestant) -> Result<Roles, AnyError> {
+    pub(super) async fn roles(
+        &self,
+        fault: Fault,
+        which: Contestant,
+    ) -> Result<Roles, AnyError> {
         let cell = self.cells.fetch_add(1, Ordering::Relaxed);
         // In small letters, for SQL makes them small, and a login does not.
-        let pool = which.name().to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let pool = which
+            .name()
+            .to_ascii_lowercase()
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "");
         let role = format!("cell{cell}_{pool}_{}", fault.name().replace('-', "_"));
-        self.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{}'", PASSWORDS[0])).await?;
-        Ok(Roles { target: Target { port: self.port, role, secret: Secret::new(PASSWORDS[0]) } })
+        self.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{}'", PASSWORDS[0]))
+            .await?;
+        Ok(Roles {
+            target: Target {
+                port: self.port,
+                role,
+                secret: Secret::new(PASSWORDS[0]),
+            },
+        })
     }
 
     /// How many backends the role has now.
@@ -117,7 +142,8 @@ impl Stage {
 
     /// Counts the role's backends again and again.
     pub(super) fn count_backends(&self, role: &str) -> Counting {
-        let (most, over) = (Arc::<AtomicI64>::default(), Arc::<AtomicBool>::default());
+        let (most, over) =
+            (Arc::<AtomicI64>::default(), Arc::<AtomicBool>::default());
         let task = tokio::spawn({
             let (config, role) = (self.superuser(), role.to_owned());
             let (most, over) = (Arc::clone(&most), Arc::clone(&over));
@@ -152,7 +178,8 @@ async fn look(
 
 async fn count(admin: &Client, role: &str) -> Result<i64, AnyError> {
     // A backend that has logged in, or is about to, has the name of its user.
-    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'");
+    let sql =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'");
     let answer = admin.simple_query(&sql).await?;
     let found = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),

@@ -9,8 +9,10 @@ use super::{PATIENCE, ask, client, say, server, told, until};
 use crate::contestants::AnyError;
 
 const CREATE: &str = "CREATE INDEX CONCURRENTLY orders_state ON orders (state)";
-const IF_NOT_EXISTS: &str = "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_state ON orders (state)";
-const VALID: &str = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_state'::regclass";
+const IF_NOT_EXISTS: &str =
+    "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_state ON orders (state)";
+const VALID: &str =
+    "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_state'::regclass";
 
 // ANCHOR: turn
 /// Waits for the lock of the migrator, without a statement that waits.
@@ -30,12 +32,15 @@ async fn fails(client: &Client, sql: &str) -> Result<String, AnyError> {
     }
 }
 
-/// The second migrator waits in a statement, so the index of the first waits for it.
+/// The second migrator waits in a statement, so the index of the first waits for
+/// it.
 async fn deadlock(url: &str) -> Result<String, AnyError> {
-    let mut text = String::from("== the second migrator waits in pg_advisory_lock\n");
+    let mut text =
+        String::from("== the second migrator waits in pg_advisory_lock\n");
     let (first, second) = (client(url).await?, client(url).await?);
     ask(&first, "SELECT pg_advisory_lock(7)").await?;
-    // Only the first looks for deadlocks, so it is the one that ends it: in service it may be either.
+    // Only the first looks for deadlocks, so it is the one that ends it: in
+    // service it may be either.
     first.batch_execute("SET deadlock_timeout = '10ms'").await?;
     second.batch_execute("SET deadlock_timeout = '1h'").await?;
     let waits = tokio::spawn(async move {
@@ -43,10 +48,19 @@ async fn deadlock(url: &str) -> Result<String, AnyError> {
         ask(&second, "SELECT pg_advisory_unlock(7)").await
     });
     until(&first, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)").await?;
-    text += &format!("the first one's CREATE INDEX CONCURRENTLY: {}\n", fails(&first, CREATE).await?);
-    text += &format!("the index that it leaves is valid: {}\n", say(&first, VALID).await?);
+    text += &format!(
+        "the first one's CREATE INDEX CONCURRENTLY: {}\n",
+        fails(&first, CREATE).await?
+    );
+    text += &format!(
+        "the index that it leaves is valid: {}\n",
+        say(&first, VALID).await?
+    );
     first.batch_execute(IF_NOT_EXISTS).await?;
-    text += &format!("after CREATE INDEX CONCURRENTLY IF NOT EXISTS: {}\n", say(&first, VALID).await?);
+    text += &format!(
+        "after CREATE INDEX CONCURRENTLY IF NOT EXISTS: {}\n",
+        say(&first, VALID).await?
+    );
     first.batch_execute("DROP INDEX orders_state").await?;
     ask(&first, "SELECT pg_advisory_unlock(7)").await?;
     timeout(PATIENCE, waits).await???;
@@ -68,13 +82,22 @@ async fn polled(url: &str) -> Result<String, AnyError> {
 
 /// A transaction that has read something else, and holds a snapshot.
 async fn snapshot(url: &str) -> Result<String, AnyError> {
-    let mut text =
-        String::from("== with lock_timeout, and an open transaction that has read another table\n");
+    let mut text = String::from(
+        "== with lock_timeout, and an open transaction that has read another table\n",
+    );
     let (first, other) = (client(url).await?, client(url).await?);
-    other.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM elsewhere").await?;
+    other
+        .batch_execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM elsewhere",
+        )
+        .await?;
     first.batch_execute("SET lock_timeout = '50ms'").await?;
-    text += &format!("CREATE INDEX CONCURRENTLY: {}\n", fails(&first, CREATE).await?);
-    text += &format!("the index that it leaves is valid: {}\n", say(&first, VALID).await?);
+    text +=
+        &format!("CREATE INDEX CONCURRENTLY: {}\n", fails(&first, CREATE).await?);
+    text += &format!(
+        "the index that it leaves is valid: {}\n",
+        say(&first, VALID).await?
+    );
     Ok(text)
 }
 

@@ -15,8 +15,7 @@ use crate::contestants::AnyError;
 const READERS: usize = 3;
 
 /// As `pg_locks` shows it.
-const ALTER_WAITS: &str =
-    "SELECT EXISTS (SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted)";
+const ALTER_WAITS: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted)";
 const READERS_WAIT: &str = "SELECT count(*) = 3 FROM pg_locks \
                             WHERE mode = 'AccessShareLock' AND relation = 'orders'::regclass AND NOT granted";
 
@@ -58,7 +57,9 @@ fn readers(pool: &PostgresPool) -> Vec<JoinHandle<Result<(), AnyError>>> {
     (0..READERS).map(|_| tokio::spawn(read(pool.clone()))).collect()
 }
 
-async fn answered(readers: Vec<JoinHandle<Result<(), AnyError>>>) -> Result<usize, AnyError> {
+async fn answered(
+    readers: Vec<JoinHandle<Result<(), AnyError>>>,
+) -> Result<usize, AnyError> {
     let count = readers.len();
     for reader in readers {
         timeout(PATIENCE, reader).await???;
@@ -75,31 +76,44 @@ pub(super) async fn play() -> Result<String, AnyError> {
     let report = pool.acquire().await?;
     report.batch_execute("BEGIN; SELECT count(*) FROM orders").await?;
     let owner = client(&server.url()).await?;
-    let change =
-        tokio::spawn(async move { owner.batch_execute("ALTER TABLE orders ADD COLUMN note text").await });
+    let change = tokio::spawn(async move {
+        owner.batch_execute("ALTER TABLE orders ADD COLUMN note text").await
+    });
     until(&watcher, ALTER_WAITS).await?;
     text += "a report has read the table, and its transaction is open: ALTER TABLE waits\n";
     let waiting = readers(&pool);
     until(&watcher, READERS_WAIT).await?;
     text += &format!("readers that wait behind the ALTER TABLE: {READERS}\n");
     let refused = match pool.acquire_within(Duration::from_millis(200)).await {
-        Err(AcquireError::Timeout(timeout)) => format!("timed out while {}", timeout.phase),
+        Err(AcquireError::Timeout(timeout)) => {
+            format!("timed out while {}", timeout.phase)
+        }
         other => return Err(format!("expected a timeout, not {other:?}").into()),
     };
-    text += &format!("the next acquire, with {} of {} held: {refused}\n", 1 + READERS, 1 + READERS);
+    text += &format!(
+        "the next acquire, with {} of {} held: {refused}\n",
+        1 + READERS,
+        1 + READERS
+    );
     drop(report);
-    text += &format!("the report ends; readers that answer: {}\n", answered(waiting).await?);
+    text += &format!(
+        "the report ends; readers that answer: {}\n",
+        answered(waiting).await?
+    );
     timeout(PATIENCE, change).await???;
 
     text += "== with lock_timeout\n";
     let report = pool.acquire().await?;
     report.batch_execute("BEGIN; SELECT count(*) FROM orders").await?;
     let mut owner = client(&server.url()).await?;
-    let change =
-        tokio::spawn(async move { migrate(&mut owner, "ALTER TABLE orders ADD COLUMN size int").await });
+    let change = tokio::spawn(async move {
+        migrate(&mut owner, "ALTER TABLE orders ADD COLUMN size int").await
+    });
     until(&watcher, ALTER_WAITS).await?;
     let count = answered(readers(&pool)).await?;
-    let open = ask(&report, "SELECT 'the report is still open'").await?.unwrap_or_default();
+    let open = ask(&report, "SELECT 'the report is still open'")
+        .await?
+        .unwrap_or_default();
     text += &format!("{open}; readers that answer: {count}\n");
     drop(report);
     let attempts = timeout(PATIENCE, change).await???;

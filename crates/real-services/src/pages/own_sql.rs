@@ -22,13 +22,16 @@ GRANT TEMPORARY ON DATABASE postgres TO app;
 ";
 
 /// What your code does before it runs what the user has sent.
-const FRAME: &str =
-    "BEGIN READ ONLY; SET LOCAL statement_timeout = '5s'; SELECT set_config('app.tenant', 'acme', true)";
+const FRAME: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '5s'; SELECT set_config('app.tenant', 'acme', true)";
 
-/// What a user wants, and the statements for it. It works if the last one says `true`.
+/// What a user wants, and the statements for it. It works if the last one says
+/// `true`.
 const ATTACKS: [(&str, &[&str]); 10] = [
     ("two statements in one", &["SELECT 1; SELECT true"]),
-    ("`COMMIT`: out of your transaction", &["COMMIT", "SELECT current_setting('statement_timeout') = '0'"]),
+    (
+        "`COMMIT`: out of your transaction",
+        &["COMMIT", "SELECT current_setting('statement_timeout') = '0'"],
+    ),
     (
         "another tenant, by `set_config`",
         &[
@@ -38,7 +41,10 @@ const ATTACKS: [(&str, &[&str]); 10] = [
     ),
     (
         "no time limit, by `SET`",
-        &["SET statement_timeout = 0", "SELECT current_setting('statement_timeout') = '0'"],
+        &[
+            "SET statement_timeout = 0",
+            "SELECT current_setting('statement_timeout') = '0'",
+        ],
     ),
     (
         "a write, although `READ ONLY`",
@@ -54,7 +60,10 @@ const ATTACKS: [(&str, &[&str]); 10] = [
             "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%AS secret' AND pid <> pg_backend_pid()",
         ],
     ),
-    ("a temporary table", &["COMMIT", "CREATE TEMPORARY TABLE litter (id int)", "SELECT true"]),
+    (
+        "a temporary table",
+        &["COMMIT", "CREATE TEMPORARY TABLE litter (id int)", "SELECT true"],
+    ),
     ("the lock of your migrator", &["SELECT pg_try_advisory_lock(7)"]),
     ("a file of the server", &["SELECT pg_read_file('PG_VERSION') <> ''"]),
     (
@@ -71,12 +80,17 @@ async fn run(held: &PooledPostgres, sql: &str) -> Result<Vec<Row>, Error> {
 }
 // ANCHOR_END: run
 
-async fn attack(connection: &PooledPostgres, statements: &[&str]) -> Result<String, AnyError> {
+async fn attack(
+    connection: &PooledPostgres,
+    statements: &[&str],
+) -> Result<String, AnyError> {
     connection.batch_execute(FRAME).await?;
     let mut last = None;
     for statement in statements {
         match run(connection, statement).await {
-            Ok(rows) => last = rows.first().and_then(|row| row.try_get::<_, bool>(0).ok()),
+            Ok(rows) => {
+                last = rows.first().and_then(|row| row.try_get::<_, bool>(0).ok())
+            }
             Err(error) => {
                 let code = error.code().ok_or("no code")?;
                 return Ok(format!("refused ({})", code.code()));
@@ -86,12 +100,17 @@ async fn attack(connection: &PooledPostgres, statements: &[&str]) -> Result<Stri
     Ok(if last == Some(true) { "**works**" } else { "has no effect" }.to_owned())
 }
 
-async fn by(server: &Postgres, url: &str, statements: &[&str]) -> Result<String, AnyError> {
+async fn by(
+    server: &Postgres,
+    url: &str,
+    statements: &[&str],
+) -> Result<String, AnyError> {
     // Another caller, whom the user could see or harm.
     let other = pool(server, 1)?;
     let victim = other.acquire().await?;
     ask(&victim, "SELECT 'hunter2' AS secret").await?;
-    let pool = super::pool_with(poolhouse_postgres::PostgresManager::from_url(url)?, 1)?;
+    let pool =
+        super::pool_with(poolhouse_postgres::PostgresManager::from_url(url)?, 1)?;
     let connection = pool.acquire().await?;
     let outcome = attack(&connection, statements).await?;
     // Nobody else shall have a session after such a user.
@@ -104,12 +123,24 @@ pub(super) async fn play() -> Result<String, AnyError> {
     let server = server()?;
     server.sql(SCHEMA)?;
     let admin = client(&server.url()).await?;
-    let own = format!("postgres://acme:of%20acme@127.0.0.1:{}/postgres", server.port());
+    let own =
+        format!("postgres://acme:of%20acme@127.0.0.1:{}/postgres", server.port());
     let mut rows = Vec::new();
     for (what, statements) in ATTACKS {
         let shared = by(&server, &super::url(server.port()), statements).await?;
         admin.batch_execute("DELETE FROM notes WHERE body = ''").await?;
-        rows.push(vec![what.to_owned(), shared, by(&server, &own, statements).await?]);
+        rows.push(vec![
+            what.to_owned(),
+            shared,
+            by(&server, &own, statements).await?,
+        ]);
     }
-    Ok(of_words(&["what the user tries", "in your transaction, as `app`", "with a login of its own"], &rows))
+    Ok(of_words(
+        &[
+            "what the user tries",
+            "in your transaction, as `app`",
+            "with a login of its own",
+        ],
+        &rows,
+    ))
 }

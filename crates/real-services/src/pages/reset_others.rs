@@ -8,7 +8,11 @@ use crate::contestants::AnyError;
 use crate::table::of_words;
 
 const MARIADB: [[&str; 3]; 12] = [
-    ["an open transaction", "START TRANSACTION; INSERT INTO kept VALUES (1)", "SELECT @@in_transaction"],
+    [
+        "an open transaction",
+        "START TRANSACTION; INSERT INTO kept VALUES (1)",
+        "SELECT @@in_transaction",
+    ],
     ["a variable, `SET @x`", "SET @x = 7", "SELECT @x"],
     ["`SET time_zone`", "SET time_zone = '+09:00'", "SELECT @@time_zone"],
     [
@@ -18,11 +22,23 @@ const MARIADB: [[&str; 3]; 12] = [
     ],
     ["`SET autocommit = 0`", "SET autocommit = 0", "SELECT @@autocommit"],
     ["`SET ROLE`", "SET ROLE reader", "SELECT CURRENT_ROLE()"],
-    ["a temporary table", "CREATE TEMPORARY TABLE litter (id int)", "SELECT count(*) FROM litter"],
-    ["`GET_LOCK`", "SELECT GET_LOCK('litter', 0)", "SELECT IS_USED_LOCK('litter') = CONNECTION_ID()"],
+    [
+        "a temporary table",
+        "CREATE TEMPORARY TABLE litter (id int)",
+        "SELECT count(*) FROM litter",
+    ],
+    [
+        "`GET_LOCK`",
+        "SELECT GET_LOCK('litter', 0)",
+        "SELECT IS_USED_LOCK('litter') = CONNECTION_ID()",
+    ],
     ["`LOCK TABLES`", "LOCK TABLES kept READ", "SELECT count(*) FROM other"],
     ["`PREPARE` in SQL", "PREPARE litter FROM 'SELECT 1'", "EXECUTE litter"],
-    ["`LAST_INSERT_ID()`", "INSERT INTO counted VALUES (NULL)", "SELECT LAST_INSERT_ID()"],
+    [
+        "`LAST_INSERT_ID()`",
+        "INSERT INTO counted VALUES (NULL)",
+        "SELECT LAST_INSERT_ID()",
+    ],
     ["the database, `USE`", "USE mysql", "SELECT DATABASE()"],
 ];
 
@@ -34,7 +50,11 @@ async fn seen(conn: &mut Conn, probe: &str) -> String {
     }
 }
 
-async fn kept_by_mariadb(opts: &Opts, reset: usize, state: [&str; 3]) -> Result<String, AnyError> {
+async fn kept_by_mariadb(
+    opts: &Opts,
+    reset: usize,
+    state: [&str; 3],
+) -> Result<String, AnyError> {
     let [name, litter, probe] = state;
     let mut conn = Conn::new(opts.clone()).await?;
     let fresh = seen(&mut conn, probe).await;
@@ -46,7 +66,9 @@ async fn kept_by_mariadb(opts: &Opts, reset: usize, state: [&str; 3]) -> Result<
     }
     match reset {
         0 => conn.query_drop("ROLLBACK").await?,
-        1 if !conn.reset().await? => return Err("the server has no COM_RESET_CONNECTION".into()),
+        1 if !conn.reset().await? => {
+            return Err("the server has no COM_RESET_CONNECTION".into());
+        }
         1 => {}
         _ => conn.change_user(ChangeUserOpts::default()).await?,
     }
@@ -76,11 +98,17 @@ pub(super) async fn mariadb() -> Result<String, AnyError> {
         }
         rows.push(row);
     }
-    let header = ["left behind", "`ROLLBACK`", "`COM_RESET_CONNECTION`", "`COM_CHANGE_USER`"];
+    let header = [
+        "left behind",
+        "`ROLLBACK`",
+        "`COM_RESET_CONNECTION`",
+        "`COM_CHANGE_USER`",
+    ];
     Ok(of_words(&header, &rows))
 }
 
-/// What it is, the commands that leave it behind, and the field of `CLIENT INFO` that shows it.
+/// What it is, the commands that leave it behind, and the field of `CLIENT INFO`
+/// that shows it.
 const REDIS: [[&str; 3]; 7] = [
     ["`MULTI`", "MULTI", "multi"],
     ["`SELECT 3`", "SELECT 3", "db"],
@@ -91,7 +119,10 @@ const REDIS: [[&str; 3]; 7] = [
     ["`CLIENT NO-EVICT ON`", "CLIENT NO-EVICT ON", "flags"],
 ];
 
-async fn command(connection: &mut MultiplexedConnection, words: &str) -> redis::RedisResult<redis::Value> {
+async fn command(
+    connection: &mut MultiplexedConnection,
+    words: &str,
+) -> redis::RedisResult<redis::Value> {
     let mut words = words.split(' ');
     let mut command = redis::cmd(words.next().unwrap_or_default());
     for word in words {
@@ -100,18 +131,35 @@ async fn command(connection: &mut MultiplexedConnection, words: &str) -> redis::
     command.query_async(connection).await
 }
 
-/// A field of `CLIENT LIST` for this connection, asked by another one: inside `MULTI` no question is answered.
-async fn field(watcher: &mut MultiplexedConnection, id: i64, name: &str) -> Result<String, AnyError> {
-    let list: String = redis::cmd("CLIENT").arg("LIST").arg("ID").arg(id).query_async(watcher).await?;
-    let value = list.split(' ').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
+/// A field of `CLIENT LIST` for this connection, asked by another one: inside
+/// `MULTI` no question is answered.
+async fn field(
+    watcher: &mut MultiplexedConnection,
+    id: i64,
+    name: &str,
+) -> Result<String, AnyError> {
+    let list: String = redis::cmd("CLIENT")
+        .arg("LIST")
+        .arg("ID")
+        .arg(id)
+        .query_async(watcher)
+        .await?;
+    let value = list
+        .split(' ')
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
     Ok(value.ok_or_else(|| format!("no field {name} in {list}"))?.to_owned())
 }
 
-async fn kept_by_redis(client: &redis::Client, reset: &str, state: [&str; 3]) -> Result<String, AnyError> {
+async fn kept_by_redis(
+    client: &redis::Client,
+    reset: &str,
+    state: [&str; 3],
+) -> Result<String, AnyError> {
     let [name, litter, shown] = state;
     let mut watcher = client.get_multiplexed_async_connection().await?;
     let mut connection = client.get_multiplexed_async_connection().await?;
-    let id: i64 = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
+    let id: i64 =
+        redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
     let fresh = field(&mut watcher, id, shown).await?;
     command(&mut connection, litter).await?;
     if field(&mut watcher, id, shown).await? == fresh {
@@ -119,7 +167,12 @@ async fn kept_by_redis(client: &redis::Client, reset: &str, state: [&str; 3]) ->
     }
     // DISCARD is an error where there is no MULTI.
     let _ = command(&mut connection, reset).await;
-    Ok(if field(&mut watcher, id, shown).await? == fresh { "gone" } else { "stays" }.to_owned())
+    Ok(if field(&mut watcher, id, shown).await? == fresh {
+        "gone"
+    } else {
+        "stays"
+    }
+    .to_owned())
 }
 
 pub(super) async fn redis() -> Result<String, AnyError> {

@@ -1,6 +1,8 @@
 //! What a session of PostgreSQL keeps, and what undoes it.
 
-use poolhouse_postgres::{PooledPostgres, PostgresManager, PostgresPool, ResetPolicy};
+use poolhouse_postgres::{
+    PooledPostgres, PostgresManager, PostgresPool, ResetPolicy,
+};
 use tokio_postgres::{Client, Error, Statement};
 
 use super::{ask, client, pool_with, server};
@@ -24,8 +26,16 @@ const STATES: [[&str; 3]; 16] = [
         "SET statement_timeout = '5s'",
         "SELECT current_setting('statement_timeout')",
     ],
-    ["`SET search_path`", "SET search_path = acme", "SELECT current_setting('search_path')"],
-    ["`SET TIME ZONE`", "SET TIME ZONE 'Asia/Tokyo'", "SELECT current_setting('TimeZone')"],
+    [
+        "`SET search_path`",
+        "SET search_path = acme",
+        "SELECT current_setting('search_path')",
+    ],
+    [
+        "`SET TIME ZONE`",
+        "SET TIME ZONE 'Asia/Tokyo'",
+        "SELECT current_setting('TimeZone')",
+    ],
     [
         "the isolation level of the session",
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
@@ -37,7 +47,11 @@ const STATES: [[&str; 3]; 16] = [
         "SELECT nullif(current_setting('app.tenant', true), '')",
     ],
     ["`SET ROLE`", "SET ROLE reader", "SELECT current_user"],
-    ["a temporary table", "CREATE TEMPORARY TABLE litter (id int)", "SELECT to_regclass('pg_temp.litter')"],
+    [
+        "a temporary table",
+        "CREATE TEMPORARY TABLE litter (id int)",
+        "SELECT to_regclass('pg_temp.litter')",
+    ],
     [
         "`pg_advisory_lock`",
         "SELECT pg_advisory_lock(42)",
@@ -48,14 +62,22 @@ const STATES: [[&str; 3]; 16] = [
         "PREPARE litter AS SELECT 1",
         "SELECT count(*) FROM pg_prepared_statements WHERE from_sql",
     ],
-    ["a statement of the protocol", "", "SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql"],
+    [
+        "a statement of the protocol",
+        "",
+        "SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql",
+    ],
     ["`LISTEN`", "LISTEN litter", "SELECT count(*) FROM pg_listening_channels()"],
     [
         "a cursor `WITH HOLD`",
         "DECLARE litter CURSOR WITH HOLD FOR SELECT 1",
         "SELECT count(*) FROM pg_cursors WHERE name = 'litter'",
     ],
-    ["`currval` of a sequence", "SELECT nextval('numbers')", "SELECT currval('numbers')"],
+    [
+        "`currval` of a sequence",
+        "SELECT nextval('numbers')",
+        "SELECT currval('numbers')",
+    ],
     [
         "a library by `LOAD`",
         "LOAD 'plpgsql'",
@@ -64,14 +86,18 @@ const STATES: [[&str; 3]; 16] = [
 ];
 
 const BY_HAND: [&str; 3] = ["ROLLBACK", "RESET ALL", "DISCARD ALL"];
-const POLICIES: [(&str, ResetPolicy); 2] =
-    [("`RollBack`", ResetPolicy::RollBack), ("`DiscardAll`", ResetPolicy::DiscardAll)];
+const POLICIES: [(&str, ResetPolicy); 2] = [
+    ("`RollBack`", ResetPolicy::RollBack),
+    ("`DiscardAll`", ResetPolicy::DiscardAll),
+];
 
 /// What a session shows: an error is something to see, too.
 async fn seen(client: &Client, probe: &str) -> String {
     match ask(client, probe).await {
         Ok(value) => value.unwrap_or_default(),
-        Err(error) => error.code().map_or_else(|| error.to_string(), |code| code.code().to_owned()),
+        Err(error) => error
+            .code()
+            .map_or_else(|| error.to_string(), |code| code.code().to_owned()),
     }
 }
 
@@ -79,7 +105,8 @@ fn verdict(fresh: &str, now: &str) -> String {
     if fresh == now { "gone" } else { "stays" }.to_owned()
 }
 
-/// Leaves it behind. Returns what the session showed before, and the statement, which is closed when its handle goes.
+/// Leaves it behind. Returns what the session showed before, and the statement,
+/// which is closed when its handle goes.
 async fn litter(
     client: &Client,
     [name, litter, probe]: [&str; 3],
@@ -97,16 +124,27 @@ async fn litter(
     Ok((fresh, kept))
 }
 
-async fn by_hand(url: &str, reset: &str, state: [&str; 3]) -> Result<String, AnyError> {
+async fn by_hand(
+    url: &str,
+    reset: &str,
+    state: [&str; 3],
+) -> Result<String, AnyError> {
     let client = client(url).await?;
     let (fresh, _kept) = litter(&client, state).await?;
     if let Err(error) = client.batch_execute(reset).await {
-        return Ok(format!("fails: {}", error.code().map_or("?", |code| code.code())));
+        return Ok(format!(
+            "fails: {}",
+            error.code().map_or("?", |code| code.code())
+        ));
     }
     Ok(verdict(&fresh, &seen(&client, state[2]).await))
 }
 
-async fn by_the_pool(url: &str, policy: ResetPolicy, state: [&str; 3]) -> Result<String, AnyError> {
+async fn by_the_pool(
+    url: &str,
+    policy: ResetPolicy,
+    state: [&str; 3],
+) -> Result<String, AnyError> {
     let pool = pool_with(PostgresManager::from_url(url)?.reset_policy(policy), 1)?;
     let first = pool.acquire().await?;
     let (fresh, _kept) = litter(&first, state).await?;
@@ -177,7 +215,8 @@ pub(super) async fn table() -> Result<String, AnyError> {
         rows.push(row);
     }
     let by_hand = BY_HAND.map(|reset| format!("`{reset}`"));
-    let header = ["left behind"].into_iter().chain(by_hand.iter().map(String::as_str));
+    let header =
+        ["left behind"].into_iter().chain(by_hand.iter().map(String::as_str));
     let header: Vec<&str> = header.chain(POLICIES.map(|(name, _)| name)).collect();
     Ok(of_words(&header, &rows))
 }
@@ -186,8 +225,10 @@ pub(super) async fn proof() -> Result<String, AnyError> {
     let server = stage()?;
     let mut text = String::new();
     for (name, policy) in POLICIES {
-        let manager = PostgresManager::from_url(&server.url())?.reset_policy(policy);
-        text += &format!("== {}, what the next caller finds\n", name.trim_matches('`'));
+        let manager =
+            PostgresManager::from_url(&server.url())?.reset_policy(policy);
+        text +=
+            &format!("== {}, what the next caller finds\n", name.trim_matches('`'));
         let left = left(&pool_with(manager, 1)?).await?;
         text += &left.iter().map(|line| format!("{line}\n")).collect::<String>();
         if left.is_empty() {

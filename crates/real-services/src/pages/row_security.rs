@@ -57,10 +57,22 @@ async fn bound(server: &Postgres) -> Result<String, AnyError> {
     admin.batch_execute("SELECT set_config('app.tenant', 'acme', false)").await?;
     for (who, before, sql) in [
         ("app", "SET ROLE app", ROWS),
-        ("app, by a view of the owner's", "SET ROLE app", "SELECT count(*) FROM plain"),
-        ("app, by a view with security_invoker", "SET ROLE app", "SELECT count(*) FROM invoker"),
+        (
+            "app, by a view of the owner's",
+            "SET ROLE app",
+            "SELECT count(*) FROM plain",
+        ),
+        (
+            "app, by a view with security_invoker",
+            "SET ROLE app",
+            "SELECT count(*) FROM invoker",
+        ),
         ("the owner", "SET ROLE owner", ROWS),
-        ("the owner, with FORCE", "ALTER TABLE notes FORCE ROW LEVEL SECURITY; SET ROLE owner", ROWS),
+        (
+            "the owner, with FORCE",
+            "ALTER TABLE notes FORCE ROW LEVEL SECURITY; SET ROLE owner",
+            ROWS,
+        ),
         ("a role with BYPASSRLS, with FORCE", "SET ROLE auditor", ROWS),
         ("a superuser, with FORCE", "RESET ROLE", ROWS),
     ] {
@@ -77,13 +89,16 @@ async fn for_the_session(server: &Postgres) -> Result<String, AnyError> {
     let first = pool.acquire().await?;
     ask(&first, "SELECT set_config('app.tenant', 'acme', false)").await?;
     drop(first);
-    let next = say(&*pool.acquire().await?, "SELECT string_agg(tenant, ', ') FROM notes").await?;
+    let next =
+        say(&*pool.acquire().await?, "SELECT string_agg(tenant, ', ') FROM notes")
+            .await?;
     text += &format!("the next caller, who set nothing, sees rows of: {next}\n");
     Ok(text)
 }
 
 async fn for_the_transaction(server: &Postgres) -> Result<String, AnyError> {
-    const SETTING: &str = "SELECT quote_nullable(current_setting('app.tenant', true))";
+    const SETTING: &str =
+        "SELECT quote_nullable(current_setting('app.tenant', true))";
     const ROOMS: &str = "SELECT count(*) FROM rooms";
     let pool = pool(server, 1)?;
     let mut text = String::from("== set for the transaction\n");
@@ -92,18 +107,32 @@ async fn for_the_transaction(server: &Postgres) -> Result<String, AnyError> {
     let acme = as_tenant(&mut connection, "acme").await?;
     text += &format!("acme sees {} of 2 rows\n", rows(&acme).await?);
     let insert = "INSERT INTO notes VALUES ('globex', 'a forged note')";
-    let refused = acme.execute(insert, &[]).await.map(drop).err().map(|error| told(&error));
-    text += &format!("acme writes a row of globex: {}\n", refused.unwrap_or_else(|| "works".to_owned()));
+    let refused =
+        acme.execute(insert, &[]).await.map(drop).err().map(|error| told(&error));
+    text += &format!(
+        "acme writes a row of globex: {}\n",
+        refused.unwrap_or_else(|| "works".to_owned())
+    );
     drop(acme);
     drop(connection);
     let next = pool.acquire().await?;
-    text += &format!("the next caller, who set nothing, sees {} of 2 rows\n", say(&next, ROWS).await?);
+    text += &format!(
+        "the next caller, who set nothing, sees {} of 2 rows\n",
+        say(&next, ROWS).await?
+    );
     ask(&next, "SELECT set_config('app.tenant', 'acme', true)").await?;
-    text += &format!("the same, with true outside of a transaction: {}\n", say(&next, ROWS).await?);
+    text += &format!(
+        "the same, with true outside of a transaction: {}\n",
+        say(&next, ROWS).await?
+    );
 
-    text += &format!("== a setting that has ended is {}\n", say(&next, SETTING).await?);
+    text +=
+        &format!("== a setting that has ended is {}\n", say(&next, SETTING).await?);
     for (name, condition) in [
-        ("current_setting('app.tenant', true)::int", "current_setting('app.tenant', true)::int"),
+        (
+            "current_setting('app.tenant', true)::int",
+            "current_setting('app.tenant', true)::int",
+        ),
         (
             "nullif(current_setting('app.tenant', true), '')::int",
             "nullif(current_setting('app.tenant', true), '')::int",
@@ -176,13 +205,18 @@ async fn roles(server: &Postgres) -> Result<String, AnyError> {
     connection.batch_execute("BEGIN; SET LOCAL ROLE accounting").await?;
     text += &format!("in the transaction: {}\n", say(&connection, WHO).await?);
     connection.batch_execute("RESET ROLE").await?;
-    text += &format!("after RESET ROLE, which nobody can forbid: {}\n", say(&connection, WHO).await?);
+    text += &format!(
+        "after RESET ROLE, which nobody can forbid: {}\n",
+        say(&connection, WHO).await?
+    );
     connection.batch_execute("SET LOCAL ROLE accounting").await?;
     drop(connection);
-    text += &format!("the next caller: {}\n", say(&*pool.acquire().await?, WHO).await?);
+    text +=
+        &format!("the next caller: {}\n", say(&*pool.acquire().await?, WHO).await?);
     text += "== SET ROLE accounting\n";
     pool.acquire().await?.batch_execute("SET ROLE accounting").await?;
-    text += &format!("the next caller: {}\n", say(&*pool.acquire().await?, WHO).await?);
+    text +=
+        &format!("the next caller: {}\n", say(&*pool.acquire().await?, WHO).await?);
     Ok(text)
 }
 

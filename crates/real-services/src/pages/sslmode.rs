@@ -9,9 +9,9 @@ use super::{client, pool_with, say};
 use crate::contestants::AnyError;
 use crate::table::of_words;
 
-const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
-const SECURE: &str =
-    "SELECT CASE WHEN ssl THEN 'TLS' ELSE 'plain' END FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+const MODES: [&str; 6] =
+    ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const SECURE: &str = "SELECT CASE WHEN ssl THEN 'TLS' ELSE 'plain' END FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
 /// A self-signed certificate for `localhost`, in PEM, and its key.
 fn certificate() -> Result<(String, String), AnyError> {
@@ -27,7 +27,11 @@ struct Case<'a> {
     root: Option<&'a str>,
 }
 
-fn by_libpq(case: &Case<'_>, mode: &str, folder: &Path) -> Result<String, AnyError> {
+fn by_libpq(
+    case: &Case<'_>,
+    mode: &str,
+    folder: &Path,
+) -> Result<String, AnyError> {
     let file = folder.join("roots.pem");
     match case.root {
         Some(root) => std::fs::write(&file, root)?,
@@ -53,10 +57,15 @@ async fn by_poolhouse(case: &Case<'_>, mode: &str) -> Result<String, AnyError> {
         case.host,
         case.server.port()
     );
-    let Ok(manager) = PostgresManager::from_url(&url) else { return Ok("unknown".to_owned()) };
-    let tls = case.root.map_or_else(|| Ok(Tls::new()), |root| Tls::with_roots(root.as_bytes()))?;
+    let Ok(manager) = PostgresManager::from_url(&url) else {
+        return Ok("unknown".to_owned());
+    };
+    let tls = case
+        .root
+        .map_or_else(|| Ok(Tls::new()), |root| Tls::with_roots(root.as_bytes()))?;
     let pool = pool_with(manager.tls(tls), 1)?;
-    let answer = match pool.acquire_within(std::time::Duration::from_secs(2)).await {
+    let answer = match pool.acquire_within(std::time::Duration::from_secs(2)).await
+    {
         Ok(connection) => say(&connection, SECURE).await?,
         Err(_) => "refused".to_owned(),
     };
@@ -67,7 +76,8 @@ async fn by_poolhouse(case: &Case<'_>, mode: &str) -> Result<String, AnyError> {
 pub(super) async fn play() -> Result<String, AnyError> {
     let (own, key) = certificate()?;
     let (other, _) = certificate()?;
-    let (server, plain) = (Postgres::start_with_tls(&own, &key)?, Postgres::start()?);
+    let (server, plain) =
+        (Postgres::start_with_tls(&own, &key)?, Postgres::start()?);
     let folder = server.folder().to_owned();
     // The server is up, for either client.
     client(&server.url()).await?;
@@ -94,6 +104,9 @@ pub(super) async fn play() -> Result<String, AnyError> {
         }
         rows.push(row);
     }
-    let header: Vec<&str> = ["`sslmode`"].into_iter().chain(cases.iter().map(|case| case.heading)).collect();
+    let header: Vec<&str> = ["`sslmode`"]
+        .into_iter()
+        .chain(cases.iter().map(|case| case.heading))
+        .collect();
     Ok(of_words(&header, &rows))
 }

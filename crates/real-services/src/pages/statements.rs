@@ -27,10 +27,14 @@ pub(super) async fn play() -> Result<String, AnyError> {
     for size in 1..=SIZES {
         in_list(&connection, size).await?;
     }
-    // The close of what has been put out of the cache is on its way: this comes behind it.
+    // The close of what has been put out of the cache is on its way: this comes
+    // behind it.
     connection.check_connection().await?;
     let mut text = format!("== IN ($1, $2, ..), with 1 to {SIZES} values\n");
-    text += &format!("statements in this session: {}\n", say(&connection, COUNT).await?);
+    text += &format!(
+        "statements in this session: {}\n",
+        say(&connection, COUNT).await?
+    );
     connection.clear_statements();
     connection.check_connection().await?;
     // ANCHOR: any
@@ -42,6 +46,9 @@ pub(super) async fn play() -> Result<String, AnyError> {
     }
     // ANCHOR_END: any
     text += &format!("== = ANY($1), with 1 to {SIZES} values\n");
-    text += &format!("statements in this session: {}\n", say(&connection, COUNT).await?);
+    text += &format!(
+        "statements in this session: {}\n",
+        say(&connection, COUNT).await?
+    );
     Ok(text)
 }

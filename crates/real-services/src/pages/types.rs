@@ -30,20 +30,29 @@ pub(super) async fn plans() -> Result<String, AnyError> {
     let mut text = String::from("== after ALTER TABLE ... ADD COLUMN\n");
     text += &format!("{NAMED}: {}\n", outcome(cached(&connection, NAMED).await));
     text += &format!("{STAR}: {}\n", outcome(cached(&connection, STAR).await));
-    text += &format!("the same again: {}\n", outcome(cached(&connection, STAR).await));
+    text +=
+        &format!("the same again: {}\n", outcome(cached(&connection, STAR).await));
 
     owner.batch_execute("ALTER TABLE orders DROP COLUMN note").await?;
     text += "== in a transaction\n";
     let transaction = connection.transaction().await?;
     let statement = transaction.prepare_cached(STAR).await?;
-    text += &format!("{STAR}: {}\n", outcome(transaction.query(&statement, &[]).await));
-    text += &format!("the same again: {}\n", outcome(transaction.prepare_cached(STAR).await));
+    text +=
+        &format!("{STAR}: {}\n", outcome(transaction.query(&statement, &[]).await));
+    text += &format!(
+        "the same again: {}\n",
+        outcome(transaction.prepare_cached(STAR).await)
+    );
     transaction.rollback().await?;
-    text += &format!("in another transaction: {}\n", outcome(cached(&connection, STAR).await));
+    text += &format!(
+        "in another transaction: {}\n",
+        outcome(cached(&connection, STAR).await)
+    );
     Ok(text)
 }
 
-/// A value of any enum. What `#[derive(ToSql)]` makes would look at the names of all values first.
+/// A value of any enum. What `#[derive(ToSql)]` makes would look at the names of
+/// all values first.
 #[derive(Debug)]
 struct Value(&'static str);
 
@@ -62,7 +71,9 @@ impl ToSql for Value {
 
 /// The number of a type differs from server to server.
 fn without_numbers(text: &str) -> String {
-    let words = text.split(' ').map(|word| if word.parse::<u32>().is_ok() { "<oid>" } else { word });
+    let words = text
+        .split(' ')
+        .map(|word| if word.parse::<u32>().is_ok() { "<oid>" } else { word });
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -97,9 +108,15 @@ pub(super) async fn types() -> Result<String, AnyError> {
     owner.batch_execute("ALTER TYPE mood ADD VALUE 'proud'").await?;
     text += &format!("the same connection after: {}\n", values(&old, SQL).await?);
     let new = pool.acquire().await?;
-    text += &format!("a connection that learns the type now: {}\n", values(&new, SQL).await?);
+    text += &format!(
+        "a connection that learns the type now: {}\n",
+        values(&new, SQL).await?
+    );
     old.clear_type_cache();
-    text += &format!("the first one after clear_type_cache: {}\n", values(&old, SQL).await?);
+    text += &format!(
+        "the first one after clear_type_cache: {}\n",
+        values(&old, SQL).await?
+    );
 
     text += "== the type is dropped and made again\n";
     cached(&old, READ).await?;
@@ -110,14 +127,23 @@ pub(super) async fn types() -> Result<String, AnyError> {
              ALTER TABLE diary ALTER COLUMN mood TYPE mood USING NULL; DROP TYPE mood_before; COMMIT",
         )
         .await?;
-    text += &format!("a statement without a parameter of the type: {}\n", outcome(cached(&old, READ).await));
+    text += &format!(
+        "a statement without a parameter of the type: {}\n",
+        outcome(cached(&old, READ).await)
+    );
     let failed = outcome(old.query(&kept, &[&Value("fine")]).await);
     text += &format!("one with such a parameter: {}\n", without_numbers(&failed));
     let failed = outcome(with_value(&old, SQL).await);
-    text += &format!("the same, from prepare_cached again: {}\n", without_numbers(&failed));
+    text += &format!(
+        "the same, from prepare_cached again: {}\n",
+        without_numbers(&failed)
+    );
     pool.invalidate_all();
     drop((old, new));
     let renewed = pool.acquire().await?;
-    text += &format!("the same, after invalidate_all: {}\n", outcome(with_value(&renewed, SQL).await));
+    text += &format!(
+        "the same, after invalidate_all: {}\n",
+        outcome(with_value(&renewed, SQL).await)
+    );
     Ok(text)
 }

@@ -16,10 +16,15 @@ use crate::common::{TOO_LONG, config, hand_over, recovers, settle};
 type PostgresBridge = Bb8<PostgresConnectionManager<NoTls>>;
 
 fn postgres(url: &str) -> PostgresBridge {
-    Bb8::new(PostgresConnectionManager::new_from_stringlike(url, NoTls).expect("a good address"))
+    Bb8::new(
+        PostgresConnectionManager::new_from_stringlike(url, NoTls)
+            .expect("a good address"),
+    )
 }
 
-async fn ask(pool: &Pool<PostgresBridge>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn ask(
+    pool: &Pool<PostgresBridge>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let connection = pool.acquire().await?;
     let row = connection.query_one("SELECT 1 + $1::int4", &[&41]).await?;
     assert_eq!(row.get::<_, i32>(0), 42);
@@ -52,7 +57,9 @@ async fn with_bb8_postgres_the_pool_recovers_from_a_restart() {
         drop(held);
         server.restart().unwrap();
         let failures = recovers(4, || ask(&pool)).await;
-        println!("test_on_return({test_on_return}): {failures} failed after the restart");
+        println!(
+            "test_on_return({test_on_return}): {failures} failed after the restart"
+        );
         for _ in 0..10 {
             ask(&pool).await.unwrap();
         }
@@ -65,15 +72,23 @@ async fn with_bb8_postgres_a_wrong_password_is_told_at_once() {
     let server = start_or_skip!(Postgres::start());
     server.sql("CREATE ROLE app LOGIN PASSWORD 'right'").unwrap();
     let url = format!("postgres://app:wrong@127.0.0.1:{}/postgres", server.port());
-    let bridge = postgres(&url).with_target("127.0.0.1").classify_with(|error| match error.code() {
-        Some(&SqlState::INVALID_PASSWORD) => FailureKind::Permanent,
-        _ => FailureKind::Transient,
-    });
+    let bridge =
+        postgres(&url).with_target("127.0.0.1").classify_with(|error| match error
+            .code()
+        {
+            Some(&SqlState::INVALID_PASSWORD) => FailureKind::Permanent,
+            _ => FailureKind::Transient,
+        });
     let pool = Pool::new(bridge, config(1)).unwrap();
     let began = Instant::now();
     let error = pool.acquire().await.unwrap_err();
     assert!(began.elapsed() < TOO_LONG / 2);
-    assert!(error.to_string().contains("password authentication failed for user \"app\""), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("password authentication failed for user \"app\""),
+        "{error}"
+    );
     assert!(!error.to_string().contains("wrong"), "{error}");
     assert!(error.manager_error::<tokio_postgres::Error>().is_some());
 }
@@ -88,7 +103,8 @@ async fn bb8_redis_runs_a_command() {
     let pool = Pool::new(redis(&server), config(2)).unwrap();
     let mut connection = pool.acquire().await.unwrap();
     connection.set::<_, _, ()>("key", 42).await.unwrap();
-    let answer: i64 = redis::cmd("GET").arg("key").query_async(&mut *connection).await.unwrap();
+    let answer: i64 =
+        redis::cmd("GET").arg("key").query_async(&mut *connection).await.unwrap();
     assert_eq!(answer, 42);
 }
 
@@ -109,7 +125,8 @@ async fn a_redis_connection_that_was_killed_in_use_is_not_handed_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_connection_that_was_killed_idle_is_not_handed_out() {
     let server = start_or_skip!(Redis::start());
-    let config = PoolConfig { check_after_idle: std::time::Duration::ZERO, ..config(10) };
+    let config =
+        PoolConfig { check_after_idle: std::time::Duration::ZERO, ..config(10) };
     let pool = Pool::new(redis(&server), config).unwrap();
     let mut held = Vec::new();
     for _ in 0..10 {
@@ -121,6 +138,9 @@ async fn a_redis_connection_that_was_killed_idle_is_not_handed_out() {
     server.command(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
     for _ in 0..20 {
         let mut connection = pool.acquire().await.unwrap();
-        connection.set::<_, _, ()>("key", 42).await.expect("no dead connection is handed out");
+        connection
+            .set::<_, _, ()>("key", 42)
+            .await
+            .expect("no dead connection is handed out");
     }
 }

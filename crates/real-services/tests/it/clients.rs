@@ -58,7 +58,11 @@ impl Server {
         server
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, max_concurrent_streams: Option<u32>) {
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        max_concurrent_streams: Option<u32>,
+    ) {
         let this = self.clone();
         let answer = service_fn(move |_: Request<Incoming>| {
             let this = this.clone();
@@ -71,10 +75,18 @@ impl Server {
         });
         let stream = TokioIo::new(stream);
         let _ = match max_concurrent_streams {
-            None => hyper::server::conn::http1::Builder::new().serve_connection(stream, answer).await,
+            None => {
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(stream, answer)
+                    .await
+            }
             Some(streams) => {
-                let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                server.max_concurrent_streams(streams).serve_connection(stream, answer).await
+                let mut server =
+                    hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                server
+                    .max_concurrent_streams(streams)
+                    .serve_connection(stream, answer)
+                    .await
             }
         };
         self.open.fetch_sub(1, Ordering::SeqCst);
@@ -132,7 +144,10 @@ async fn a_request_beyond_the_streams_of_http_2_waits_silently() {
     until("two have arrived", || Server::is(&server.waiting, 2)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(Server::is(&server.waiting, 2), "the third has not arrived");
-    assert!(requests.iter().all(|request| !request.is_finished()), "and nobody is told");
+    assert!(
+        requests.iter().all(|request| !request.is_finished()),
+        "and nobody is told"
+    );
     server.permits.add_permits(3);
     for request in requests {
         request.await.unwrap().unwrap();
@@ -140,13 +155,19 @@ async fn a_request_beyond_the_streams_of_http_2_waits_silently() {
     assert!(Server::is(&server.accepted, 1));
 }
 
-async fn multiplexed(server: &Redis, response_timeout: Option<Duration>) -> MultiplexedConnection {
+async fn multiplexed(
+    server: &Redis,
+    response_timeout: Option<Duration>,
+) -> MultiplexedConnection {
     let client = redis::Client::open(server.url()).unwrap();
-    let config = AsyncConnectionConfig::new().set_response_timeout(response_timeout);
+    let config =
+        AsyncConnectionConfig::new().set_response_timeout(response_timeout);
     client.get_multiplexed_async_connection_with_config(&config).await.unwrap()
 }
 
-async fn ping(connection: &mut MultiplexedConnection) -> redis::RedisResult<String> {
+async fn ping(
+    connection: &mut MultiplexedConnection,
+) -> redis::RedisResult<String> {
     redis::cmd("PING").query_async(connection).await
 }
 
@@ -157,9 +178,16 @@ async fn a_command_that_waits_holds_up_a_multiplexed_connection() {
     let mut connection = multiplexed(&server, None).await;
     let mut blocked = connection.clone();
     let pop = tokio::spawn(async move {
-        redis::cmd("BLPOP").arg("queue").arg(0).query_async::<(String, String)>(&mut blocked).await
+        redis::cmd("BLPOP")
+            .arg("queue")
+            .arg(0)
+            .query_async::<(String, String)>(&mut blocked)
+            .await
     });
-    until("it waits", || server.command(&["CLIENT", "LIST"]).unwrap().contains("cmd=blpop")).await;
+    until("it waits", || {
+        server.command(&["CLIENT", "LIST"]).unwrap().contains("cmd=blpop")
+    })
+    .await;
     let waits = timeout(Duration::from_millis(200), ping(&mut connection)).await;
     assert!(waits.is_err(), "{waits:?}");
     // With a limit, as is the default, it fails, although the server is well.

@@ -9,7 +9,12 @@ use poolhouse::{Manager, Pool, PoolConfig, PooledConnection};
 pub(crate) const TOO_LONG: Duration = Duration::from_secs(20);
 
 pub(crate) fn config(max_connections: usize) -> PoolConfig {
-    PoolConfig { min_connections: 0, max_connections, connection_timeout: TOO_LONG, ..PoolConfig::default() }
+    PoolConfig {
+        min_connections: 0,
+        max_connections,
+        connection_timeout: TOO_LONG,
+        ..PoolConfig::default()
+    }
 }
 
 /// Lets other tasks run until it is so.
@@ -28,7 +33,10 @@ pub(crate) async fn settle<M: Manager>(pool: &Pool<M>) {
 }
 
 /// A connection goes from its holder to somebody who waits for it already. Returns what the waiter got.
-pub(crate) async fn hand_over<M: Manager>(pool: &Pool<M>, held: PooledConnection<M>) -> PooledConnection<M> {
+pub(crate) async fn hand_over<M: Manager>(
+    pool: &Pool<M>,
+    held: PooledConnection<M>,
+) -> PooledConnection<M> {
     let waiter = tokio::spawn(pool.acquire_owned());
     until("somebody waits", || pool.stats().pending_requests == 1).await;
     held.release();
@@ -36,7 +44,10 @@ pub(crate) async fn hand_over<M: Manager>(pool: &Pool<M>, held: PooledConnection
 }
 
 /// Runs `query` until it succeeds. Returns how often it failed: at most once for each connection that the pool had.
-pub(crate) async fn recovers<F, E>(pool_size: usize, mut query: impl FnMut() -> F) -> usize
+pub(crate) async fn recovers<F, E>(
+    pool_size: usize,
+    mut query: impl FnMut() -> F,
+) -> usize
 where
     F: Future<Output = Result<(), E>>,
     E: std::fmt::Display,

@@ -13,13 +13,22 @@ use crate::common::{config, hand_over, recovers, settle, until};
 
 type PostgresBridge = Deadpool<deadpool_postgres::Manager>;
 
-fn postgres(server: &Postgres, recycling_method: RecyclingMethod) -> PostgresBridge {
+fn postgres(
+    server: &Postgres,
+    recycling_method: RecyclingMethod,
+) -> PostgresBridge {
     let config = server.url().parse().expect("a good address");
-    let manager = deadpool_postgres::Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
+    let manager = deadpool_postgres::Manager::from_config(
+        config,
+        NoTls,
+        ManagerConfig { recycling_method },
+    );
     Deadpool::new(manager).with_is_connected(|client| !client.is_closed())
 }
 
-async fn ask(pool: &Pool<PostgresBridge>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn ask(
+    pool: &Pool<PostgresBridge>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let client = pool.acquire().await?;
     let row = client.query_one("SELECT 1 + $1::int4", &[&41]).await?;
     assert_eq!(row.get::<_, i32>(0), 42);
@@ -29,13 +38,17 @@ async fn ask(pool: &Pool<PostgresBridge>) -> Result<(), Box<dyn std::error::Erro
 #[tokio::test(flavor = "multi_thread")]
 async fn deadpool_postgres_runs_queries_and_transactions() {
     let server = start_or_skip!(Postgres::start());
-    let pool = Pool::new(postgres(&server, RecyclingMethod::Fast), config(2)).unwrap();
+    let pool =
+        Pool::new(postgres(&server, RecyclingMethod::Fast), config(2)).unwrap();
     ask(&pool).await.unwrap();
 
     let mut client = pool.acquire().await.unwrap();
     for _ in 0..2 {
         let statement = client.prepare_cached("SELECT 2 * $1::int4").await.unwrap();
-        assert_eq!(client.query_one(&statement, &[&21]).await.unwrap().get::<_, i32>(0), 42);
+        assert_eq!(
+            client.query_one(&statement, &[&21]).await.unwrap().get::<_, i32>(0),
+            42
+        );
     }
     assert_eq!(client.statement_cache.size(), 1);
     let transaction = client.transaction().await.unwrap();
@@ -51,18 +64,28 @@ async fn deadpool_postgres_runs_queries_and_transactions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_clean_nothing_leaks_from_a_holder_to_a_waiter() {
     let server = start_or_skip!(Postgres::start());
-    for (method, leaks) in [(RecyclingMethod::Clean, false), (RecyclingMethod::Fast, true)] {
+    for (method, leaks) in
+        [(RecyclingMethod::Clean, false), (RecyclingMethod::Fast, true)]
+    {
         let pool = Pool::new(postgres(&server, method.clone()), config(1)).unwrap();
         let held = pool.acquire().await.unwrap();
         held.batch_execute("SET application_name = 'left over'").await.unwrap();
-        let backend: i32 = held.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+        let backend: i32 =
+            held.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
 
         let next = hand_over(&pool, held).await;
         let row = next
-            .query_one("SELECT pg_backend_pid(), current_setting('application_name')", &[])
+            .query_one(
+                "SELECT pg_backend_pid(), current_setting('application_name')",
+                &[],
+            )
             .await
             .unwrap();
-        assert_eq!(row.get::<_, i32>(0), backend, "{method:?}: the same connection");
+        assert_eq!(
+            row.get::<_, i32>(0),
+            backend,
+            "{method:?}: the same connection"
+        );
         assert_eq!(row.get::<_, String>(1) == "left over", leaks, "{method:?}");
     }
 }
@@ -71,7 +94,8 @@ async fn with_clean_nothing_leaks_from_a_holder_to_a_waiter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_deadpool_postgres_dead_connections_are_not_handed_out() {
     let server = start_or_skip!(Postgres::start());
-    let pool = Pool::new(postgres(&server, RecyclingMethod::Fast), config(10)).unwrap();
+    let pool =
+        Pool::new(postgres(&server, RecyclingMethod::Fast), config(10)).unwrap();
     let mut held = Vec::new();
     for _ in 0..10 {
         held.push(pool.acquire().await.unwrap());
@@ -101,7 +125,9 @@ async fn with_deadpool_postgres_dead_connections_are_not_handed_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_deadpool_postgres_the_pool_recovers_from_a_restart() {
     let mut server = start_or_skip!(Postgres::start());
-    for method in [RecyclingMethod::Fast, RecyclingMethod::Verified, RecyclingMethod::Clean] {
+    for method in
+        [RecyclingMethod::Fast, RecyclingMethod::Verified, RecyclingMethod::Clean]
+    {
         let pool = Pool::new(postgres(&server, method.clone()), config(4)).unwrap();
         let mut held = Vec::new();
         for _ in 0..4 {
@@ -118,7 +144,9 @@ async fn with_deadpool_postgres_the_pool_recovers_from_a_restart() {
 }
 
 fn redis(server: &Redis) -> Deadpool<deadpool_redis::Manager> {
-    Deadpool::new(deadpool_redis::Manager::new(server.url()).expect("a good address"))
+    Deadpool::new(
+        deadpool_redis::Manager::new(server.url()).expect("a good address"),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,13 +155,22 @@ async fn deadpool_redis_runs_a_command() {
     let pool = Pool::new(redis(&server), config(2)).unwrap();
     let mut connection = pool.acquire().await.unwrap();
     connection.set::<_, _, ()>("key", 42).await.unwrap();
-    let answer: i64 = redis::cmd("GET").arg("key").query_async(&mut **connection).await.unwrap();
+    let answer: i64 =
+        redis::cmd("GET").arg("key").query_async(&mut **connection).await.unwrap();
     assert_eq!(answer, 42);
 }
 
 /// A transaction. `None` if a key that the connection watches has changed.
-async fn transaction(connection: &mut redis::aio::MultiplexedConnection) -> Option<()> {
-    redis::pipe().atomic().set("other", 1).ignore().query_async(connection).await.unwrap()
+async fn transaction(
+    connection: &mut redis::aio::MultiplexedConnection,
+) -> Option<()> {
+    redis::pipe()
+        .atomic()
+        .set("other", 1)
+        .ignore()
+        .query_async(connection)
+        .await
+        .unwrap()
 }
 
 /// `reset.between`: a `WATCH` of the holder does not fail the transaction of the waiter.
@@ -149,10 +186,12 @@ async fn with_deadpool_redis_unwatch_runs_between_a_holder_and_a_waiter() {
     assert_eq!(transaction(&mut held).await, None);
 
     redis::cmd("WATCH").arg("key").exec_async(&mut **held).await.unwrap();
-    let client: i64 = redis::cmd("CLIENT").arg("ID").query_async(&mut **held).await.unwrap();
+    let client: i64 =
+        redis::cmd("CLIENT").arg("ID").query_async(&mut **held).await.unwrap();
     let mut next = hand_over(&pool, held).await;
     server.command(&["SET", "key", "2"]).unwrap();
-    let same: i64 = redis::cmd("CLIENT").arg("ID").query_async(&mut **next).await.unwrap();
+    let same: i64 =
+        redis::cmd("CLIENT").arg("ID").query_async(&mut **next).await.unwrap();
     assert_eq!(same, client, "the same connection");
     assert_eq!(transaction(&mut next).await, Some(()));
 }
@@ -184,10 +223,15 @@ async fn deadpool_lapin_fits() {
 
     // Nothing listens on port 1.
     let runtime = lapin::runtime::default_runtime().unwrap();
-    let manager =
-        deadpool_lapin::Manager::new("amqp://127.0.0.1:1", lapin::ConnectionProperties::default, runtime);
-    let bridge = Deadpool::new(manager).with_is_connected(|connection| connection.status().connected());
-    let pool = Pool::new(bridge, PoolConfig { min_connections: 1, ..config(1) }).unwrap();
+    let manager = deadpool_lapin::Manager::new(
+        "amqp://127.0.0.1:1",
+        lapin::ConnectionProperties::default,
+        runtime,
+    );
+    let bridge = Deadpool::new(manager)
+        .with_is_connected(|connection| connection.status().connected());
+    let pool =
+        Pool::new(bridge, PoolConfig { min_connections: 1, ..config(1) }).unwrap();
     let error = pool.warm_up().await.unwrap_err();
     assert!(error.manager_error::<lapin::Error>().is_some(), "{error}");
 }

@@ -1,4 +1,5 @@
-//! Both asynchronous bridges with diesel-async, whose manager implements the traits of both pools.
+//! Both asynchronous bridges with diesel-async, whose manager implements the
+//! traits of both pools.
 
 use std::time::Instant;
 
@@ -7,7 +8,8 @@ use diesel::result::ConnectionError::CouldntSetupConfiguration;
 use diesel::result::Error::DatabaseError;
 use diesel::sql_types::{Integer, Text};
 use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
+    AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection,
+    RecyclingMethod,
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use poolhouse::{AcquireError, FailureKind, Pool};
@@ -24,10 +26,14 @@ fn manager(server: &Postgres) -> AsyncDieselConnectionManager<AsyncPgConnection>
 }
 
 /// A query, in a transaction.
-async fn ask<C: AsyncConnection<Backend = diesel::pg::Pg>>(mut connection: C) -> Result<(), AnyError> {
+async fn ask<C: AsyncConnection<Backend = diesel::pg::Pg>>(
+    mut connection: C,
+) -> Result<(), AnyError> {
     let answer = connection
         .transaction::<_, diesel::result::Error, _>(async |connection| {
-            diesel::select(42.into_sql::<Integer>()).get_result::<i32>(connection).await
+            diesel::select(42.into_sql::<Integer>())
+                .get_result::<i32>(connection)
+                .await
         })
         .await?;
     assert_eq!(answer, 42);
@@ -40,7 +46,10 @@ async fn diesel_async_runs_over_the_bridge_from_bb8() {
     let pool = Pool::new(Bb8::new(manager(&server)), config(2)).unwrap();
     ask(pool.acquire().await.unwrap()).await.unwrap();
     let mut connection = pool.acquire().await.unwrap();
-    let answer = diesel::select(7.into_sql::<Integer>()).get_result::<i32>(&mut connection).await.unwrap();
+    let answer = diesel::select(7.into_sql::<Integer>())
+        .get_result::<i32>(&mut connection)
+        .await
+        .unwrap();
     assert_eq!(answer, 7);
     drop(connection);
 
@@ -58,7 +67,10 @@ async fn diesel_async_runs_over_the_bridge_from_deadpool() {
     let pool = Pool::new(bridge, config(2)).unwrap();
     ask(pool.acquire().await.unwrap()).await.unwrap();
     let mut connection = pool.acquire().await.unwrap();
-    let answer = diesel::select(7.into_sql::<Integer>()).get_result::<i32>(&mut connection).await.unwrap();
+    let answer = diesel::select(7.into_sql::<Integer>())
+        .get_result::<i32>(&mut connection)
+        .await
+        .unwrap();
     assert_eq!(answer, 7);
     drop(connection);
 
@@ -75,9 +87,10 @@ async fn with_diesel_async_a_wrong_password_is_told_at_once() {
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
     // ANCHOR: password
     let bridge = Bb8::new(manager).classify_with(|error| match error {
-        PoolError::ConnectionError(CouldntSetupConfiguration(DatabaseError(_, answer)))
-            if answer.message().starts_with("password authentication failed") =>
-        {
+        PoolError::ConnectionError(CouldntSetupConfiguration(DatabaseError(
+            _,
+            answer,
+        ))) if answer.message().starts_with("password authentication failed") => {
             FailureKind::Permanent
         }
         _ => FailureKind::Transient,
@@ -90,22 +103,32 @@ async fn with_diesel_async_a_wrong_password_is_told_at_once() {
     assert!(matches!(error, AcquireError::Connect(_)), "{error}");
 }
 
-/// A transaction that was dropped half-way costs the connection: nobody else works in it.
+/// A transaction that was dropped half-way costs the connection: nobody else works
+/// in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_of_diesel_async_that_was_dropped_reaches_nobody() {
     let server = start_or_skip!(Postgres::start());
     let pool = Pool::new(Bb8::new(manager(&server)), config(1)).unwrap();
     let mut connection = pool.acquire().await.unwrap();
-    let never = connection.transaction::<(), diesel::result::Error, _>(async |connection| {
-        diesel::sql_query("CREATE TABLE half ()").execute(connection).await?;
-        std::future::pending().await
-    });
-    assert!(tokio::time::timeout(std::time::Duration::from_secs(1), never).await.is_err());
+    let never = connection.transaction::<(), diesel::result::Error, _>(
+        async |connection| {
+            diesel::sql_query("CREATE TABLE half ()").execute(connection).await?;
+            std::future::pending().await
+        },
+    );
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_secs(1), never)
+            .await
+            .is_err()
+    );
     drop(connection);
     ask(pool.acquire().await.unwrap()).await.unwrap();
     assert_eq!(pool.stats().connections_created, 2);
     until("the server has rolled back", || {
-        server.sql("SELECT count(*) FROM pg_class WHERE relname = 'half'").unwrap().contains('0')
+        server
+            .sql("SELECT count(*) FROM pg_class WHERE relname = 'half'")
+            .unwrap()
+            .contains('0')
     })
     .await;
 }
@@ -116,7 +139,8 @@ struct Setting {
     name: String,
 }
 
-/// `reset.between`, by the manager's own recycling method. Without it the setting of one holder reaches the next.
+/// `reset.between`, by the manager's own recycling method. Without it the setting
+/// of one holder reaches the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_custom_query_diesel_async_leaks_no_setting_to_a_waiter() {
     let server = start_or_skip!(Postgres::start());
@@ -126,12 +150,19 @@ async fn with_a_custom_query_diesel_async_leaks_no_setting_to_a_waiter() {
     // ANCHOR_END: reset
     for (settings, leaks) in [(settings, false), (ManagerConfig::default(), true)] {
         let manager =
-            AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(server.url(), settings);
+            AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(
+                server.url(),
+                settings,
+            );
         let pool = Pool::new(Bb8::new(manager), config(1)).unwrap();
         let mut held = pool.acquire().await.unwrap();
-        diesel::sql_query("SET application_name = 'mine'").execute(&mut held).await.unwrap();
+        diesel::sql_query("SET application_name = 'mine'")
+            .execute(&mut held)
+            .await
+            .unwrap();
         let mut next = hand_over(&pool, held).await;
-        let query = diesel::sql_query("SELECT current_setting('application_name') AS name");
+        let query =
+            diesel::sql_query("SELECT current_setting('application_name') AS name");
         let found = query.get_result::<Setting>(&mut next).await.unwrap();
         assert_eq!(found.name == "mine", leaks);
     }

@@ -8,7 +8,9 @@ use real_services::layers::fleet::Fleet;
 use real_services::layers::given_up::{STATEMENTS, Way, hung_up, killed};
 use real_services::layers::pooler::{Work, maintenance, prepared, roll_outs};
 use real_services::layers::queues::{SERVER_CONNECTIONS, queues};
-use real_services::layers::relay::{Check, Empties, Moves, SERVERS, deaths, drains, returns};
+use real_services::layers::relay::{
+    Check, Empties, Moves, SERVERS, deaths, drains, returns,
+};
 use real_services::layers::service::{Service, Statement};
 use real_services::layers::{POOL, PROCESSES};
 use test_servers::{HaProxy, PgBouncer, Postgres, start_or_skip};
@@ -69,7 +71,10 @@ fn behind_haproxy_a_server_that_returns_gets_its_share_of_new_connections() {
             assert_eq!((after[0], returned.share), (0, 0), "{returned:?}");
         } else {
             // Some are being opened anew at any time.
-            assert!(before.iter().all(|count| (1..=7).contains(count)) && down[0] == 0, "{returned:?}");
+            assert!(
+                before.iter().all(|count| (1..=7).contains(count)) && down[0] == 0,
+                "{returned:?}"
+            );
             assert!((1..=7).contains(&after[0]), "{returned:?}");
             assert!(returned.share > 5, "{returned:?}");
         }
@@ -83,9 +88,17 @@ fn behind_haproxy_a_drain_lasts_as_long_as_a_lifetime() {
     for drain in drains(program()).unwrap() {
         assert_eq!(drain.before, ALL / SERVERS, "{drain:?}");
         match drain.empties {
-            Empties::Nothing => assert_eq!((drain.left, drain.took, drain.errors), (4, None, 0), "{drain:?}"),
+            Empties::Nothing => assert_eq!(
+                (drain.left, drain.took, drain.errors),
+                (4, None, 0),
+                "{drain:?}"
+            ),
             Empties::Lifetime | Empties::Renewal => {
-                assert_eq!((drain.left, drain.errors, drain.errors_of_stop), (0, 0, 0), "{drain:?}");
+                assert_eq!(
+                    (drain.left, drain.errors, drain.errors_of_stop),
+                    (0, 0, 0),
+                    "{drain:?}"
+                );
             }
             Empties::Cut => {
                 assert!(drain.left == 0 && drain.errors_of_stop == 0, "{drain:?}");
@@ -109,11 +122,15 @@ fn behind_pgbouncer_maintenance_between_pause_and_resume_fails_nothing() {
     for seen in maintenance(program(), &works).unwrap() {
         assert!(seen.requests > 100 && seen.recovered, "{seen:?}");
         match seen.work {
-            Work::ServerAway | Work::ServerAwayRetried => assert!(seen.errors > 0, "{seen:?}"),
+            Work::ServerAway | Work::ServerAwayRetried => {
+                assert!(seen.errors > 0, "{seen:?}")
+            }
             Work::ServerAwayPaused | Work::Reconnect => {
                 assert_eq!((seen.errors, seen.kept_backends), (0, 0), "{seen:?}");
             }
-            Work::Shutdown | Work::PausedShutdown => assert!(seen.errors <= ALL, "{seen:?}"),
+            Work::Shutdown | Work::PausedShutdown => {
+                assert!(seen.errors <= ALL, "{seen:?}")
+            }
         }
     }
 }
@@ -124,7 +141,11 @@ fn behind_pgbouncer_a_failed_login_is_told_for_a_quarter_of_a_minute() {
     pgbouncer_or_skip!();
     let seen = maintenance(program(), &[Work::ServerAway]).unwrap().remove(0);
     assert!(seen.recovered, "{seen:?}");
-    assert!(seen.recovery > Duration::from_secs(8) && seen.recovery < Duration::from_secs(17), "{seen:?}");
+    assert!(
+        seen.recovery > Duration::from_secs(8)
+            && seen.recovery < Duration::from_secs(17),
+        "{seen:?}"
+    );
     assert!(seen.reason.contains("server_login_retry"), "{seen:?}");
 }
 
@@ -146,7 +167,9 @@ fn behind_pgbouncer_typed_statements_work_and_prepared_ones_do_not() {
     for row in prepared(program()).unwrap() {
         assert!(row.requests > 50, "{row:?}");
         match row.statement {
-            Statement::Typed | Statement::DroppedInTransaction | Statement::GivenUp => {
+            Statement::Typed
+            | Statement::DroppedInTransaction
+            | Statement::GivenUp => {
                 assert_eq!(row.errors, 0, "{row:?}");
             }
             // From 1.21 on PgBouncer may track them.
@@ -162,8 +185,12 @@ fn behind_pgbouncer_typed_statements_work_and_prepared_ones_do_not() {
 /// Whether the PgBouncer that is installed is older than 1.21.
 fn is_old() -> bool {
     let server = Postgres::start().unwrap();
-    let version = PgBouncer::start(&server, &[], &[]).unwrap().console("SHOW VERSION").unwrap();
-    let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    let version = PgBouncer::start(&server, &[], &[])
+        .unwrap()
+        .console("SHOW VERSION")
+        .unwrap();
+    let minor =
+        version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
     minor.expect("a version such as PgBouncer 1.18.0") < 21
 }
 
@@ -206,7 +233,11 @@ fn statements_of_a_killed_process_run_on_unless_the_server_looks() {
     pgbouncer_or_skip!();
     haproxy_or_skip!();
     for row in killed(program()).unwrap() {
-        assert_eq!(row.still_run, if row.server_looks { 0 } else { STATEMENTS }, "{row:?}");
+        assert_eq!(
+            row.still_run,
+            if row.server_looks { 0 } else { STATEMENTS },
+            "{row:?}"
+        );
     }
 }
 
@@ -214,15 +245,25 @@ fn statements_of_a_killed_process_run_on_unless_the_server_looks() {
 #[test]
 fn the_configurations_of_the_book_work() {
     let server = start_or_skip!(Postgres::start());
-    server.sql("CREATE ROLE app LOGIN PASSWORD 'secret'; CREATE ROLE haproxy LOGIN").unwrap();
+    server
+        .sql("CREATE ROLE app LOGIN PASSWORD 'secret'; CREATE ROLE haproxy LOGIN")
+        .unwrap();
     let ini = include_str!("../../src/layers/copy/pgbouncer.ini");
-    let settings: Vec<_> = ini.lines().filter_map(|line| line.split_once(" = ")).collect();
+    let settings: Vec<_> =
+        ini.lines().filter_map(|line| line.split_once(" = ")).collect();
     assert!(settings.len() > 3);
-    let pooler = start_or_skip!(PgBouncer::start(&server, &[("app", "secret")], &settings));
+    let pooler =
+        start_or_skip!(PgBouncer::start(&server, &[("app", "secret")], &settings));
     let cfg = include_str!("../../src/layers/copy/haproxy.cfg");
     // The test has ports of its own, and so the lines that name some.
-    let names_ports = |line: &&str| line.starts_with("bind ") || line.starts_with("server ");
-    let lines: Vec<_> = cfg.lines().skip(1).map(str::trim).filter(|line| !names_ports(line)).collect();
+    let names_ports =
+        |line: &&str| line.starts_with("bind ") || line.starts_with("server ");
+    let lines: Vec<_> = cfg
+        .lines()
+        .skip(1)
+        .map(str::trim)
+        .filter(|line| !names_ports(line))
+        .collect();
     assert!(lines.len() > 5);
     let relay = start_or_skip!(HaProxy::start(&[server.port()], &lines));
     for (port, knows_pooler) in [(pooler.port(), true), (relay.port(), false)] {
@@ -232,6 +273,10 @@ fn the_configurations_of_the_book_work() {
             std::thread::sleep(Duration::from_millis(300));
             fleet.stop().unwrap()
         };
-        assert!(requests.count() > 0 && requests.errors() == 0, "{:?}", requests.reason());
+        assert!(
+            requests.count() > 0 && requests.errors() == 0,
+            "{:?}",
+            requests.reason()
+        );
     }
 }

@@ -22,15 +22,19 @@ const TASKS: u64 = 8;
 
 fn over_bb8(server: &Postgres) -> Pool<Bb8<PostgresConnectionManager<NoTls>>> {
     let manager =
-        PostgresConnectionManager::new_from_stringlike(server.url(), NoTls).expect("a good address");
+        PostgresConnectionManager::new_from_stringlike(server.url(), NoTls)
+            .expect("a good address");
     Pool::new(Bb8::new(manager), config(CONNECTIONS)).expect("the options are good")
 }
 
 fn over_deadpool(server: &Postgres) -> Pool<Deadpool<deadpool_postgres::Manager>> {
-    let config_of_manager = ManagerConfig { recycling_method: RecyclingMethod::Clean };
+    let config_of_manager =
+        ManagerConfig { recycling_method: RecyclingMethod::Clean };
     let url = server.url().parse().expect("a good address");
-    let manager = deadpool_postgres::Manager::from_config(url, NoTls, config_of_manager);
-    let bridge = Deadpool::new(manager).with_is_connected(|client| !client.is_closed());
+    let manager =
+        deadpool_postgres::Manager::from_config(url, NoTls, config_of_manager);
+    let bridge =
+        Deadpool::new(manager).with_is_connected(|client| !client.is_closed());
     Pool::new(bridge, config(CONNECTIONS)).expect("the options are good")
 }
 
@@ -45,8 +49,12 @@ struct Counts {
 }
 
 /// Asks for numbers until it is told to stop. A wrong answer is a panic.
-async fn ask<M: Manager>(pool: Pool<M>, task: u64, counts: Arc<Counts>, client: fn(&M::Connection) -> &Client)
-where
+async fn ask<M: Manager>(
+    pool: Pool<M>,
+    task: u64,
+    counts: Arc<Counts>,
+    client: fn(&M::Connection) -> &Client,
+) where
     M::Connection: Sync,
 {
     let mut number = 0;
@@ -55,7 +63,12 @@ where
         let asked = (task * 1_000_000 + number).cast_signed();
         let answer = async {
             let connection = pool.acquire().await?;
-            Ok::<i64, AnyError>(client(&connection).query_one("SELECT $1::int8", &[&asked]).await?.get(0))
+            Ok::<i64, AnyError>(
+                client(&connection)
+                    .query_one("SELECT $1::int8", &[&asked])
+                    .await?
+                    .get(0),
+            )
         };
         match answer.await {
             Ok(answer) => {
@@ -88,11 +101,14 @@ async fn restart_under_load<M: Manager>(
     .await
     .unwrap();
     let (right, failed) = (counts.right.load(SeqCst), counts.failed.load(SeqCst));
-    until("the pool has recovered", || counts.right.load(SeqCst) > right + 1000).await;
+    until("the pool has recovered", || counts.right.load(SeqCst) > right + 1000)
+        .await;
     let late = counts.failed.load(SeqCst) - failed;
     counts.stop.store(true, SeqCst);
     tasks.join_all().await;
-    println!("{name}: a restart under load failed {failed} of {right}, and {late} after it");
+    println!(
+        "{name}: a restart under load failed {failed} of {right}, and {late} after it"
+    );
     // What was held when the server went, and what the connects of that moment were.
     assert!(late <= CONNECTIONS as u64, "{late} failed after the restart");
     pool.close().await;
@@ -123,10 +139,15 @@ where
         let connection = pool.acquire().await.unwrap();
         let query = client(&connection).query_one("SELECT pg_sleep(0.1)", &[]);
         // A timer may be late on a busy machine.
-        hung_up += usize::from(tokio::time::timeout(Duration::from_millis(5), query).await.is_err());
+        hung_up += usize::from(
+            tokio::time::timeout(Duration::from_millis(5), query).await.is_err(),
+        );
         drop(connection);
         let connection = pool.acquire().await.unwrap();
-        let row = client(&connection).query_one("SELECT $1::int8", &[&number]).await.unwrap();
+        let row = client(&connection)
+            .query_one("SELECT $1::int8", &[&number])
+            .await
+            .unwrap();
         assert_eq!(row.get::<_, i64>(0), number, "somebody else's answer");
     }
     assert!(hung_up >= 10, "{hung_up} of 20");

@@ -26,7 +26,10 @@ fn pool(server: &test_servers::MariaDb, max_connections: usize) -> Pool<MariaDb>
     Pool::new(MariaDb::new(opts(server)), config(max_connections)).unwrap()
 }
 
-async fn number(session: &mut Session, query: &str) -> mysql_async::Result<Option<i64>> {
+async fn number(
+    session: &mut Session,
+    query: &str,
+) -> mysql_async::Result<Option<i64>> {
     session.run(async |conn| conn.query_first(query).await).await
 }
 
@@ -55,9 +58,18 @@ async fn nothing_leaks_from_a_holder_to_a_waiter() {
     let mut held = hand_over(&pool, held).await;
     assert_eq!(held.id(), id, "it is the same session");
     assert_eq!(number(&mut held, "SELECT @left IS NULL").await.unwrap(), Some(1));
-    assert_eq!(number(&mut held, "SELECT @@time_zone = 'SYSTEM'").await.unwrap(), Some(1));
-    assert_eq!(number(&mut held, "SELECT DATABASE() = 'test'").await.unwrap(), Some(1));
-    assert_eq!(number(&mut held, "SELECT count(*) FROM kept").await.unwrap(), Some(0));
+    assert_eq!(
+        number(&mut held, "SELECT @@time_zone = 'SYSTEM'").await.unwrap(),
+        Some(1)
+    );
+    assert_eq!(
+        number(&mut held, "SELECT DATABASE() = 'test'").await.unwrap(),
+        Some(1)
+    );
+    assert_eq!(
+        number(&mut held, "SELECT count(*) FROM kept").await.unwrap(),
+        Some(0)
+    );
     assert!(number(&mut held, "SELECT count(*) FROM gone").await.is_err());
 }
 
@@ -74,8 +86,11 @@ async fn a_cancelled_query_is_nobodys_answer() {
     let mut next = pool.acquire().await.unwrap();
     assert_eq!(number(&mut next, "SELECT 42").await.unwrap(), Some(42));
     assert_ne!(next.id(), id);
-    let left = format!("SELECT count(*) FROM information_schema.processlist WHERE id = {id}");
-    let ends = async { while number(&mut next, &left).await.unwrap() != Some(0) {} };
+    let left = format!(
+        "SELECT count(*) FROM information_schema.processlist WHERE id = {id}"
+    );
+    let ends =
+        async { while number(&mut next, &left).await.unwrap() != Some(0) {} };
     timeout(TOO_LONG, ends).await.expect("the server stops the query");
     assert_eq!(pool.stats().closed.get(RetireReason::NotReusable), 1);
 }
@@ -83,13 +98,19 @@ async fn a_cancelled_query_is_nobodys_answer() {
 /// What has been idle for the server's `wait_timeout` is closed. A check before the hand-out notices.
 #[tokio::test]
 async fn wait_timeout_costs_nobody_an_error() {
-    let server = start_or_skip!(test_servers::MariaDb::start_with(&[("wait_timeout", "1")]));
-    let config = PoolConfig { check_after_idle: Duration::from_millis(500), ..config(1) };
+    let server =
+        start_or_skip!(test_servers::MariaDb::start_with(&[("wait_timeout", "1")]));
+    let config =
+        PoolConfig { check_after_idle: Duration::from_millis(500), ..config(1) };
     let pool = Pool::new(MariaDb::new(opts(&server)), config).unwrap();
     let held = pool.acquire().await.unwrap();
-    let sessions = format!("SELECT count(*) FROM information_schema.processlist WHERE id = {}", held.id());
+    let sessions = format!(
+        "SELECT count(*) FROM information_schema.processlist WHERE id = {}",
+        held.id()
+    );
     drop(held);
-    until("the server has closed it", || server.sql(&sessions).unwrap() == "0").await;
+    until("the server has closed it", || server.sql(&sessions).unwrap() == "0")
+        .await;
     ask(&pool).await.unwrap();
     assert_eq!(pool.stats().closed.get(RetireReason::CheckFailed), 1);
 }
@@ -111,10 +132,18 @@ async fn a_session_that_was_killed_is_not_handed_out() {
 #[tokio::test]
 async fn a_wrong_password_is_told_at_once() {
     let server = start_or_skip!(test_servers::MariaDb::start());
-    let pool = Pool::new(MariaDb::new(opts(&server).pass(Some("wrong"))), config(1)).unwrap();
-    let Err(AcquireError::Connect(failed)) = pool.acquire().await else { panic!("the password is wrong") };
-    let error: &mysql_async::Error = failed.error.manager_error().expect("the server's error");
-    assert!(matches!(error, mysql_async::Error::Server(error) if error.code == 1045), "{error}");
+    let pool =
+        Pool::new(MariaDb::new(opts(&server).pass(Some("wrong"))), config(1))
+            .unwrap();
+    let Err(AcquireError::Connect(failed)) = pool.acquire().await else {
+        panic!("the password is wrong")
+    };
+    let error: &mysql_async::Error =
+        failed.error.manager_error().expect("the server's error");
+    assert!(
+        matches!(error, mysql_async::Error::Server(error) if error.code == 1045),
+        "{error}"
+    );
 }
 
 /// A full server costs nobody an error while the pool has a connection.
@@ -158,7 +187,8 @@ async fn a_close_leaves_no_session() {
     let held = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
     drop(held);
     pool.close().await;
-    let sessions =
-        || server.sql("SELECT count(*) FROM information_schema.processlist WHERE command <> 'Daemon'");
+    let sessions = || {
+        server.sql("SELECT count(*) FROM information_schema.processlist WHERE command <> 'Daemon'")
+    };
     until("only the one that asks is left", || sessions().unwrap() == "1").await;
 }

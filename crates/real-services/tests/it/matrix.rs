@@ -9,7 +9,9 @@ async fn report(stage: &Stage, faults: &[Fault], pools: &[Contestant]) -> Report
     let mut report = Report::default();
     for fault in faults {
         for which in pools {
-            report.cells.push(run(stage, *fault, *which, Pace::SHORT).await.unwrap());
+            report
+                .cells
+                .push(run(stage, *fault, *which, Pace::SHORT).await.unwrap());
         }
     }
     println!("{}", report.markdown());
@@ -23,7 +25,9 @@ async fn with_a_server_that_misbehaves_poolhouse_keeps_its_maximum() {
     let faults = [Fault::Restart, Fault::HangUps, Fault::Schema, Fault::Full];
     let report = report(&stage, &faults, &[Contestant::Poolhouse]).await;
     assert_eq!(report.broken_musts(), [""; 0]);
-    assert!(report.cells.iter().all(|cell| cell.requests > 0 && cell.most_backends > 0));
+    assert!(
+        report.cells.iter().all(|cell| cell.requests > 0 && cell.most_backends > 0)
+    );
 }
 
 /// The table has a row for each pool, and none of them answers with somebody else's number.
@@ -37,7 +41,10 @@ async fn the_matrix_has_all_four_pools() {
     for which in Contestant::ALL {
         assert!(table.contains(&format!("| {} |", which.name())), "{table}");
     }
-    assert_eq!(report.json()["faults"][0]["pools"].as_array().map(Vec::len), Some(4));
+    assert_eq!(
+        report.json()["faults"][0]["pools"].as_array().map(Vec::len),
+        Some(4)
+    );
 }
 
 /// A wrong answer would be an error. How fast a debug build is on a busy machine says nothing.
@@ -50,6 +57,11 @@ async fn speed_measures_everybody_in_each_round() {
     for work in json["works"].as_array().unwrap() {
         let pools = work["pools"].as_array().unwrap();
         assert_eq!(pools.len(), 5, "four pools, and one connection per task");
-        assert!(pools.iter().all(|pool| pool["p99"]["median_us"].as_f64().unwrap() > 0.0), "{work}");
+        assert!(
+            pools
+                .iter()
+                .all(|pool| pool["p99"]["median_us"].as_f64().unwrap() > 0.0),
+            "{work}"
+        );
     }
 }

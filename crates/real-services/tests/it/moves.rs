@@ -39,8 +39,7 @@ fn postgres_with(sql: &str) -> Option<Postgres> {
 
 const ACCOUNTS: &str = "CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL); \
                         INSERT INTO accounts VALUES (1, 100), (2, 0)";
-const VISITS: &str =
-    "CREATE TABLE visits (page text PRIMARY KEY, count int NOT NULL); INSERT INTO visits VALUES ('home', 0)";
+const VISITS: &str = "CREATE TABLE visits (page text PRIMARY KEY, count int NOT NULL); INSERT INTO visits VALUES ('home', 0)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bb8_redis_service_moves() {
@@ -79,10 +78,20 @@ fn an_r2d2_postgres_service_moves() {
 
 #[test]
 fn each_move_is_short() {
-    for name in ["bb8_redis", "deadpool_postgres", "diesel_async", "r2d2_postgres", "sqlx_postgres"] {
+    for name in [
+        "bb8_redis",
+        "deadpool_postgres",
+        "diesel_async",
+        "r2d2_postgres",
+        "sqlx_postgres",
+    ] {
         let read = |which: &str| {
-            let file = format!("{}/examples/{name}_{which}.rs", env!("CARGO_MANIFEST_DIR"));
-            fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"))
+            let file = format!(
+                "{}/examples/{name}_{which}.rs",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            fs::read_to_string(&file)
+                .unwrap_or_else(|error| panic!("{file}: {error}"))
         };
         let (before, after) = (read("before"), read("after"));
         let mut known: HashMap<&str, usize> = HashMap::new();
@@ -99,6 +108,11 @@ fn each_move_is_short() {
                 _ => true,
             })
             .collect();
-        assert!(added.len() <= SHORT, "{name}: {} lines\n{}", added.len(), added.join("\n"));
+        assert!(
+            added.len() <= SHORT,
+            "{name}: {} lines\n{}",
+            added.len(),
+            added.join("\n")
+        );
     }
 }

@@ -18,7 +18,8 @@ async fn the_chapters_show_what_the_programs_print() {
             },
         };
         let printed = start_or_skip!(printed);
-        let shown = std::fs::read_to_string(folder.join(scene.file)).unwrap_or_default();
+        let shown =
+            std::fs::read_to_string(folder.join(scene.file)).unwrap_or_default();
         assert_eq!(printed, shown, "{}", scene.file);
     }
 }
@@ -26,8 +27,12 @@ async fn the_chapters_show_what_the_programs_print() {
 /// No file is left of a scene that is gone.
 #[test]
 fn every_file_belongs_to_a_program() {
-    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("output")).unwrap();
-    let mut files: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let files =
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("output"))
+            .unwrap();
+    let mut files: Vec<_> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
     let mut scenes: Vec<_> = SCENES.iter().map(|scene| scene.file).collect();
     files.sort_unstable();
     scenes.sort_unstable();

@@ -13,13 +13,18 @@ type Bridge = R2d2<PostgresConnectionManager<NoTls>>;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 fn bridge(server: &Postgres) -> Bridge {
-    R2d2::new(PostgresConnectionManager::new(server.url().parse().expect("a good address"), NoTls))
+    R2d2::new(PostgresConnectionManager::new(
+        server.url().parse().expect("a good address"),
+        NoTls,
+    ))
 }
 
 async fn ask(pool: &Pool<Bridge>) -> Result<(), AnyError> {
     let mut client = pool.acquire().await?;
-    let answer: i32 =
-        spawn_blocking(move || Ok::<_, AnyError>(client.query_one("SELECT 42", &[])?.get(0))).await??;
+    let answer: i32 = spawn_blocking(move || {
+        Ok::<_, AnyError>(client.query_one("SELECT 42", &[])?.get(0))
+    })
+    .await??;
     assert_eq!(answer, 42);
     Ok(())
 }
@@ -40,7 +45,11 @@ fn r2d2_postgres_runs_a_query_in_threads() {
     let ask = || {
         let pool = pool.clone();
         std::thread::spawn(move || {
-            pool.acquire().unwrap().query_one("SELECT 42", &[]).unwrap().get::<_, i32>(0)
+            pool.acquire()
+                .unwrap()
+                .query_one("SELECT 42", &[])
+                .unwrap()
+                .get::<_, i32>(0)
         })
     };
     let threads: Vec<_> = (0..4).map(|_| ask()).collect();
@@ -54,7 +63,10 @@ async fn a_postgres_client_is_dropped_where_it_may_block() {
     let server = start_or_skip!(Postgres::start());
     let pool = Pool::new(bridge(&server), config(2)).unwrap();
     pool.acquire().await.unwrap().invalidate();
-    until("it has gone", || pool.stats().closed.get(RetireReason::Invalidated) == 1).await;
+    until("it has gone", || {
+        pool.stats().closed.get(RetireReason::Invalidated) == 1
+    })
+    .await;
     ask(&pool).await.unwrap();
     pool.invalidate_all();
     ask(&pool).await.unwrap();

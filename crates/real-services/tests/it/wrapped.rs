@@ -34,7 +34,11 @@ async fn transfer(pool: &Pool<Postgres>) -> Result<i32, AnyError> {
 // ANCHOR_END: use
 
 async fn ask(pool: &Pool<Postgres>) -> Result<i32, AnyError> {
-    let answer = pool.acquire().await?.run(async |client| client.query_one("SELECT 42", &[]).await).await?;
+    let answer = pool
+        .acquire()
+        .await?
+        .run(async |client| client.query_one("SELECT 42", &[]).await)
+        .await?;
     Ok(answer.get(0))
 }
 
@@ -51,7 +55,8 @@ async fn a_wrapped_client_that_was_left_in_a_statement_is_not_handed_on() {
     assert_eq!(pool.stats().connections_created, 1);
 
     let mut session = pool.acquire().await.unwrap();
-    let never = session.run(async |client| client.batch_execute("SELECT pg_sleep(600)").await);
+    let never = session
+        .run(async |client| client.batch_execute("SELECT pg_sleep(600)").await);
     assert!(timeout(Duration::from_millis(100), never).await.is_err());
     drop(session);
     assert_eq!(pool.stats().idle_connections, 0);
