@@ -31,6 +31,9 @@ fn counts(book: &Book) -> String {
 
 pub fn check(book: &Book) -> Vec<Finding> {
     let counts = counts(book);
+    if is_without(book, &counts) {
+        return Vec::new();
+    }
     let differs = |line: usize| {
         let now = counts.lines().nth(line).unwrap_or("no more pages");
         format!(
@@ -40,13 +43,22 @@ pub fn check(book: &Book) -> Vec<Finding> {
     kept::drift(&book.root, FILE, &counts, differs).into_iter().collect()
 }
 
+/// A book without assertions needs no file of them.
+fn is_without(book: &Book, counts: &str) -> bool {
+    counts.lines().all(|line| line.starts_with('#')) && !book.root.join(FILE).exists()
+}
+
 /// Counts anew. Returns the name of the file if it changed.
 ///
 /// # Errors
 ///
 /// The file cannot be written.
 pub fn rewrite(book: &Book) -> io::Result<Option<&'static str>> {
-    Ok(kept::write(&book.root, FILE, &counts(book))?.then_some(FILE))
+    let counts = counts(book);
+    if is_without(book, &counts) {
+        return Ok(None);
+    }
+    Ok(kept::write(&book.root, FILE, &counts)?.then_some(FILE))
 }
 
 #[cfg(test)]

@@ -21,9 +21,8 @@ fn connect(url: &str) -> Result<PostgresPool, AnyError> {
         connect_attempt_timeout: Duration::from_secs(10),
         ..PoolConfig::default()
     };
-    let manager =
-        Deadpool::new(manager).with_is_connected(|client| !client.is_closed());
-    let pool = Pool::new(manager, config)?;
+    let bridge = Deadpool::new(manager).with_is_connected(|one| !one.is_closed());
+    let pool = Pool::new(bridge, config)?;
     Ok(pool)
 }
 

@@ -31,13 +31,13 @@ fn arguments() -> Result<Arguments, AnyError> {
                 given.faults = names
                     .map(Fault::named)
                     .collect::<Option<_>>()
-                    .ok_or_else(faults)?
+                    .ok_or_else(faults)?;
             }
             "--pools" => {
                 given.pools = names
                     .map(Contestant::named)
                     .collect::<Option<_>>()
-                    .ok_or(USAGE)?
+                    .ok_or(USAGE)?;
             }
             "--json" => given.json = Some(value.into()),
             _ => return Err(USAGE.into()),

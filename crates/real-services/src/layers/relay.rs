@@ -388,7 +388,7 @@ fn drain(
         Empties::Nothing | Empties::Lifetime => {}
         Empties::Renewal => fleet.tell(&format!("renew {}", SHORT.as_millis()))?,
         Empties::Cut => {
-            drop(proxy.command("shutdown sessions server tcp/server0")?)
+            drop(proxy.command("shutdown sessions server tcp/server0")?);
         }
     }
     // Nothing happens in the first case. In the others a busy machine may take longer than a lifetime.

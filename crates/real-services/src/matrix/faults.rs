@@ -111,7 +111,7 @@ impl Fault {
         let mut hogs = Vec::new();
         match self {
             Self::WrongPassword => {
-                change_password(stage, roles, PASSWORDS[1]).await?
+                change_password(stage, roles, PASSWORDS[1]).await?;
             }
             Self::Full => {
                 // Ordinary ones: the last places are kept for superusers, who count.

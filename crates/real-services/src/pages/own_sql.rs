@@ -89,7 +89,7 @@ async fn attack(
     for statement in statements {
         match run(connection, statement).await {
             Ok(rows) => {
-                last = rows.first().and_then(|row| row.try_get::<_, bool>(0).ok())
+                last = rows.first().and_then(|row| row.try_get::<_, bool>(0).ok());
             }
             Err(error) => {
                 let code = error.code().ok_or("no code")?;

@@ -123,13 +123,13 @@ fn behind_pgbouncer_maintenance_between_pause_and_resume_fails_nothing() {
         assert!(seen.requests > 100 && seen.recovered, "{seen:?}");
         match seen.work {
             Work::ServerAway | Work::ServerAwayRetried => {
-                assert!(seen.errors > 0, "{seen:?}")
+                assert!(seen.errors > 0, "{seen:?}");
             }
             Work::ServerAwayPaused | Work::Reconnect => {
                 assert_eq!((seen.errors, seen.kept_backends), (0, 0), "{seen:?}");
             }
             Work::Shutdown | Work::PausedShutdown => {
-                assert!(seen.errors <= ALL, "{seen:?}")
+                assert!(seen.errors <= ALL, "{seen:?}");
             }
         }
     }
