@@ -100,7 +100,7 @@ mod tests {
         );
         expect(
             vec![queries[1].missed(&[]), queries[2].missed(&["a.html", "b.html"])],
-            &[(&waits, 3, "`timed out` finds nothing"), (&waits, 3, "`holds` finds a.html, b.html")],
+            &[(&waits, 3, "`holds` finds a.html, b.html"), (&waits, 3, "`timed out` finds nothing")],
         );
     }
 }
