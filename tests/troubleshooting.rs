@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use book_checks::examples::{self, Example, Run};
-use book_checks::{assert_none, traces};
+use book_checks::{assert_none, incidents, traces};
 
 use crate::examples::RUNS;
 
@@ -141,12 +141,9 @@ fn programs_do_what_is_drawn() {
 fn every_page_has_a_program_and_every_program_a_claim() {
     let book = book_checks::Book::load(&ROOT).expect("the chapters can be read");
     let programs = programs();
-    for page in book.chapters() {
-        let Some(file) = page.name.strip_prefix("book/src/troubleshooting/") else { continue };
+    for page in incidents::pages(&book) {
+        let file = page.name.rsplit('/').next().expect("a path");
         let name = file.trim_end_matches(".md").replace('-', "_");
-        if name == "index" {
-            continue;
-        }
         assert!(
             programs.iter().any(|program| program.name == name),
             "{}: no examples/troubleshooting/{name}.rs shows the symptom: write it",

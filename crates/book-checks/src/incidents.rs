@@ -34,10 +34,15 @@ const BOX: &str = "<div class=\"right-now\">";
 /// How many steps one takes in five minutes.
 const STEPS: std::ops::RangeInclusive<usize> = 3..=5;
 
-pub fn check(book: &Book) -> Vec<Finding> {
+/// The pages of which each is about one incident.
+pub fn pages(book: &Book) -> impl Iterator<Item = &Page> {
     let is_incident =
         |page: &&Page| page.name.strip_prefix(FOLDER).is_some_and(|name| !NO_INCIDENT.contains(&name));
-    book.chapters().filter(is_incident).flat_map(page).collect()
+    book.chapters().filter(is_incident)
+}
+
+pub fn check(book: &Book) -> Vec<Finding> {
+    pages(book).flat_map(page).collect()
 }
 
 fn page(page: &Page) -> Vec<Finding> {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::{Book, Finding};
+use crate::{Book, Finding, incidents};
 
 static FOUND_BY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?s)<!--\s*found by:(.*?)-->").expect("a valid pattern"));
@@ -59,14 +59,7 @@ pub fn queries(book: &Book) -> Vec<Query> {
 /// Finds troubleshooting pages without a query.
 pub fn check(book: &Book) -> Vec<Finding> {
     let queries = queries(book);
-    // The search leaves the test page out.
-    let is_symptom = |name: &str| {
-        name.strip_prefix("book/src/troubleshooting/")
-            .is_some_and(|name| !["index.md", "test-yourself.md"].contains(&name))
-    };
-    let mute = book
-        .chapters()
-        .filter(|page| is_symptom(&page.name) && !queries.iter().any(|query| query.page == page.name));
+    let mute = incidents::pages(book).filter(|page| !queries.iter().any(|query| query.page == page.name));
     let form = "`<!-- found by: words; other words -->`";
     mute.map(|page| Finding::new(&page.name, 1, format!("by which words is it found? Add {form}"))).collect()
 }
