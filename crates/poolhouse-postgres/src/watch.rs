@@ -105,8 +105,9 @@ impl Watch {
                 }
             }
             b'E' => match sqlstate(body) {
-                // "cached plan must not change result type", and "prepared statement does not exist".
-                Some("0A000" | "26000") => self.seen().stale_statements = true,
+                // "cached plan must not change result type", "prepared statement does not exist", and "cache lookup failed for
+                // type", of one that was made again.
+                Some("0A000" | "26000" | "XX000") => self.seen().stale_statements = true,
                 // "cannot execute INSERT in a read-only transaction".
                 Some("25006") => self.seen().refused_to_write = true,
                 _ => {}
@@ -233,6 +234,8 @@ mod tests {
     #[test]
     fn some_errors_are_noted_once() {
         let watch = rested();
+        watch.on_received(b'E', b"SERROR\0CXX000\0\0");
+        assert!(watch.take_stale_statements());
         watch.on_received(b'E', b"SERROR\0C0A000\0\0");
         watch.on_received(b'E', b"SERROR\0C25006\0\0");
         watch.on_received(b'E', b"SERROR\0C42601\0\0");
