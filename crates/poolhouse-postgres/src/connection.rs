@@ -207,13 +207,14 @@ impl PostgresConnection {
 
     /// Whether the server has kept the connection, as far as can be told without a round trip.
     pub(crate) fn is_alive(&self) -> bool {
+        let asked = self.watch.requests();
         // First, so that an answer that the driver reads meanwhile is no surprise.
         let was_quiet = self.watch.is_quiet();
         let alive = match self.look.unread() {
             Unread::Nothing => true,
-            // A row that outlives its connection's hold closes its statement when it is dropped, and that has an answer. What
-            // comes without a question is the server's last word.
-            Unread::Bytes => !was_quiet,
+            // A row that outlives its connection's hold closes its statement when it is dropped, and that has an answer: also
+            // if it is dropped between the two looks. What comes without a question is the server's last word.
+            Unread::Bytes => !(was_quiet && self.watch.is_quiet() && self.watch.requests() == asked),
             Unread::End => false,
         };
         alive && !self.client.is_closed()
