@@ -46,9 +46,9 @@ fn difference(firing: &Alerts) -> String {
 /// The rules with another bound on waits. A busy machine stalls for a tenth of a second now and then, and these tests
 /// are about pools; `alerts.test.yml` tests the bound itself.
 fn patient(rules: &str) -> String {
-    const BOUND: &str = ")) > 0.1\n";
+    const BOUND: &str = ") > 0.1\n";
     assert_eq!(rules.matches(BOUND).count(), 1, "where is the bound on waits?");
-    rules.replace(BOUND, ")) > 0.5\n")
+    rules.replace(BOUND, ") > 0.5\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
