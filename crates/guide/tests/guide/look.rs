@@ -128,7 +128,7 @@ fn every_page_can_be_read_by_everybody() {
     look(&chromium, &pages.iter().map(String::as_str).collect::<Vec<_>>(), &THEMES[..1]);
 }
 
-/// Each tenth page in every theme: the colours are those of the stylesheets. `LOOK_AT_ALL=1` looks at all.
+/// Each tenth page in every theme: the colours are those of the stylesheets. With `LOOK_AT_ALL`, as once a week, all.
 #[test]
 #[ignore = "long: looks in every theme"]
 fn pages_can_be_read_in_every_theme() {
