@@ -189,9 +189,9 @@ impl<C, E, W> Policy<C, E, W> {
         self.retire(entry, reason, fx);
     }
 
-    /// When an idle connection wants its next regular check.
-    pub(super) fn check_due(&self, entry: &Entry<C>) -> (Deadline, Tick) {
-        (Deadline::Check, entry.proven_at() + self.limits.check_interval)
+    /// When an idle connection that has last proved to work then wants its next regular check.
+    pub(super) fn check_due(&self, proven_at: Tick) -> (Deadline, Tick) {
+        (Deadline::Check, proven_at + self.limits.check_interval)
     }
 
     /// Takes every idle connection out, for the pool's owner to look at.

@@ -52,7 +52,12 @@ impl<C, E, W> Policy<C, E, W> {
     /// When the background has something to do with a connection because it is idle. What has to do with its age is due
     /// wherever it is, and every plan enters that for all that are open.
     pub(super) fn idle_deadlines(&self, entry: &Entry<C>) -> [(Deadline, Tick); 2] {
-        [(Deadline::Idle, self.idles_out_at(entry.idle_since)), self.check_due(entry)]
+        self.deadlines_of_rest(entry.idle_since, entry.proven_at())
+    }
+
+    /// The same, of one that is idle since then and has last proved to work then.
+    fn deadlines_of_rest(&self, idle_since: Tick, proven_at: Tick) -> [(Deadline, Tick); 2] {
+        [(Deadline::Idle, self.idles_out_at(idle_since)), self.check_due(proven_at)]
     }
 
     /// Asks for a plan if there are connects or checks to begin.
@@ -234,9 +239,7 @@ impl<C, E, W> Policy<C, E, W> {
         let idle = self.idle.iter().flat_map(|entry| self.idle_deadlines(entry));
         // A connection that is out may come back at any time from now on. Its deadlines are entered as if it came back now,
         // so that its return need not wake the background.
-        let returned = (self.open() > self.idle.len()).then(|| {
-            [(Deadline::Idle, self.idles_out_at(now)), (Deadline::Check, now + self.limits.check_interval)]
-        });
+        let returned = (self.open() > self.idle.len()).then(|| self.deadlines_of_rest(now, now));
         let may_serve = self.somebody_waits() && !self.idle.is_empty();
         let connects = may_serve.then(|| self.connects.out_of_patience()).into_iter().flatten();
         let connects = connects.map(|at| (Deadline::Patience, at));
