@@ -11,6 +11,8 @@ use poolhouse::PacketPool;
 use poolhouse_echo::EchoServer;
 use poolhouse_otel::FacadeMetrics;
 
+mod scrape;
+
 // ANCHOR: exporter
 /// The metrics of the program's pools, and the route `/metrics`.
 fn exporter() -> Result<(FacadeMetrics, Router), Box<dyn Error>> {
@@ -41,7 +43,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     metrics.observe(&pool);
     pool.acquire().await?.release();
     pool.invalidate_all();
-    let answer = asked(route).await?;
+    let answer = scrape::asked(route).await?;
     let mut names: Vec<&str> =
         answer.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     names.sort_unstable();
@@ -49,18 +51,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
         println!("{name}");
     }
     Ok(())
-}
-
-/// What Prometheus gets.
-async fn asked(route: Router) -> Result<String, Box<dyn Error>> {
-    use axum::body::{Body, to_bytes};
-    use axum::http::Request;
-    use tower::ServiceExt;
-
-    let answer =
-        route.oneshot(Request::get("/metrics").body(Body::empty())?).await?;
-    let body = to_bytes(answer.into_body(), usize::MAX).await?;
-    Ok(String::from_utf8(body.to_vec())?)
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use axum::Router;
 use poolhouse::PacketPool;
 use poolhouse_echo::EchoServer;
 
 #[path = "../tutorial/metrics/mod.rs"]
 mod metrics;
+mod scrape;
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let server = EchoServer::start().await?;
@@ -18,24 +18,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     metrics.observe(&pool);
     pool.acquire().await?.release();
     pool.invalidate_all();
-    for line in asked(route).await?.lines() {
+    for line in scrape::asked(route).await?.lines() {
         if let Some(name) = line.strip_prefix("# TYPE ") {
             println!("{name}");
         }
     }
     Ok(())
-}
-
-/// What Prometheus gets.
-async fn asked(route: Router) -> Result<String, Box<dyn Error>> {
-    use axum::body::{Body, to_bytes};
-    use axum::http::Request;
-    use tower::ServiceExt;
-
-    let answer =
-        route.oneshot(Request::get("/metrics").body(Body::empty())?).await?;
-    let body = to_bytes(answer.into_body(), usize::MAX).await?;
-    Ok(String::from_utf8(body.to_vec())?)
 }
 
 #[tokio::main(flavor = "current_thread")]
