@@ -119,11 +119,21 @@ impl Server {
     }
 
     /// Stops the process and all its children where they are: the kernel still takes connections, and nobody answers.
+    ///
+    /// A signal is delivered to one thread, when that is next scheduled. On a busy machine the others answer meanwhile, and
+    /// make children. So nothing is frozen until every thread is seen to stand still.
     pub(crate) fn freeze(&mut self) -> Result<(), ServerError> {
         self.frozen = true;
-        // First the parent, so that it makes no children meanwhile.
-        self.signal(Signal::STOP)?;
-        self.signal_children(Signal::STOP);
+        let Some(id) = self.id() else { return Ok(()) };
+        let deadline = Instant::now() + PATIENCE;
+        while !stands_still(id) || !descendants(id).into_iter().all(stands_still) {
+            if Instant::now() > deadline {
+                return Err(self.failed(format!("it still ran {PATIENCE:?} after SIGSTOP")));
+            }
+            self.signal(Signal::STOP)?;
+            self.signal_children(Signal::STOP);
+            sleep(GLANCE);
+        }
         Ok(())
     }
 
@@ -233,6 +243,17 @@ fn as_nobody<'c>(command: &'c mut Command, folder: &Path) -> &'c mut Command {
         command.uid(NOBODY).gid(NOBODY);
     }
     command.current_dir(folder).env("HOME", folder)
+}
+
+/// Whether no thread of a process runs: all are stopped, or have ended. Where the system has no `/proc`, nobody can tell.
+fn stands_still(id: Pid) -> bool {
+    let threads = format!("/proc/{}/task", id.as_raw_nonzero());
+    let Ok(threads) = fs::read_dir(threads) else { return true };
+    threads.flatten().all(|thread| match fs::read_to_string(thread.path().join("stat")) {
+        // The number, the name in parentheses, the state. A name may have parentheses in it.
+        Ok(stat) => stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 'Z', 'X'])),
+        Err(_) => true,
+    })
 }
 
 /// The processes that came from this one.

@@ -115,6 +115,31 @@ fn two_pgbouncers_share_a_port() {
     assert!(two.log().contains("process up"), "{}", two.log());
 }
 
+/// A signal reaches one thread of many, at some time. When `freeze` returns, none runs.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_thread_of_a_frozen_server_runs() {
+    let mut server = start_or_skip!(MariaDb::start());
+    // Four threads that work, whichever of them the signal reaches.
+    server.sql("CREATE DATABASE busy; SET GLOBAL event_scheduler = ON").unwrap();
+    for event in 0..4 {
+        let does = "ON SCHEDULE AT CURRENT_TIMESTAMP DO DO BENCHMARK(1000000000000, 1)";
+        server.sql(&format!("CREATE EVENT busy.event_{event} {does}")).unwrap();
+    }
+    let states = |pid: i32| -> String {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let stats =
+            threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap());
+        stats.map(|stat| stat.rsplit(") ").next().unwrap()[..1].to_owned()).collect()
+    };
+    for _ in 0..20 {
+        server.freeze().unwrap();
+        let frozen = states(server.pid().unwrap());
+        server.thaw().unwrap();
+        assert!(frozen.len() > 1 && frozen.chars().all(|state| state == 'T'), "{frozen}");
+    }
+}
+
 /// Not a test of its own: `a_killed_test_leaves_nothing` starts it in a process of its own, and kills that.
 #[test]
 fn victim() {
