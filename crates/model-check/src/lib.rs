@@ -11,6 +11,7 @@
 //! A published module that is missing from the list below is a compile error here. Those with sockets, the handle for
 //! threads without a runtime, and the options as text decide nothing and are left out.
 
+mod alone;
 mod dialer;
 mod executor;
 mod sync;

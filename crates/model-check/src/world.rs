@@ -18,7 +18,7 @@ use std::time::Duration;
 use loom::thread::JoinHandle;
 
 use crate::executor::block_on;
-use crate::{AcquireError, Dialer, Pool, PoolConfig, PoolStats, PooledConnection, Runtime};
+use crate::{AcquireError, Dialer, Pool, PoolConfig, PoolStats, PooledConnection, Runtime, alone};
 
 /// A pool in one run of a scenario.
 pub struct World {
@@ -52,7 +52,8 @@ pub fn config(max_connections: usize) -> PoolConfig {
     }
 }
 
-/// With this variable set, a scenario is explored as far as it says, which is minutes for all of them.
+/// With this variable at 1, a scenario is explored as far as it says, which is minutes for all of them. Each number more
+/// is a preemption more.
 const AT_LENGTH: &str = "MODEL_CHECK_AT_LENGTH";
 
 /// Without it, as far as this, and with one preemption fewer than the scenario says. Few races need a third.
@@ -101,12 +102,14 @@ fn explore(
     hooks: Option<Hooks>,
     scenario: impl Fn(&World) + Send + Sync + 'static,
 ) {
+    if alone::ran_elsewhere() {
+        return;
+    }
     let mut builder = loom::model::Builder::new();
     builder.expect_explicit_explore = true;
-    builder.preemption_bound = if std::env::var_os(AT_LENGTH).is_some() {
-        preemptions
-    } else {
-        Some(preemptions.map_or(QUICK_PREEMPTIONS, |bound| (bound - 1).min(QUICK_PREEMPTIONS)))
+    builder.preemption_bound = match at_length() {
+        Some(length) => preemptions.map(|bound| bound + length - 1),
+        None => Some(preemptions.map_or(QUICK_PREEMPTIONS, |bound| (bound - 1).min(QUICK_PREEMPTIONS))),
     };
     let count = Arc::new(Count { name, runs: AtomicUsize::new(0) });
     let (config, counted) = (config.clone(), Arc::clone(&count));
@@ -122,10 +125,21 @@ fn explore(
         world.end();
     });
     let runs = count.runs.load(SeqCst);
-    // Not by `println`, which the test harness keeps to itself.
     let bound = builder.preemption_bound.map_or("all".into(), |bound| format!("at most {bound} preemptions"));
-    let _ = writeln!(std::io::stdout().lock(), "{name}: {runs} interleavings ({bound})");
+    print_line(&format!("{name}: {runs} interleavings ({bound})"));
     assert!(runs > 1, "{name}: nothing was explored");
+}
+
+/// What [`AT_LENGTH`] says.
+fn at_length() -> Option<usize> {
+    let length = std::env::var(AT_LENGTH).ok()?;
+    let number = length.parse().ok().filter(|length| (1..=8).contains(length));
+    Some(number.unwrap_or_else(|| panic!("{AT_LENGTH} is `{length}`: set it to a number from 1 to 8")))
+}
+
+/// Not by `println`, which the test harness keeps to itself.
+pub(crate) fn print_line(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// Says which run failed. Runs are the same each time.

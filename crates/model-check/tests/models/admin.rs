@@ -68,7 +68,7 @@ fn grow_vs_acquire() {
 /// `resize.exact`: room and a connection that comes back reach one waiter each, or both the one.
 #[test]
 fn release_vs_grow() {
-    model("release_vs_grow", &config(1), |world| {
+    bounded("release_vs_grow", 6, &config(1), |world| {
         world.allow(2);
         let held = world.held();
         let waiter = world.queued();
@@ -84,7 +84,7 @@ fn release_vs_grow() {
 /// `close.complete`: it ends when what is held has come back, and not before.
 #[test]
 fn release_vs_close() {
-    model("release_vs_close", &config(1), |world| {
+    bounded("release_vs_close", 6, &config(1), |world| {
         let held = world.held();
         world.race();
         let release = world.thread(|_| drop(held));
@@ -111,7 +111,7 @@ fn release_vs_waiter_vs_close() {
 /// `close.complete`: nothing is opened after it, for an acquire that arrives meanwhile neither.
 #[test]
 fn acquire_vs_close() {
-    model("acquire_vs_close", &config(1), |world| {
+    bounded("acquire_vs_close", 7, &config(1), |world| {
         drop(world.held());
         world.race();
         let acquire = world.thread(|pool| ok_or_closed(block_on(pool.acquire())));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model_check::{
-    AcquireError, Dial, Held, Manager, PoolConfig, PooledConnection, block_on, bounded, config, model, pass,
+    AcquireError, Dial, Held, Manager, PoolConfig, PooledConnection, block_on, bounded, config, pass,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -164,7 +164,7 @@ fn max_idle_vs_two_releases() {
 fn invalidate_all_over_vs_acquire() {
     // So long that it plays no part, and idle connections may come of age.
     let config = PoolConfig { max_lifetime: 1000 * HOUR, ..config(1) };
-    model("invalidate_all_over_vs_acquire", &config, |world| {
+    bounded("invalidate_all_over_vs_acquire", 7, &config, |world| {
         let held = world.held();
         let old = PooledConnection::id(&held);
         drop(held);
