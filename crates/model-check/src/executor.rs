@@ -48,6 +48,9 @@ pub(crate) fn run_while<F: Future>(mut goes_on: impl FnMut(&Waker) -> bool, futu
         receiver.recv().expect("the sender is here");
         signal.pending.store(false, SeqCst);
     };
-    signal.pending.store(true, SeqCst);
+    if signal.pending.swap(true, SeqCst) {
+        // What is on its way has to arrive while somebody is here: to loom a message that nobody took is lost.
+        receiver.recv().expect("the sender is here");
+    }
     ended
 }
