@@ -126,15 +126,17 @@ impl Server {
         self.frozen = true;
         let Some(id) = self.id() else { return Ok(()) };
         let deadline = Instant::now() + PATIENCE;
-        while !stands_still(id) || !descendants(id).into_iter().all(stands_still) {
+        loop {
+            self.signal(Signal::STOP)?;
+            self.signal_children(Signal::STOP);
+            if stands_still(id) && descendants(id).into_iter().all(stands_still) {
+                return Ok(());
+            }
             if Instant::now() > deadline {
                 return Err(self.failed(format!("it still ran {PATIENCE:?} after SIGSTOP")));
             }
-            self.signal(Signal::STOP)?;
-            self.signal_children(Signal::STOP);
             sleep(GLANCE);
         }
-        Ok(())
     }
 
     /// Lets everything go on.
