@@ -8,7 +8,6 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::io::Write;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -126,7 +125,7 @@ fn explore(
     });
     let runs = count.runs.load(SeqCst);
     let bound = builder.preemption_bound.map_or("all".into(), |bound| format!("at most {bound} preemptions"));
-    print_line(&format!("{name}: {runs} interleavings ({bound})"));
+    alone::print_line(&format!("{name}: {runs} interleavings ({bound})"));
     assert!(runs > 1, "{name}: nothing was explored");
 }
 
@@ -135,11 +134,6 @@ fn at_length() -> Option<usize> {
     let length = std::env::var(AT_LENGTH).ok()?;
     let number = length.parse().ok().filter(|length| (1..=8).contains(length));
     Some(number.unwrap_or_else(|| panic!("{AT_LENGTH} is `{length}`: set it to a number from 1 to 8")))
-}
-
-/// Not by `println`, which the test harness keeps to itself.
-pub(crate) fn print_line(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// Says which run failed. Runs are the same each time.
