@@ -1,20 +1,18 @@
 //! Which idle connection is used next, and what becomes of the others: after a burst, and in a pool of fixed size.
 
-use std::time::Duration;
-
-use poolhouse::{IdleOrder, Pool, PoolConfig};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::sim::{Dialer, Draws, in_virtual_time, mins, ms, poisson, pool, round, secs, undisturbed};
+use crate::{lab, round};
 
 /// Where the data is, below the folder of all experiments.
 pub const FILE: &str = "idle-order.json";
 
 const BURST: usize = 20;
-const HOLD: Duration = Duration::from_millis(20);
-const AFTER: Duration = mins(30);
-const FIXED: Duration = mins(60);
+/// Minutes.
+const AFTER: u64 = 30;
+/// What all runs share. Only traffic keeps a connection alive.
+const FIXED: &str = "holds=constant&hold=20&connect=10&max_connecting=20&max_lifetime=0&health_check_interval=0";
+const ORDERS: [&str; 2] = ["Lifo", "Fifo"];
 
 /// What was measured.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +30,8 @@ pub struct Data {
 /// One order, one `idle_timeout` and one rate.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Shrinking {
+    /// Its scenario.
+    pub knobs: String,
     /// `Lifo` or `Fifo`.
     pub order: String,
     /// In seconds.
@@ -49,6 +49,8 @@ pub struct Shrinking {
 /// One order.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Fixed {
+    /// Its scenario.
+    pub knobs: String,
     /// `Lifo` or `Fifo`.
     pub order: String,
     /// The size of the pool.
@@ -63,106 +65,54 @@ pub struct Fixed {
 
 pub(crate) fn run() -> Data {
     let mut shrinking = Vec::new();
-    let mut seed = 400;
-    for rate in [0.1, 1.0, 10.0] {
-        for idle_timeout in [secs(30), mins(1), mins(5)] {
-            for order in [IdleOrder::Lifo, IdleOrder::Fifo] {
-                seed += 1;
-                shrinking.push(in_virtual_time(seed, shrink(order, idle_timeout, rate, seed)));
-            }
+    for (rate, seed) in [0.1, 1.0, 10.0].into_iter().zip(401..) {
+        for idle_timeout in [30.0, 60.0, 300.0] {
+            shrinking.extend(ORDERS.map(|order| shrink(order, idle_timeout, rate, seed)));
         }
     }
-    let fixed = [(IdleOrder::Lifo, 450), (IdleOrder::Fifo, 451)];
-    let fixed = fixed.map(|(order, seed)| in_virtual_time(seed, stay(order, seed)));
-    Data { burst: BURST, minutes: AFTER.as_secs_f64() / 60.0, shrinking, fixed: fixed.into() }
+    Data { burst: BURST, minutes: AFTER as f64, shrinking, fixed: ORDERS.map(stay).into() }
 }
 
-fn config(order: IdleOrder, min_connections: usize, idle_timeout: Duration) -> PoolConfig {
-    let config = PoolConfig {
-        min_connections,
-        max_connections: BURST,
-        max_connecting: BURST,
-        idle_timeout,
-        idle_order: order,
-        ..PoolConfig::default()
-    };
-    undisturbed(config)
-}
-
-async fn shrink(order: IdleOrder, idle_timeout: Duration, rate: f64, seed: u64) -> Shrinking {
-    let dialer = Dialer::new(ms(10));
-    let pool = pool(&dialer, config(order, 1, idle_timeout));
-    let burst: Vec<_> = (0..BURST).map(|_| request(&pool, secs(1))).collect();
-    for one in burst {
-        one.await.expect("no client panics");
-    }
-    let start = Instant::now();
-    let samples = tokio::spawn({
-        let pool = pool.clone();
-        async move {
-            let mut samples = Vec::new();
-            let mut next = start;
-            while next <= start + AFTER {
-                sleep_until(next).await;
-                samples.push(pool.stats().total_connections);
-                next += secs(30);
-            }
-            samples
-        }
-    });
-    poisson(&mut Draws::new(seed), rate, start + AFTER, |_| {
-        request(&pool, HOLD);
-    })
-    .await;
-    let series = samples.await.expect("it does not panic");
+fn shrink(order: &str, idle_timeout: f64, rate: f64, seed: u64) -> Shrinking {
+    // The next burst would come after the end.
+    let knobs = format!(
+        "arrivals=burst&callers={BURST}&think=3600000&trickle={rate}&{FIXED}&max_connections={BURST}&idle_timeout={}\
+         &idle_order={}&duration={}&seed={seed}",
+        idle_timeout * 1e3,
+        order.to_lowercase(),
+        AFTER * 60
+    );
+    let run = lab(&knobs);
+    let open = |half: u64| run.frame_at(half * 30_000).map_or(0, |frame| frame.idle + frame.held);
+    // The first frame is of the moment before the burst.
+    let series: Vec<usize> =
+        std::iter::once(run.figures.most_open).chain((1..=2 * AFTER).map(open)).collect();
     let last = &series[series.len() - 20..];
     Shrinking {
-        order: format!("{order:?}"),
-        idle_timeout: idle_timeout.as_secs_f64(),
+        knobs,
+        order: order.to_owned(),
+        idle_timeout,
         rate,
         open: round(last.iter().sum::<usize>() as f64 / last.len() as f64, 1),
-        connects: dialer.births().len() - BURST,
+        connects: run.lives.len() - BURST,
         series,
     }
 }
 
-fn request(pool: &Pool<Dialer>, hold: Duration) -> tokio::task::JoinHandle<()> {
-    let pool = pool.clone();
-    tokio::spawn(async move {
-        let connection = pool.acquire().await.expect("there is room");
-        sleep(hold).await;
-        drop(connection);
-    })
-}
-
-async fn stay(order: IdleOrder, seed: u64) -> Fixed {
+fn stay(order: &str) -> Fixed {
     const RATE: f64 = 1.0;
-    let pool = pool(&Dialer::new(ms(10)), config(order, BURST, mins(5)));
-    pool.warm_up().await.expect("nothing refuses");
-    // A connection is the time of its birth, and then that of its last use.
-    let (tell, told) = std::sync::mpsc::channel();
-    let born = Instant::now();
-    sleep(secs(1)).await;
-    poisson(&mut Draws::new(seed), RATE, Instant::now() + FIXED, |_| {
-        let (pool, tell) = (pool.clone(), tell.clone());
-        tokio::spawn(async move {
-            let mut connection = pool.acquire().await.expect("there is room");
-            let unused = connection.elapsed();
-            sleep(HOLD).await;
-            let first = *connection <= born;
-            *connection = Instant::now();
-            drop(connection);
-            // The receiver is gone once the hour is over.
-            let _ = tell.send((first, unused));
-        });
-    })
-    .await;
-    let uses: Vec<(bool, Duration)> = told.try_iter().collect();
+    let knobs = format!(
+        "rate={RATE}&{FIXED}&max_connections={BURST}&min_connections={BURST}&idle_order={}&duration=3600&seed=450",
+        order.to_lowercase()
+    );
+    let lives = lab(&knobs).lives;
+    let longest = lives.iter().map(|life| life.longest_unused).max().unwrap_or_default();
     Fixed {
-        order: format!("{order:?}"),
+        knobs,
+        order: order.to_owned(),
         connections: BURST,
         rate: RATE,
-        used: uses.iter().filter(|(first, _)| *first).count(),
-        longest_unused: round(uses.iter().map(|(_, unused)| unused.as_secs_f64()).fold(0.0, f64::max), 0),
+        used: lives.iter().filter(|life| life.uses > 0).count(),
+        longest_unused: round(longest as f64 / 1e3, 0),
     }
 }

@@ -1,4 +1,8 @@
-//! The experiments of the performance chapters: the real pool, in virtual time.
+//! The experiments of the performance chapters: scenarios of the Pool Lab, and what each takes from their runs.
+//!
+//! A row of data names its knobs: `cargo guide lab 'KNOBS'` repeats its run, and so does the Pool Lab in a browser. Two
+//! things are no pool of the lab's and have code of their own here: the other pools of [`outage`], which meet the lab's
+//! server, and a policy in [`lifetime`] that no pool should have.
 //!
 //! Nothing here measures a machine. The clock is paused, the draws are seeded, and the connections are in memory, so every
 //! run gives the same data on every computer, in seconds. `cargo guide generate` writes it to `book/data/experiments`,
@@ -13,10 +17,10 @@ pub mod outage;
 pub mod overload;
 pub mod pool_sizes;
 pub mod queueing;
-mod sim;
 
 use std::thread;
 
+use pool_lab::Scenario;
 use serde::Serialize;
 
 /// Where the data is, relative to the repository.
@@ -55,4 +59,15 @@ pub fn run_all() -> Vec<(&'static str, String)> {
 fn written(data: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(data).expect("data is made of numbers and texts");
     format!("{text}\n")
+}
+
+/// The run of these knobs.
+fn lab(knobs: &str) -> pool_lab::Run {
+    pool_lab::run(&Scenario::parse(knobs).unwrap_or_else(|error| panic!("{knobs}: {error}")))
+}
+
+/// To so many digits after the point: what is written down.
+fn round(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
 }

@@ -4,20 +4,18 @@
 //! The pool draws its jitter at birth and can do nothing else. The policy that draws anew is played here by a loop over
 //! the ages of as many connections.
 
-use std::time::Duration;
-
-use poolhouse::PoolConfig;
+use pool_lab::Draws;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep_until};
 
-use crate::sim::{Dialer, Draws, in_virtual_time, mins, ms, pool, round};
+use crate::{lab, round};
 
 /// Where the data is, below the folder of all experiments.
 pub const FILE: &str = "lifetime.json";
 
 const POOLS: usize = 10;
 const EACH: usize = 20;
-const LIFETIME: Duration = mins(30);
+/// Seconds.
+const LIFETIME: usize = 30 * 60;
 const HOURS: usize = 4;
 /// How often the policy that draws anew looks at each connection: once a second it comes back to a busy pool.
 const LOOK: u64 = 1;
@@ -40,6 +38,8 @@ pub struct Data {
 pub struct Policy {
     /// In words.
     pub name: String,
+    /// Its scenario, unless it is no pool's policy.
+    pub knobs: Option<String>,
     /// The share of the lifetime that jitter may take off.
     pub jitter: f64,
     /// Connects in each minute, from the one in which everything is opened.
@@ -54,47 +54,34 @@ pub struct Policy {
 
 pub(crate) fn run() -> Data {
     let policies = vec![
-        policy("no jitter", 0.0, &real(0.0)),
-        policy("0.1, drawn anew at each look", 0.1, &drawn_anew(0.1)),
-        policy("0.1, drawn at birth", 0.1, &real(0.1)),
-        policy("0.5, drawn at birth", 0.5, &real(0.5)),
+        real("no jitter", 0.0),
+        policy("0.1, drawn anew at each look", 0.1, None, &drawn_anew(0.1)),
+        real("0.1, drawn at birth", 0.1),
+        real("0.5, drawn at birth", 0.5),
     ];
-    Data { pools: POOLS, each: EACH, lifetime_minutes: LIFETIME.as_secs_f64() / 60.0, policies }
+    Data { pools: POOLS, each: EACH, lifetime_minutes: LIFETIME as f64 / 60.0, policies }
 }
 
-/// Births in milliseconds from the start, of the real pools.
-fn real(jitter: f64) -> Vec<u64> {
-    in_virtual_time(600, async {
-        let start = Instant::now();
-        let mut pools = Vec::new();
-        for _ in 0..POOLS {
-            let dialer = Dialer::new(ms(50));
-            let config = PoolConfig {
-                min_connections: EACH,
-                max_connections: EACH + 5,
-                max_lifetime: LIFETIME,
-                lifetime_jitter: jitter,
-                max_connecting: EACH,
-                health_check_interval: Duration::MAX,
-                ..PoolConfig::default()
-            };
-            let pool = pool(&dialer, config);
-            pool.warm_up().await.expect("nothing refuses");
-            pools.push((pool, dialer));
-        }
-        sleep_until(start + mins(60) * HOURS as u32).await;
-        let births = pools.iter().flat_map(|(_, dialer)| dialer.births());
-        births.map(|at| (at - start).as_millis() as u64).collect()
-    })
+/// The real pools, which hardly anybody uses. There is room for replacements.
+fn real(name: &str, jitter: f64) -> Policy {
+    let knobs = format!(
+        "replicas={POOLS}&min_connections={EACH}&max_connections={}&max_lifetime={}&lifetime_jitter={jitter}\
+         &max_connecting={EACH}&connect=50&health_check_interval=0&rate=0.1&hold=1&duration={}&seed=600",
+        EACH + 5,
+        LIFETIME * 1000,
+        HOURS * 3600
+    );
+    let births: Vec<u64> = lab(&knobs).lives.iter().map(|life| life.opened).collect();
+    policy(name, jitter, Some(knobs), &births)
 }
 
-/// The same of a policy that asks for each connection, at each look, whether it is older than a lifetime with a jitter
+/// Births in milliseconds from the start, by a policy that asks for each connection, at each look, whether it is older than a lifetime with a jitter
 /// of this moment.
 fn drawn_anew(jitter: f64) -> Vec<u64> {
-    let mut draws = Draws::new(601);
+    let mut draws = Draws::new(601, 0);
     let mut births = vec![0; POOLS * EACH];
     let mut current = births.clone();
-    let lifetime = LIFETIME.as_secs_f64();
+    let lifetime = LIFETIME as f64;
     for now in (0..HOURS as u64 * 3600).step_by(LOOK as usize) {
         for born in &mut current {
             let age = (now - *born / 1000) as f64;
@@ -107,7 +94,7 @@ fn drawn_anew(jitter: f64) -> Vec<u64> {
     births
 }
 
-fn policy(name: &str, jitter: f64, births: &[u64]) -> Policy {
+fn policy(name: &str, jitter: f64, knobs: Option<String>, births: &[u64]) -> Policy {
     let mut per_minute = vec![0; HOURS * 60];
     for born in births {
         if let Some(minute) = per_minute.get_mut((born / 60_000) as usize) {
@@ -119,6 +106,7 @@ fn policy(name: &str, jitter: f64, births: &[u64]) -> Policy {
     let wave = &later[..POOLS * EACH];
     Policy {
         name: name.to_owned(),
+        knobs,
         jitter,
         peak: per_minute[1..].iter().copied().max().unwrap_or_default(),
         first_wave_seconds: round((wave[wave.len() - 1] - wave[0]) as f64 / 1e3, 0),

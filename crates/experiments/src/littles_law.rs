@@ -1,15 +1,8 @@
 //! How many connections are held on average: the rate of acquires times how long each holds.
-//!
-//! Everything measured comes from two snapshots of the statistics, and from samples of `active_connections` between
-//! them: what a reader can do in production.
 
-use std::time::Duration;
-
-use poolhouse::PoolConfig;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
 
-use crate::sim::{Draws, full_pool, in_virtual_time, ms, poisson, round, secs};
+use crate::{lab, round};
 
 /// Where the data is, below the folder of all experiments.
 pub const FILE: &str = "littles-law.json";
@@ -17,9 +10,8 @@ pub const FILE: &str = "littles-law.json";
 /// Requests in a second.
 const RATE: f64 = 200.0;
 const CONNECTIONS: usize = 60;
-const WARM_UP: Duration = secs(5);
-const MEASURED: Duration = secs(60);
-const SAMPLE: Duration = Duration::from_millis(10);
+/// Seconds.
+const MEASURED: f64 = 60.0;
 
 /// What was measured.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +29,8 @@ pub struct Data {
 /// One way to hold connections.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Case {
+    /// Its scenario.
+    pub knobs: String,
     /// What a request does.
     pub name: String,
     /// Acquires of one request.
@@ -45,93 +39,51 @@ pub struct Case {
     pub hold_ms: f64,
     /// Rate of acquires times hold.
     pub predicted_held: f64,
-    /// Acquires in a second, from the statistics.
+    /// Acquires in a second, from the pool's statistics.
     pub measured_rate: f64,
-    /// The mean of `active_connections`.
+    /// Connections held, on average over the time.
     pub measured_held: f64,
-    /// The greatest of `active_connections`.
+    /// Connections held, at most.
     pub most_held: usize,
 }
 
-/// How long one acquire holds its connection.
-type Hold = fn(&mut Draws) -> Duration;
-
-struct Set {
-    name: &'static str,
-    acquires: usize,
-    mean_ms: f64,
-    hold: Hold,
-    /// What the request does between its acquires, without a connection.
-    between: Duration,
-}
+/// In words, acquires of a request, the mean hold of each in milliseconds, and the knobs that say how it holds.
+type Set = (&'static str, usize, f64, &'static str);
 
 const SETS: [Set; 7] = [
-    Set::plain("every hold 20 ms", 20.0, |_| ms(20)),
-    Set::plain("exponential holds, mean 20 ms", 20.0, |draws| draws.exponential(ms(20))),
-    Set::plain("9 of 10 holds 10 ms, 1 of 10 110 ms", 20.0, |draws| {
-        ms(if draws.share() < 0.1 { 110 } else { 10 })
-    }),
-    Set::plain("20 ms of queries, and a call of 80 ms while holding", 100.0, |_| ms(100)),
-    Set {
-        acquires: 2,
-        between: Duration::from_millis(80),
-        ..Set::plain("the same, released for the call: two holds of 10 ms", 10.0, |_| ms(10))
-    },
-    Set::plain("N+1: 21 queries of 5 ms in one hold", 105.0, |_| ms(105)),
-    Set::plain("the same rows in one query of 8 ms", 8.0, |_| ms(8)),
+    ("every hold 20 ms", 1, 20.0, "holds=constant&hold=20"),
+    ("exponential holds, mean 20 ms", 1, 20.0, "hold=20"),
+    ("9 of 10 holds 10 ms, 1 of 10 110 ms", 1, 20.0, "holds=mixed&hold=20&long_every=10&long_factor=11"),
+    ("20 ms of queries, and a call of 80 ms while holding", 1, 100.0, "holds=constant&hold=20&call=80"),
+    (
+        "the same, released for the call: two holds of 10 ms",
+        2,
+        10.0,
+        "holds=constant&hold=20&call=80&during_call=releases",
+    ),
+    ("N+1: 21 queries of 5 ms in one hold", 1, 105.0, "holds=constant&hold=105"),
+    ("the same rows in one query of 8 ms", 1, 8.0, "holds=constant&hold=8"),
 ];
 
-impl Set {
-    const fn plain(name: &'static str, mean_ms: f64, hold: Hold) -> Self {
-        Self { name, acquires: 1, mean_ms, hold, between: Duration::ZERO }
-    }
-}
-
 pub(crate) fn run() -> Data {
-    let cases = SETS.iter().zip(1..).map(|(set, seed)| in_virtual_time(seed, measure(set, seed))).collect();
-    Data { rate: RATE, connections: CONNECTIONS, seconds: MEASURED.as_secs_f64(), cases }
+    let cases = SETS.iter().map(measure).collect();
+    Data { rate: RATE, connections: CONNECTIONS, seconds: MEASURED, cases }
 }
 
-async fn measure(set: &Set, seed: u64) -> Case {
-    let pool = full_pool(CONNECTIONS, PoolConfig::default()).await;
-    let clients = tokio::spawn({
-        let (pool, hold, between, acquires) = (pool.clone(), set.hold, set.between, set.acquires);
-        async move {
-            let end = Instant::now() + WARM_UP + MEASURED;
-            poisson(&mut Draws::new(seed), RATE, end, |draws| {
-                let (pool, holds) = (pool.clone(), (0..acquires).map(|_| hold(draws)).collect::<Vec<_>>());
-                tokio::spawn(async move {
-                    for (index, hold) in holds.into_iter().enumerate() {
-                        if index > 0 {
-                            sleep(between).await;
-                        }
-                        let connection = pool.acquire().await.expect("the pool is larger than the need");
-                        sleep(hold).await;
-                        drop(connection);
-                    }
-                });
-            })
-            .await;
-        }
-    });
-    sleep(WARM_UP).await;
-    let before = pool.stats().total_acquisitions;
-    let mut samples = Vec::new();
-    let end = Instant::now() + MEASURED;
-    while Instant::now() < end {
-        samples.push(pool.stats().active_connections);
-        sleep(SAMPLE).await;
-    }
-    let acquired = pool.stats().total_acquisitions - before;
-    clients.await.expect("no client panics");
-    let held = samples.iter().sum::<usize>() as f64 / samples.len() as f64;
+fn measure(&(name, acquires, hold_ms, how): &Set) -> Case {
+    let knobs = format!(
+        "rate={RATE}&{how}&max_connections={CONNECTIONS}&min_connections={CONNECTIONS}&duration={MEASURED}&seed=2"
+    );
+    let run = lab(&knobs);
+    let acquired = run.statistic("total_acquisitions").expect("the pool counts its acquires");
     Case {
-        name: set.name.to_owned(),
-        acquires: set.acquires,
-        hold_ms: set.mean_ms,
-        predicted_held: round(RATE * set.acquires as f64 * set.mean_ms / 1e3, 2),
-        measured_rate: round(acquired as f64 / MEASURED.as_secs_f64(), 1),
-        measured_held: round(held, 2),
-        most_held: samples.into_iter().max().unwrap_or_default(),
+        knobs,
+        name: name.to_owned(),
+        acquires,
+        hold_ms,
+        predicted_held: round(RATE * acquires as f64 * hold_ms / 1e3, 2),
+        measured_rate: round(acquired as f64 / MEASURED, 1),
+        measured_held: round(run.figures.utilisation * CONNECTIONS as f64, 2),
+        most_held: run.figures.most_held,
     }
 }

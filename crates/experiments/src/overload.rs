@@ -3,23 +3,23 @@
 //! A request is good when its answer comes within the patience of whoever asked. Who has lost patience leaves, and the
 //! server works for nobody: it does not notice.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use poolhouse::PoolConfig;
+use pool_lab::{Outcome, Request, quantile};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
 
-use crate::sim::{Draws, full_pool, in_virtual_time, ms, poisson, quantile, round, secs};
+use crate::{lab, round};
 
 /// Where the data is, below the folder of all experiments.
 pub const FILE: &str = "overload.json";
 
 const CONNECTIONS: usize = 10;
-const HOLD: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = secs(1);
-const WARM_UP: Duration = secs(30);
-const MEASURED: Duration = secs(30);
+/// In milliseconds.
+const HOLD: f64 = 100.0;
+const PATIENCE: f64 = 1000.0;
+/// What the connections can serve in a second.
+const CAPACITY: f64 = CONNECTIONS as f64 / HOLD * 1e3;
+/// In seconds.
+const WARM_UP: u64 = 30;
+const MEASURED: u64 = 30;
 const LOADS: [f64; 7] = [0.5, 0.8, 0.9, 1.0, 1.1, 1.5, 2.0];
 
 /// What was measured.
@@ -49,6 +49,8 @@ pub struct Policy {
 /// What became of the requests at one load, in a second.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Point {
+    /// Its scenario.
+    pub knobs: String,
     /// Asked by capacity.
     pub load: f64,
     /// Answered within the patience.
@@ -63,73 +65,54 @@ pub struct Point {
     pub refused_after: f64,
 }
 
-#[derive(Default)]
-struct Ledger {
-    good: usize,
-    late: usize,
-    waits: Vec<Duration>,
-    refused: Vec<Duration>,
-}
-
 pub(crate) fn run() -> Data {
     let policies = [
-        ("deadline 30 s", PoolConfig::default()),
-        ("deadline 500 ms", PoolConfig { connection_timeout: ms(500), ..PoolConfig::default() }),
-        ("max_pending 20", PoolConfig { max_pending: Some(20), ..PoolConfig::default() }),
+        ("deadline 30 s", "connection_timeout=30000"),
+        ("deadline 500 ms", "connection_timeout=500"),
+        ("max_pending 20", "max_pending=20"),
     ];
-    let policies = policies.map(|(name, config)| {
-        let points = LOADS.iter().zip(300..);
-        let points = points.map(|(load, seed)| in_virtual_time(seed, serve(*load, config.clone(), seed)));
-        Policy { name: name.to_owned(), points: points.collect() }
+    let policies = policies.map(|(name, bound)| Policy {
+        name: name.to_owned(),
+        points: LOADS.iter().zip(300..).map(|(load, seed)| serve(*load, bound, seed)).collect(),
     });
     Data {
         connections: CONNECTIONS,
-        hold_ms: HOLD.as_secs_f64() * 1e3,
-        capacity: CONNECTIONS as f64 / HOLD.as_secs_f64(),
-        patience: PATIENCE.as_secs_f64(),
+        hold_ms: HOLD,
+        capacity: CAPACITY,
+        patience: PATIENCE / 1e3,
         policies: policies.into(),
     }
 }
 
-async fn serve(load: f64, config: PoolConfig, seed: u64) -> Point {
-    let pool = full_pool(CONNECTIONS, config).await;
-    let rate = load * CONNECTIONS as f64 / HOLD.as_secs_f64();
-    let ledger: Arc<Mutex<Ledger>> = Arc::default();
-    let begin = Instant::now() + WARM_UP;
-    let end = begin + MEASURED;
+fn serve(load: f64, bound: &str, seed: u64) -> Point {
+    let knobs = format!(
+        "rate={}&hold={HOLD}&patience={PATIENCE}&max_connections={CONNECTIONS}&min_connections={CONNECTIONS}&{bound}\
+         &duration={}&seed={seed}",
+        round(load * CAPACITY, 6),
+        WARM_UP + MEASURED
+    );
+    let run = lab(&knobs);
     // What ends in the measured time is counted, whenever it began: that is what flows.
-    let counts = move || (begin..end).contains(&Instant::now());
-    let mut draws = Draws::new(seed);
-    poisson(&mut draws, rate, end, |draws| {
-        let (pool, ledger, hold) = (pool.clone(), Arc::clone(&ledger), draws.exponential(HOLD));
-        tokio::spawn(async move {
-            let asked = Instant::now();
-            let acquired = pool.acquire().await;
-            let waited = asked.elapsed();
-            let Ok(connection) = acquired else {
-                if counts() {
-                    ledger.lock().unwrap_or_else(PoisonError::into_inner).refused.push(waited);
-                }
-                return;
-            };
-            sleep(hold).await;
-            drop(connection);
-            if counts() {
-                let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-                ledger.waits.push(waited);
-                if asked.elapsed() <= PATIENCE { ledger.good += 1 } else { ledger.late += 1 }
-            }
-        });
-    })
-    .await;
-    let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-    let per_second = |count: usize| round(count as f64 / MEASURED.as_secs_f64(), 1);
+    let measured = WARM_UP * 1000..(WARM_UP + MEASURED) * 1000;
+    let ended: Vec<&Request> = run
+        .requests
+        .iter()
+        .filter(|request| request.outcome != Outcome::Unfinished)
+        .filter(|request| measured.contains(&(request.arrived + request.total)))
+        .collect();
+    let waits = |acquired: bool| -> Vec<u64> {
+        ended.iter().filter(|request| request.is_acquired() == acquired).map(|request| request.waited).collect()
+    };
+    let seconds = |mut waits: Vec<u64>, share| round(quantile(&mut waits, share) as f64 / 1e3, 3);
+    let per_second = |count: usize| round(count as f64 / MEASURED as f64, 1);
+    let count = |outcome| ended.iter().filter(|request| request.outcome == outcome).count();
     Point {
+        knobs,
         load,
-        good: per_second(ledger.good),
-        late: per_second(ledger.late),
-        refused: per_second(ledger.refused.len()),
-        p99_wait: round(quantile(&ledger.waits, 0.99), 3),
-        refused_after: round(quantile(&ledger.refused, 0.5), 3),
+        good: per_second(count(Outcome::Served)),
+        late: per_second(count(Outcome::Late)),
+        refused: per_second(waits(false).len()),
+        p99_wait: seconds(waits(true), 0.99),
+        refused_after: seconds(waits(false), 0.5),
     }
 }

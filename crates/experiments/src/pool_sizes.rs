@@ -1,21 +1,19 @@
 //! What a minimum buys when a burst comes, and what it costs the rest of the time.
 
-use std::time::Duration;
-
-use poolhouse::PoolConfig;
+use pool_lab::quantile;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::sim::{Dialer, Draws, in_virtual_time, mins, poisson, pool, quantile, round, secs};
+use crate::{lab, round};
 
 /// Where the data is, below the folder of all experiments.
 pub const FILE: &str = "pool-sizes.json";
 
 const MAX: usize = 10;
-const CONNECT: Duration = Duration::from_millis(150);
-const HOLD: Duration = Duration::from_millis(20);
+/// In milliseconds.
+const CONNECT: f64 = 150.0;
+const HOLD: f64 = 20.0;
+const EVERY: u64 = 600_000;
 const BURST: usize = 20;
-const EVERY: Duration = mins(10);
 const BURSTS: u32 = 24;
 const TRICKLE: f64 = 0.2;
 
@@ -43,6 +41,8 @@ pub struct Data {
 /// One minimum.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Case {
+    /// Its scenario.
+    pub knobs: String,
     /// `min_connections`.
     pub min: usize,
     /// Whether there are requests between the bursts.
@@ -59,88 +59,41 @@ pub struct Case {
 
 pub(crate) fn run() -> Data {
     let mut cases = Vec::new();
-    let mut seed = 500;
     for trickle in [false, true] {
         for min in [0, 1, 5, MAX] {
-            seed += 1;
-            cases.push(in_virtual_time(seed, measure(min, trickle, seed)));
+            cases.push(measure(min, trickle));
         }
     }
     Data {
         max: MAX,
-        connect_ms: CONNECT.as_secs_f64() * 1e3,
-        hold_ms: HOLD.as_secs_f64() * 1e3,
+        connect_ms: CONNECT,
+        hold_ms: HOLD,
         burst: BURST,
-        every_minutes: EVERY.as_secs_f64() / 60.0,
+        every_minutes: EVERY as f64 / 60e3,
         bursts: BURSTS,
         trickle: TRICKLE,
         cases,
     }
 }
 
-async fn measure(min: usize, trickle: bool, seed: u64) -> Case {
-    let dialer = Dialer::new(CONNECT);
-    let config = PoolConfig {
-        min_connections: min,
-        max_connections: MAX,
-        health_check_interval: Duration::MAX,
-        ..PoolConfig::default()
-    };
-    let pool = pool(&dialer, config);
-    pool.warm_up().await.expect("nothing refuses");
-    let start = Instant::now();
-    let opened = dialer.births().len();
-    let end = start + EVERY * BURSTS;
-    let request = {
-        let pool = pool.clone();
-        move || {
-            let pool = pool.clone();
-            tokio::spawn(async move {
-                let asked = Instant::now();
-                let connection = pool.acquire().await.expect("there is time");
-                let waited = asked.elapsed();
-                sleep(HOLD).await;
-                drop(connection);
-                waited
-            })
-        }
-    };
-    let open = tokio::spawn({
-        let pool = pool.clone();
-        async move {
-            let mut samples = Vec::new();
-            while Instant::now() < end {
-                samples.push(pool.stats().total_connections);
-                sleep(secs(5)).await;
-            }
-            samples.iter().sum::<usize>() as f64 / samples.len() as f64
-        }
-    });
-    if trickle {
-        let request = request.clone();
-        tokio::spawn(async move {
-            poisson(&mut Draws::new(seed), TRICKLE, end, |_| {
-                request();
-            })
-            .await;
-        });
-    }
-    let mut waits = Vec::new();
-    for burst in 1..=BURSTS {
-        sleep_until(start + EVERY * burst - mins(1)).await;
-        let requests: Vec<_> = (0..BURST).map(|_| request()).collect();
-        for one in requests {
-            waits.push(one.await.expect("no client panics"));
-        }
-    }
-    let open = open.await.expect("it does not panic");
-    let hours = (EVERY * BURSTS).as_secs_f64() / 3600.0;
+fn measure(min: usize, trickle: bool) -> Case {
+    let hours = EVERY as f64 / 3600e3 * f64::from(BURSTS);
+    let knobs = format!(
+        "arrivals=burst&callers={BURST}&think={EVERY}&trickle={}&holds=constant&hold={HOLD}&connect={CONNECT}\
+         &max_connections={MAX}&min_connections={min}&health_check_interval=0&duration={}&seed=500",
+        if trickle { TRICKLE } else { 0.0 },
+        hours * 3600.0
+    );
+    let run = lab(&knobs);
+    let bursts = run.requests.iter().filter(|request| request.arrived.is_multiple_of(EVERY));
+    let mut waits: Vec<u64> = bursts.map(|request| request.waited).collect();
     Case {
+        knobs,
         min,
         trickle,
-        connects_per_hour: round((dialer.births().len() - opened) as f64 / hours, 1),
-        median_ms: round(quantile(&waits, 0.5) * 1e3, 0),
-        longest_ms: round(quantile(&waits, 1.0) * 1e3, 0),
-        open: round(open, 1),
+        connects_per_hour: round(run.figures.opened as f64 / hours, 1),
+        median_ms: quantile(&mut waits, 0.5) as f64,
+        longest_ms: quantile(&mut waits, 1.0) as f64,
+        open: round(run.figures.mean_open, 1),
     }
 }

@@ -4,22 +4,18 @@
 //! same with holds and arrivals of other shapes, beside Kingman's formula and what Sakasegawa made of it for several
 //! connections.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use pool_lab::theory;
-use poolhouse::PoolConfig;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::sim::{Draws, full_pool, in_virtual_time, mean, ms, poisson, quantile, round};
+use crate::{lab, round};
 
 /// Where the data is, below the folder of all experiments.
 pub const FILE: &str = "queueing.json";
 
-/// A mean hold. What is written down is in multiples of it, so its own length means nothing.
-const HOLD: Duration = Duration::from_millis(200);
+/// A mean hold in milliseconds. What is written down is in multiples of it, so its own length means nothing.
+const HOLD: f64 = 200.0;
 const SIZES: [usize; 3] = [1, 4, 10];
 const UTILISATIONS: [f64; 8] = [0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95];
 
@@ -39,6 +35,8 @@ pub struct Data {
 /// One size and one utilisation.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Point {
+    /// Its scenario.
+    pub knobs: String,
     /// The connections of the pool.
     pub connections: usize,
     /// Rate of arrivals times mean hold, by connections.
@@ -69,6 +67,8 @@ pub struct Curve {
 pub struct Shape {
     /// In words.
     pub name: String,
+    /// Its scenario.
+    pub knobs: String,
     /// The connections of the pool.
     pub connections: usize,
     /// Rate of arrivals times mean hold, by connections.
@@ -98,38 +98,6 @@ fn kingman(connections: usize, utilisation: f64, (arrivals, holds): (f64, f64)) 
     (arrivals + holds) / 2.0 * busy / (c * (1.0 - utilisation))
 }
 
-/// How the times between arrivals, or the holds, are spread about their mean.
-#[derive(Clone, Copy)]
-enum Spread {
-    None,
-    Exponential,
-    /// One in twenty is eleven times as long as the others.
-    Mixed,
-}
-
-impl Spread {
-    fn draw(self, draws: &mut Draws, mean: Duration) -> Duration {
-        match self {
-            Spread::None => mean,
-            Spread::Exponential => draws.exponential(mean),
-            Spread::Mixed => {
-                let short = mean.as_millis() as u64 * 2 / 3;
-                ms(if draws.share() < 0.05 { short * 11 } else { short })
-            }
-        }
-    }
-
-    /// The squared coefficient of variation.
-    fn variation(self) -> f64 {
-        match self {
-            Spread::None => 0.0,
-            Spread::Exponential => 1.0,
-            // Mean 1.5 and variance 0.05 * 0.95 * 10^2 in units of the short one.
-            Spread::Mixed => round(4.75 / 2.25, 2),
-        }
-    }
-}
-
 pub(crate) fn run() -> Data {
     // Each size on a thread of its own: together they take longer than all other experiments.
     let (points, shapes) = thread::scope(|scope| {
@@ -143,7 +111,7 @@ pub(crate) fn run() -> Data {
         let points = sizes.into_iter().flat_map(|size| size.join().expect("an experiment ends")).collect();
         (points, shapes)
     });
-    Data { hold_ms: HOLD.as_secs_f64() * 1e3, points, curves: SIZES.map(curve).into(), shapes }
+    Data { hold_ms: HOLD, points, curves: SIZES.map(curve).into(), shapes }
 }
 
 /// The waits of one size at each utilisation. The first has `first_seed`, each after it the next seed.
@@ -153,17 +121,16 @@ fn points(connections: usize, first_seed: u64) -> Vec<Point> {
         .zip(first_seed..)
         .map(|(utilisation, seed)| {
             let requests = requests(connections, utilisation);
-            let waits = in_virtual_time(
-                seed,
-                serve(connections, utilisation, Spread::Exponential, Spread::Exponential, requests, seed),
-            );
+            let knobs = knobs(connections, utilisation, "", requests, seed);
+            let figures = lab(&knobs).figures;
             let (model_mean, model_p99) = erlang_waits(connections, utilisation);
             Point {
+                knobs,
                 connections,
                 utilisation,
-                requests: waits.len(),
-                mean: in_holds(mean(&waits)),
-                p99: in_holds(quantile(&waits, 0.99)),
+                requests: figures.requests(),
+                mean: in_holds(figures.mean_wait),
+                p99: in_holds(figures.p99_wait as f64),
                 model_mean: round(model_mean, 3),
                 model_p99: round(model_p99, 3),
             }
@@ -187,83 +154,52 @@ fn curve(connections: usize) -> Curve {
 }
 
 fn shapes() -> Vec<Shape> {
-    use Spread::{Exponential, Mixed, None};
+    const UTILISATION: f64 = 0.8;
+    // Mean 1.5 and variance 0.05 * 0.95 * 10^2 in units of a short hold.
+    let mixed = round(4.75 / 2.25, 2);
+    // The squared coefficients of variation of arrivals and holds, and the knobs.
     let sets = [
-        ("regular arrivals, equal holds", None, None),
-        ("random arrivals, equal holds", Exponential, None),
-        ("random arrivals, exponential holds", Exponential, Exponential),
-        ("random arrivals, 1 hold in 20 is 11 times as long", Exponential, Mixed),
+        ("regular arrivals, equal holds", (0.0, 0.0), "&arrivals=constant&holds=constant"),
+        ("random arrivals, equal holds", (1.0, 0.0), "&holds=constant"),
+        ("random arrivals, exponential holds", (1.0, 1.0), ""),
+        (
+            "random arrivals, 1 hold in 20 is 11 times as long",
+            (1.0, mixed),
+            "&holds=mixed&long_every=20&long_factor=11",
+        ),
     ];
     let mut shapes = Vec::new();
-    let mut seed = 200;
     for connections in [1, 10] {
-        for (name, arrivals, holds) in sets {
-            seed += 1;
-            let utilisation = 0.8;
-            let waits = in_virtual_time(seed, serve(connections, utilisation, arrivals, holds, 20_000, seed));
-            let variations = (arrivals.variation(), holds.variation());
+        for ((name, variations, how), seed) in sets.into_iter().zip(201..) {
+            let knobs = knobs(connections, UTILISATION, how, 20_000, seed);
+            let figures = lab(&knobs).figures;
             shapes.push(Shape {
                 name: name.to_owned(),
+                knobs,
                 connections,
-                utilisation,
+                utilisation: UTILISATION,
                 arrivals: variations.0,
                 holds: variations.1,
-                mean: in_holds(mean(&waits)),
-                p99: in_holds(quantile(&waits, 0.99)),
-                model_mean: round(kingman(connections, utilisation, variations), 3),
+                mean: in_holds(figures.mean_wait),
+                p99: in_holds(figures.p99_wait as f64),
+                model_mean: round(kingman(connections, UTILISATION, variations), 3),
             });
         }
     }
     shapes
 }
 
-fn in_holds(seconds: f64) -> f64 {
-    round(seconds / HOLD.as_secs_f64(), 3)
+fn in_holds(millis: f64) -> f64 {
+    round(millis / HOLD, 3)
 }
 
-/// Serves so many requests, and returns how long each waited.
-async fn serve(
-    connections: usize,
-    utilisation: f64,
-    arrivals: Spread,
-    holds: Spread,
-    requests: usize,
-    seed: u64,
-) -> Vec<Duration> {
-    let config = PoolConfig { connection_timeout: Duration::MAX, ..PoolConfig::default() };
-    let pool = full_pool(connections, config).await;
-    let mut draws = Draws::new(seed);
-    let rate = utilisation * connections as f64 / HOLD.as_secs_f64();
-    let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
-    // The queue begins empty: a tenth of the requests fills it, uncounted.
-    let warm_up = Instant::now() + Duration::from_secs_f64(requests as f64 * 0.1 / rate);
-    let end = Instant::now() + Duration::from_secs_f64(requests as f64 * 1.1 / rate);
-    let request = |draws: &mut Draws| {
-        let (pool, waits, hold) = (pool.clone(), Arc::clone(&waits), holds.draw(draws, HOLD));
-        tokio::spawn(async move {
-            let asked = Instant::now();
-            let connection = pool.acquire().await.expect("without a deadline, everybody is served");
-            if asked >= warm_up {
-                waits.lock().unwrap_or_else(PoisonError::into_inner).push(asked.elapsed());
-            }
-            sleep(hold).await;
-            drop(connection);
-        });
-    };
-    match arrivals {
-        Spread::None => {
-            let between = Duration::from_secs_f64(1.0 / rate);
-            let mut next = Instant::now();
-            while next < end {
-                request(&mut draws);
-                next += between;
-                sleep_until(next).await;
-            }
-        }
-        _ => poisson(&mut draws, rate, end, request).await,
-    }
-    while pool.stats().active_connections > 0 {
-        sleep(HOLD).await;
-    }
-    waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// So many requests, after a tenth as many that fill the queue, uncounted. Everybody is served, and nothing else goes on.
+fn knobs(connections: usize, utilisation: f64, how: &str, requests: usize, seed: u64) -> String {
+    let rate = round(utilisation * connections as f64 / HOLD * 1e3, 6);
+    let warm_up = (requests as f64 * 0.1 / rate).round();
+    let duration = (requests as f64 * 1.1 / rate).round();
+    format!(
+        "rate={rate}&hold={HOLD}{how}&max_connections={connections}&min_connections={connections}\
+         &connection_timeout=600000&max_lifetime=0&health_check_interval=0&warm_up={warm_up}&duration={duration}&seed={seed}"
+    )
 }

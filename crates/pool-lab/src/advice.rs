@@ -38,7 +38,7 @@ impl Advice {
         };
         let Some(rate) = scenario.rate() else { return advice };
         let connections = values.max_connections as usize;
-        let held = rate / values.replicas * values.hold / 1e3;
+        let held = rate / values.replicas * scenario.mean_hold() / 1e3;
         let utilisation = held / values.max_connections;
         advice.held = Some(held);
         advice.utilisation = Some(utilisation);
@@ -46,14 +46,15 @@ impl Advice {
             && values.holds == 0.0
             && values.fault == 0.0
             && values.nested == 0.0
+            && values.call == 0.0
             && values.contention == 0.0
             && values.cores == 0.0
             && values.leak_every == 0.0;
         if scenario.arrivals() == Arrivals::Poisson {
-            let finite = |holds: f64| holds.is_finite().then_some(holds * values.hold);
+            let finite = |holds: f64| holds.is_finite().then_some(holds * scenario.mean_hold());
             advice.mean_wait = finite(theory::mean_wait(connections, utilisation));
             advice.p99_wait = finite(theory::wait_quantile(connections, utilisation, 0.99));
-            advice.least_connections = theory::least_connections(held, 0.99, values.target / values.hold);
+            advice.least_connections = theory::least_connections(held, 0.99, values.target / scenario.mean_hold());
         }
         advice
     }

@@ -22,7 +22,7 @@ pub fn curve_picture(title: &str, scenario: &Scenario, points: &[Point]) -> Stri
     let mut line = String::new();
     for percent in 1..100_u32 {
         let utilisation = f64::from(percent) / 100.0;
-        let wait = theory::mean_wait(values.max_connections as usize, utilisation) * values.hold;
+        let wait = theory::mean_wait(values.max_connections as usize, utilisation) * scenario.mean_hold();
         if wait <= most {
             let command = if line.is_empty() { 'M' } else { 'L' };
             let _ = write!(line, "{command}{:.1} {:.1}", x(utilisation), y(wait));

@@ -1,20 +1,21 @@
 //! Seeded draws that are the same on every target.
 
 /// Draws of one purpose, such as the arrivals of a run.
-pub(crate) struct Draws(fastrand::Rng);
+pub struct Draws(fastrand::Rng);
 
 impl Draws {
     /// Two purposes of one seed draw different numbers.
-    pub(crate) fn new(seed: u64, purpose: u64) -> Self {
+    pub fn new(seed: u64, purpose: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(purpose)))
     }
 
     /// From 0 up to, but not including, 1.
-    pub(crate) fn share(&mut self) -> f64 {
+    pub fn share(&mut self) -> f64 {
         self.0.f64()
     }
 
-    pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
+    /// Exponentially distributed.
+    pub fn exponential(&mut self, mean: f64) -> f64 {
         -ln(1.0 - self.share()) * mean
     }
 }

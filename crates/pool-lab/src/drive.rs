@@ -4,17 +4,17 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use poolhouse::{AcquireError, AcquireErrorKind, Pool, PoolStats};
+use poolhouse::{AcquireError, AcquireErrorKind, Pool, PoolStats, PooledConnection};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::advice::Advice;
-use crate::draws::Draws;
+use crate::arrivals::{Work, arrive};
 use crate::fleet::Fleet;
 use crate::ledger::{Figures, Ledger, Outcome, Request, Window, quantile};
 use crate::run::{Frame, Run};
-use crate::scenario::{Arrivals, Scenario};
+use crate::scenario::Scenario;
 use crate::server::{Dialer, Server};
 
 /// How many frames a run has at most.
@@ -38,55 +38,20 @@ pub fn in_virtual_time<F: Future>(seed: u64, work: F) -> F::Output {
 
 /// What every request needs.
 #[derive(Clone)]
-struct Context {
+pub(crate) struct Context {
     fleet: Arc<Fleet>,
     ledger: Arc<Mutex<Ledger>>,
-    window: Window,
+    pub(crate) window: Window,
     nested: bool,
+    /// In the middle of the request.
+    call: Duration,
+    releases: bool,
     patience: Option<u64>,
-}
-
-/// What is drawn when a request arrives, so that two configurations see the same requests.
-#[derive(Clone, Copy)]
-struct Work {
-    hold: f64,
-    /// Which of the replicas it comes to, as a share of them.
-    replica: f64,
-    leaks: bool,
-}
-
-struct Workload {
-    draws: Draws,
-    hold: f64,
-    constant: bool,
-    leak_every: u64,
-    drawn: u64,
-}
-
-impl Workload {
-    fn new(scenario: &Scenario, purpose: u64) -> Self {
-        let values = &scenario.values;
-        Self {
-            draws: Draws::new(values.seed as u64, purpose),
-            hold: values.hold,
-            constant: values.holds != 0.0,
-            leak_every: values.leak_every as u64,
-            drawn: 0,
-        }
-    }
-
-    fn next(&mut self) -> Work {
-        self.drawn += 1;
-        let hold = if self.constant { self.hold } else { self.draws.exponential(self.hold) };
-        let replica = self.draws.share();
-        let leaks = self.leak_every > 0 && self.drawn.is_multiple_of(self.leak_every);
-        Work { hold, replica, leaks }
-    }
 }
 
 async fn drive(scenario: &Scenario) -> Run {
     let values = &scenario.values;
-    let server = Arc::new(Server::new(values));
+    let server = Arc::new(Server::new(scenario));
     let fleet = Fleet::start(scenario, &server).await;
     server.start();
     let start = Instant::now();
@@ -101,6 +66,8 @@ async fn drive(scenario: &Scenario) -> Run {
         ledger: Arc::default(),
         window,
         nested: values.nested != 0.0,
+        call: Duration::from_millis(values.call as u64),
+        releases: scenario.releases(),
         patience: (values.patience > 0.0).then_some(values.patience as u64),
     };
     let frames = tokio::spawn(watch(Arc::clone(&fleet), window));
@@ -119,6 +86,11 @@ async fn drive(scenario: &Scenario) -> Run {
     };
     let mut figures = figures(&counted, &ledger, scenario);
     figures.most_waiting = frames.iter().map(|frame| frame.waiting).max().unwrap_or(0);
+    figures.most_held = ledger.most_held;
+    let lives = server.lives();
+    let (begin, end) = (window.since_start(window.begin), window.since_start(window.end));
+    let open: u64 = lives.iter().map(|life| life.open_between(begin, end)).sum();
+    figures.mean_open = open as f64 / (end - begin) as f64;
     figures.most_open = server.most_open();
     figures.refused_connects = server.refused() - refused_before;
     figures.most_replicas = fleet.most_alive();
@@ -135,6 +107,7 @@ async fn drive(scenario: &Scenario) -> Run {
         frames,
         figures,
         requests,
+        lives,
         diagnoses: std::mem::take(&mut ledger.diagnoses),
         statistics: statistics(&at_end),
         advice: Advice::of(scenario),
@@ -149,7 +122,7 @@ impl Context {
     }
 
     /// One request, from its arrival to its end.
-    async fn request(self, work: Work) {
+    pub(crate) async fn request(self, work: Work) {
         let asked = Instant::now();
         self.lock().open += 1;
         let pool = self.fleet.pick(work.replica);
@@ -161,13 +134,13 @@ impl Context {
             }
             Ok(connection) => {
                 waited += asked.elapsed();
-                let mut held = Held { context: &self, connection: Some(connection), since: Instant::now() };
+                let mut held = Held::new(&self, connection);
                 if work.leaks {
                     // Until the end of the run, which drops it.
                     std::future::pending::<()>().await;
                 }
-                if self.nested {
-                    self.work_twice(&mut held, &pool, work.hold).await
+                if self.nested || !self.call.is_zero() {
+                    self.work_twice(held, &pool, work.hold).await
                 } else {
                     held.work(work.hold).await
                 }
@@ -187,18 +160,26 @@ impl Context {
         ledger.requests.push(request);
     }
 
-    /// Half of the work with one connection, half with a second beside it.
-    async fn work_twice(&self, first: &mut Held<'_>, pool: &Pool<Dialer>, hold: f64) -> Outcome {
+    /// Half of the work, the call, and the other half: with the same connection, with a second one beside it, or with one
+    /// that is acquired after the call.
+    async fn work_twice(&self, mut first: Held<'_>, pool: &Pool<Dialer>, hold: f64) -> Outcome {
         let outcome = first.work(hold / 2.0).await;
         if outcome != Outcome::Served {
             return outcome;
         }
-        match pool.acquire().await {
-            Err(error) => self.refusal(&error),
-            Ok(connection) => {
-                let mut second = Held { context: self, connection: Some(connection), since: Instant::now() };
-                second.work(hold / 2.0).await
-            }
+        let mut first = Some(first);
+        if self.releases && !self.nested {
+            first = None;
+        }
+        if !self.call.is_zero() {
+            sleep(self.call).await;
+        }
+        match &mut first {
+            Some(first) if !self.nested => first.work(hold / 2.0).await,
+            _ => match pool.acquire().await {
+                Err(error) => self.refusal(&error),
+                Ok(connection) => Held::new(self, connection).work(hold / 2.0).await,
+            },
         }
     }
 
@@ -223,11 +204,19 @@ fn in_short(text: &str) -> String {
 /// A connection in use. When it goes back, its time is entered.
 struct Held<'a> {
     context: &'a Context,
-    connection: Option<poolhouse::PooledConnection<Dialer>>,
+    connection: Option<PooledConnection<Dialer>>,
     since: Instant,
 }
 
-impl Held<'_> {
+impl<'a> Held<'a> {
+    fn new(context: &'a Context, connection: PooledConnection<Dialer>) -> Self {
+        connection.handed_out();
+        let mut ledger = context.lock();
+        ledger.held += 1;
+        ledger.most_held = ledger.most_held.max(ledger.held);
+        Self { context, connection: Some(connection), since: Instant::now() }
+    }
+
     async fn work(&mut self, millis: f64) -> Outcome {
         let Some(connection) = &mut self.connection else { return Outcome::Broken };
         match connection.work(millis).await {
@@ -241,66 +230,10 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         drop(self.connection.take());
         let millis = self.context.window.overlap(self.since, Instant::now());
-        self.context.lock().held_millis += millis;
+        let mut ledger = self.context.lock();
+        ledger.held -= 1;
+        ledger.held_millis += millis;
     }
-}
-
-/// Has requests arrive until the end of the window.
-async fn arrive(scenario: &Scenario, context: &Context) {
-    let values = &scenario.values;
-    let (start, end) = (context.window.start, context.window.end);
-    let send = |work| {
-        tokio::spawn(context.clone().request(work));
-    };
-    let mut workload = Workload::new(scenario, 1);
-    match scenario.arrivals() {
-        Arrivals::Poisson | Arrivals::Constant => {
-            let mut gaps = Draws::new(values.seed as u64, 2);
-            let mean = 1e3 / values.rate;
-            let mut at = 0.0;
-            loop {
-                // The instants are exact, and each is put on its millisecond: rounded gaps would add up.
-                at += if scenario.arrivals() == Arrivals::Poisson { gaps.exponential(mean) } else { mean };
-                let next = start + Duration::from_millis(at as u64);
-                if next >= end {
-                    break;
-                }
-                if next > Instant::now() {
-                    sleep_until(next).await;
-                }
-                send(workload.next());
-            }
-        }
-        Arrivals::Burst => {
-            let mut at = start;
-            while at < end {
-                sleep_until(at).await;
-                for _ in 0..values.callers as usize {
-                    send(workload.next());
-                }
-                at += Duration::from_millis(values.think as u64);
-            }
-        }
-        Arrivals::Closed => {
-            for caller in 0..values.callers as u64 {
-                let (context, mut workload) = (context.clone(), Workload::new(scenario, 3 + caller));
-                let think = values.think;
-                tokio::spawn(async move {
-                    // They do not all begin at once.
-                    let mut pause = workload.draws.share() * think;
-                    loop {
-                        sleep(Duration::from_millis(pause as u64)).await;
-                        if Instant::now() >= end {
-                            break;
-                        }
-                        context.clone().request(workload.next()).await;
-                        pause = think;
-                    }
-                });
-            }
-        }
-    }
-    sleep_until(end).await;
 }
 
 /// Looks at the pools at equal distances.

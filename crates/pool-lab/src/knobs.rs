@@ -99,9 +99,14 @@ knobs! {
         arrivals: Kind::Choice(&["poisson", "constant", "closed", "burst"]), 0.0, "How requests arrive";
         rate: number("requests/s", 0.1, 10_000.0), 100.0, "Rate, if they arrive at random or evenly";
         callers: count(1.0, 2_000.0), 20.0, "Callers in a closed loop, or requests in a burst";
-        think: millis(1.0, 60_000.0), 100.0, "Pause between a caller's requests, or between bursts";
-        holds: Kind::Choice(&["exponential", "constant"]), 0.0, "How hold times are spread";
+        think: millis(1.0, HOUR), 100.0, "Pause between a caller's requests, or between bursts";
+        trickle: or_off(number("requests/s", 0.1, 10_000.0)), 0.0, "Requests at random beside the bursts";
+        holds: Kind::Choice(&["exponential", "constant", "mixed"]), 0.0, "How hold times are spread";
         hold: millis(1.0, 60_000.0), 50.0, "Mean hold time";
+        long_every: count(2.0, 1_000.0), 20.0, "Mixed holds: one in so many is long";
+        long_factor: number("times", 1.0, 1_000.0), 11.0, "Mixed holds: how much longer a long one is";
+        call: or_off(millis(1.0, 60_000.0)), 0.0, "A call to another service in the middle of each request";
+        during_call: Kind::Choice(&["keeps", "releases"]), 0.0, "What a request does with its connection during the call";
         nested: SWITCH, 0.0, "Each request acquires a second connection while it holds one";
         patience: or_off(millis(1.0, 600_000.0)), 0.0, "An answer later than this is useless";
         target: millis(1.0, 60_000.0), 20.0, "Target: 99 of 100 acquires wait no longer";
@@ -114,6 +119,7 @@ knobs! {
         idle_timeout: or_off(millis(10.0, HOUR)), 300_000.0, "idle_timeout";
         max_lifetime: or_off(millis(100.0, HOUR)), 3_600_000.0, "max_lifetime";
         lifetime_jitter: number("", 0.0, 1.0), 0.1, "lifetime_jitter";
+        health_check_interval: or_off(millis(10.0, HOUR)), 30_000.0, "health_check_interval";
         check_after_idle: or_off(millis(1.0, HOUR)), 0.0, "check_after_idle";
         fail_fast_after: or_off(millis(1.0, HOUR)), 0.0, "fail_fast_after";
         max_connecting: count(1.0, 1_000.0), 8.0, "max_connecting";
@@ -131,7 +137,7 @@ knobs! {
         kill_idle: or_off(millis(10.0, HOUR)), 0.0, "A firewall silently drops connections that idle longer";
     }
     "Faults" {
-        fault: Kind::Choice(&["none", "outage", "slow", "deploy"]), 0.0, "Fault";
+        fault: Kind::Choice(&["none", "outage", "slow", "deploy", "silent"]), 0.0, "Fault; silent: an outage in which connects get no answer";
         fault_at: number("s", 0.0, 600.0), 10.0, "It begins at";
         fault_for: number("s", 0.0, 600.0), 10.0, "It lasts; in a deploy: an old copy takes so long to end";
         boot: number("s", 0.0, 300.0), 5.0, "In a deploy: a new copy takes so long to start";
@@ -140,8 +146,8 @@ knobs! {
         leak_every: or_off(count(1.0, 1_000_000.0)), 0.0, "One request in so many never gives its connection back";
     }
     "Run" {
-        duration: number("s", 0.1, 600.0), 30.0, "Length";
-        warm_up: number("s", 0.0, 300.0), 0.0, "Leave out of the figures what arrives before";
+        duration: number("s", 0.1, 6.0 * HOUR / 1e3), 30.0, "Length";
+        warm_up: number("s", 0.0, HOUR / 1e3), 0.0, "Leave out of the figures what arrives before";
         seed: count(0.0, 1_000_000_000.0), 1.0, "Seed";
     }
 }

@@ -52,7 +52,7 @@ impl Outcome {
 pub struct Request {
     /// When it asked for a connection.
     pub arrived: u64,
-    /// How long its acquire took, whether or not it got one.
+    /// How long its acquire took, whether or not it got one. If it acquires twice: the first one.
     pub waited: u64,
     /// How long all of it took.
     pub total: u64,
@@ -92,6 +92,10 @@ pub struct Figures {
     pub throughput: f64,
     /// The most callers that waited at once.
     pub most_waiting: usize,
+    /// The most connections that were held at once.
+    pub most_held: usize,
+    /// Open connections on average, after the warm-up.
+    pub mean_open: f64,
     /// The most connections that the server had open at once.
     pub most_open: usize,
     /// Connects that the server refused after the start, because it had as many connections as it accepts.
@@ -124,6 +128,9 @@ pub(crate) struct Ledger {
     pub(crate) requests: Vec<Request>,
     /// Requests that have arrived and not ended.
     pub(crate) open: usize,
+    /// Connections that are held now.
+    pub(crate) held: usize,
+    pub(crate) most_held: usize,
     /// The integral of the number of held connections over the measured time, in milliseconds.
     pub(crate) held_millis: u64,
     /// The text of the first acquire that failed, by outcome.
@@ -159,7 +166,7 @@ impl Window {
 }
 
 /// The least value that this share of all stays within. Sorts them.
-pub(crate) fn quantile(values: &mut [u64], share: f64) -> u64 {
+pub fn quantile(values: &mut [u64], share: f64) -> u64 {
     values.sort_unstable();
     let rank = (share * values.len() as f64).ceil() as usize;
     values.get(rank.saturating_sub(1)).copied().unwrap_or(0)

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod arrivals;
 mod ask;
 mod curve;
 mod draws;
@@ -30,14 +31,15 @@ mod words;
 
 pub use ask::{Question, ask};
 pub use curve::{curve_picture, curve_table};
-pub use draws::ln;
+pub use draws::{Draws, ln};
 pub use drive::{in_virtual_time, run};
 pub use knobs::{KNOBS, Kind, Knob};
-pub use ledger::{Figures, Outcome, Request};
+pub use ledger::{Figures, Outcome, Request, quantile};
 pub use picture::{picture, table};
 pub use preset::{PRESETS, Preset};
 pub use report::{error_json, knobs_json, report};
-pub use run::{Frame, Run};
+pub use run::{Frame, Life, Run};
 pub use scenario::{Arrivals, KnobError, Scenario};
+pub use server::{Connection, Dialer, Refusal, Server};
 pub use sizing::{Sizing, size, sizing_json};
 pub use sweep::{Point, sweep, sweep_json};

@@ -57,7 +57,9 @@ fn figures(figures: &Figures) -> String {
         .number("utilisation", figures.utilisation)
         .number("throughput", figures.throughput)
         .number("most_waiting", figures.most_waiting as f64)
+        .number("most_held", figures.most_held as f64)
         .number("most_open", figures.most_open as f64)
+        .number("mean_open", figures.mean_open)
         .number("refused_connects", figures.refused_connects as f64)
         .number("most_replicas", figures.most_replicas as f64)
         .maybe("deploy_took", figures.deploy_took.map(|took| took as f64))
@@ -104,7 +106,7 @@ pub(crate) fn curve(scenario: &Scenario) -> String {
     let connections = scenario.values.max_connections as usize;
     array((1..=48).map(|step| {
         let utilisation = f64::from(step) / 50.0;
-        let wait = theory::mean_wait(connections, utilisation) * scenario.values.hold;
+        let wait = theory::mean_wait(connections, utilisation) * scenario.mean_hold();
         format!("[{utilisation},{}]", (wait * 1e3).round() / 1e3)
     }))
 }

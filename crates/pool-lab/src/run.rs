@@ -19,6 +19,26 @@ pub struct Frame {
     pub waiting: usize,
 }
 
+/// What became of one connection. Times are in milliseconds from the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// When it opened: 0 if that was before the first request might arrive.
+    pub opened: u64,
+    /// When it closed, if it did.
+    pub closed: Option<u64>,
+    /// How often it was handed out.
+    pub uses: u64,
+    /// The longest that nothing had gone over it when it was handed out.
+    pub longest_unused: u64,
+}
+
+impl Life {
+    /// Milliseconds for which it was open between the two.
+    pub fn open_between(&self, begin: u64, end: u64) -> u64 {
+        self.closed.unwrap_or(end).min(end).saturating_sub(self.opened.max(begin))
+    }
+}
+
 /// Everything that a run gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -28,6 +48,8 @@ pub struct Run {
     pub frames: Vec<Frame>,
     /// Every request, in the order in which they ended. Those that never end come last.
     pub requests: Vec<Request>,
+    /// Every connection, in the order in which they opened.
+    pub lives: Vec<Life>,
     /// What follows from them.
     pub figures: Figures,
     /// What the pool said to the first acquire that failed, by outcome.
@@ -39,6 +61,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// The pools at this moment, in milliseconds from the start: the last frame that is not after it.
+    pub fn frame_at(&self, at: u64) -> Option<&Frame> {
+        self.frames.iter().rfind(|frame| frame.at <= at)
+    }
+
+    /// A number of the pool's own statistics.
+    pub fn statistic(&self, name: &str) -> Option<u64> {
+        self.statistics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+
     /// The run in two or three sentences, for those who do not see the picture.
     pub fn summary(&self) -> String {
         crate::words::summary(self)

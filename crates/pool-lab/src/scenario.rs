@@ -118,9 +118,19 @@ impl Scenario {
         let values = &self.values;
         match self.arrivals() {
             Arrivals::Poisson | Arrivals::Constant => Some(values.rate),
-            Arrivals::Burst => Some(values.callers * 1e3 / values.think),
+            Arrivals::Burst => Some(values.callers * 1e3 / values.think + values.trickle),
             Arrivals::Closed => None,
         }
+    }
+
+    /// How long a request has a connection on average, in milliseconds.
+    pub(crate) fn mean_hold(&self) -> f64 {
+        self.values.hold + if self.releases() { 0.0 } else { self.values.call }
+    }
+
+    /// Whether a request has no connection during its call.
+    pub(crate) fn releases(&self) -> bool {
+        self.values.during_call != 0.0
     }
 
     /// Whether a deploy replaces the replicas.
@@ -146,6 +156,7 @@ impl Scenario {
             idle_timeout: or_never(values.idle_timeout),
             max_lifetime: or_never(values.max_lifetime),
             lifetime_jitter: values.lifetime_jitter,
+            health_check_interval: or_never(values.health_check_interval),
             check_after_idle: or_never(values.check_after_idle),
             fail_fast_after: or_never(values.fail_fast_after),
             max_connecting: values.max_connecting as usize,
@@ -197,12 +208,24 @@ impl Scenario {
             );
             return Err(KnobError::new("replicas", message));
         }
-        // Each may be replaced this often, and each replacement is work.
-        let lifetime = if values.max_lifetime == 0.0 { f64::MAX } else { values.max_lifetime };
-        if connections * values.duration * 1e3 / lifetime > MOST_REQUESTS {
-            let message =
-                format!("is {lifetime} ms, for {connections} connections: raise it, or lower their number");
-            return Err(KnobError::new("max_lifetime", message));
+        // Each may be replaced or checked this often, and that is work.
+        let intervals = [
+            ("max_lifetime", values.max_lifetime),
+            ("health_check_interval", values.health_check_interval),
+        ];
+        for (knob, interval) in intervals.into_iter().filter(|(_, interval)| *interval > 0.0) {
+            if connections * values.duration * 1e3 / interval > MOST_REQUESTS {
+                let message = format!(
+                    "is {interval} ms, for {connections} connections and {} s: raise it, or lower one of these",
+                    values.duration
+                );
+                return Err(KnobError::new(knob, message));
+            }
+        }
+        // A pool that gets no connection tries again about once a second.
+        if values.replicas * values.duration > MOST_REQUESTS {
+            let message = format!("is {}, for {} s: lower one of the two", values.replicas, values.duration);
+            return Err(KnobError::new("replicas", message));
         }
         Ok(())
     }
@@ -259,6 +282,10 @@ mod tests {
             ("arrivals=closed&callers=2000&think=1", "duration"),
             ("max_lifetime=100&max_connections=1000", "max_lifetime"),
             ("max_connections=1000&replicas=6", "replicas"),
+            ("health_check_interval=10&max_connections=100", "health_check_interval"),
+            ("max_connections=1000&duration=21600&rate=1", "health_check_interval"),
+            ("replicas=20&duration=21600&rate=1", "replicas"),
+            ("arrivals=burst&trickle=10000", "duration"),
             ("replicas=2&surge=3", "surge"),
             ("colour=1", "colour"),
             ("rate", "rate"),
@@ -270,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_address_says_the_same_scenario_again() {
-        let text = "arrivals=closed&callers=7&max_pending=3&idle_order=fifo&lifetime_jitter=0.25&seed=9";
+        let text = "arrivals=closed&callers=7&holds=mixed&long_every=9&during_call=releases&max_pending=3&idle_order=fifo&lifetime_jitter=0.25&seed=9";
         let scenario = Scenario::parse(text).unwrap();
         assert_eq!(Scenario::parse(&scenario.address()).unwrap(), scenario);
         assert_eq!(Scenario::default().address(), "");

@@ -1,16 +1,22 @@
 //! The server: what it costs to connect, how it works, and its faults.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use poolhouse::{FailureKind, Manager};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::knobs::Values;
+use crate::run::Life;
+use crate::scenario::Scenario;
+
+/// When Linux asks a silent server again, in seconds after the first time, and gives up at the last
+/// (`net.ipv4.tcp_syn_retries` is 6).
+const ASKED_AGAIN: [u64; 7] = [1, 3, 7, 15, 31, 63, 127];
 
 /// The one server that all replicas connect to.
-pub(crate) struct Server {
+pub struct Server {
     connect: Duration,
     limit: usize,
     contention: f64,
@@ -23,10 +29,20 @@ pub(crate) struct Server {
 struct State {
     /// When the first request may arrive. Faults count from it.
     start: Instant,
+    /// Of every connection, in the order in which they opened.
+    lives: Vec<Life>,
+    /// When each connect was tried, in milliseconds from the start.
+    attempts: Vec<u64>,
     open: usize,
     most_open: usize,
     refused: u64,
     working: usize,
+}
+
+impl State {
+    fn since_start(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +50,7 @@ enum FaultKind {
     None,
     Outage,
     Slow,
+    Silent,
 }
 
 #[derive(Clone, Copy)]
@@ -46,38 +63,50 @@ struct Fault {
 
 /// Why the server refused a connection, or broke one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
+    /// Nobody listens.
     Down,
+    /// Nobody answers.
+    Silent,
+    /// It has as many connections as it accepts.
     Full,
+    /// The connection is gone.
     Dropped,
 }
 
-impl From<Refusal> for Box<dyn std::error::Error + Send + Sync> {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Down => "connection refused",
-            Refusal::Full => "too many clients already",
-            Refusal::Dropped => "connection reset by peer",
-        }
-        .into()
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Down => "connection refused",
+            Self::Silent => "connection timed out",
+            Self::Full => "too many clients already",
+            Self::Dropped => "connection reset by peer",
+        })
     }
 }
 
+impl std::error::Error for Refusal {}
+
 /// One connection to the server.
-pub(crate) struct Connection {
+pub struct Connection {
     server: Arc<Server>,
+    /// Where it stands in the list of lives.
+    index: usize,
     opened_at: Instant,
     used_at: Instant,
     broken: bool,
 }
 
 impl Server {
-    pub(crate) fn new(values: &Values) -> Self {
+    /// The server of a scenario.
+    pub fn new(scenario: &Scenario) -> Self {
+        let values = &scenario.values;
         let begin = Duration::from_millis((values.fault_at * 1e3) as u64);
         let fault = Fault {
             kind: match values.fault as u8 {
                 1 => FaultKind::Outage,
                 2 => FaultKind::Slow,
+                4 => FaultKind::Silent,
                 // A deploy is no fault of the server.
                 _ => FaultKind::None,
             },
@@ -94,7 +123,15 @@ impl Server {
             kill_idle: or_never(values.kill_idle),
             fault,
             cores: (values.cores > 0.0).then(|| Semaphore::new(values.cores as usize)),
-            state: Mutex::new(State { start: Instant::now(), open: 0, most_open: 0, refused: 0, working: 0 }),
+            state: Mutex::new(State {
+                start: Instant::now(),
+                lives: Vec::new(),
+                attempts: Vec::new(),
+                open: 0,
+                most_open: 0,
+                refused: 0,
+                working: 0,
+            }),
         }
     }
 
@@ -103,8 +140,24 @@ impl Server {
     }
 
     /// Requests may arrive from now on.
-    pub(crate) fn start(&self) {
-        self.state().start = Instant::now();
+    pub fn start(&self) {
+        let mut state = self.state();
+        state.start = Instant::now();
+        state.attempts.clear();
+        for life in &mut state.lives {
+            life.opened = 0;
+            life.closed = life.closed.map(|_| 0);
+        }
+    }
+
+    /// When each connect was tried, in milliseconds from the start.
+    pub fn attempts(&self) -> Vec<u64> {
+        self.state().attempts.clone()
+    }
+
+    /// What became of every connection until now.
+    pub(crate) fn lives(&self) -> Vec<Life> {
+        self.state().lives.clone()
     }
 
     /// The most connections that were open at once, of all replicas.
@@ -124,11 +177,28 @@ impl Server {
 
     /// Whether an outage has begun since then, or is going on.
     fn has_failed_since(&self, then: Instant) -> bool {
-        if self.fault.kind != FaultKind::Outage {
+        if !matches!(self.fault.kind, FaultKind::Outage | FaultKind::Silent) {
             return false;
         }
         let begin = self.state().start + self.fault.begin;
-        self.suffers(FaultKind::Outage) || (then < begin && begin <= Instant::now() && !self.fault.is_empty())
+        self.suffers(self.fault.kind) || (then < begin && begin <= Instant::now() && !self.fault.is_empty())
+    }
+
+    fn note_attempt(&self) {
+        let mut state = self.state();
+        let now = state.since_start();
+        state.attempts.push(now);
+    }
+
+    /// Waits until it answers somebody who asked at this instant. Whoever asks gives up after two minutes.
+    async fn answer(&self, asked: Instant) -> Result<(), Refusal> {
+        for seconds in ASKED_AGAIN {
+            if !self.suffers(FaultKind::Silent) {
+                return Ok(());
+            }
+            sleep_until(asked + Duration::from_secs(seconds)).await;
+        }
+        Err(Refusal::Silent)
     }
 
     /// How much longer than alone the work takes that begins now.
@@ -155,8 +225,21 @@ impl Drop for Working<'_> {
 }
 
 impl Connection {
-    /// Has the server work for so many milliseconds, or find that the connection is gone.
-    pub(crate) async fn work(&mut self, millis: f64) -> Result<(), Refusal> {
+    /// A request has got it.
+    pub(crate) fn handed_out(&self) {
+        let unused = self.used_at.elapsed().as_millis() as u64;
+        let mut state = self.server.state();
+        let life = &mut state.lives[self.index];
+        life.uses += 1;
+        life.longest_unused = life.longest_unused.max(unused);
+    }
+
+    /// Has the server work for so many milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The connection is gone.
+    pub async fn work(&mut self, millis: f64) -> Result<(), Refusal> {
         let server = Arc::clone(&self.server);
         if self.is_gone() {
             self.broken = true;
@@ -179,7 +262,12 @@ impl Connection {
     }
 
     fn is_gone(&self) -> bool {
-        self.broken || self.is_dropped() || self.server.has_failed_since(self.opened_at)
+        self.broken || self.is_dropped() || !self.is_open()
+    }
+
+    /// Whether the server has not closed it. One that goes down closes its sockets; a firewall does not.
+    pub fn is_open(&self) -> bool {
+        !self.server.has_failed_since(self.opened_at)
     }
 
     /// By a firewall, which tells nobody.
@@ -190,12 +278,15 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.server.state().open -= 1;
+        let mut state = self.server.state();
+        let now = state.since_start();
+        state.open -= 1;
+        state.lives[self.index].closed = Some(now);
     }
 }
 
 /// Opens connections for one replica.
-pub(crate) struct Dialer(pub(crate) Arc<Server>);
+pub struct Dialer(pub Arc<Server>);
 
 impl Manager for Dialer {
     type Connection = Connection;
@@ -203,6 +294,8 @@ impl Manager for Dialer {
 
     async fn connect(&self) -> Result<Connection, Refusal> {
         let server = &self.0;
+        let asked = Instant::now();
+        server.note_attempt();
         if server.suffers(FaultKind::Outage) {
             return Err(Refusal::Down);
         }
@@ -210,6 +303,7 @@ impl Manager for Dialer {
         if server.suffers(FaultKind::Outage) {
             return Err(Refusal::Down);
         }
+        server.answer(asked).await?;
         let mut state = server.state();
         if state.open >= server.limit {
             state.refused += 1;
@@ -218,7 +312,10 @@ impl Manager for Dialer {
         state.open += 1;
         state.most_open = state.most_open.max(state.open);
         let now = Instant::now();
-        Ok(Connection { server: Arc::clone(server), opened_at: now, used_at: now, broken: false })
+        let index = state.lives.len();
+        let opened = state.since_start();
+        state.lives.push(Life { opened, closed: None, uses: 0, longest_unused: 0 });
+        Ok(Connection { server: Arc::clone(server), index, opened_at: now, used_at: now, broken: false })
     }
 
     /// One round trip, in a millisecond.
@@ -231,9 +328,8 @@ impl Manager for Dialer {
         Ok(())
     }
 
-    /// A server that goes down closes its sockets; a firewall does not.
     fn is_connected(&self, connection: &mut Connection) -> bool {
-        !connection.server.has_failed_since(connection.opened_at)
+        connection.is_open()
     }
 
     fn is_reusable(&self, connection: &mut Connection) -> bool {

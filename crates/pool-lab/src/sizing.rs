@@ -43,7 +43,7 @@ pub fn size(scenario: &Scenario) -> Result<Sizing, KnobError> {
     let Some(rate) = scenario.rate() else {
         return wrong("arrivals", "is closed: choose poisson, which has a rate".to_owned());
     };
-    let held = rate / values.replicas * values.hold / 1e3;
+    let held = rate / values.replicas * scenario.mean_hold() / 1e3;
     let alive = scenario.replicas_in_a_deploy();
     let share = (values.server_limit > 0.0).then(|| values.server_limit as usize / alive);
     if share == Some(0) {
@@ -53,7 +53,7 @@ pub fn size(scenario: &Scenario) -> Result<Sizing, KnobError> {
             format!("is {limit}, for {alive} pools: run fewer replicas, or raise it"),
         );
     }
-    let Some(needed) = theory::least_connections(held, 0.99, values.target / values.hold) else {
+    let Some(needed) = theory::least_connections(held, 0.99, values.target / scenario.mean_hold()) else {
         return wrong(
             "hold",
             format!("is {} ms, which needs too many connections: lower it, or the rate", values.hold),
@@ -75,7 +75,7 @@ pub fn size(scenario: &Scenario) -> Result<Sizing, KnobError> {
             break;
         }
     }
-    let p99 = theory::wait_quantile(answer, held / answer as f64, 0.99) * values.hold;
+    let p99 = theory::wait_quantile(answer, held / answer as f64, 0.99) * scenario.mean_hold();
     Ok(Sizing {
         held,
         needed,
@@ -110,7 +110,7 @@ impl Sizing {
         words.push(format!(
             "On average {each} has {held} connections in use: {} requests a second times {} s. (Little's law.)",
             rounded(self.run.scenario.rate().unwrap_or_default() / replicas),
-            values.hold / 1e3
+            self.run.scenario.mean_hold() / 1e3
         ));
         words.push(format!(
             "Requests do not come evenly. By chance several come at once, so the pool needs more than the average. With {needed} \

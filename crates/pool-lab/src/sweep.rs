@@ -43,7 +43,8 @@ pub fn sweep(scenario: &Scenario) -> Result<Vec<Point>, KnobError> {
 
 fn point(scenario: &Scenario, load: f64) -> Result<Point, KnobError> {
     let values = &scenario.values;
-    let rate = load * values.max_connections * values.replicas * 1e3 / values.hold;
+    let hold = scenario.mean_hold();
+    let rate = load * values.max_connections * values.replicas * 1e3 / hold;
     let figures = run(&scenario.with(&format!("rate={rate}"))?).figures;
     let connections = values.max_connections as usize;
     Ok(Point {
@@ -52,8 +53,8 @@ fn point(scenario: &Scenario, load: f64) -> Result<Point, KnobError> {
         utilisation: figures.utilisation,
         mean_wait: figures.mean_wait,
         p99_wait: figures.p99_wait,
-        theory_mean: theory::mean_wait(connections, load) * values.hold,
-        theory_p99: theory::wait_quantile(connections, load, 0.99) * values.hold,
+        theory_mean: theory::mean_wait(connections, load) * hold,
+        theory_p99: theory::wait_quantile(connections, load, 0.99) * hold,
     })
 }
 

@@ -41,7 +41,11 @@ pub(crate) fn snippet(scenario: &Scenario) -> String {
             continue;
         }
         let written = match knob.name {
-            "connection_timeout" | "idle_timeout" | "max_lifetime" | "check_after_idle"
+            "connection_timeout"
+            | "idle_timeout"
+            | "max_lifetime"
+            | "health_check_interval"
+            | "check_after_idle"
             | "fail_fast_after" => {
                 has_duration = true;
                 if value == 0.0 {

@@ -172,9 +172,8 @@ fn the_surge_and_the_time_to_end_say_how_many_replicas_are_alive() {
     let open = |ending: &str| {
         let more = format!("surge=8&fault_for=30&min_connections=10&server_limit=160&ending={ending}");
         let run = run(&Scenario::parse(&format!("{deploy}&{more}")).unwrap());
-        let open_at =
-            |at: u64| run.frames.iter().find(|frame| frame.at >= at).map(|frame| frame.idle + frame.held);
-        (open_at(15_000), run.figures.count(Outcome::Served) == run.figures.requests())
+        let open = run.frame_at(15_300).map(|frame| frame.idle + frame.held);
+        (open, run.figures.count(Outcome::Served) == run.figures.requests())
     };
     assert_eq!((open("keeps"), open("closes")), ((Some(160), true), (Some(80), true)));
 }

@@ -1,48 +1,27 @@
 //! The pools of the outage, each as its documentation recommends, with the same deadline.
 
-use std::io;
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool_lab::{Connection, Dialer, Refusal, Server};
 use poolhouse::{Manager, PoolConfig};
-
-use super::{Connection, Server};
 
 pub(super) trait Contender: Clone + Send + Sync + Sized + 'static {
     const NAME: &'static str;
-    type Guard: Send;
+    type Guard: DerefMut<Target = Connection> + Send;
 
     async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self;
 
     fn acquire(&self) -> impl Future<Output = Result<Self::Guard, String>> + Send;
 }
 
-/// The manager of all three.
-pub(crate) struct Opener(Arc<Server>);
-
 #[derive(Clone)]
-pub(super) struct Poolhouse(poolhouse::Pool<Opener>);
-
-impl Manager for Opener {
-    type Connection = Connection;
-    type Error = io::Error;
-
-    async fn connect(&self) -> io::Result<Connection> {
-        self.0.connect().await
-    }
-
-    fn is_connected(&self, connection: &mut Connection) -> bool {
-        self.0.has_open(connection)
-    }
-
-    fn target(&self) -> std::borrow::Cow<'_, str> {
-        "db.example:5432".into()
-    }
-}
+pub(super) struct Poolhouse(poolhouse::Pool<Dialer>);
 
 impl Contender for Poolhouse {
     const NAME: &'static str = "poolhouse";
-    type Guard = poolhouse::PooledConnection<Opener>;
+    type Guard = poolhouse::PooledConnection<Dialer>;
 
     async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self {
         let config = PoolConfig {
@@ -50,7 +29,7 @@ impl Contender for Poolhouse {
             connection_timeout: deadline,
             ..PoolConfig::default()
         };
-        Self(poolhouse::Pool::new(Opener(server), config).expect("a possible configuration"))
+        Self(poolhouse::Pool::new(Dialer(server), config).expect("a possible configuration"))
     }
 
     async fn acquire(&self) -> Result<Self::Guard, String> {
@@ -59,14 +38,17 @@ impl Contender for Poolhouse {
     }
 }
 
+/// The lab's dialer, as the manager of other pools.
+pub(crate) struct Opener(Dialer);
+
 #[derive(Clone)]
 pub(super) struct Deadpool(deadpool::managed::Pool<Opener>);
 
 impl deadpool::managed::Manager for Opener {
     type Type = Connection;
-    type Error = io::Error;
+    type Error = Refusal;
 
-    async fn create(&self) -> io::Result<Connection> {
+    async fn create(&self) -> Result<Connection, Refusal> {
         self.0.connect().await
     }
 
@@ -74,8 +56,8 @@ impl deadpool::managed::Manager for Opener {
         &self,
         connection: &mut Connection,
         _: &deadpool::managed::Metrics,
-    ) -> deadpool::managed::RecycleResult<io::Error> {
-        if self.0.has_open(connection) {
+    ) -> deadpool::managed::RecycleResult<Refusal> {
+        if connection.is_open() {
             Ok(())
         } else {
             Err(deadpool::managed::RecycleError::message("closed"))
@@ -88,7 +70,7 @@ impl Contender for Deadpool {
     type Guard = deadpool::managed::Object<Opener>;
 
     async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self {
-        let pool = deadpool::managed::Pool::builder(Opener(server))
+        let pool = deadpool::managed::Pool::builder(Opener(Dialer(server)))
             .max_size(connections)
             .runtime(deadpool::Runtime::Tokio1)
             .wait_timeout(Some(deadline))
@@ -108,18 +90,18 @@ pub(super) struct Bb8(bb8::Pool<Opener>);
 
 impl bb8::ManageConnection for Opener {
     type Connection = Connection;
-    type Error = io::Error;
+    type Error = Refusal;
 
-    async fn connect(&self) -> io::Result<Connection> {
+    async fn connect(&self) -> Result<Connection, Refusal> {
         self.0.connect().await
     }
 
-    async fn is_valid(&self, connection: &mut Connection) -> io::Result<()> {
-        if self.0.has_open(connection) { Ok(()) } else { Err(io::ErrorKind::ConnectionReset.into()) }
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), Refusal> {
+        if connection.is_open() { Ok(()) } else { Err(Refusal::Dropped) }
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        !self.0.has_open(connection)
+        !connection.is_open()
     }
 }
 
@@ -130,7 +112,7 @@ impl Contender for Bb8 {
     async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self {
         let size = u32::try_from(connections).expect("a small pool");
         let pool =
-            bb8::Pool::builder().max_size(size).connection_timeout(deadline).build(Opener(server)).await;
+            bb8::Pool::builder().max_size(size).connection_timeout(deadline).build(Opener(Dialer(server))).await;
         Self(pool.expect("nothing is opened yet"))
     }
 
