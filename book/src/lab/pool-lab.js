@@ -19,6 +19,7 @@ const FIGURES = [
     ["utilisation", (run) => `${round(run.figures.utilisation * 100)} %`],
     ["most callers waiting", (run) => run.figures.most_waiting],
     ["most connections open", (run) => run.figures.most_open],
+    ["connections open on average", (run) => round(run.figures.mean_open, 1)],
     ["connects that the server refused", (run) => run.figures.refused_connects || "–"],
     ["connections opened after the start", (run) => run.figures.opened],
     ["most replicas alive", (run) => (deploys(run) ? run.figures.most_replicas : "–")],

@@ -88,9 +88,9 @@ pub(crate) fn run() -> Data {
 
 fn deploy((name, pool, surge, more): Plan) -> Deploy {
     let knobs = format!(
-        "fault=deploy&replicas={REPLICAS}&surge={surge}&boot={BOOT}&fault_for={DRAIN}&fault_at={}&rate={}&holds=constant\
-         &hold={HOLD}&server_limit={LIMIT}&connection_timeout=1000&health_check_interval=0&warm_up={SETTLED}&duration={}\
-         &max_connections={pool}&{more}",
+        "fault=deploy&replicas={REPLICAS}&surge={surge}&boot={BOOT}&fault_for={DRAIN}&fault_at={}&rate={}\
+         &holds=constant&hold={HOLD}&server_limit={LIMIT}&connection_timeout=1000&health_check_interval=0\
+         &warm_up={SETTLED}&duration={}&max_connections={pool}&{more}&seed=700",
         SETTLED + 10,
         RATE * REPLICAS as f64,
         SETTLED + WATCHED

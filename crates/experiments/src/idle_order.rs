@@ -11,7 +11,8 @@ const BURST: usize = 20;
 /// Minutes.
 const AFTER: u64 = 30;
 /// What all runs share. Only traffic keeps a connection alive.
-const FIXED: &str = "holds=constant&hold=20&connect=10&max_connecting=20&max_lifetime=0&health_check_interval=0";
+const FIXED: &str =
+    "holds=constant&hold=20&connect=10&max_connecting=20&max_lifetime=0&health_check_interval=0";
 const ORDERS: [&str; 2] = ["Lifo", "Fifo"];
 
 /// What was measured.

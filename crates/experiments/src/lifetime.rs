@@ -19,6 +19,8 @@ const LIFETIME: usize = 30 * 60;
 const HOURS: usize = 4;
 /// How often the policy that draws anew looks at each connection: once a second it comes back to a busy pool.
 const LOOK: u64 = 1;
+/// Milliseconds in which the lab opens the pools one after another, before its time begins. Here they count.
+const OPENING: u64 = 500;
 
 /// What was measured.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,12 +73,12 @@ fn real(name: &str, jitter: f64) -> Policy {
         LIFETIME * 1000,
         HOURS * 3600
     );
-    let births: Vec<u64> = lab(&knobs).lives.iter().map(|life| life.opened).collect();
+    let births: Vec<u64> = lab(&knobs).lives.iter().map(|life| life.opened + OPENING).collect();
     policy(name, jitter, Some(knobs), &births)
 }
 
-/// Births in milliseconds from the start, by a policy that asks for each connection, at each look, whether it is older than a lifetime with a jitter
-/// of this moment.
+/// Births in milliseconds from the start, by a policy that asks for each connection, at each look, whether it is older
+/// than a lifetime with a jitter of this moment.
 fn drawn_anew(jitter: f64) -> Vec<u64> {
     let mut draws = Draws::new(601, 0);
     let mut births = vec![0; POOLS * EACH];

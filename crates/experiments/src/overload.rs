@@ -101,7 +101,11 @@ fn serve(load: f64, bound: &str, seed: u64) -> Point {
         .filter(|request| measured.contains(&(request.arrived + request.total)))
         .collect();
     let waits = |acquired: bool| -> Vec<u64> {
-        ended.iter().filter(|request| request.is_acquired() == acquired).map(|request| request.waited).collect()
+        ended
+            .iter()
+            .filter(|request| request.is_acquired() == acquired)
+            .map(|request| request.waited)
+            .collect()
     };
     let seconds = |mut waits: Vec<u64>, share| round(quantile(&mut waits, share) as f64 / 1e3, 3);
     let per_second = |count: usize| round(count as f64 / MEASURED as f64, 1);

@@ -120,7 +120,7 @@ fn points(connections: usize, first_seed: u64) -> Vec<Point> {
         .into_iter()
         .zip(first_seed..)
         .map(|(utilisation, seed)| {
-            let requests = requests(connections, utilisation);
+            let requests = requests(utilisation);
             let knobs = knobs(connections, utilisation, "", requests, seed);
             let figures = lab(&knobs).figures;
             let (model_mean, model_p99) = erlang_waits(connections, utilisation);
@@ -138,10 +138,9 @@ fn points(connections: usize, first_seed: u64) -> Vec<Point> {
         .collect()
 }
 
-/// The nearer to saturation, the longer a queue remembers, and the fewer its connections: the more of it must be seen.
-fn requests(connections: usize, utilisation: f64) -> usize {
-    let least = if connections == 1 { 8_000.0 } else { 3_000.0 };
-    ((least / (1.0 - utilisation)) as usize).min(80_000)
+/// The nearer to saturation, the longer a queue remembers, and the more of it must be seen.
+fn requests(utilisation: f64) -> usize {
+    ((8_000.0 / (1.0 - utilisation)) as usize).min(80_000)
 }
 
 fn curve(connections: usize) -> Curve {
@@ -193,13 +192,15 @@ fn in_holds(millis: f64) -> f64 {
     round(millis / HOLD, 3)
 }
 
-/// So many requests, after a tenth as many that fill the queue, uncounted. Everybody is served, and nothing else goes on.
+/// That many requests, after a tenth as many that fill the queue, uncounted. All of them are served, and nothing else
+/// happens.
 fn knobs(connections: usize, utilisation: f64, how: &str, requests: usize, seed: u64) -> String {
     let rate = round(utilisation * connections as f64 / HOLD * 1e3, 6);
     let warm_up = (requests as f64 * 0.1 / rate).round();
     let duration = (requests as f64 * 1.1 / rate).round();
     format!(
         "rate={rate}&hold={HOLD}{how}&max_connections={connections}&min_connections={connections}\
-         &connection_timeout=600000&max_lifetime=0&health_check_interval=0&warm_up={warm_up}&duration={duration}&seed={seed}"
+         &connection_timeout=600000&max_lifetime=0&health_check_interval=0\
+         &warm_up={warm_up}&duration={duration}&seed={seed}"
     )
 }

@@ -54,7 +54,8 @@ impl Advice {
             let finite = |holds: f64| holds.is_finite().then_some(holds * scenario.mean_hold());
             advice.mean_wait = finite(theory::mean_wait(connections, utilisation));
             advice.p99_wait = finite(theory::wait_quantile(connections, utilisation, 0.99));
-            advice.least_connections = theory::least_connections(held, 0.99, values.target / scenario.mean_hold());
+            advice.least_connections =
+                theory::least_connections(held, 0.99, values.target / scenario.mean_hold());
         }
         advice
     }

@@ -85,7 +85,8 @@ pub(crate) async fn arrive(scenario: &Scenario, context: &Context) {
     match scenario.arrivals() {
         Arrivals::Poisson | Arrivals::Constant => {
             let is_random = scenario.arrivals() == Arrivals::Poisson;
-            at_a_rate(context, Workload::new(scenario, 1), values.rate, is_random.then(|| gaps(scenario))).await;
+            at_a_rate(context, Workload::new(scenario, 1), values.rate, is_random.then(|| gaps(scenario)))
+                .await;
         }
         Arrivals::Burst => {
             if values.trickle > 0.0 {

@@ -160,8 +160,8 @@ impl Context {
         ledger.requests.push(request);
     }
 
-    /// Half of the work, the call, and the other half: with the same connection, with a second one beside it, or with one
-    /// that is acquired after the call.
+    /// Half of the work, the call, and the other half: with the same connection, with a second one beside it, or with
+    /// one that is acquired after the call.
     async fn work_twice(&self, mut first: Held<'_>, pool: &Pool<Dialer>, hold: f64) -> Outcome {
         let outcome = first.work(hold / 2.0).await;
         if outcome != Outcome::Served {

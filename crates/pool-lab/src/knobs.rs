@@ -106,7 +106,7 @@ knobs! {
         long_every: count(2.0, 1_000.0), 20.0, "Mixed holds: one in so many is long";
         long_factor: number("times", 1.0, 1_000.0), 11.0, "Mixed holds: how much longer a long one is";
         call: or_off(millis(1.0, 60_000.0)), 0.0, "A call to another service in the middle of each request";
-        during_call: Kind::Choice(&["keeps", "releases"]), 0.0, "What a request does with its connection during the call";
+        during_call: Kind::Choice(&["keeps", "releases"]), 0.0, "What it does with its connection during the call";
         nested: SWITCH, 0.0, "Each request acquires a second connection while it holds one";
         patience: or_off(millis(1.0, 600_000.0)), 0.0, "An answer later than this is useless";
         target: millis(1.0, 60_000.0), 20.0, "Target: 99 of 100 acquires wait no longer";
@@ -137,7 +137,7 @@ knobs! {
         kill_idle: or_off(millis(10.0, HOUR)), 0.0, "A firewall silently drops connections that idle longer";
     }
     "Faults" {
-        fault: Kind::Choice(&["none", "outage", "slow", "deploy", "silent"]), 0.0, "Fault; silent: an outage in which connects get no answer";
+        fault: Kind::Choice(&["none", "outage", "slow", "deploy", "silent"]), 0.0, "Fault; silent: connects get no answer";
         fault_at: number("s", 0.0, 600.0), 10.0, "It begins at";
         fault_for: number("s", 0.0, 600.0), 10.0, "It lasts; in a deploy: an old copy takes so long to end";
         boot: number("s", 0.0, 300.0), 5.0, "In a deploy: a new copy takes so long to start";

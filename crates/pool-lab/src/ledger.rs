@@ -171,3 +171,15 @@ pub fn quantile(values: &mut [u64], share: f64) -> u64 {
     let rank = (share * values.len() as f64).ceil() as usize;
     values.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_one_of_the_values() {
+        let of = |share| quantile(&mut [3, 1, 2], share);
+        assert_eq!((of(0.0), of(0.5), of(0.99), of(1.0)), (1, 2, 3, 3));
+        assert_eq!(quantile(&mut [], 0.5), 0);
+    }
+}

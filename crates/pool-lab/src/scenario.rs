@@ -209,10 +209,8 @@ impl Scenario {
             return Err(KnobError::new("replicas", message));
         }
         // Each may be replaced or checked this often, and that is work.
-        let intervals = [
-            ("max_lifetime", values.max_lifetime),
-            ("health_check_interval", values.health_check_interval),
-        ];
+        let intervals =
+            [("max_lifetime", values.max_lifetime), ("health_check_interval", values.health_check_interval)];
         for (knob, interval) in intervals.into_iter().filter(|(_, interval)| *interval > 0.0) {
             if connections * values.duration * 1e3 / interval > MOST_REQUESTS {
                 let message = format!(
@@ -297,7 +295,8 @@ mod tests {
 
     #[test]
     fn an_address_says_the_same_scenario_again() {
-        let text = "arrivals=closed&callers=7&holds=mixed&long_every=9&during_call=releases&max_pending=3&idle_order=fifo&lifetime_jitter=0.25&seed=9";
+        let text = "arrivals=closed&callers=7&holds=mixed&long_every=9&during_call=releases&max_pending=3\
+                    &idle_order=fifo&lifetime_jitter=0.25&seed=9";
         let scenario = Scenario::parse(text).unwrap();
         assert_eq!(Scenario::parse(&scenario.address()).unwrap(), scenario);
         assert_eq!(Scenario::default().address(), "");

@@ -182,8 +182,10 @@ fn the_surge_and_the_time_to_end_say_how_many_replicas_are_alive() {
 #[test]
 fn a_copied_snippet_compiles_and_says_the_same_configuration() {
     let text = "min_connections=2&max_connections=12&max_pending=20&fail_fast_after=1000&idle_timeout=0&idle_order=fifo";
-    let scenario =
-        Scenario::parse(&format!("{text}&lifetime_jitter=0.5&detect_nested_acquires=yes")).unwrap();
+    let scenario = Scenario::parse(&format!(
+        "{text}&lifetime_jitter=0.5&health_check_interval=5000&detect_nested_acquires=yes"
+    ))
+    .unwrap();
     assert_eq!(scenario.snippet(), include_str!("snippet.rs"));
     assert_eq!(copied::config(), scenario.config());
 }

@@ -57,11 +57,7 @@ impl deadpool::managed::Manager for Opener {
         connection: &mut Connection,
         _: &deadpool::managed::Metrics,
     ) -> deadpool::managed::RecycleResult<Refusal> {
-        if connection.is_open() {
-            Ok(())
-        } else {
-            Err(deadpool::managed::RecycleError::message("closed"))
-        }
+        if connection.is_open() { Ok(()) } else { Err(deadpool::managed::RecycleError::message("closed")) }
     }
 }
 
@@ -111,8 +107,11 @@ impl Contender for Bb8 {
 
     async fn new(server: Arc<Server>, connections: usize, deadline: Duration) -> Self {
         let size = u32::try_from(connections).expect("a small pool");
-        let pool =
-            bb8::Pool::builder().max_size(size).connection_timeout(deadline).build(Opener(Dialer(server))).await;
+        let pool = bb8::Pool::builder()
+            .max_size(size)
+            .connection_timeout(deadline)
+            .build(Opener(Dialer(server)))
+            .await;
         Self(pool.expect("nothing is opened yet"))
     }
 

@@ -21,8 +21,8 @@ pub(super) fn table(data: &Data) -> String {
         ]
     });
     let about = format!(
-        "Poisson arrivals of {} requests a second for {} s, on a pool of {}. Rate and held connections are measured, \
-         from `Pool::stats`; rate × hold is what was set.",
+        "Poisson arrivals of {} requests a second for {} s, on a pool of {}: the same for all rows. Rate and held \
+         connections are measured; rate × hold is what was set.",
         count(data.rate),
         count(data.seconds),
         data.connections

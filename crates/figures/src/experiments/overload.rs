@@ -21,7 +21,7 @@ pub(super) fn table(data: &Data) -> String {
     for policy in &data.policies {
         // Below these every policy does the same.
         for point in policy.points.iter().filter(|point| point.load >= 0.9) {
-            let Point { load, good, late, refused, p99_wait, refused_after } = point;
+            let Point { load, good, late, refused, p99_wait, refused_after, .. } = point;
             let after = if *refused > 0.0 { count(*refused_after) } else { String::new() };
             rows.push(vec![
                 policy.name.replace("max_pending", "`max_pending`"),

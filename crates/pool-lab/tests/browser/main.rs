@@ -43,9 +43,11 @@ fn assert_quiet(page: &mut Page) {
     assert_eq!(page.complaints(), [] as [&str; 0]);
 }
 
-const RUNS: [&str; 3] = [
+const RUNS: [&str; 5] = [
     "rate=800&hold=5&max_connections=6&duration=60&seed=77",
     "arrivals=closed&callers=300&think=50&replicas=4&cores=8&contention=3&server_limit=30&leak_every=500",
+    "arrivals=burst&callers=20&think=600000&trickle=0.5&holds=mixed&call=70&during_call=releases&duration=3600",
+    "rate=40&call=80&health_check_interval=0&connection_timeout=1000&fault=silent&fault_at=5&fault_for=20",
     "max_connections=0",
 ];
 
