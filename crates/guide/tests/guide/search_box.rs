@@ -93,6 +93,7 @@ fn each_page_is_found_by_the_words_that_it_lists() {
 /// The page itself shows what is found, with a link and the words around it: for a line that mdBook's own search does not
 /// find, and for one word.
 #[test]
+#[ignore = "long: drives a browser"]
 fn a_page_shows_what_it_finds() {
     let chromium = start_or_skip!(Chromium::find());
     let page = BOOK.join("troubleshooting/index.html");
@@ -115,6 +116,7 @@ fn a_page_shows_what_it_finds() {
 
 /// A line that is pasted into the box of the page goes into the search.
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_box_for_a_line_asks_the_search() {
     let chromium = start_or_skip!(Chromium::find());
     let page = BOOK.join("troubleshooting/index.html");
