@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use pool_lab::{
     PRESETS, Point, Preset, Run, Scenario, curve_picture, curve_table, picture, run, size, sweep, table,
@@ -12,27 +13,34 @@ use crate::{Finding, kept};
 /// Where the pictures are, relative to the repository.
 const FOLDER: &str = "book/src/lab/pictures";
 
-fn runs(preset: &Preset) -> Vec<(String, Run)> {
-    let scenarios = preset.scenarios().expect("the tests of the lab read every preset");
-    scenarios.into_iter().map(|(name, scenario)| (name, run(&scenario))).collect()
-}
+/// The runs of one preset, by the names of its scenarios.
+type Runs = Vec<(String, Run)>;
 
-fn pictures() -> Vec<(String, String)> {
-    let draw = |preset: &Preset| {
-        (format!("{FOLDER}/{}.svg", preset.name), picture(&preset.text("title"), &runs(preset)))
+/// The runs of every preset, in their order. A picture, a table and a question each show them: they run once.
+static RUNS: LazyLock<Vec<Runs>> = LazyLock::new(|| {
+    let runs = |preset: &Preset| {
+        let scenarios = preset.scenarios().expect("the tests of the lab read every preset");
+        scenarios.into_iter().map(|(name, scenario)| (name, run(&scenario))).collect()
     };
-    let (scenario, points) = loads();
-    let title = "Wait over utilisation: the runs follow Erlang C";
-    let loads = (format!("{FOLDER}/loads.svg"), curve_picture(title, &scenario, &points));
-    PRESETS.iter().map(draw).chain([loads]).collect()
-}
+    PRESETS.iter().map(runs).collect()
+});
 
 /// The first configuration of the first preset, at several loads.
-fn loads() -> (Scenario, Vec<Point>) {
+static LOADS: LazyLock<(Scenario, Vec<Point>)> = LazyLock::new(|| {
     let mut scenarios = PRESETS[0].scenarios().expect("the tests of the lab read every preset");
     let (_, scenario) = scenarios.swap_remove(0);
     let points = sweep(&scenario).expect("its arrivals have a rate");
     (scenario, points)
+});
+
+fn pictures() -> Vec<(String, String)> {
+    let draw = |(preset, runs): (&Preset, &Runs)| {
+        (format!("{FOLDER}/{}.svg", preset.name), picture(&preset.text("title"), runs))
+    };
+    let (scenario, points) = &*LOADS;
+    let title = "Wait over utilisation: the runs follow Erlang C";
+    let loads = (format!("{FOLDER}/loads.svg"), curve_picture(title, scenario, points));
+    PRESETS.iter().zip(&*RUNS).map(draw).chain([loads]).collect()
 }
 
 /// A book without the lab's pages shows none.
@@ -41,11 +49,12 @@ fn has_lab(root: &Path) -> bool {
 }
 
 pub fn check(root: &Path) -> Vec<Finding> {
-    if !has_lab(root) {
-        return Vec::new();
-    }
+    if has_lab(root) { compare(root, &pictures()) } else { Vec::new() }
+}
+
+fn compare(root: &Path, pictures: &[(String, String)]) -> Vec<Finding> {
     let differs = |_| "the picture differs from the run: run `cargo guide generate`".to_owned();
-    pictures().iter().filter_map(|(file, drawn)| kept::drift(root, file, drawn, differs)).collect()
+    pictures.iter().filter_map(|(file, drawn)| kept::drift(root, file, drawn, differs)).collect()
 }
 
 /// Draws the pictures anew. Returns the names of those that changed.
@@ -54,11 +63,12 @@ pub fn check(root: &Path) -> Vec<Finding> {
 ///
 /// A picture cannot be written.
 pub fn rewrite(root: &Path) -> io::Result<Vec<String>> {
+    if has_lab(root) { write(root, pictures()) } else { Ok(Vec::new()) }
+}
+
+fn write(root: &Path, pictures: Vec<(String, String)>) -> io::Result<Vec<String>> {
     let mut changed = Vec::new();
-    if !has_lab(root) {
-        return Ok(changed);
-    }
-    for (file, drawn) in pictures() {
+    for (file, drawn) in pictures {
         if kept::write(root, &file, &drawn)? {
             changed.push(file);
         }
@@ -69,8 +79,8 @@ pub fn rewrite(root: &Path) -> io::Result<Vec<String>> {
 /// What a generated block of the lab holds.
 #[derive(Clone, Copy)]
 pub(crate) enum Block {
-    /// The figures of a preset.
-    Preset(&'static Preset),
+    /// The figures of the preset with this index.
+    Preset(usize),
     /// Those of several loads.
     Loads,
     /// The answer for the numbers of an example.
@@ -81,15 +91,16 @@ pub(crate) enum Block {
 const SIZED: &str = "rate=300&hold=40&target=10&replicas=6&surge=2&server_limit=100&duration=120&warm_up=10";
 
 pub(crate) fn blocks() -> impl Iterator<Item = (String, Block)> {
-    let presets = PRESETS.iter().map(|preset| (format!("lab-{}", preset.name), Block::Preset(preset)));
+    let presets = PRESETS.iter().enumerate();
+    let presets = presets.map(|(index, preset)| (format!("lab-{}", preset.name), Block::Preset(index)));
     presets.chain([("lab-loads".to_owned(), Block::Loads), ("lab-size".to_owned(), Block::Size)])
 }
 
 impl Block {
     pub(crate) fn text(self) -> String {
         match self {
-            Self::Preset(preset) => table(&runs(preset)),
-            Self::Loads => curve_table(&loads().1),
+            Self::Preset(index) => table(&RUNS[index]),
+            Self::Loads => curve_table(&LOADS.1),
             Self::Size => {
                 let sizing = Scenario::parse(SIZED).and_then(|scenario| size(&scenario));
                 let words = sizing.expect("the example has a size").words();
@@ -123,16 +134,19 @@ mod tests {
     #[test]
     fn a_picture_that_is_old_is_found_and_drawn_anew() {
         let fixture = Fixture::chapter("# A\n");
-        assert_eq!(check(&fixture.book.root), [], "a book without the lab");
-        let file = format!("{FOLDER}/sizing.svg");
-        kept::write(&fixture.book.root, &file, "<svg/>\n").unwrap();
-        let found = check(&fixture.book.root);
-        assert_eq!(found.len(), PRESETS.len() + 1, "one each, and that of several loads");
-        expect(
-            found.into_iter().filter(|finding| finding.file == file).collect(),
-            &[(&file, 1, "the picture differs from the run: run `cargo guide generate`")],
+        let root = &fixture.book.root;
+        assert_eq!(check(root), [], "a book without the lab");
+        let files = ["old", "new", "current"].map(|name| format!("{FOLDER}/{name}.svg"));
+        let drawn: Vec<(String, String)> =
+            files.iter().map(|file| (file.clone(), "<svg>1</svg>\n".to_owned())).collect();
+        kept::write(root, &files[0], "<svg/>\n").unwrap();
+        kept::write(root, &files[2], &drawn[2].1).unwrap();
+        let (old, missing) = (
+            "the picture differs from the run: run `cargo guide generate`",
+            "does not exist: run `cargo guide generate`",
         );
-        assert_eq!(rewrite(&fixture.book.root).unwrap().len(), PRESETS.len() + 1);
-        assert_eq!(check(&fixture.book.root), []);
+        expect(compare(root, &drawn), &[(&files[1], 1, missing), (&files[0], 1, old)]);
+        assert_eq!(write(root, drawn.clone()).unwrap(), files[..2]);
+        assert_eq!(compare(root, &drawn), []);
     }
 }

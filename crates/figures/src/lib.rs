@@ -14,6 +14,7 @@ mod calculators;
 mod canvas;
 mod curves;
 mod data;
+mod database;
 pub mod diagrams;
 mod experiments;
 mod format;
@@ -73,6 +74,7 @@ pub fn blocks() -> Vec<(String, Block)> {
     }
     blocks.extend(experiments::blocks());
     blocks.extend(layers::blocks());
+    blocks.extend(database::blocks());
     blocks.extend(sizes::blocks());
     blocks.extend(traces::blocks());
     blocks.extend(calculators::blocks());

@@ -107,9 +107,9 @@ fn fit(report: &Report) -> Result<String> {
         |peak| format!("By the law the peak is at {} connections.", number(peak)),
     );
     Ok(wrap(&format!(
-        "In this run {} connections have the most throughput, {} requests a second. With {} connections it is {} % of that, \
-         and a request is at the server for {} times as long. The fit: λ = {} requests/s, σ = {}, κ = {}; half of \
-         the sizes are within {} % of it. {peak} `{}`",
+        "In this run {} connections have the highest throughput, {} requests a second. With {} connections it is {} % \
+         of that, and a request is at the server for {} times as long. The fit gives λ = {} requests/s, σ = {} and \
+         κ = {}. Half of the sizes are within {} % of it. {peak} `{}`",
         best.connections,
         whole(best.requests_per_s.median),
         last.connections,

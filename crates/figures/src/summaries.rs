@@ -16,8 +16,8 @@ pub(crate) fn network(bench: &Bench) -> Result<String> {
     Ok(wrap(&format!(
         "In this run a request through poolhouse takes {} µs of wall time and {} µs of the client's processor. An acquire \
          and a release for which nobody waits take {} ns (S1), {} % of that wall time. A connection for each task saves the \
-         waiting: the pool takes {} its wall time, with an eighth of the connections. To connect for each request takes {} \
-         the wall time of the pool and {} its processor time; one shared connection takes {} the wall time. `{}`",
+         waiting: the pool takes {} its wall time, with an eighth of the connections. A connect for each request takes \
+         {} the wall time of the pool and {} its processor time. One shared connection takes {} the wall time. `{}`",
         number(request),
         number(processor),
         number(alone),

@@ -29,6 +29,7 @@ fn the_size_is_what_keeps_the_target() {
 
 /// The replicas share the load, and a deploy's surge shares the server.
 #[test]
+#[ignore = "long: several runs of many replicas"]
 fn replicas_share_the_load_and_the_server() {
     let needs = "rate=300&hold=40&target=10&replicas=6&surge=2&duration=60";
     let free = sized(needs);

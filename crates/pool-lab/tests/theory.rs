@@ -63,6 +63,7 @@ fn the_tail_is_that_of_m_m_c() {
 
 /// Pollaczek and Khinchine: with one connection, equal holds halve the wait. With more there are bounds alone.
 #[test]
+#[ignore = "long: a hundred thousand requests"]
 fn equal_holds_wait_as_in_m_d_c() {
     let (mean, half) = replicated(&queue(1, 0.6, "&holds=constant"), |figures| figures.mean_wait);
     assert_agrees("M/D/1 at 0.6", (mean, half), theory::mean_wait(1, 0.6) * HOLD / 2.0);
@@ -76,6 +77,7 @@ fn equal_holds_wait_as_in_m_d_c() {
 }
 
 #[test]
+#[ignore = "long: a hundred thousand requests"]
 fn a_bounded_queue_refuses_as_in_m_m_c_k() {
     let scenario = queue(4, 1.1, "&max_pending=6");
     let (refused, wait) = theory::finite_queue(4, 6, 1.1);

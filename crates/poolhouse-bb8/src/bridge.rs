@@ -57,8 +57,9 @@ impl<M: ManageConnection> Bb8<M> {
     /// #     async fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
     /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
     /// # }
-    /// let pool = poolhouse::Pool::new(Bb8::new(Tickets), Default::default())?;
-    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// // What `Pool::new` takes.
+    /// let manager = Bb8::new(Tickets);
+    /// assert!(poolhouse::Manager::target(&manager).ends_with("Tickets"));
     /// ```
     pub fn new(manager: M) -> Self
     where
@@ -70,6 +71,7 @@ impl<M: ManageConnection> Bb8<M> {
     /// Bridges a manager whose error is none of what [`new`](Bb8::new) takes: bb8 asks only `Debug` and `Send` of it.
     ///
     /// ```
+    /// use poolhouse::Manager;
     /// use poolhouse_bb8::Bb8;
     ///
     /// #[derive(Debug)]
@@ -89,8 +91,8 @@ impl<M: ManageConnection> Bb8<M> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let bridge = Bb8::with_errors(Tickets, |error| format!("{error:?}").into());
-    /// let error = poolhouse::Pool::new(bridge, Default::default())?.warm_up().await.unwrap_err();
-    /// assert!(error.to_string().contains(": Ticket; "));
+    /// let error = bridge.connect().await.unwrap_err();
+    /// assert_eq!(error.to_string(), "Ticket");
     /// # Ok(())
     /// # }
     /// ```
@@ -129,6 +131,7 @@ impl<M: ManageConnection> Bb8<M> {
     /// trip for each use. Switch it off if `has_broken` notices a closed connection.
     ///
     /// ```
+    /// use poolhouse::Manager;
     /// use poolhouse_bb8::Bb8;
     ///
     /// # struct Tickets;
@@ -142,10 +145,9 @@ impl<M: ManageConnection> Bb8<M> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let bridge = Bb8::new(Tickets).test_on_return(false);
-    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
-    /// pool.acquire().await?.release();
-    /// // At once, for nothing has to be tested first.
-    /// assert!(pool.try_acquire().is_some());
+    /// let mut ticket = bridge.connect().await?;
+    /// // The pool hands it on at once, for nothing has to be tested first.
+    /// assert!(!bridge.needs_reset(&mut ticket));
     /// # Ok(())
     /// # }
     /// ```
@@ -162,6 +164,7 @@ impl<M: ManageConnection> Bb8<M> {
     ///
     /// ```
     /// use std::pin::Pin;
+    /// use poolhouse::Manager;
     /// use poolhouse_bb8::Bb8;
     ///
     /// # struct Tickets;
@@ -190,8 +193,7 @@ impl<M: ManageConnection> Bb8<M> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let bridge = Bb8::new(Tickets).connection_customizer(Box::new(Double));
-    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
-    /// assert_eq!(*pool.acquire().await?, 14);
+    /// assert_eq!(bridge.connect().await?, 14);
     /// # Ok(())
     /// # }
     /// ```
@@ -209,7 +211,7 @@ impl<M: ManageConnection> Bb8<M> {
     /// their deadline, as with bb8.
     ///
     /// ```
-    /// use poolhouse::FailureKind;
+    /// use poolhouse::{FailureKind, Manager};
     /// use poolhouse_bb8::Bb8;
     ///
     /// # struct Locked;
@@ -226,8 +228,8 @@ impl<M: ManageConnection> Bb8<M> {
     ///     std::io::ErrorKind::PermissionDenied => FailureKind::Permanent,
     ///     _ => FailureKind::Transient,
     /// });
-    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
-    /// assert!(pool.acquire().await.is_err_and(|error| !error.is_timeout()));
+    /// let error = bridge.connect().await.unwrap_err();
+    /// assert_eq!(bridge.classify(&error), FailureKind::Permanent);
     /// # Ok(())
     /// # }
     /// ```
@@ -253,9 +255,7 @@ impl<M: ManageConnection> Bb8<M> {
     /// #     async fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
     /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
     /// # }
-    /// let pool = poolhouse::Pool::new(Bb8::new(Tickets(7)), Default::default())?;
-    /// assert_eq!(pool.manager().inner().0, 7);
-    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// assert_eq!(Bb8::new(Tickets(7)).inner().0, 7);
     /// ```
     pub fn inner(&self) -> &M {
         &self.manager

@@ -60,8 +60,9 @@ impl<M: managed::Manager> Deadpool<M> {
     /// #     async fn create(&self) -> std::io::Result<u32> { Ok(7) }
     /// #     async fn recycle(&self, _: &mut u32, _: &Metrics) -> RecycleResult<std::io::Error> { Ok(()) }
     /// # }
-    /// let pool = poolhouse::Pool::new(Deadpool::new(Tickets), Default::default())?;
-    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// // What `Pool::new` takes.
+    /// let manager = Deadpool::new(Tickets);
+    /// assert!(poolhouse::Manager::target(&manager).ends_with("Tickets"));
     /// ```
     pub fn new(manager: M) -> Self
     where
@@ -74,6 +75,7 @@ impl<M: managed::Manager> Deadpool<M> {
     ///
     /// ```
     /// use deadpool::managed::{Metrics, RecycleResult};
+    /// use poolhouse::Manager;
     /// use poolhouse_deadpool::Deadpool;
     ///
     /// #[derive(Debug)]
@@ -92,8 +94,8 @@ impl<M: managed::Manager> Deadpool<M> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let bridge = Deadpool::with_errors(Tickets, |error| format!("{error:?}").into());
-    /// let error = poolhouse::Pool::new(bridge, Default::default())?.warm_up().await.unwrap_err();
-    /// assert!(error.to_string().contains(": Ticket; "));
+    /// let error = bridge.connect().await.unwrap_err();
+    /// assert_eq!(error.to_string(), "Ticket");
     /// # Ok(())
     /// # }
     /// ```
@@ -162,7 +164,7 @@ impl<M: managed::Manager> Deadpool<M> {
     /// the deadline of the acquire, where deadpool gives the first failure to its caller.
     ///
     /// ```
-    /// use poolhouse::FailureKind;
+    /// use poolhouse::{FailureKind, Manager};
     /// use poolhouse_deadpool::Deadpool;
     ///
     /// # use deadpool::managed::{Metrics, RecycleResult};
@@ -179,8 +181,8 @@ impl<M: managed::Manager> Deadpool<M> {
     ///     std::io::ErrorKind::PermissionDenied => FailureKind::Permanent,
     ///     _ => FailureKind::Transient,
     /// });
-    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
-    /// assert!(pool.acquire().await.is_err_and(|error| !error.is_timeout()));
+    /// let error = bridge.connect().await.unwrap_err();
+    /// assert_eq!(bridge.classify(&error), FailureKind::Permanent);
     /// # Ok(())
     /// # }
     /// ```
@@ -207,9 +209,7 @@ impl<M: managed::Manager> Deadpool<M> {
     /// #     async fn create(&self) -> std::io::Result<u32> { Ok(self.0) }
     /// #     async fn recycle(&self, _: &mut u32, _: &Metrics) -> RecycleResult<std::io::Error> { Ok(()) }
     /// # }
-    /// let pool = poolhouse::Pool::new(Deadpool::new(Tickets(7)), Default::default())?;
-    /// assert_eq!(pool.manager().inner().0, 7);
-    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// assert_eq!(Deadpool::new(Tickets(7)).inner().0, 7);
     /// ```
     pub fn inner(&self) -> &M {
         &self.manager

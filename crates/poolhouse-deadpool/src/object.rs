@@ -67,7 +67,7 @@ impl<M: managed::Manager> Object<M> {
     /// Take it out of the pool first, with [`PooledConnection::detach`](poolhouse::PooledConnection::detach).
     ///
     /// ```
-    /// use poolhouse::PooledConnection;
+    /// use poolhouse::Manager;
     /// use poolhouse_deadpool::{Deadpool, Object};
     ///
     /// # use deadpool::managed::{Metrics, RecycleResult};
@@ -80,8 +80,9 @@ impl<M: managed::Manager> Object<M> {
     /// # }
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = poolhouse::Pool::new(Deadpool::new(Names), Default::default())?;
-    /// let mine: String = Object::take(PooledConnection::detach(pool.acquire().await?));
+    /// // As `PooledConnection::detach` gives it.
+    /// let detached: Object<Names> = Deadpool::new(Names).connect().await?;
+    /// let mine: String = Object::take(detached);
     /// assert_eq!(mine, "fresh");
     /// # Ok(())
     /// # }
@@ -97,6 +98,7 @@ impl<M: managed::Manager> Object<M> {
     /// A health check calls the manager's `recycle` too. It changes none of these.
     ///
     /// ```
+    /// use poolhouse::Manager;
     /// use poolhouse_deadpool::{Deadpool, Object};
     ///
     /// # use deadpool::managed::{Metrics, RecycleResult};
@@ -109,9 +111,10 @@ impl<M: managed::Manager> Object<M> {
     /// # }
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = poolhouse::Pool::new(Deadpool::new(Names), Default::default())?;
-    /// pool.acquire().await?.release();
-    /// let name = pool.acquire().await?;
+    /// let manager = Deadpool::new(Names);
+    /// let mut name = manager.connect().await?;
+    /// // What the pool does between two holders.
+    /// manager.reset(&mut name).await?;
     /// assert_eq!(Object::metrics(&name).recycle_count, 1);
     /// # Ok(())
     /// # }

@@ -60,8 +60,9 @@ impl<M: ManageConnection> R2d2<M> {
     /// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
     /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
     /// # }
-    /// let pool = poolhouse::Pool::new(R2d2::new(Tickets), Default::default())?;
-    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// // What `Pool::new` takes.
+    /// let manager = R2d2::new(Tickets);
+    /// assert!(poolhouse::Manager::target(&manager).ends_with("Tickets"));
     /// ```
     pub fn new(manager: M) -> Self
     where
@@ -74,6 +75,7 @@ impl<M: ManageConnection> R2d2<M> {
     /// that got the error.
     ///
     /// ```
+    /// use poolhouse::Manager;
     /// use poolhouse_r2d2::R2d2;
     ///
     /// /// Keeps to its thread.
@@ -98,8 +100,8 @@ impl<M: ManageConnection> R2d2<M> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let bridge = R2d2::with_errors(Tickets, |error| error.to_string().into());
-    /// let error = poolhouse::Pool::new(bridge, Default::default())?.warm_up().await.unwrap_err();
-    /// assert!(error.to_string().contains(": Ticket; "));
+    /// let error = bridge.connect().await.unwrap_err();
+    /// assert_eq!(error.to_string(), "Ticket");
     /// # Ok(())
     /// # }
     /// ```
@@ -144,6 +146,7 @@ impl<M: ManageConnection> R2d2<M> {
     /// trip for each use. Switch it off if `has_broken` notices a closed connection.
     ///
     /// ```
+    /// use poolhouse::Manager;
     /// use poolhouse_r2d2::R2d2;
     ///
     /// # struct Tickets;
@@ -157,10 +160,9 @@ impl<M: ManageConnection> R2d2<M> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let bridge = R2d2::new(Tickets).test_on_return(false);
-    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
-    /// pool.acquire().await?.release();
-    /// // At once, for nothing has to be tested first.
-    /// assert!(pool.try_acquire().is_some());
+    /// let mut ticket = bridge.connect().await?;
+    /// // The pool hands it on at once, for nothing has to be tested first.
+    /// assert!(!bridge.needs_reset(&mut ticket));
     /// # Ok(())
     /// # }
     /// ```
@@ -174,6 +176,7 @@ impl<M: ManageConnection> R2d2<M> {
     /// counts as part of the connect: an error is a failed connect. Both run on threads that may block.
     ///
     /// ```
+    /// use poolhouse::Manager;
     /// use poolhouse_r2d2::R2d2;
     ///
     /// # struct Tickets;
@@ -197,8 +200,7 @@ impl<M: ManageConnection> R2d2<M> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let bridge = R2d2::new(Tickets).connection_customizer(Box::new(Double));
-    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
-    /// assert_eq!(**pool.acquire().await?, 14);
+    /// assert_eq!(*bridge.connect().await?, 14);
     /// # Ok(())
     /// # }
     /// ```
@@ -216,7 +218,7 @@ impl<M: ManageConnection> R2d2<M> {
     /// their deadline, as with r2d2.
     ///
     /// ```
-    /// use poolhouse::FailureKind;
+    /// use poolhouse::{FailureKind, Manager};
     /// use poolhouse_r2d2::R2d2;
     ///
     /// # struct Locked;
@@ -233,8 +235,8 @@ impl<M: ManageConnection> R2d2<M> {
     ///     std::io::ErrorKind::PermissionDenied => FailureKind::Permanent,
     ///     _ => FailureKind::Transient,
     /// });
-    /// let pool = poolhouse::Pool::new(bridge, Default::default())?;
-    /// assert!(pool.acquire().await.is_err_and(|error| !error.is_timeout()));
+    /// let error = bridge.connect().await.unwrap_err();
+    /// assert_eq!(bridge.classify(&error), FailureKind::Permanent);
     /// # Ok(())
     /// # }
     /// ```
@@ -260,9 +262,7 @@ impl<M: ManageConnection> R2d2<M> {
     /// #     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Ok(()) }
     /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
     /// # }
-    /// let pool = poolhouse::Pool::new(R2d2::new(Tickets(7)), Default::default())?;
-    /// assert_eq!(pool.manager().inner().0, 7);
-    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// assert_eq!(R2d2::new(Tickets(7)).inner().0, 7);
     /// ```
     pub fn inner(&self) -> &M {
         &self.manager

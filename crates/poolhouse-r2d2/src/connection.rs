@@ -104,7 +104,7 @@ impl<M: ManageConnection> Connection<M> {
     /// Take it out of the pool first, with [`PooledConnection::detach`](poolhouse::PooledConnection::detach).
     ///
     /// ```
-    /// use poolhouse::PooledConnection;
+    /// use poolhouse::Manager;
     /// use poolhouse_r2d2::{Connection, R2d2};
     ///
     /// # struct Names;
@@ -117,8 +117,9 @@ impl<M: ManageConnection> Connection<M> {
     /// # }
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = poolhouse::Pool::new(R2d2::new(Names), Default::default())?;
-    /// let mine: String = Connection::take(PooledConnection::detach(pool.acquire().await?));
+    /// // As `PooledConnection::detach` gives it.
+    /// let detached: Connection<Names> = R2d2::new(Names).connect().await?;
+    /// let mine: String = Connection::take(detached);
     /// assert_eq!(mine, "fresh");
     /// # Ok(())
     /// # }

@@ -40,7 +40,7 @@ pub use self::pooled_connection::PooledConnection;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NewPoolError {
-    /// An option that no pool can have. The page of the guide is that of the [`ConfigError`].
+    /// An option is out of bounds. The page of the guide is that of the [`ConfigError`].
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The worker thread could not be started.

@@ -61,36 +61,38 @@ pub(crate) const NEVER_OFF: [&str; 2] = ["connect_backoff", "max_connect_backoff
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolConfig {
-    /// How many connections the pool keeps open, from the first acquire or `warm_up` on. The background opens what is
-    /// missing, and idle reaping stops here.
+    /// How many connections the pool keeps open, from the first acquire or `warm_up` on. A background task opens
+    /// missing connections, and `idle_timeout` closes none below this number.
     pub min_connections: usize,
-    /// The most connections that are open, opening and closing together, at any instant.
+    /// The most connections at any instant: open, opening and closing ones together.
     pub max_connections: usize,
-    /// The deadline of one acquire. It covers waiting in the queue, connecting and checking together. Like all times here it
-    /// is measured on tokio's clock. On Linux and Windows it counts the time that the machine sleeps, on macOS it does not.
+    /// The deadline of one acquire. It covers waiting in the queue, connecting and checking together. Like all times
+    /// here, it is measured on tokio's clock. It counts the time that the machine sleeps on Linux and Windows, but not
+    /// on macOS.
     pub connection_timeout: Duration,
-    /// How many connections the pool keeps idle beside those that are held, where the maximum has room: what the next
-    /// callers find ready. The background opens what is missing, and idle reaping stops here too.
+    /// How many connections the pool keeps idle, besides the held ones, if the maximum has room. The next callers find
+    /// them ready. A background task opens missing connections, and `idle_timeout` closes none below this number.
     pub min_idle: usize,
-    /// The most connections that lie idle. One that becomes idle beyond it takes the place of the one that has idled
-    /// longest, which is closed. Not below `min_connections`, nor below `min_idle`.
+    /// The most idle connections. When one more becomes idle, the pool closes the one that has idled longest. Not below
+    /// `min_connections` or `min_idle`.
     pub max_idle: Option<usize>,
-    /// How long a connection may lie idle before it is closed. It never takes the pool below `min_connections`.
+    /// How long a connection may be idle before the pool closes it. It never takes the pool below `min_connections`.
     pub idle_timeout: Duration,
-    /// How long a connection may go unused before the background checks it with
-    /// [`Manager::check`](crate::Manager::check), at most a tenth of the unused ones at a time. At least 1 ms.
+    /// How long a connection may be unused before a background task checks it with
+    /// [`Manager::check`](crate::Manager::check). At most a tenth of the unused connections are checked at a time. At
+    /// least 1 ms.
     pub health_check_interval: Duration,
-    /// How old a connection may grow. A held one is never interrupted: it is closed when it comes back. The successor of
-    /// one that is in use, or that the minimum needs, is opened a little before, by a tenth of the lifetime or
-    /// `connect_attempt_timeout`, whichever is less. At least 1 ms.
+    /// The age at which the pool closes a connection. It never interrupts a held one, but closes it when it comes back.
+    /// For connections that are in use, or that the minimum needs, the pool opens the replacement earlier: by a tenth
+    /// of the lifetime or by `connect_attempt_timeout`, whichever is less. At least 1 ms.
     pub max_lifetime: Duration,
-    /// How many holders a connection may have, one after the other, before it is closed.
+    /// How many holders a connection may have, one after another, before the pool closes it.
     pub max_uses: Option<u64>,
-    /// How long a connection may go unused before an acquire has it checked first, within its own deadline. Zero checks
-    /// each idle connection every time. A connection that goes from its holder straight to a waiter is not idle and is not
-    /// checked, unless there is a hook [`before_reuse`](crate::PoolBuilder::before_reuse). Off, the pool trusts every idle
-    /// connection whose peer has not closed it. Set it where peers vanish without a word: behind a firewall or a load
-    /// balancer that drops idle connections.
+    /// How long a connection may be unused before an acquire has it checked first, within the acquire's own deadline.
+    /// Zero checks each idle connection every time. A connection that goes from its holder straight to a waiter is not
+    /// idle and is not checked, unless there is a hook [`before_reuse`](crate::PoolBuilder::before_reuse). When off,
+    /// the pool trusts every idle connection that the peer has not closed. Set it if peers may vanish silently: behind
+    /// a firewall or a load balancer that drops idle connections.
     pub check_after_idle: Duration,
     /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
     /// attempt.
@@ -100,37 +102,38 @@ pub struct PoolConfig {
     /// How long one [`reset`](crate::Manager::reset) between two holders may take. A connection that has not finished by
     /// then is closed.
     pub reset_timeout: Duration,
-    /// How long one graceful [`close`](crate::Manager::close) may take. The connection takes up room until it has ended,
-    /// and is dropped when the time is up.
+    /// How long one graceful [`close`](crate::Manager::close) may take. The connection counts towards the maximum until
+    /// the close has ended, and is dropped when the time is up.
     pub close_timeout: Duration,
-    /// The most attempts to connect under way at once. After a failure it is one, until a connect succeeds.
+    /// The most attempts to connect at once. After a failure it is one, until a connect succeeds.
     pub max_connecting: usize,
     /// The most acquires that may wait. The next one fails at once with
-    /// [`Overloaded`](crate::AcquireError::Overloaded); `None` is no limit. It is never exceeded: if a waiter has to come back
-    /// to its turn, the youngest beyond it are refused.
+    /// [`Overloaded`](crate::AcquireError::Overloaded). If it is `None`, there is no limit. The limit is never
+    /// exceeded: if a waiter returns to its place in the queue, the newest waiters beyond the limit are refused.
     pub max_pending: Option<usize>,
-    /// The share of `max_lifetime`, 0.0 to 1.0, by which a connection may retire early. It is drawn once, when the
-    /// connection opens.
+    /// The share of `max_lifetime`, 0.0 to 1.0, by which a connection may retire early. It is drawn once for each
+    /// connection, when it opens.
     pub lifetime_jitter: f64,
-    /// The pause after the first failed connect. It doubles with each failure after it, and is shortened by up to half
-    /// at random. At least 1 ms.
+    /// The pause after the first failed connect. It doubles with each further failure, and each pause is shortened by
+    /// up to half at random. At least 1 ms.
     pub connect_backoff: Duration,
     /// The longest pause between failed connects. At least 1 ms.
     pub max_connect_backoff: Duration,
-    /// How long connecting may go on failing, while no connection is open, before acquires get the failure at once in
-    /// place of a wait: [`Connect`](crate::AcquireError::Connect), with the age of the failure and the time of the next
-    /// attempt. It ends with the first connect that succeeds; until then the background tries again at the pace of the
-    /// backoff. A server that is [`Busy`](crate::FailureKind::Busy) does not count. Off by default: acquires wait until
-    /// their deadline. A second makes a restart of half a second invisible, and an outage quick: the pauses between
-    /// attempts are at most a quarter of it until then.
+    /// How long connects may keep failing, while no connection is open, before acquires get the failure at once instead
+    /// of waiting. The error is [`Connect`](crate::AcquireError::Connect), with the age of the failure and the time of
+    /// the next attempt. The first connect that succeeds ends this state. Until then a background task keeps trying,
+    /// with the pauses of the backoff. A server that is [`Busy`](crate::FailureKind::Busy) does not count. Off by
+    /// default: acquires wait until their deadline. With one second, callers do not notice a restart of half a second,
+    /// and learn of an outage quickly. Before acquires fail at once, the pauses between attempts are at most a quarter
+    /// of this time.
     pub fail_fast_after: Duration,
     /// Which idle connection is used next: the last returned, or the longest idle.
     pub idle_order: IdleOrder,
-    /// How long a connection may be held before it is reported as a leak, once, with the line that acquired it. It
-    /// ends nothing: the holder keeps the connection. At least 1 ms.
+    /// How long a connection may be held before the pool reports it as a leak, once, with the line that acquired it.
+    /// The report ends nothing: the holder keeps the connection. At least 1 ms.
     pub leak_threshold: Duration,
-    /// Whether to notice a task that waits for a connection while it holds one of the same pool. It is logged, and
-    /// named in the text of the timeout. It makes each acquire a little slower.
+    /// Whether to notice a task that waits for a connection while it holds one of the same pool. The pool logs such a
+    /// task, and names it in the text of the timeout. This makes each acquire a little slower.
     pub detect_nested_acquires: bool,
     /// Not an option: without it a literal could name every option, and the next one would break it.
     #[doc(hidden)]

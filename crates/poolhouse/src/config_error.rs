@@ -38,7 +38,7 @@ pub enum ConfigError {
         /// The option's name.
         field: &'static str,
     },
-    /// A duration is so short that the pool's background would be at work without a pause.
+    /// A duration is so short that the pool's background task would never rest.
     ///
     /// Guide: `reference/configuration`.
     #[error(
@@ -97,7 +97,7 @@ pub enum ConfigError {
         /// The value of `lifetime_jitter`.
         jitter: f64,
     },
-    /// `check_packet` is longer than `max_frame_length`: each health check would close a sound connection.
+    /// `check_packet` is longer than `max_frame_length`: each health check would close a healthy connection.
     ///
     /// Guide: `reference/packet-protocol`.
     #[error(

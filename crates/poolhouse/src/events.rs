@@ -69,7 +69,8 @@ impl<F: Fn(&Event<'_>) + Send + Sync + 'static> Listener for F {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A connection has been opened. It is handed out after you have been told, and counts in the statistics from then.
+    /// A connection has been opened. The pool hands it out after this event, and counts it in the statistics from then
+    /// on.
     #[non_exhaustive]
     Created {
         /// The pool's name.
@@ -91,7 +92,7 @@ pub enum Event<'a> {
         /// The line that acquired it.
         acquired_at: &'static Location<'static>,
     },
-    /// A held connection comes back, or has been detached. If it does not stay, `Retired` says why.
+    /// A held connection comes back, or has been detached. If it does not stay in the pool, `Retired` says why.
     #[non_exhaustive]
     Released {
         /// The pool's name.
@@ -155,7 +156,7 @@ pub enum Event<'a> {
         /// What the manager said; `None` when `reset_timeout` passed, or the manager panicked.
         error: Option<&'a (dyn Error + 'static)>,
     },
-    /// The pool has been closed, by a call or with its last handle. What is held closes as it comes back.
+    /// The pool has been closed, by a call or with its last handle. Held connections close as they come back.
     #[non_exhaustive]
     Closed {
         /// The pool's name.
@@ -163,7 +164,7 @@ pub enum Event<'a> {
         /// How many connections were held then.
         held: usize,
     },
-    /// A connection has been held for longer than `leak_threshold`. Once a hold.
+    /// A connection has been held for longer than `leak_threshold`. This comes once for each hold.
     #[non_exhaustive]
     Leaked {
         /// The pool's name.
@@ -205,15 +206,15 @@ impl<'a> Event<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RetireReason {
-    /// It reached `max_lifetime`, or its successor is open a little before that.
+    /// It reached `max_lifetime`, or its replacement opened shortly before that.
     Lifetime,
-    /// It lay idle for `idle_timeout`.
+    /// It was idle for `idle_timeout`.
     Idle,
     /// It has had `max_uses` holders.
     Uses,
-    /// More than `max_idle` were idle, and it had idled longest.
+    /// More than `max_idle` connections were idle, and it had idled longest.
     MaxIdle,
-    /// The maximum is below what is open.
+    /// More connections are open than the maximum allows.
     Shrunk,
     /// The pool is closed.
     PoolClosed,
@@ -239,7 +240,7 @@ pub enum RetireReason {
     Suspended,
     /// A panic dropped it, or the manager panicked when it was asked about it.
     Panicked,
-    /// Its holder called `detach`, and closes it.
+    /// Its holder called `detach`, and now owns it.
     Detached,
 }
 

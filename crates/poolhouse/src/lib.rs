@@ -38,8 +38,8 @@
 //! |---|---|---|---|
 //! | `poolhouse::acquire` | debug span `acquire` | one acquire, from its first poll to its end | |
 //! | `poolhouse::acquire` | warn | an acquire timed out | `error` |
-//! | `poolhouse::acquire` | debug | an acquire failed otherwise | `error` |
-//! | `poolhouse::acquire` | warn | with `detect_nested_acquires`: a task waits that holds a connection | `connection`, `acquired_at`, `guide` |
+//! | `poolhouse::acquire` | debug | an acquire failed for another reason | `error` |
+//! | `poolhouse::acquire` | warn | with `detect_nested_acquires`: a task that holds a connection waits for another | `connection`, `acquired_at`, `guide` |
 //! | `poolhouse::connect` | debug | a connection opened | `connection`, `elapsed_ms` |
 //! | `poolhouse::connect` | warn | a connect failed | `error`, `elapsed_ms`, `permanent` |
 //! | `poolhouse::check` | trace | a health check passed | `connection`, `elapsed_ms` |
@@ -54,7 +54,7 @@
 //! | `poolhouse::retire` | warn | the hook before close failed | `connection`, `elapsed_ms`, `error`, `guide` |
 //! | `poolhouse::retire` | warn | the manager panicked while it closed | `connection`, `elapsed_ms`, `guide` |
 //! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms`, `guide` |
-//! | `poolhouse::panic` | error | code of yours panicked outside of any call: a waker, a drop, `classify` | `guide` |
+//! | `poolhouse::panic` | error | your code panicked outside any call: a waker, a drop, `classify` | `guide` |
 //! | `poolhouse::listener` | error | the listener panicked | `guide` |
 //! | `poolhouse::close` | debug | the pool begins to close | `held` |
 //! | `poolhouse::close` | debug | the pool has closed | |

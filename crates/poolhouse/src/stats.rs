@@ -35,29 +35,29 @@ pub struct PoolStats {
     pub total_connections: usize,
     /// Connections that are held.
     pub active_connections: usize,
-    /// Open connections that nobody holds, those under a health check included.
+    /// Open connections that nobody holds, including those under a health check.
     pub idle_connections: usize,
     /// Acquires that wait.
     pub pending_requests: usize,
-    /// Connections handed out since the pool began, those included that went to an acquire which was dropped then.
+    /// Connections handed out since the pool began, including those for an acquire that was dropped as it was served.
     pub total_acquisitions: u64,
-    /// Connections that came back: by release, invalidate, detach or drop, because the acquire was dropped as it was
-    /// served, or because the peer had closed it by then.
+    /// Connections that came back: by release, invalidate, detach or drop, because their acquire was dropped as it was
+    /// served, or because the peer had closed them by then.
     pub total_releases: u64,
-    /// Acquires that ended in an error. A `try_acquire` that gives nothing is not one, nor is a failed `warm_up`.
+    /// Acquires that ended in an error. Neither a `try_acquire` that returns `None` nor a failed `warm_up` counts.
     pub failed_acquisitions: u64,
     /// Connections opened since the pool began.
     pub connections_created: u64,
     /// Connections closed or detached since the pool began.
     pub connections_destroyed: u64,
 
-    /// The maximum in force: `max_connections`, or what the last resize set.
+    /// The current maximum: `max_connections`, or the value of the last resize.
     pub max_connections: usize,
     /// Attempts to connect under way.
     pub connecting: usize,
-    /// Of the idle connections, those under a health check. They are not handed out until it passes.
+    /// Idle connections under a health check. The pool does not hand them out until it passes.
     pub checking: usize,
-    /// Of the idle connections, those under a reset. They are not handed out until it has ended.
+    /// Idle connections under a reset. The pool does not hand them out until it has ended.
     pub resetting: usize,
     /// Attempts to connect that failed.
     pub failed_connects: u64,
@@ -65,27 +65,28 @@ pub struct PoolStats {
     pub failed_checks: u64,
     /// Resets between two holders that failed.
     pub failed_resets: u64,
-    /// Of the failed acquisitions, those that ran out of time.
+    /// Failed acquisitions that ran out of time.
     pub timed_out_acquisitions: u64,
     /// Acquires that were dropped while they waited.
     pub cancelled_acquisitions: u64,
-    /// Of the acquisitions, those that had to wait in the queue.
+    /// Acquisitions that had to wait in the queue.
     pub waited_acquisitions: u64,
-    /// Of the connections closed or detached, how many for each reason.
+    /// Connections closed or detached, counted for each reason.
     pub closed: CloseCounts,
-    /// Holds that were reported for lasting longer than `leak_threshold`.
+    /// Holds that were reported because they lasted longer than `leak_threshold`.
     pub reported_leaks: u64,
     /// Whether the pool is suspended.
     pub suspended: bool,
-    /// How long those waited who were served, over the life of the pool. In an outage it looks best: see the next two.
+    /// The waits of acquires that were served, over the life of the pool. In an outage these look best: see the next
+    /// two.
     pub wait_times: Histogram,
-    /// How long those waited who ran out of time.
+    /// The waits of acquires that ran out of time.
     pub timed_out_waits: Histogram,
-    /// How long those waited who were dropped before they were served, or as they were.
+    /// The waits of acquires that were dropped before they were served, or as they were.
     pub cancelled_waits: Histogram,
-    /// How long connections that came back had been held.
+    /// The hold times of connections that came back.
     pub hold_times: Histogram,
-    /// How long the connects took that succeeded.
+    /// The durations of connects that succeeded.
     pub connect_times: Histogram,
 }
 

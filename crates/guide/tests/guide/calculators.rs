@@ -82,6 +82,7 @@ fn typed(chromium: &Chromium, calculator: &Calculator, page: &Path, rows: &[Vec<
 }
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_calculators_say_what_rust_says() {
     let chromium = start_or_skip!(Chromium::find());
     for (calculator, page) in [(&SIZING, "guide/sizing.html"), (&FLEET, "performance/fleets.html")] {
@@ -112,6 +113,7 @@ fn the_calculators_say_what_rust_says() {
 
 /// Without the script the page shows the example, and no field that does nothing.
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_form_is_there_before_the_script_and_hides_without_it() {
     for (calculator, page) in [(&SIZING, "guide/sizing.html"), (&FLEET, "performance/fleets.html")] {
         let html = fs::read_to_string(BOOK.join(page)).unwrap();

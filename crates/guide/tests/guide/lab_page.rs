@@ -42,6 +42,7 @@ fn without_scripts_each_run_is_a_picture_and_a_table() {
 }
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn in_print_the_runs_are_there_and_the_controls_are_not() {
     let mut page = start_or_skip!(Chromium::find()).page();
     open(&mut page);
@@ -54,6 +55,7 @@ fn in_print_the_runs_are_there_and_the_controls_are_not() {
 
 /// A page from a file cannot load the module. Its button says so, to a key too.
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_button_of_a_lab_is_for_keys_too_and_loads_nothing_before() {
     let mut page = start_or_skip!(Chromium::find()).page();
     open(&mut page);

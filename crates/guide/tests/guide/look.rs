@@ -110,12 +110,11 @@ fn look(chromium: &Chromium, pages: &[&str], themes: &[&str]) {
     assert!(found.is_empty(), "{} to fix:\n{found}", found.lines().count());
 }
 
-/// A few that have everything that a page may have.
+/// The page on which most readers arrive: a form, a table that a script filters, and links of every kind.
 #[test]
-fn some_pages_can_be_read_by_everybody() {
+fn the_page_of_symptoms_can_be_read_by_everybody() {
     let chromium = start_or_skip!(Chromium::find());
-    let pages = ["troubleshooting/index.html", "guide/sizing.html", "performance/fleets.html"];
-    look(&chromium, &pages, &THEMES[..1]);
+    look(&chromium, &["troubleshooting/index.html"], &THEMES[..1]);
 }
 
 /// Each page in the first theme.

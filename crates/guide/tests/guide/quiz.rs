@@ -115,6 +115,7 @@ fn a_choice_gets_feedback() {
 
 /// The arrows move among the choices. On any other part of a page they turn it.
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_arrow_keys_stay_in_the_question() {
     let chromium = start_or_skip!(Chromium::find());
     let seen = act(
@@ -132,6 +133,7 @@ fn the_arrow_keys_stay_in_the_question() {
 
 /// Whatever one answers, the short test ends in three pages: those of the questions that were missed come first.
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_short_test_ends_in_three_pages() {
     let chromium = start_or_skip!(Chromium::find());
     let all = "questions.forEach((question) => answer(question, RIGHT)); see(pages().length);";

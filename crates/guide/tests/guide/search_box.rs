@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use book_checks::{Book, assert_none, search};
@@ -93,6 +94,7 @@ fn each_page_is_found_by_the_words_that_it_lists() {
 /// The page itself shows what is found, with a link and the words around it: for a line that mdBook's own search does not
 /// find, and for one word.
 #[test]
+#[ignore = "long: drives a browser"]
 fn a_page_shows_what_it_finds() {
     let chromium = start_or_skip!(Chromium::find());
     let page = BOOK.join("troubleshooting/index.html");
@@ -115,6 +117,7 @@ fn a_page_shows_what_it_finds() {
 
 /// A line that is pasted into the box of the page goes into the search.
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_box_for_a_line_asks_the_search() {
     let chromium = start_or_skip!(Chromium::find());
     let page = BOOK.join("troubleshooting/index.html");
@@ -131,4 +134,30 @@ fn the_box_for_a_line_asks_the_search() {
     let text = visit(&chromium, &page, "");
     let results = text.split_once("id=\"mdbook-searchresults\"").expect("a list of results").1;
     assert!(results.contains("too-many-clients.html"), "{results}");
+}
+
+/// From the click on the magnifying glass to the first result, on a processor a quarter as fast as this one. The bound is
+/// generous, for a test machine is busy with other tests; on a quiet one it is less than a second.
+#[test]
+#[ignore = "long: drives a browser"]
+fn the_first_result_comes_soon_on_a_slow_processor() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.open(&format!("file://{}", BOOK.join("troubleshooting/index.html").display()));
+    page.slow_down(4.0);
+    let millis = page.evaluate(
+        "(async () => {
+            const before = performance.now();
+            document.getElementById('mdbook-search-toggle').click();
+            const bar = document.getElementById('mdbook-searchbar');
+            bar.value = 'FATAL: sorry, too many clients already';
+            bar.dispatchEvent(new Event('keyup'));
+            while (document.querySelector('#mdbook-searchresults li') === null) {
+                await new Promise(requestAnimationFrame);
+            }
+            return performance.now() - before;
+        })()",
+    );
+    let millis = millis.as_f64().unwrap();
+    let _ = writeln!(std::io::stderr(), "the first result at a quarter of the speed: {millis:.0} ms");
+    assert!(millis < 5_000.0, "{millis} ms");
 }

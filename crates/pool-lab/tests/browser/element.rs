@@ -10,6 +10,7 @@ fn addresses(preset: &Preset) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn it_shows_every_preset_and_its_snippet() {
     let mut page = start_or_skip!(Chromium::find()).page();
     for preset in PRESETS {
@@ -36,6 +37,7 @@ fn it_shows_every_preset_and_its_snippet() {
 
 /// A setting that makes no sense gives a message, and the page lives on.
 #[test]
+#[ignore = "long: drives a browser"]
 fn a_wild_address_is_refused_in_words() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.open(&lab("sizing"));
@@ -115,6 +117,7 @@ fn a_turned_knob_moves_the_figures_and_the_name() {
 }
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_readers_own_numbers_get_a_size_that_the_address_repeats() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.open(&lab("sizing"));
@@ -145,6 +148,7 @@ fn the_readers_own_numbers_get_a_size_that_the_address_repeats() {
 }
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn several_loads_stand_beside_the_curve() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.open(&lab("overload"));
@@ -171,6 +175,7 @@ fn plays(page: &mut Page, motion: &str) -> (String, bool) {
 }
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn nothing_moves_by_itself_for_readers_who_want_less_motion() {
     let mut page = start_or_skip!(Chromium::find()).page();
     assert_eq!(plays(&mut page, "reduce"), ("Play".to_owned(), true));

@@ -21,6 +21,7 @@ fn tab_to(page: &mut Page, wanted: &str) {
 }
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn every_control_is_reached_by_tab_and_shows_its_focus() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.media("screen", &[("prefers-reduced-motion", "reduce")]);

@@ -61,6 +61,7 @@ const SIZES: [&str; 4] = [
 const SWEEPS: [&str; 2] = ["hold=50&max_connections=4&duration=60", "arrivals=burst"];
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_browser_computes_what_the_native_lab_computes() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.open(&serve::serve(""));

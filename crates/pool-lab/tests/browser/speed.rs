@@ -22,6 +22,7 @@ fn the_module_and_its_scripts_are_light() {
 
 /// Sixty pictures a second leave sixteen milliseconds for each.
 #[test]
+#[ignore = "long: drives a browser"]
 fn a_picture_of_two_hundred_connections_and_two_thousand_callers_is_drawn_in_time() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.media("screen", &[("prefers-reduced-motion", "reduce")]);
@@ -51,6 +52,7 @@ fn a_picture_of_two_hundred_connections_and_two_thousand_callers_is_drawn_in_tim
 }
 
 #[test]
+#[ignore = "long: drives a browser"]
 fn the_first_picture_comes_soon_on_a_slow_processor() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.open(&serve(""));

@@ -25,7 +25,7 @@ use super::{At, Inner, page};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The manager said so.
+    /// The manager's `connect` returned an error.
     ///
     /// Guide: `troubleshooting/server-down`.
     Failed(Box<dyn Error + Send + Sync>),

@@ -22,7 +22,7 @@ pub enum Phase {
     /// Guide: `troubleshooting/pool-exhaustion`; `troubleshooting/deadlock-at-n` if the task itself holds one, which
     /// `detect_nested_acquires` tells.
     Queueing,
-    /// There was room for a connection, and none could be opened in time.
+    /// There was room for a connection, but none could be opened in time.
     ///
     /// Guide: that of the last [`ConnectError`], and `troubleshooting/server-down` if there was none.
     Connecting,
@@ -30,11 +30,11 @@ pub enum Phase {
     ///
     /// Guide: `troubleshooting/stale-connections`.
     Checking,
-    /// The connections that came back were being reset, and no reset ended in time.
+    /// Connections that came back were being reset, but no reset ended in time.
     ///
     /// Guide: `guide/session-state`.
     Resetting,
-    /// The pool was suspended, and not resumed in time.
+    /// The pool was suspended, and was not resumed in time.
     ///
     /// Guide: `guide/maintenance`.
     Suspended,

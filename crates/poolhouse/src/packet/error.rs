@@ -22,7 +22,7 @@ use crate::error::{Counted, Inner, page};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PacketError {
-    /// An option that no connection can have: see [`PacketOptions::validate`](crate::PacketOptions::validate).
+    /// An option is out of bounds: see [`PacketOptions::validate`](crate::PacketOptions::validate).
     /// The page of the guide is that of the [`ConfigError`].
     #[error("{0}")]
     Options(ConfigError),

@@ -24,26 +24,26 @@
 //!
 //! | file | what it decides or keeps |
 //! |---|---|
-//! | `waiting.rs` | who waits, who is answered what, whose time is up |
+//! | `waiting.rs` | the waiters, the answer for each, and whose time is up |
 //! | `wait_queue.rs` | the queue itself |
 //! | `idle.rs` | which connections are idle, in what order |
 //! | `eviction.rs` | why a connection retires: the one `retire_reason()` |
 //! | `holders.rs` | where each open connection is, and who holds it |
-//! | `connects.rs` | attempts to connect, and what follows from how they end |
+//! | `connects.rs` | attempts to connect, and what follows from their results |
 //! | `backoff.rs` | the pause after failed connects |
-//! | `health_checks.rs` | which connections have to pass a check or a reset, and when |
-//! | `upkeep.rs` | which are being checked or reset now, and for whom |
-//! | `lifetime.rs` | when a life ends |
-//! | `deadlines.rs` | when the background has to act: one enum, one `next_wake()` |
-//! | `timings.rs` | how long waits, holds and connects took |
+//! | `health_checks.rs` | which connections must pass a check or a reset, and when |
+//! | `upkeep.rs` | which connections are being checked or reset now, and for which waiter |
+//! | `lifetime.rs` | when the lifetime of a connection ends |
+//! | `deadlines.rs` | when the background task must act: one enum, one `next_wake()` |
+//! | `timings.rs` | the durations of waits, holds and connects |
 //!
 //! The second group are decisions that touch several of these:
 //!
 //! | file | what it decides |
 //! |---|---|
-//! | `acquiring.rs` | taking an idle connection or joining the queue, what came of a wait, giving up |
-//! | `release.rs` | taking back, and a connection's next place |
-//! | `schedule.rs` | the plan of the background |
+//! | `acquiring.rs` | taking an idle connection or joining the queue, the end of a wait, giving up |
+//! | `release.rs` | taking a connection back, and its next place |
+//! | `schedule.rs` | the plan of the background task |
 //! | `outage.rs` | whether acquires fail fast |
 //! | `admin.rs` | resize, invalidate, suspend, close |
 //! | `diagnosis.rs` | statistics, holders, and why a wait timed out |

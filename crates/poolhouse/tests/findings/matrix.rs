@@ -257,7 +257,7 @@ macro_rules! hostile {
             #[doc = concat!("foreign.unlocked, panic.no_loss, observe.events: `", stringify!($point), "` misbehaves.")]
             #[test]
             fn $name() {
-                misbehaves_at(concat!("matrix::", stringify!($name)), Point::$point, 4);
+                misbehaves_at(concat!("matrix::", stringify!($name)), Point::$point, 7);
             }
         )*
 
@@ -267,7 +267,7 @@ macro_rules! hostile {
 
             $(
                 #[test]
-                #[ignore = "long: a panic at each visit, not at each fourth"]
+                #[ignore = "long: a panic at each visit, not at each seventh"]
                 fn $name() {
                     misbehaves_at(concat!("matrix::at_length::", stringify!($name)), Point::$point, 1);
                 }

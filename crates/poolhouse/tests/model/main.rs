@@ -39,7 +39,7 @@ mod world;
 use std::time::Instant;
 
 /// What `cargo test` plays.
-const STEPS: u64 = 20_000;
+const STEPS: u64 = 10_000;
 
 /// Leaves the function with the message unless the condition holds.
 macro_rules! ensure {
