@@ -1,8 +1,8 @@
 //! The experiments of the performance chapters: scenarios of the Pool Lab, and what each takes from their runs.
 //!
 //! A row of data names its knobs: `cargo guide lab 'KNOBS'` repeats its run, and so does the Pool Lab in a browser. Two
-//! things are no pool of the lab's and have code of their own here: the other pools of [`outage`], which meet the lab's
-//! server, and a policy in [`lifetime`] that no pool should have.
+//! experiments have code of their own, for what the lab does not drive: [`outage`] runs other pools against the lab's
+//! server, and [`lifetime`] plays a policy that no pool has.
 //!
 //! Nothing here measures a machine. The clock is paused, the draws are seeded, and the connections are in memory, so every
 //! run gives the same data on every computer, in seconds. `cargo guide generate` writes it to `book/data/experiments`,

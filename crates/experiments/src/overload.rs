@@ -1,7 +1,7 @@
 //! What is answered in time, when more is asked than the connections can serve.
 //!
-//! A request is good when its answer comes within the patience of whoever asked. Who has lost patience leaves, and the
-//! server works for nobody: it does not notice.
+//! A request is good when its answer comes within the caller's patience. A caller that has lost patience leaves. The
+//! server does not notice, so its work is wasted.
 
 use pool_lab::{Outcome, Request, quantile};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub struct Data {
     pub hold_ms: f64,
     /// What the connections can serve in a second.
     pub capacity: f64,
-    /// How long whoever asks waits for an answer, in seconds.
+    /// How long a caller waits for an answer, in seconds.
     pub patience: f64,
     /// One way to bound the queue each.
     pub policies: Vec<Policy>,

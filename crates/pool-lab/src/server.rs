@@ -190,7 +190,7 @@ impl Server {
         state.attempts.push(now);
     }
 
-    /// Waits until it answers somebody who asked at this instant. Whoever asks gives up after two minutes.
+    /// Waits until the server answers a connect that began at this instant. The connect gives up after two minutes.
     async fn answer(&self, asked: Instant) -> Result<(), Refusal> {
         for seconds in ASKED_AGAIN {
             if !self.suffers(FaultKind::Silent) {
