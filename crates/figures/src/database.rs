@@ -113,9 +113,8 @@ fn milliseconds(value: u64) -> String {
 /// The load in a sentence, and what no pool may do: a wrong answer, and a connection more than its maximum.
 fn setup(matrix: &Matrix) -> String {
     let all = || matrix.faults.iter().flat_map(|fault| &fault.pools);
-    let pools = matrix.faults.first().map_or(0, |fault| fault.pools.len());
     let load = format!(
-        "{pools} pools used the same PostgreSQL: {} callers, at most {} connections, and a deadline of {} s.",
+        "Each pool used the same PostgreSQL in the same way: {} callers, at most {} connections, and a deadline of {} s.",
         matrix.tasks,
         matrix.pool_size,
         count(matrix.deadline_ms as f64 / 1e3)
@@ -229,7 +228,10 @@ mod tests {
         assert!(setup(&matrix(0)).replace('\n', " ").contains("No pool gave a wrong answer"));
         let text = setup(&matrix(2)).replace('\n', " ");
         assert!(text.contains("theirs gave 2 wrong answers and had up to 6 backends."), "{text}");
-        assert!(text.starts_with("2 pools used the same PostgreSQL: 16 callers"), "{text}");
+        assert!(
+            text.starts_with("Each pool used the same PostgreSQL in the same way: 16 callers, at most 4"),
+            "{text}"
+        );
     }
 
     #[test]
