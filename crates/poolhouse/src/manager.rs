@@ -127,11 +127,11 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Asks an idle connection for a sign of life, with a round trip if the protocol has one.
     ///
-    /// A background task calls it on connections that have gone unused for `health_check_interval`, on at most a tenth
-    /// of them at a time, and never while somebody holds the connection. An error, or `health_check_timeout`, closes
-    /// the connection. Other idle connections that have not proved to work since that check began are then checked at
-    /// once. After a check that passes, the pool also asks [`is_connected`](Manager::is_connected). The default trusts
-    /// every connection.
+    /// A background task calls it on connections that have gone unused for `health_check_interval`, and never while
+    /// somebody holds the connection. It checks at most a tenth of the unused connections at a time. An error, or
+    /// `health_check_timeout`, closes the connection. Other idle connections that have not proved to work since that
+    /// check began are then checked at once. After a check that passes, the pool also asks
+    /// [`is_connected`](Manager::is_connected). The default trusts every connection.
     fn check(
         &self,
         connection: &mut Self::Connection,
