@@ -128,8 +128,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping the future gives up its place in the queue. If it was served already, that connection goes
-    /// to the next waiter.
+    /// Cancel safe: dropping the future gives up its place in the queue. If it has been given a connection already,
+    /// that connection goes to the next waiter.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
