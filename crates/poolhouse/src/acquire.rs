@@ -27,7 +27,7 @@ type Acquired<M> = Result<PooledConnection<M>, AcquireError>;
 /// The future that [`Pool::acquire`](crate::Pool::acquire) and [`acquire_within`](crate::Pool::acquire_within)
 /// return. It joins the queue when it is first polled.
 ///
-/// Dropping it at any point loses neither capacity nor a connection (`cancel.no_loss`).
+/// Dropping the future at any point loses neither capacity nor a connection (`cancel.no_loss`).
 ///
 /// ```
 /// use poolhouse::{Acquire, PacketManager, PacketPool};
@@ -50,7 +50,7 @@ enum State {
     New,
     Waiting {
         wait: Wait,
-        /// If somebody listens to spans of this level. Boxed to keep the future small.
+        /// `Some` if a subscriber listens to spans of this level. Boxed to keep the future small.
         span: Option<Box<Span>>,
     },
     Ended,
@@ -69,7 +69,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
 
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime, or after it has ended.
+    /// When the future has to wait outside of a tokio runtime, or is polled again after it has ended.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A loop of acquires that never wait gives way to the other tasks of its thread.
         let budget = ready!(poll_proceed(cx));
@@ -193,7 +193,8 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// What became of the wait, and when that was; if nothing has, the waker in the queue is the current one.
+    /// The result of the wait, and the time of that result. If there is none yet, the waker in the queue is the current
+    /// one.
     fn ask(&self, wait: Wait, cx: &Context<'_>) -> (Polled<M::Connection, ConnectError>, Tick) {
         let (inner, caller) = (self.inner, self.inner.caller());
         let mut spare = None;
@@ -216,8 +217,8 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// The future may have moved to a runtime without a background task, or the task's runtime may have ended. Outside of
-    /// any runtime it relies on whichever there is.
+    /// The future may have moved to a runtime without a background task, or the task's runtime may have ended. Outside
+    /// of any runtime, the future relies on whichever background task there is.
     fn go_on_waiting(&mut self) -> Poll<Acquired<M>> {
         match Handle::try_current() {
             Ok(handle) => self.ensure_background(self.inner.is_home(handle.id())),
@@ -239,7 +240,7 @@ impl<M: Manager> Acquire<'_, M> {
         Ok(())
     }
 
-    /// The task holds a connection of this pool already: enough of such tasks wait for each other.
+    /// Warns that the task holds a connection of this pool already: enough of such tasks wait for each other.
     fn warn_of_nesting(&self, held: Vec<Holder>) {
         for holder in held {
             self.inner.log(|target| {

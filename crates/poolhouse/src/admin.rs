@@ -1,4 +1,4 @@
-//! What a pool's owner does with it while it lives: resize, invalidate, suspend, close.
+//! The calls by which an owner administers a pool: resize, invalidate, suspend, close.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,8 +13,8 @@ use crate::manager::Manager;
 use crate::policy::Policy;
 use crate::pool::Pool;
 
-/// What [`Pool::close`] returns: a wait until every connection has come back. The pool is closed whether or not anybody
-/// awaits it, so the compiler does not ask for that.
+/// The future that [`Pool::close`] returns. It waits until every connection has come back. The pool is closed whether
+/// or not anybody awaits the future, so the compiler does not warn if nobody does.
 ///
 /// ```
 /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
@@ -39,8 +39,9 @@ impl fmt::Debug for Close<'_> {
 }
 
 impl<M: Manager> Pool<M> {
-    /// Sets the maximum. Growing serves those who wait. Shrinking closes connections under a health check first, then idle
-    /// ones, then gives up attempts to connect, all now; held connections close as they come back.
+    /// Sets the maximum. Growing serves waiters. Shrinking acts at once: it closes surplus connections, first those
+    /// under a health check, then idle ones, and then gives up attempts to connect. Held connections close as they come
+    /// back.
     ///
     /// # Errors
     ///
@@ -62,14 +63,15 @@ impl<M: Manager> Pool<M> {
         })
     }
 
-    /// Changes every option at once, at run time. What is held is not interrupted: a limit that is lower now shows when a
-    /// connection comes back. Acquires that wait do so by the new `connection_timeout`, counted from when they began.
+    /// Changes every option at once, at run time. Held connections are not interrupted: a lower limit applies to them
+    /// when they come back. The new `connection_timeout` also applies to acquires that are waiting, counted from when
+    /// they began.
     ///
-    /// Connections that are open keep the share of jitter that they have drawn, and live by the new `max_lifetime`.
+    /// Open connections keep the share of jitter that they have drawn, and follow the new `max_lifetime`.
     ///
     /// # Errors
     ///
-    /// An option that no pool can have, by its name. The pool keeps its options then.
+    /// The name of an option whose value no pool can have. The pool then keeps its options.
     ///
     /// ```
     /// use std::time::Duration;
@@ -87,14 +89,15 @@ impl<M: Manager> Pool<M> {
         Ok(())
     }
 
-    /// Retires every connection that is open or opening now: idle ones at once, held ones as they come back. What is
-    /// acquired after it was opened after it. What an acquire was served and has not picked up is taken back.
+    /// Retires every connection that is open or opening now: idle ones at once, held ones as they come back. Every
+    /// connection that is acquired after the call was opened after it. A connection that an acquire was served but has
+    /// not picked up is taken back.
     ///
-    /// Call it once for an event, not once for each error: it gives up the connects that are under way, so if it is called
-    /// more often than a connect takes, nothing ever connects.
+    /// Call it once for an event, not once for each error. It gives up the connects that are under way, so if you call
+    /// it at intervals shorter than a connect takes, nothing ever connects.
     ///
-    /// Call it after a failover, and after new credentials. The background opens `min_connections` again, at once: the
-    /// pause after failed connects ends too.
+    /// Call it after a failover, and after new credentials. A background task opens `min_connections` again at once,
+    /// because the pause after failed connects ends too.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -144,10 +147,10 @@ impl<M: Manager> Pool<M> {
         self.inner().apply(Policy::invalidate_all);
     }
 
-    /// Like [`invalidate_all`](Pool::invalidate_all), spread over a duration: each connection that is open or opening now
-    /// retires at a time of its own within it, and those in use have their successors opened ahead (`lifetime.no_dip`). For
-    /// a change that is not urgent, such as new credentials while the old ones still work: the server is not met by all
-    /// reconnects at once.
+    /// Like [`invalidate_all`](Pool::invalidate_all), spread over a duration. Each connection that is open or opening
+    /// now retires at a time of its own within it. The pool opens replacements for connections in use before they
+    /// retire (`lifetime.no_dip`). Use it for a change that is not urgent, such as new credentials while the old ones
+    /// still work: the server does not get all reconnects at once.
     ///
     /// It does not end the pause after failed connects.
     ///
@@ -162,16 +165,16 @@ impl<M: Manager> Pool<M> {
         self.inner().apply(|policy, now, fx| policy.invalidate_all_over(spread, now, fx));
     }
 
-    /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, held ones
-    /// as they come back, also after `resume`; [`drained`](Pool::drained) waits for that. Acquires wait, within the deadline.
-    /// What one was served and has not picked up is taken back. A pause after failed connects ends: what failed before says
-    /// nothing about the server after its maintenance.
+    /// Stops handing out and opening connections, until [`resume`](Pool::resume). Idle connections close now, and held
+    /// ones as they come back, even after `resume`. [`drained`](Pool::drained) waits for that. Acquires wait, up to
+    /// their deadline. A connection that an acquire was served but has not picked up is taken back. A pause after
+    /// failed connects ends, because earlier failures say nothing about the server after its maintenance.
     ///
-    /// Calls do not add up: one `resume` ends any number of them.
+    /// Calls do not add up: one `resume` ends any number of calls of `suspend`.
     ///
-    /// For maintenance of the server: callers see a pause instead of errors, if it is shorter than
-    /// `connection_timeout`. With `max_pending` set, those beyond it get
-    /// [`Overloaded`](crate::AcquireError::Overloaded) as ever.
+    /// Use it for maintenance of the server. Callers see a pause instead of errors, if the pause is shorter than
+    /// `connection_timeout`. With `max_pending` set, acquires beyond it get
+    /// [`Overloaded`](crate::AcquireError::Overloaded) as always.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -192,7 +195,7 @@ impl<M: Manager> Pool<M> {
         self.inner().apply(Policy::suspend);
     }
 
-    /// Ends [`suspend`](Pool::suspend). Those who wait are served in the order in which they came.
+    /// Ends [`suspend`](Pool::suspend). Waiters are served in the order in which they came.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
@@ -217,12 +220,12 @@ impl<M: Manager> Pool<M> {
         self.inner().state.read(|state| state.policy.is_suspended())
     }
 
-    /// Waits until the pool has no connection: none held, none idle, none opening. After
-    /// [`suspend`](Pool::suspend) that is when the last one has come back.
+    /// Waits until the pool has no connection: none held, none idle, none opening. After [`suspend`](Pool::suspend)
+    /// this is so when the last connection has come back.
     ///
-    /// Call [`suspend`](Pool::suspend) or [`close`](Pool::close) first: in a pool in service it waits for a moment that may
-    /// never come, and so it does after a [`resume`](Pool::resume). It waits forever if somebody never lets go: put it
-    /// into `tokio::time::timeout`, and look at [`holders`](Pool::holders).
+    /// Call [`suspend`](Pool::suspend) or [`close`](Pool::close) first. While the pool is in service, also after a
+    /// [`resume`](Pool::resume), that moment may never come. If a holder never gives its connection back, the call
+    /// waits forever: put it into `tokio::time::timeout`, and look at [`holders`](Pool::holders).
     ///
     /// # Cancel safety
     ///
@@ -252,16 +255,17 @@ impl<M: Manager> Pool<M> {
         self.inner().state.read(|state| state.policy.is_closed())
     }
 
-    /// Closes the pool: wakes everybody who waits with [`Closed`](crate::AcquireError::Closed), closes what is idle, and waits
-    /// until every held connection has come back. No connection is opened after it. An acquire that was served and has not
-    /// picked up its connection gets `Closed` too.
+    /// Closes the pool: wakes every waiter with [`Closed`](crate::AcquireError::Closed), closes idle connections, and
+    /// waits until every held connection has come back. No connection is opened after the call. An acquire that was
+    /// served but has not picked up its connection gets `Closed` too.
     ///
-    /// It waits forever if somebody never lets go; [`close_within`](Pool::close_within) does not.
+    /// If a holder never gives its connection back, the future waits forever. [`close_within`](Pool::close_within) does
+    /// not.
     ///
     /// # Cancel safety
     ///
-    /// The call itself closes the pool; what it returns only waits. Dropping the wait, or never polling it, leaves the pool
-    /// closed. Calling it again waits again.
+    /// The call itself closes the pool, and the future that it returns only waits. Dropping the future, or never
+    /// polling it, leaves the pool closed. A second call waits again.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -290,7 +294,7 @@ impl<M: Manager> Pool<M> {
         }))
     }
 
-    /// Waits until somebody closes the pool. Everybody who uses it in a loop can stop then.
+    /// Waits until somebody closes the pool. A task that uses the pool in a loop can then stop.
     ///
     /// # Cancel safety
     ///
@@ -320,8 +324,8 @@ impl<M: Manager> Pool<M> {
         self.inner().until(|policy| policy.is_closed().then_some(())).await;
     }
 
-    /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`. What is
-    /// still held then is listed, and closes when it comes back.
+    /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`. The report
+    /// lists the connections that are still held then. They close when they come back.
     ///
     /// # Panics
     ///
@@ -369,7 +373,7 @@ impl<M: Manager> Pool<M> {
     }
 }
 
-/// What [`Pool::close_within`] leaves behind. Guide: `guide/shutting-down`.
+/// The report of [`Pool::close_within`] on what is still open. Guide: `guide/shutting-down`.
 ///
 /// ```
 /// fn log(report: &poolhouse::CloseReport) {
@@ -381,9 +385,9 @@ impl<M: Manager> Pool<M> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// The connections that were still held when the time was up, the longest hold first.
+    /// The connections that were still held when the time was up, with the longest hold first.
     pub still_held: Vec<Holder>,
-    /// How many connections were still being closed: their graceful closes had not ended.
+    /// How many connections were still closing, because their graceful closes had not ended.
     pub still_closing: usize,
     in_time: bool,
 }

@@ -1,4 +1,4 @@
-//! Making a pool with more than a manager and its options.
+//! Makes a pool that has more than a manager and options.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
 use crate::pool::Pool;
 
-/// What a pool is made of. [`Pool::builder`] begins one.
+/// The parts of a pool to be built. [`Pool::builder`] makes a builder.
 ///
 /// ```
 /// use poolhouse::{Event, PacketPool, PoolConfig};
@@ -36,7 +36,7 @@ impl<M: Manager> PoolBuilder<M> {
         Self { manager, config: PoolConfig::default(), name: None, listener: None, hooks: Hooks::default() }
     }
 
-    /// The options. Without it, [`PoolConfig::default`].
+    /// Sets the options. Without this call they are those of [`PoolConfig::default`].
     ///
     /// ```
     /// use poolhouse::{PacketPool, PoolConfig};
@@ -51,8 +51,8 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// A name that tells this pool from others of the same process: it is in each log record, in the text of each error, and
-    /// in each event.
+    /// Sets a name that distinguishes this pool from others in the same process. It is in each log record, in the text
+    /// of each error, and in each event.
     ///
     /// ```
     /// let builder = poolhouse::PacketPool::builder(("localhost", 5555));
@@ -65,7 +65,7 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// The listener that is told of everything that happens in the pool.
+    /// Sets the listener, which is told of everything that happens in the pool.
     ///
     /// ```
     /// use poolhouse::{Event, PacketPool};
@@ -83,11 +83,11 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// Runs after each connect, before anybody gets the connection: to set a time zone, or to prepare statements. It counts
-    /// as part of the connect, within `connect_attempt_timeout`: an error is a failed connect.
+    /// Runs after each connect, before anybody gets the connection: to set a time zone, or to prepare statements. The
+    /// hook is part of the connect, within `connect_attempt_timeout`. An error is a failed connect.
     ///
-    /// Such a failure is [`Transient`](crate::FailureKind::Transient), and tried again until the caller's deadline, unless
-    /// the error is a [`Failure`](crate::Failure) that says otherwise. [`Manager::classify`] is not asked.
+    /// Such a failure is [`Transient`](crate::FailureKind::Transient), so the pool tries again until the caller's
+    /// deadline. A [`Failure`](crate::Failure) as the error may say otherwise. [`Manager::classify`] is not asked.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -114,18 +114,18 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// Runs before each reuse of a connection, with what the pool knows about it. It also runs for a connection that goes
-    /// from its holder straight to a waiter, and after the health check, if one is due. The acquire waits for it, within
-    /// its own deadline; it may take `health_check_timeout`. An error closes the connection
-    /// ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another. [`Discard`](crate::Discard) as the
-    /// error does so without a warning.
+    /// Runs before each reuse of a connection, with what the pool knows about it. It also runs for a connection that
+    /// goes from its holder straight to a waiter, and after the health check, if one is due. The acquire waits for the
+    /// hook, within its own deadline. The hook may take `health_check_timeout`. An error closes the connection
+    /// ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another. [`Discard`](crate::Discard) as
+    /// the error does so without a warning.
     ///
-    /// The first use is no reuse: a connection that was opened or added, and that nobody has used, is handed out without the
-    /// hook.
+    /// The first use is not a reuse: the hook does not run on a connection that nobody has used since it was opened or
+    /// added.
     ///
-    /// Each acquire then costs a turn of the background task, and [`try_acquire`](Pool::try_acquire) gives only connections
-    /// that nobody has used. A hook that takes longer than a connect usually does has a connect begun beside it, up to
-    /// `max_connections`. What can be done when a connection comes back belongs in
+    /// With this hook, each acquire costs a turn of the background task, and [`try_acquire`](Pool::try_acquire) gives
+    /// only connections that nobody has used. If the hook takes longer than a connect usually does, the pool begins a
+    /// connect in parallel, up to `max_connections`. Work that can be done when a connection comes back belongs in
     /// [`on_return`](PoolBuilder::on_return), where nobody waits for it.
     ///
     /// ```
@@ -154,9 +154,9 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// Runs on each connection that comes back and is reusable, before anybody else gets it (`reset.between`): after
-    /// [`Manager::reset`], if that is wanted too. Off the caller's path, within `reset_timeout`. An error closes the
-    /// connection; [`Discard`](crate::Discard) as the error does so without a warning.
+    /// Runs on each connection that comes back and is reusable, before anybody else gets it (`reset.between`). If
+    /// [`Manager::reset`] is needed too, the hook runs after it. It runs off the caller's path, within `reset_timeout`.
+    /// An error closes the connection. [`Discard`](crate::Discard) as the error does so without a warning.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -184,8 +184,9 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// Runs before the pool closes a connection whose peer has not closed it: to say goodbye. In a background task, within
-    /// `close_timeout`, and before [`Manager::close`]. The connection takes up room until it has ended. The error is logged.
+    /// Runs before the pool closes a connection whose peer has not closed it, for example to say goodbye. It runs in a
+    /// background task, within `close_timeout`, and before [`Manager::close`]. The connection takes up room until the
+    /// hook has ended. An error is logged.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

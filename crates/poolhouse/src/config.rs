@@ -4,11 +4,11 @@ use std::time::Duration;
 
 pub use crate::config_error::ConfigError;
 
-/// The least of the limits by which the background sets its timers again and again, which count in milliseconds. Below it
-/// the background would be at work without a pause.
+/// The smallest value of the limits that set a timer of the background task again and again. Timers count in
+/// milliseconds: below this value, the background task would run without a pause.
 ///
-/// Not of `idle_timeout`, which closes what comes back at once and opens nothing, nor of the limits of one acquire, one
-/// connect and one check.
+/// It does not apply to `idle_timeout`, which closes what comes back at once and opens nothing. Nor does it apply to
+/// the limits of one acquire, one connect and one check.
 const LEAST: Duration = Duration::from_millis(1);
 
 /// The options that [`Duration::MAX`] does not switch off.
@@ -16,12 +16,12 @@ pub(crate) const NEVER_OFF: [&str; 2] = ["connect_backoff", "max_connect_backoff
 
 /// The options of a pool.
 ///
-/// Write the options that you change and take the rest from [`PoolConfig::default`]. New options may come in any
-/// release. So that none breaks your code, the compiler demands the end `..PoolConfig::default()`: one field has no name
-/// that you may use.
+/// Write the options that you change and take the rest from [`PoolConfig::default`]. Any release may add options. So
+/// that none breaks your code, the compiler requires `..PoolConfig::default()` at the end: one field is not for you to
+/// set.
 ///
-/// One convention for "off": a time is off at [`Duration::MAX`], a number at `None`. A backoff is not for switching off:
-/// with `MAX` the first failed connect is the last attempt for a day.
+/// One convention means "off": a time is off at [`Duration::MAX`], a number at `None`. Do not switch off a backoff:
+/// with `MAX`, the first failed connect is the last attempt for a day.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,13 +39,13 @@ pub(crate) const NEVER_OFF: [&str; 2] = ["connect_backoff", "max_connect_backoff
 ///
 /// # As text
 ///
-/// With the feature `serde`, a `PoolConfig` can be read from any format that says of each value what it is, such as TOML,
-/// JSON or YAML, and written to it. The names are those of the fields. What is left out has its default. A duration is a
+/// With the feature `serde`, a `PoolConfig` can be read from any self-describing format, such as TOML, JSON or YAML,
+/// and written to it. The names are those of the fields. An option that is left out has its default. A duration is a
 /// text with a unit, such as `"30s"`, `"5m"` or `"250ms"`. `"off"` is [`Duration::MAX`] or `None`. An [`IdleOrder`] is
 /// `"lifo"` or `"fifo"`.
 ///
-/// It is an error, with the name of the option, if there is no such option, if its value has another form, or if
-/// [`validate`](PoolConfig::validate) refuses it.
+/// An unknown option is an error that names the option. So is a value that has another form, or that
+/// [`validate`](PoolConfig::validate) refuses.
 ///
 /// ```
 /// # #[cfg(feature = "serde")] {
@@ -70,11 +70,11 @@ pub struct PoolConfig {
     /// here, it is measured on tokio's clock. It counts the time that the machine sleeps on Linux and Windows, but not
     /// on macOS.
     pub connection_timeout: Duration,
-    /// How many connections the pool keeps idle, besides the held ones, if the maximum has room. The next callers find
+    /// How many idle connections the pool keeps, besides the held ones, if the maximum has room. The next callers find
     /// them ready. A background task opens missing connections, and `idle_timeout` closes none below this number.
     pub min_idle: usize,
-    /// The most idle connections. When one more becomes idle, the pool closes the one that has idled longest. Not below
-    /// `min_connections` or `min_idle`.
+    /// The most idle connections. When one more becomes idle, the pool closes the one that has idled longest. It may
+    /// not be below `min_connections` or `min_idle`.
     pub max_idle: Option<usize>,
     /// How long a connection may be idle before the pool closes it. It never takes the pool below `min_connections`.
     pub idle_timeout: Duration,
@@ -125,7 +125,7 @@ pub struct PoolConfig {
     /// with the pauses of the backoff. A server that is [`Busy`](crate::FailureKind::Busy) does not count. Off by
     /// default: acquires wait until their deadline. With one second, callers do not notice a restart of half a second,
     /// and learn of an outage quickly. Before acquires fail at once, the pauses between attempts are at most a quarter
-    /// of this time.
+    /// of this time. At least 1 ms.
     pub fail_fast_after: Duration,
     /// Which idle connection is used next: the last returned, or the longest idle.
     pub idle_order: IdleOrder,
@@ -135,12 +135,13 @@ pub struct PoolConfig {
     /// Whether to notice a task that waits for a connection while it holds one of the same pool. The pool logs such a
     /// task, and names it in the text of the timeout. This makes each acquire a little slower.
     pub detect_nested_acquires: bool,
-    /// Not an option: without it a literal could name every option, and the next one would break it.
+    /// Not an option. Without this field a literal could name every option, and the next new option would break that
+    /// code.
     #[doc(hidden)]
     pub _non_exhaustive: (),
 }
 
-/// Which idle connection the next acquire gets. It never changes the order of those who wait: that is arrival.
+/// Which idle connection the next acquire gets. It never changes the order of waiters, which is the order of arrival.
 ///
 /// ```
 /// use poolhouse::{IdleOrder, PoolConfig};
@@ -152,10 +153,10 @@ pub struct PoolConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum IdleOrder {
-    /// The connection that came back last. Surplus connections go unused and reach `idle_timeout`: the pool shrinks.
+    /// The connection that came back last. Surplus connections go unused and reach `idle_timeout`, so the pool shrinks.
     #[default]
     Lifo,
-    /// The connection that has idled longest. All are used in turn, and the pool shrinks late or never.
+    /// The connection that has idled longest. All connections are used in turn, so the pool shrinks late or never.
     Fifo,
 }
 

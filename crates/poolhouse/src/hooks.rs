@@ -1,4 +1,4 @@
-//! What a pool's owner has done with each connection at the turns of its life, without writing a manager.
+//! What an owner runs at the turning points of each connection's life, without writing a manager.
 
 use std::error::Error;
 use std::future::Future;
@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::error::BoxError;
 use crate::maintenance::ConnectionInfo;
 
-/// What a hook returns: `Box::pin(async move { .. })`.
+/// The future that a hook returns: `Box::pin(async move { .. })`.
 ///
 /// ```
 /// use poolhouse::{HookFuture, PacketConnection};
@@ -24,13 +24,13 @@ use crate::maintenance::ConnectionInfo;
 /// ```
 pub type HookFuture<'c> = Pin<Box<dyn Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'c>>;
 
-/// What a hook [`before_reuse`](crate::PoolBuilder::before_reuse) or [`on_return`](crate::PoolBuilder::on_return) returns as
-/// its error to have the connection closed without a warning, and without an
-/// [`Event::CheckFailed`](crate::Event::CheckFailed) or [`Event::ResetFailed`](crate::Event::ResetFailed).
+/// The error by which a hook [`before_reuse`](crate::PoolBuilder::before_reuse) or
+/// [`on_return`](crate::PoolBuilder::on_return) has the connection closed without a warning. The listener gets no
+/// [`Event::CheckFailed`](crate::Event::CheckFailed) or [`Event::ResetFailed`](crate::Event::ResetFailed) either.
 ///
-/// The connection retires as [`NotRetained`](crate::RetireReason::NotRetained). An acquire that waits gets another.
-/// [`Manager::check`](crate::Manager::check) and [`Manager::reset`](crate::Manager::reset) may return it too, where
-/// [`Manager::Error`](crate::Manager::Error) is `Box<dyn Error + Send + Sync>`.
+/// The connection retires as [`NotRetained`](crate::RetireReason::NotRetained). An acquire that waits gets another
+/// connection. [`Manager::check`](crate::Manager::check) and [`Manager::reset`](crate::Manager::reset) may return it
+/// too, where [`Manager::Error`](crate::Manager::Error) is `Box<dyn Error + Send + Sync>`.
 ///
 /// ```
 /// use poolhouse::{Discard, PacketPool, RetireReason};
@@ -59,7 +59,7 @@ pub(crate) type ConnectHook<C> = Box<dyn Fn(&mut C) -> HookFuture<'_> + Send + S
 /// A hook on a connection that the pool has, with what it knows about it.
 pub(crate) type Hook<C> = Box<dyn for<'c> Fn(&'c mut C, ConnectionInfo) -> HookFuture<'c> + Send + Sync>;
 
-/// The hooks of a pool. A pool without hooks pays a look whether there is one.
+/// The hooks of a pool. A pool without hooks pays only for checking that there are none.
 pub(crate) struct Hooks<C> {
     pub(crate) after_connect: Option<ConnectHook<C>>,
     pub(crate) before_reuse: Option<Hook<C>>,

@@ -24,15 +24,15 @@
 //! - [`PoolConfig`]: every option, its default and its bounds.
 //! - [`PooledConnection`]: what you hold, and how it goes back.
 //! - [`AcquireError`]: why you hold nothing, and what to do.
-//! - [`Listener`]: be told of every [`Event`]. [`PoolStats`]: what the pool holds and has done.
-//! - [`Manager`]: pool a protocol of your own. [`PacketManager`] is a worked one (feature `packet`).
+//! - [`Listener`]: how to be told of every [`Event`]. [`PoolStats`]: what the pool holds and has done.
+//! - [`Manager`]: how to pool a protocol of your own. [`PacketManager`] is a worked example (feature `packet`).
 //! - [`blocking`]: the same pool for threads that have no runtime (feature `blocking`).
 //!
 //! # Logs
 //!
-//! The pool reports through [`tracing`]. It never records payload or credentials. Every record has the fields
-//! `target_address`, which is [`Manager::target`], and `pool`, the name of the pool, if it has one. A warning names a page of the guide: at the end of its `error` or of its
-//! message, or in a field `guide`.
+//! The pool reports through [`tracing`]. It never records payload or credentials. Every record has the field
+//! `target_address`, which is [`Manager::target`]. If the pool has a name, every record also has it in the field
+//! `pool`. A warning names a page of the guide: at the end of its `error` or of its message, or in a field `guide`.
 //!
 //! | target | level | what | more fields |
 //! |---|---|---|---|
@@ -63,13 +63,14 @@
 //! # Features
 //!
 //! - `net` (on by default): the packet protocol over TCP. Without it the crate touches no socket. It implies `packet`.
-//! - `packet` (on by default): the packet protocol over any byte stream, [`PacketManager`] and what belongs to it.
+//! - `packet` (on by default): the packet protocol over any byte stream, with [`PacketManager`] and its types.
 //! - `blocking`: [`blocking::Pool`].
-//! - `serde`: [`PoolConfig`] and [`IdleOrder`] from a settings file, and into one.
+//! - `serde`: reads [`PoolConfig`] and [`IdleOrder`] from a settings file, and writes them to one.
 //!
-//! Without default features the crate is the pool alone. It needs `tokio`, `thiserror`, `tracing` and four small crates:
-//! `fastrand` for jitter, `histogram` for the statistics, `slab` for who waits and who holds, and, on Linux and Android,
-//! `rustix` for how long the machine has slept. With what these need in turn, that makes 18 crates on Linux.
+//! Without default features the crate is the pool alone. It needs `tokio`, `thiserror`, `tracing` and four small
+//! crates: `fastrand` for jitter, `histogram` for the statistics, `slab` for the lists of waiters and holders, and, on
+//! Linux and Android, `rustix` for the time that the machine has slept. With their own dependencies, that makes 18
+//! crates on Linux.
 //!
 //! # The guide
 //!
@@ -135,10 +136,10 @@ pub use crate::pooled_connection::PooledConnection;
 pub use crate::stats::{CloseCounts, PoolStats};
 pub use crate::weak_pool::WeakPool;
 
-/// The address of The Connection Pool Guide, which explains this crate. It has no slash at its end.
+/// The address of The Connection Pool Guide, which explains this crate, without a slash at its end.
 ///
-/// The text of an error ends with the address of a page of it. A warning in the log has one in its text or in a field
-/// `guide`.
+/// The text of an error ends with the address of a page of the guide. A warning in the log has such an address in its
+/// text or in a field `guide`.
 ///
 /// ```
 /// use poolhouse::{GUIDE, PoolConfig};

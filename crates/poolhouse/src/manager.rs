@@ -21,14 +21,15 @@ use crate::events::RetireReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// It may work later: the server restarts, or the network is slow. The pool tries again, with backoff, while
-    /// somebody waits.
+    /// It may work later: the server restarts, or the network is slow. The pool tries again, with backoff, while a
+    /// caller waits.
     Transient,
-    /// The server is at its own limit, such as "too many clients". It is not down: the pool lives with the connections that
-    /// it has, tells nobody who waits, and asks again with backoff. It does not count for `fail_fast_after`.
+    /// The server is at its own limit, such as "too many clients". It is not down: the pool works with the connections
+    /// that it has, and tries again with backoff. Waiters are not told. Such a failure does not count for
+    /// `fail_fast_after`.
     Busy,
-    /// It cannot work until a person changes something, such as a wrong password. Everybody who waits gets the error at
-    /// once, if no connection is open and no other connect is under way; otherwise the open connections serve them.
+    /// It cannot work until a person changes something, such as a wrong password. Every waiter gets the error at once,
+    /// if no connection is open and no other connect is under way. Otherwise the open connections serve the waiters.
     Permanent,
 }
 
@@ -51,18 +52,18 @@ impl FailureKind {
 ///
 /// The pool calls [`connect`](Manager::connect) and [`check`](Manager::check) in background tasks, each with its own
 /// time limit. Both are dropped at an await point when that limit passes, or when the pool closes, is suspended,
-/// invalidated or shrunk, so they must be cancel safe: dropping the future must close whatever it has half opened. They
-/// must not block their thread: it may be the one that keeps everybody's time. Put what blocks into
+/// invalidated or shrunk. So they must be cancel safe: dropping the future must close whatever it has half opened. They
+/// must not block their thread, which may be the one that drives all timers. Put calls that block into
 /// [`spawn_blocking`](tokio::task::spawn_blocking).
 ///
-/// The pool calls none of this under its lock, so a manager may use the pool (`foreign.unlocked`). A panic in any
-/// method, in the drop of a connection, or in the drop or the boxing of an error, costs one connection at most and no
-/// capacity (`panic.no_loss`). A manager that keeps a [`Pool`](crate::Pool) of its own keeps that pool open until somebody calls
-/// [`close`](crate::Pool::close).
+/// The pool calls no method of a manager under its lock, so a manager may use the pool (`foreign.unlocked`). A panic in
+/// any method, in the drop of a connection, or in the drop or the boxing of an error, costs at most one connection and
+/// no capacity (`panic.no_loss`). A manager that keeps a [`Pool`](crate::Pool) of its own keeps that pool open until
+/// somebody calls [`close`](crate::Pool::close).
 ///
-/// A manager may change what it connects to, or with which credentials: the next connect uses them. Reach it with
-/// [`Pool::manager`](crate::Pool::manager), and call [`Pool::invalidate_all`](crate::Pool::invalidate_all) to retire what was
-/// opened before.
+/// A manager may change the server or the credentials that it uses. The next connect uses the new ones. Reach the
+/// manager with [`Pool::manager`](crate::Pool::manager), and call [`Pool::invalidate_all`](crate::Pool::invalidate_all)
+/// to retire the connections that were opened before.
 ///
 /// ```
 /// use poolhouse::{Manager, Pool, PoolConfig};
@@ -91,9 +92,9 @@ pub trait Manager: Send + Sync + 'static {
     type Connection: Send + 'static;
     /// Why a connect or a check failed: any error type, `anyhow::Error`, `Box<dyn Error + Send + Sync>` or `String`.
     ///
-    /// The pool asks [`classify`](Manager::classify) about it, then boxes it. You find it again with
-    /// [`AcquireError::manager_error`](crate::AcquireError::manager_error). With `anyhow::Error` a `?` takes errors of
-    /// every type: add a context to the driver's, or anyhow hides its type.
+    /// The pool asks [`classify`](Manager::classify) about the error, then boxes it. You get it back with
+    /// [`AcquireError::manager_error`](crate::AcquireError::manager_error). With `anyhow::Error`, `?` takes errors of
+    /// every type: add a context to the driver's error, or anyhow hides its type.
     ///
     /// ```
     /// use anyhow::Context;
@@ -126,10 +127,11 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Asks an idle connection for a sign of life, with a round trip if the protocol has one.
     ///
-    /// The background calls it on connections that have gone unused for `health_check_interval`, never while
-    /// somebody holds one, and on a tenth of the unused ones at a time. An error, or `health_check_timeout`, closes the
-    /// connection; the idle ones that have not proved to work since that check began are then checked at once. After a
-    /// check that passes, [`is_connected`](Manager::is_connected) is asked too. The default trusts every connection.
+    /// A background task calls it on connections that have gone unused for `health_check_interval`, and never while
+    /// somebody holds the connection. It checks at most a tenth of the unused connections at a time. An error, or
+    /// `health_check_timeout`, closes the connection. Other idle connections that have not proved to work since that
+    /// check began are then checked at once. After a check that passes, the pool also asks
+    /// [`is_connected`](Manager::is_connected). The default trusts every connection.
     fn check(
         &self,
         connection: &mut Self::Connection,
@@ -141,7 +143,7 @@ pub trait Manager: Send + Sync + 'static {
     /// Whether a connection that comes back may be handed to somebody else.
     ///
     /// The pool asks on every release, on the releasing thread, which may have no runtime. Keep it cheap, and do not
-    /// block. Answer `false` for a connection in the middle of an exchange: that is what stops one caller from reading
+    /// block. Answer `false` for a connection in the middle of an exchange. This stops one caller from reading
     /// another's reply. The default answers `true`.
     fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
         let _ = connection;
@@ -150,8 +152,8 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Whether a connection that comes back has to be reset before anybody else gets it.
     ///
-    /// The pool asks on every release of a connection that is reusable, on the releasing thread. Keep it cheap, and do not
-    /// block: look whether the session has changed, or answer `true` if you cannot tell. Without this,
+    /// The pool asks on every release of a connection that is reusable, on the releasing thread. Keep it cheap, and do
+    /// not block: check whether the session has changed, or answer `true` if you cannot tell. Unless it answers `true`,
     /// [`reset`](Manager::reset) is never called. The default answers `false`.
     fn needs_reset(&self, connection: &mut Self::Connection) -> bool {
         let _ = connection;
@@ -160,10 +162,10 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Undoes what the last holder has left in a connection: an open transaction, settings, subscriptions.
     ///
-    /// The background calls it on connections for which [`needs_reset`](Manager::needs_reset) answered `true`, off the
-    /// caller's path, before anybody else gets them (`reset.between`): those who wait are served after it. An error, a
-    /// panic, or `reset_timeout` closes the connection. The future is dropped at an await point when the pool is closed,
-    /// suspended, invalidated or shrunk, and the connection is closed then too. The default does nothing.
+    /// A background task calls it on connections for which [`needs_reset`](Manager::needs_reset) answered `true`, off
+    /// the caller's path. Nobody else gets the connection before the reset has ended (`reset.between`). An error, a
+    /// panic, or `reset_timeout` closes the connection. When the pool is closed, suspended, invalidated or shrunk, the
+    /// future is dropped at an await point, and the connection is closed. The default does nothing.
     fn reset(
         &self,
         connection: &mut Self::Connection,
@@ -172,30 +174,33 @@ pub trait Manager: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Whether a connection that the pool is done with is to be closed by [`close`](Manager::close), and not dropped.
+    /// Whether the pool calls [`close`](Manager::close) on a connection that it no longer needs, instead of dropping
+    /// it.
     ///
-    /// The pool asks on the thread that retires it. Keep it cheap, and do not block. It does not ask for one whose peer has
-    /// closed it or whose runtime has ended. Without this, `close` is never called. The default answers `false`.
+    /// The pool asks on the thread that retires the connection. Keep it cheap, and do not block. The pool does not ask
+    /// about a connection whose peer has closed it, or whose runtime has ended. Unless it answers `true`, `close` is
+    /// never called. The default answers `false`.
     fn needs_close(&self, connection: &mut Self::Connection, reason: RetireReason) -> bool {
         let _ = (connection, reason);
         false
     }
 
-    /// Closes a connection gracefully: a goodbye to the server, a request to cancel what still runs.
+    /// Closes a connection gracefully: with a goodbye to the server, or a request to cancel what still runs.
     ///
     /// A background task calls it on connections for which [`needs_close`](Manager::needs_close) answered `true`. The
-    /// connection takes up room until it has ended (`size.max`), at most `close_timeout`; then the future is dropped, and
-    /// the connection with it. [`Pool::close`](crate::Pool::close) waits for it. Without a runtime that waits for this
-    /// pool's connections, and when that runtime ends, the connection is dropped instead. The default drops it.
+    /// connection takes up room until the future ends, for at most `close_timeout` (`size.max`). Then the future is
+    /// dropped, and the connection with it. [`Pool::close`](crate::Pool::close) waits for the future. If no runtime
+    /// serves this pool's connections, or when that runtime ends, the connection is dropped instead. The default drops
+    /// it.
     fn close(&self, connection: Self::Connection) -> impl Future<Output = ()> + Send {
         async move { drop(connection) }
     }
 
-    /// Whether the peer has kept an idle connection open, as far as can be told without a round trip.
+    /// Whether the peer has kept an idle connection open, as far as the manager can tell without a round trip.
     ///
     /// The pool asks before it hands a connection out, on the acquiring thread: at most once a millisecond for each
-    /// connection, and always for one that nobody has used yet. The background asks after each check. Keep it cheap, and do not
-    /// block: ask the operating system whether the end of the stream, or a byte that nobody asked for, has arrived. A
+    /// connection, and always for one that nobody has used yet. A background task asks after each check. Keep it cheap,
+    /// and do not block: ask the operating system whether the end of the stream, or an unexpected byte, has arrived. A
     /// connection for which it answers `false` is closed, and the acquire gets another. The default answers `true`.
     fn is_connected(&self, connection: &mut Self::Connection) -> bool {
         let _ = connection;
@@ -205,16 +210,16 @@ pub trait Manager: Send + Sync + 'static {
     /// Whether a failed connect is worth another try. The default says that every failure is transient.
     ///
     /// The pool asks about errors of [`connect`](Manager::connect) alone. An error of the hook
-    /// [`after_connect`](crate::PoolBuilder::after_connect) is transient. A [`Failure`](crate::Failure), from either, has its
-    /// own kind, and that is the one that counts.
+    /// [`after_connect`](crate::PoolBuilder::after_connect) is transient. A [`Failure`](crate::Failure) from either has
+    /// its own kind, which takes precedence.
     fn classify(&self, error: &Self::Error) -> FailureKind {
         let _ = error;
         FailureKind::Transient
     }
 
-    /// Whether the manager's own options are within bounds. The pool asks once, when it is made.
+    /// Whether the manager's own options are within bounds. The pool asks once, when the pool is made.
     ///
-    /// An error is what [`Pool::new`](crate::Pool::new) returns. A manager around another one passes the question on.
+    /// [`Pool::new`](crate::Pool::new) returns the error. A manager that wraps another one must pass the question on.
     /// The default has no options.
     ///
     /// # Errors
@@ -224,13 +229,13 @@ pub trait Manager: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out.
+    /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave out credentials.
     fn target(&self) -> Cow<'_, str> {
         Cow::Borrowed(std::any::type_name::<Self>())
     }
 }
 
-/// A manager that you keep a handle of, to change what it connects to.
+/// A manager that you keep a handle to, so that you can change what it connects to.
 impl<M: Manager> Manager for Arc<M> {
     type Connection = M::Connection;
     type Error = M::Error;
@@ -286,8 +291,8 @@ impl<M: Manager> Manager for Arc<M> {
     }
 }
 
-/// What [`Pool::new`](crate::Pool::new) takes: a [`Manager`], or a short form of one: `(host, port)` or a
-/// `SocketAddr` for the packet protocol over TCP.
+/// The argument of [`Pool::new`](crate::Pool::new): a [`Manager`], or a short form of one. For the packet protocol over
+/// TCP that is `(host, port)` or a `SocketAddr`.
 ///
 /// ```
 /// use poolhouse::{IntoManager, Manager};
@@ -296,10 +301,10 @@ impl<M: Manager> Manager for Arc<M> {
 /// assert_eq!(("localhost", 5555).into_manager().target(), "localhost:5555");
 /// ```
 pub trait IntoManager {
-    /// The manager that comes out.
+    /// The manager that the value becomes.
     type Manager: Manager;
 
-    /// Makes the manager. No I/O.
+    /// Makes the manager. It does no I/O.
     fn into_manager(self) -> Self::Manager;
 }
 

@@ -18,8 +18,8 @@ use crate::stats::PoolStats;
 
 /// A pool of connections. Cloning it is cheap and gives another handle to the same pool.
 ///
-/// When the last handle goes, the pool closes: idle connections at once, held ones as they come back. A manager or a
-/// listener that keeps a handle of its own pool keeps it open. The child of a `fork` must not use the pool.
+/// When the last handle is dropped, the pool closes: idle connections at once, held ones as they come back. A manager
+/// or a listener that keeps a handle of its own pool keeps it open. The child of a `fork` must not use the pool.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -62,7 +62,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// An option that no pool can have, by its name: of `config`, or of the packet protocol.
+    /// The name of an option whose value no pool can have. It is one of `config`, or of the packet protocol.
     ///
     /// ```
     /// use poolhouse::{PacketPool, PoolConfig};
@@ -75,7 +75,7 @@ impl<M: Manager> Pool<M> {
         Self::builder(manager).config(config).build()
     }
 
-    /// Begins a pool with a name, a listener or hooks.
+    /// Begins to build a pool with a name, a listener or hooks.
     ///
     /// ```
     /// let builder = poolhouse::PacketPool::builder(("localhost", 5555));
@@ -91,7 +91,7 @@ impl<M: Manager> Pool<M> {
         Self { handle: Arc::new(PoolHandle { inner: PoolInner::new(builder) }) }
     }
 
-    /// The name that it was given.
+    /// The name that the pool was given.
     ///
     /// ```
     /// let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
@@ -108,8 +108,8 @@ impl<M: Manager> Pool<M> {
 
     /// Waits for a connection, in order of arrival, until the deadline of `connection_timeout`.
     ///
-    /// A waiter takes whichever comes first, a connection that comes back or a new one. The one deadline covers the
-    /// queue, the connect and the check. The wait begins with the first poll. A connection whose peer had closed it a
+    /// A waiter takes a returned connection or a new one, whichever comes first. One deadline covers the queue, the
+    /// connect and the check. The wait begins with the first poll. A connection that its peer closed at least a
     /// millisecond before is not handed out.
     ///
     /// The future may be polled in one runtime and then in another. It takes part in tokio's cooperative budget, so a loop
@@ -119,8 +119,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// [`Timeout`](AcquireError::Timeout) at the deadline; [`Connect`](AcquireError::Connect) for a connect that
     /// waiting does not fix; [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
-    /// [`Closed`](AcquireError::Closed) once the pool is closed, also for an acquire that was served and has not been polled
-    /// since; [`RuntimeEnded`](AcquireError::RuntimeEnded) when it is polled in a runtime that has ended.
+    /// [`Closed`](AcquireError::Closed) once the pool is closed, even for an acquire that was served and has not been
+    /// polled since; [`RuntimeEnded`](AcquireError::RuntimeEnded) when it is polled in a runtime that has ended.
     ///
     /// # Panics
     ///
@@ -128,8 +128,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping it gives up the place in the queue, and a connection that it has been served meanwhile goes to
-    /// the next.
+    /// Cancel safe: dropping the future gives up its place in the queue. If it has been given a connection already,
+    /// that connection goes to the next waiter.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -173,11 +173,11 @@ impl<M: Manager> Pool<M> {
         async move { Acquire::new(pool.inner(), at, None).await }
     }
 
-    /// Like [`acquire`](Pool::acquire), with a deadline of its own: for a caller who has less time left than
+    /// Like [`acquire`](Pool::acquire), with a deadline of its own: for a caller that has less time left than
     /// `connection_timeout`, or more.
     ///
-    /// [`Duration::MAX`] waits forever, [`Duration::ZERO`] for no longer than the timer takes to say so. To take an idle
-    /// connection without any wait, call [`try_acquire`](Pool::try_acquire).
+    /// With [`Duration::MAX`] it waits forever. With [`Duration::ZERO`] it waits no longer than the timer takes to
+    /// fire. To take an idle connection without any wait, call [`try_acquire`](Pool::try_acquire).
     ///
     /// # Errors, panics, cancel safety
     ///
@@ -200,15 +200,17 @@ impl<M: Manager> Pool<M> {
         Acquire::new(self.inner(), Location::caller(), Some(limit))
     }
 
-    /// Takes an idle connection if there is one and nobody waits for it. No wait, no I/O, no runtime needed.
+    /// Takes an idle connection if there is one and nobody waits for it. It does not wait, does no I/O and needs no
+    /// runtime.
     ///
-    /// `None` means that everything is held, opening, under a check, or wanted by somebody who came first, or that the pool
-    /// is suspended or closed.
+    /// `None` means that every connection is held, opening, being checked, or wanted by an earlier caller. It can also
+    /// mean that the pool is suspended or closed.
     ///
-    /// It does not open a connection: on a pool that has opened none, it always gives `None`. Nor does it check one: it
-    /// passes over what [`check_after_idle`](crate::PoolConfig::check_after_idle) wants checked first, and so gives nothing
-    /// at all with zero. With a hook [`before_reuse`](crate::PoolBuilder::before_reuse) it gives only connections that
-    /// nobody has used yet. It passes over connections that are overdue or dead, and leaves closing them to the background.
+    /// It does not open connections: on a pool that has opened none, it always gives `None`. It does not check
+    /// connections either: it passes over those that [`check_after_idle`](crate::PoolConfig::check_after_idle) wants
+    /// checked first. If that option is zero, it always gives `None`. With a hook
+    /// [`before_reuse`](crate::PoolBuilder::before_reuse) it gives only connections that nobody has used yet. It passes
+    /// over connections that are overdue or dead, and leaves closing them to the background task.
     ///
     /// To open or check without a long wait, use [`acquire_within`](Pool::acquire_within) with a short limit.
     ///
@@ -228,13 +230,13 @@ impl<M: Manager> Pool<M> {
         try_acquire(self.inner(), Location::caller())
     }
 
-    /// Acquires in a task of its own and calls you back with the result. For code that cannot be `async`.
+    /// Acquires in a task of its own and calls you back with the result, for code that cannot be `async`.
     ///
-    /// Aborting the task that is returned gives up the wait. Dropping the handle does not.
+    /// Aborting the returned task gives up the wait. Dropping its handle does not.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime. A panic in the callback ends in the task.
+    /// Outside of a tokio runtime. A panic in the callback stays in the task.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -269,7 +271,7 @@ impl<M: Manager> Pool<M> {
         self.inner().state.read(|state| state.policy.stats())
     }
 
-    /// The held connections, the longest hold first. It names the source line of each acquire.
+    /// The held connections, the longest hold first. Each entry names the source line of its acquire.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
@@ -283,8 +285,8 @@ impl<M: Manager> Pool<M> {
         self.inner().state.read(|state| state.policy.holders(now))
     }
 
-    /// The options in force: those that the pool was made with, or what [`resize`](Pool::resize) and
-    /// [`reconfigure`](Pool::reconfigure) have made of them.
+    /// The options in force: those that the pool was made with, or those that [`resize`](Pool::resize) and
+    /// [`reconfigure`](Pool::reconfigure) have set since.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
@@ -295,7 +297,7 @@ impl<M: Manager> Pool<M> {
         self.inner().config()
     }
 
-    /// The manager that the pool was made with: to change what later connects use.
+    /// The manager that the pool was made with. Use it to change what later connects use.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;

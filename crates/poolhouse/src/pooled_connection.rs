@@ -13,13 +13,13 @@ use crate::state::PoolEntry;
 
 /// A connection that you hold. It goes back to the pool when you drop it.
 ///
-/// Dropping needs no runtime, does not block and spawns nothing (`release.anywhere`). The pool asks
-/// [`Manager::is_reusable`] then; a connection in the middle of an exchange is closed, not passed on. So is one that
-/// is dropped by a panic. A connection that does not stay is closed in place. If its own drop panics, the panic reaches
-/// you, unless your thread unwinds already.
+/// Dropping needs no runtime, does not block and spawns nothing (`release.anywhere`). On a drop the pool asks
+/// [`Manager::is_reusable`]. A connection in the middle of an exchange is closed, not passed on. So is a connection
+/// that is dropped by a panic. A connection that does not stay in the pool is closed in place. If its own drop panics,
+/// the panic reaches you, unless your thread is unwinding already.
 ///
-/// It derefs to the connection. So that no method of the pool hides one of the connection's, what the pool knows about it
-/// is told by associated functions: [`PooledConnection::id(&connection)`](PooledConnection::id). Only
+/// It derefs to the connection. No method of the pool may hide one of the connection's own methods, so associated
+/// functions tell what the pool knows about it: [`PooledConnection::id(&connection)`](PooledConnection::id). Only
 /// [`release`](PooledConnection::release) and [`invalidate`](PooledConnection::invalidate) are methods.
 ///
 /// ```
@@ -51,7 +51,7 @@ impl<M: Manager> PooledConnection<M> {
         Self { inner, entry: Some(entry) }
     }
 
-    /// Gives the connection back now. The same as dropping it, said aloud.
+    /// Gives the connection back now. It is an explicit form of dropping it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -68,8 +68,8 @@ impl<M: Manager> PooledConnection<M> {
         drop(self);
     }
 
-    /// Closes the connection instead of giving it back, in place. Call it when you know that it is broken and the pool
-    /// cannot.
+    /// Closes the connection in place, instead of giving it back. Call it when you know that the connection is broken
+    /// and the pool cannot know.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -120,7 +120,7 @@ impl<M: Manager> PooledConnection<M> {
         connection
     }
 
-    /// The connection's number in this pool, from 1, as in logs and events.
+    /// The connection's number in this pool, counted from 1, as in logs and events.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
