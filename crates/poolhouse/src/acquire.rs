@@ -9,10 +9,11 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::task::coop::poll_proceed;
-use tracing::Span;
 use tracing::level_filters::LevelFilter;
+use tracing::span::EnteredSpan;
 
 use crate::background;
+use crate::call_out::{Shielded, call_out};
 use crate::error::{AcquireError, ConnectError, Holder, page};
 use crate::events::Event;
 use crate::inner::PoolInner;
@@ -48,12 +49,16 @@ pub struct Acquire<'a, M: Manager> {
 
 enum State {
     New,
-    Waiting {
-        wait: Wait,
-        /// `Some` if a subscriber listens to spans of this level. Boxed to keep the future small.
-        span: Option<Box<Span>>,
-    },
+    Waiting { wait: Wait, span: Span },
     Ended,
+}
+
+/// The span of the acquire, if somebody listens to spans of this level. Boxed to keep the future small. Its subscriber is the
+/// user's code: a panic there must not take along a connection that is on its way to the caller.
+type Span = Shielded<Box<tracing::Span>>;
+
+fn enter(span: &Span) -> Shielded<EnteredSpan> {
+    Shielded(span.0.as_ref().and_then(|span| call_out(|| span.as_ref().clone().entered()).ok()))
 }
 
 impl<M: Manager> Drop for Acquire<'_, M> {
@@ -76,7 +81,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
         let polled = match &self.state {
             State::New => self.begin(cx),
             State::Waiting { span, .. } => {
-                let _entered = span.as_ref().map(|span| span.as_ref().clone().entered());
+                let _entered = enter(span);
                 self.poll_waiting(cx)
             }
             State::Ended => panic!("polled after it ended: await an acquire once"),
@@ -112,17 +117,18 @@ impl<M: Manager> Acquire<'_, M> {
         self.state = State::Ended;
         // The macro asks this too, and does more before it.
         if LevelFilter::current() < LevelFilter::DEBUG {
-            return self.take_or_join(None, cx);
+            return self.take_or_join(Shielded(None), cx);
         }
-        let mut span = Span::none();
+        let mut span = Shielded(None);
         self.inner.log(|target| {
-            span = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target, pool = target.pool);
+            let new = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target, pool = target.pool);
+            span.0 = (!new.is_disabled()).then(|| Box::new(new));
         });
-        let _entered = span.clone().entered();
-        self.take_or_join((!span.is_disabled()).then(|| Box::new(span)), cx)
+        let _entered = enter(&span);
+        self.take_or_join(span, cx)
     }
 
-    fn take_or_join(&mut self, span: Option<Box<Span>>, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+    fn take_or_join(&mut self, span: Span, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
         // Wakers are cloned and dropped outside of the lock: either may run foreign code.
         let mut waker = Some(cx.waker().clone());
@@ -130,7 +136,7 @@ impl<M: Manager> Acquire<'_, M> {
         let ((enqueued, since), now) = inner.apply_for_acquire(|state, since, fx| {
             let enqueued = state.policy.take_or_join(since, site, (&mut waker, own_limit), fx);
             if matches!(enqueued, Enqueued::Waiting(_)) {
-                at_home = Handle::try_current().is_ok_and(|handle| state.is_home(handle.id()));
+                at_home = Handle::try_current().is_ok_and(|handle| state.home_of(handle.id()).is_some());
                 nested = state.policy.nested(site.caller, since);
             }
             (enqueued, since)
@@ -176,7 +182,7 @@ impl<M: Manager> Acquire<'_, M> {
             // The ticket has been handed in.
             let span = match std::mem::replace(&mut self.state, State::Ended) {
                 State::Waiting { span, .. } => span,
-                State::New | State::Ended => None,
+                State::New | State::Ended => Shielded(None),
             };
             let entry = match answer {
                 Ok(entry) => entry,
@@ -197,13 +203,14 @@ impl<M: Manager> Acquire<'_, M> {
     /// one.
     fn ask(&self, wait: Wait, cx: &Context<'_>) -> (Polled<M::Connection, ConnectError>, Tick) {
         let (inner, caller) = (self.inner, self.inner.caller());
-        let mut spare = None;
+        // Its drop may panic, when the ticket has been handed in.
+        let mut spare = Shielded(None);
         loop {
             let mut current = true;
             let refresh = |waker: &mut Option<Waker>| {
                 if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    match spare.take() {
-                        Some(fresh) => spare = waker.replace(fresh),
+                    match spare.0.take() {
+                        Some(fresh) => spare.0 = waker.replace(fresh),
                         None => current = false,
                     }
                 }
@@ -213,7 +220,7 @@ impl<M: Manager> Acquire<'_, M> {
             if current || !matches!(polled, Polled::Waiting) {
                 return (polled, now);
             }
-            spare = Some(cx.waker().clone());
+            spare.0 = Some(cx.waker().clone());
         }
     }
 
@@ -221,18 +228,15 @@ impl<M: Manager> Acquire<'_, M> {
     /// of any runtime, the future relies on whichever background task there is.
     fn go_on_waiting(&mut self) -> Poll<Acquired<M>> {
         match Handle::try_current() {
-            Ok(handle) => self.ensure_background(self.inner.is_home(handle.id())),
+            Ok(handle) => {
+                self.ensure_background(self.inner.state.read(|state| state.home_of(handle.id()).is_some()))
+            }
             Err(_) => Poll::Pending,
         }
     }
 
     /// Goes back to its turn in the queue, because the connection is dead.
-    fn rejoin(
-        &mut self,
-        dead: PoolEntry<M>,
-        since: Tick,
-        span: Option<Box<Span>>,
-    ) -> Result<(), Refusal<ConnectError>> {
+    fn rejoin(&mut self, dead: PoolEntry<M>, since: Tick, span: Span) -> Result<(), Refusal<ConnectError>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
         let (ticket, _) = inner
             .apply_for_acquire(|state, now, fx| state.policy.rejoin(dead, (since, own_limit), now, site, fx));

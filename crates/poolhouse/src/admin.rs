@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::config::{ConfigError, PoolConfig};
-use crate::error::{Counted, Holder, page};
+use crate::error::{Counted, Holder, is_or_are, page};
 use crate::manager::Manager;
 use crate::policy::Policy;
 use crate::pool::Pool;
@@ -411,24 +411,27 @@ impl fmt::Display for CloseReport {
             return f.write_str("every connection is closed");
         }
         let (held, closing) = (self.still_held.len(), self.still_closing);
-        if held > 0 || closing == 0 {
-            write!(
-                f,
-                "{} {} still held",
-                Counted(held as u64, "connection"),
-                if held == 1 { "is" } else { "are" }
-            )?;
+        if held > 0 {
+            write!(f, "{} {} still held", Counted(held as u64, "connection"), is_or_are(held))?;
             for holder in &self.still_held {
                 write!(f, "; one {holder}")?;
             }
-            f.write_str(
-                "; it closes when it comes back: look at these lines, or give close_within more time",
+            let each = if held == 1 { "it" } else { "each" };
+            write!(
+                f,
+                "; {each} closes when it comes back: look at these lines, or give close_within more time"
             )?;
         }
         if closing > 0 {
-            let (before, verb) = (if held > 0 { "; " } else { "" }, if closing == 1 { "is" } else { "are" });
-            write!(f, "{before}{} {verb} still closing", Counted(closing as u64, "connection"))?;
+            let before = if held > 0 { "; " } else { "" };
+            let count = Counted(closing as u64, "connection");
+            write!(f, "{before}{count} {} still closing", is_or_are(closing))?;
             f.write_str(": give close_within more time than close_timeout")?;
+        }
+        if held + closing == 0 {
+            f.write_str(
+                "a connect, a check or a reset has not ended yet: look whether its runtime is blocked",
+            )?;
         }
         write!(f, "; guide: {}", page::SHUTTING_DOWN)
     }

@@ -42,7 +42,7 @@ pub(crate) fn ensure<M: Manager>(inner: &Arc<PoolInner<M>>) -> Result<(), Runtim
     let _timer = sleep(Duration::ZERO);
     let mut fx = PoolEffects::<M>::default();
     let new_home = inner.state.decide(&mut fx, |state, _| {
-        if state.is_home(runtime.id()) {
+        if state.home_of(runtime.id()).is_some() {
             return None;
         }
         let home = state.policy.home_opened();
@@ -102,11 +102,6 @@ struct InFlight {
 }
 
 impl InFlight {
-    fn forget_ended(&mut self) {
-        self.connects.retain(|_, task| !task.is_finished());
-        self.chores.retain(|_, task| !task.is_finished());
-    }
-
     /// Drops the connects and the chores. What is closing goes on.
     fn drop_all(&mut self) {
         let connects = self.connects.drain().map(|(_, task)| task);
@@ -175,7 +170,8 @@ fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Opt
             task.abort();
         }
     }
-    in_flight.forget_ended();
+    in_flight.connects.retain(|_, task| !task.is_finished());
+    in_flight.chores.retain(|_, task| !task.is_finished());
     for (key, attempt) in connects {
         in_flight.connects.insert(key, in_flight.tasks.spawn(connect(attempt)));
     }
@@ -225,10 +221,7 @@ pub(crate) fn adopt<M: Manager>(
     }
     let runtime = Handle::current().id();
     let (now, mut fx) = (inner.now(), PoolEffects::<M>::default());
-    let key = inner.state.decide(&mut fx, |state, _| {
-        let home = state.homes.iter().find(|(id, _)| *id == runtime).map(|(_, home)| *home)?;
-        state.policy.reserve(home, now)
-    });
+    let key = inner.state.decide(&mut fx, |state, _| state.policy.reserve(state.home_of(runtime)?, now));
     inner.carry_out(fx);
     match key {
         Some(key) => {

@@ -7,7 +7,8 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::time::within;
@@ -34,6 +35,32 @@ impl Drop for Panic {
             std::mem::forget(second);
         }
     }
+}
+
+/// A value of the user's that is dropped where the pool has something to lose: a panic of its drop ends here.
+pub(crate) struct Shielded<T>(pub(crate) Option<T>);
+
+impl<T> Drop for Shielded<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            drop(call_out(|| drop(value)));
+        }
+    }
+}
+
+/// Wakes another waker. A panic of that one ends here: in a list of wakers it would keep those behind it asleep.
+struct ShieldedWaker(Shielded<Waker>);
+
+impl Wake for ShieldedWaker {
+    fn wake(self: Arc<Self>) {
+        if let Some(waker) = &self.0.0 {
+            drop(call_out(|| waker.wake_by_ref()));
+        }
+    }
+}
+
+pub(crate) fn shielded(waker: &Waker) -> Waker {
+    Arc::new(ShieldedWaker(Shielded(Some(waker.clone())))).into()
 }
 
 pub(crate) fn call_out<T>(code: impl FnOnce() -> T) -> Result<T, Panic> {

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 pub use self::connect::{ConnectError, ConnectFailed, Retry};
 pub use self::failure::Failure;
-pub(crate) use self::text::{At, Counted, Inner};
+pub(crate) use self::text::{At, Counted, Inner, is_or_are};
 pub use self::timeout::{AcquireTimeout, Holder, Phase};
 
 // With their paths, for the model checker takes this file in by its path too.

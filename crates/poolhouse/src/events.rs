@@ -15,6 +15,8 @@ use crate::manager::FailureKind;
 /// `Released`, that of a background task for `Created`. So it must be quick and must not block. It may use the pool, but
 /// an acquire in it is told to it as well. If it keeps a [`Pool`](crate::Pool), that pool does not close with the last
 /// handle elsewhere. Events of one connection come in order; events of different connections may overtake each other.
+/// `Leaked` alone comes beside that order. It may come a moment after the `Released` of its hold. It may come before the
+/// `Acquired` of a caller that has not picked up its connection.
 ///
 /// A panic in the listener ends there: it is logged, and costs nothing else. What an acquire finds overdue or dead is closed
 /// by a background task, and so its `Retired` is told there.

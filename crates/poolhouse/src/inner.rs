@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use crate::builder::PoolBuilder;
-use crate::call_out::{Panic, call_out};
+use crate::call_out::{Panic, call_out, shielded};
 use crate::clock::Clock;
 use crate::config::PoolConfig;
 use crate::error::{AcquireError, ConnectError, ConnectFailed, page};
@@ -18,7 +20,7 @@ use crate::hooks::Hooks;
 use crate::manager::{FailureKind, Manager};
 use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
-use crate::sync::{Notify, RuntimeId};
+use crate::sync::Notify;
 
 pub(crate) struct PoolInner<M: Manager> {
     /// Itself, for what has to outlive the call that begins it.
@@ -35,14 +37,6 @@ pub(crate) struct PoolInner<M: Manager> {
     pub(crate) plan_wanted: Arc<Notify>,
     /// Tells `warm_up`, `drained` and `close` to look again.
     pub(crate) progress: Notify,
-}
-
-/// What there was to carry out.
-pub(crate) enum Carried {
-    Nothing,
-    /// With the panics of connections that were closed, by number: they have been logged, and only the holder of such a
-    /// connection has a use for its own.
-    Effects(Vec<(u64, Panic)>),
 }
 
 impl<M: Manager> PoolInner<M> {
@@ -92,20 +86,21 @@ impl<M: Manager> PoolInner<M> {
             value
         });
         match self.carry_out(fx) {
-            Carried::Nothing => (value, now),
-            Carried::Effects(_) => (value, self.now()),
+            None => (value, now),
+            Some(_) => (value, self.now()),
         }
     }
 
-    /// Does what a decision has left to do.
+    /// Does what a decision has left to do, if anything. Returns the panics of connections that were closed, by number: they
+    /// have been logged, and only the holder of such a connection has a use for its own.
     #[inline]
-    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) -> Carried {
+    pub(crate) fn carry_out(&self, fx: PoolEffects<M>) -> Option<Vec<(u64, Panic)>> {
         if fx.is_empty() {
             // An empty list has nothing to drop: to skip that saves 5 % of the instructions of a use.
             std::mem::forget(fx);
-            return Carried::Nothing;
+            return None;
         }
-        Carried::Effects(self.carry_out_each(fx))
+        Some(self.carry_out_each(fx))
     }
 
     fn carry_out_each(&self, fx: PoolEffects<M>) -> Vec<(u64, Panic)> {
@@ -250,7 +245,7 @@ impl<M: Manager> PoolInner<M> {
             if let Some(seen) = self.state.read(|state| look(&state.policy)) {
                 return seen;
             }
-            progress.await;
+            poll_fn(|cx| progress.as_mut().poll(&mut Context::from_waker(&shielded(cx.waker())))).await;
         }
     }
 
@@ -266,11 +261,6 @@ impl<M: Manager> PoolInner<M> {
 
     pub(crate) fn site(&self, at: &'static Location<'static>) -> Site {
         Site { at, caller: self.caller() }
-    }
-
-    /// Whether a runtime has a background task of this pool.
-    pub(crate) fn is_home(&self, runtime: RuntimeId) -> bool {
-        self.state.read(|state| state.is_home(runtime))
     }
 
     /// Looks whether the peer has closed a connection that is about to be handed out, unless somebody has just looked. An
@@ -332,7 +322,7 @@ impl<M: Manager> PoolInner<M> {
         self.state.decide(&mut fx, |state, fx| state.policy.give_back(entry, disposition, now, fx));
         // A connection that panics as its own holder closes it is the holder's to know of. Another may go for this one, if
         // more would be idle than may be.
-        if let Carried::Effects(panics) = self.carry_out(fx)
+        if let Some(panics) = self.carry_out(fx)
             && let Some((_, panic)) = panics.into_iter().find(|(id, _)| *id == own)
             && !std::thread::panicking()
         {

@@ -34,8 +34,8 @@ pub(crate) struct State<M: Manager> {
 }
 
 impl<M: Manager> State<M> {
-    pub(crate) fn is_home(&self, runtime: RuntimeId) -> bool {
-        self.homes.iter().any(|(id, _)| *id == runtime)
+    pub(crate) fn home_of(&self, runtime: RuntimeId) -> Option<Home> {
+        self.homes.iter().find(|(id, _)| *id == runtime).map(|(_, home)| *home)
     }
 }
 

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::text::brief;
+use super::text::{brief, is_or_are};
 use super::{At, ConnectError, Counted, Inner, page};
 
 /// What an acquire was doing when its time ran out.
@@ -144,7 +144,7 @@ impl fmt::Display for AcquireTimeout {
         write!(f, "timed out after {} waiting for a connection to {}", brief(self.waited), At(target, pool))?;
         write!(f, " ({phase}, {position} of {waiting} in the queue)")?;
         let noun = if (*active, *max_connections) == (1, 1) { "connection" } else { "connections" };
-        let verb = if *active == 1 { "is" } else { "are" };
+        let verb = is_or_are(*active);
         write!(f, ": {active} of {max_connections} {noun} {verb} held, {connecting} connecting")?;
         for (index, holder) in self.longest_holders.iter().enumerate() {
             write!(f, "; {} is {holder}", if index == 0 { "the longest" } else { "the next" })?;

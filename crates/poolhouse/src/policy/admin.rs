@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::lifetime::Lifetime;
 use super::waiting::Refusal;
 use super::{Effects, Limits, Policy, Tick};
 use crate::config::PoolConfig;
@@ -90,15 +89,6 @@ impl<C, E, W> Policy<C, E, W> {
     /// How long before its end of life a successor is opened, at the most.
     pub(super) fn lead(&self) -> Duration {
         self.config.connect_attempt_timeout.min(self.config.max_lifetime / 10)
-    }
-
-    /// A connection opens. One that began to before `invalidate_all_over` retires with the others of its time.
-    pub(super) fn draw_lifetime(&mut self, opened_at: Tick, ends_by: Option<Tick>) -> Lifetime {
-        let mut lifetime = Lifetime::draw(opened_at, &self.config, &mut self.rng);
-        if let Some(at) = ends_by {
-            lifetime.end_by(at, self.lead());
-        }
-        lifetime
     }
 
     /// The server is known to be back: the next attempt to connect begins at once.

@@ -14,6 +14,7 @@ use super::backoff::Backoff;
 use super::deadlines::Deadline;
 use super::entry::Birth;
 use super::eviction::{Home, Origin};
+use super::lifetime::Lifetime;
 use super::waiting::Refusal;
 use super::{Effects, Entry, FailedConnect, Policy, Tick};
 use crate::config::PoolConfig;
@@ -346,7 +347,11 @@ impl<C, E, W> Policy<C, E, W> {
         }
         let (origin, connect_began_at) = (attempt.origin, attempt.started);
         let birth = Birth { origin, connect_began_at, opened_at };
-        let lifetime = self.draw_lifetime(opened_at, attempt.ends_by);
+        let mut lifetime = Lifetime::draw(opened_at, &self.config, &mut self.rng);
+        if let Some(at) = attempt.ends_by {
+            // It retires with the others of its time.
+            lifetime.end_by(at, self.lead());
+        }
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
         let record = self.holders.on_opened(id, lifetime, opened_at);
         let mut entry = Box::new(Entry::new(connection, id, record, &birth));

@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use super::deadlines::Deadline;
 use super::eviction::Home;
 use super::upkeep::{Chore, Outcome};
 use super::{Effects, Entry, Plan, Policy, Tick};
@@ -187,11 +186,6 @@ impl<C, E, W> Policy<C, E, W> {
             }
         };
         self.retire(entry, reason, fx);
-    }
-
-    /// When an idle connection that has last proved to work then wants its next regular check.
-    pub(super) fn check_due(&self, proven_at: Tick) -> (Deadline, Tick) {
-        (Deadline::Check, proven_at + self.limits.check_interval)
     }
 
     /// Takes every idle connection out, for the pool's owner to look at.

@@ -57,13 +57,14 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// The same, of one that is idle since then and has last proved to work then.
     fn deadlines_of_rest(&self, idle_since: Tick, proven_at: Tick) -> [(Deadline, Tick); 2] {
-        [(Deadline::Idle, self.idles_out_at(idle_since)), self.check_due(proven_at)]
+        let check = proven_at + self.limits.check_interval;
+        [(Deadline::Idle, self.idles_out_at(idle_since)), (Deadline::Check, check)]
     }
 
-    /// Asks for a plan if there are connects or checks to begin.
+    /// Asks for a plan if there are connects or checks to begin. A successor whose time has come may have waited for room.
     pub(super) fn request_plan_if_work(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
         fx.plan |= self.chores_wanted(now) > 0;
-        if self.slots() > 0 && (self.connects_wanted(now) > 0 || self.successors_wanted(now)) {
+        if self.slots() > 0 && (self.connects_wanted(now) > 0 || !self.needing_successors(now).is_empty()) {
             match self.connects.pause(now) {
                 Some(end) => self.wake_by(Deadline::Backoff, end, fx),
                 None => fx.plan = true,
@@ -92,11 +93,6 @@ impl<C, E, W> Policy<C, E, W> {
         let spare = self.unused() + self.connects.coming();
         let for_spare = (self.waiting.len() + self.config.min_idle).saturating_sub(spare);
         for_waiters.max(for_minimum).max(for_spare).max(self.probes_wanted()).min(self.slots())
-    }
-
-    /// Whether there is room for a successor whose time has come: it may have waited for that.
-    fn successors_wanted(&self, now: Tick) -> bool {
-        !self.needing_successors(now).is_empty()
     }
 
     /// A background task begins, in a runtime of its own.

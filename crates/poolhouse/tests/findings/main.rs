@@ -9,6 +9,7 @@
 mod common;
 mod fairness;
 mod foreign;
+mod handover;
 mod hostile;
 mod look;
 mod matrix;

@@ -277,8 +277,8 @@ thread_local! {
 /// A subscriber for one thread alone misses records: a callsite that another thread meets first stays switched off.
 struct PerThread;
 
-/// Calls `on_record` with the target of each span and each event of the pool in this thread, until the returned guard is
-/// dropped.
+/// Calls `on_record` with the target of each event of the pool in this thread, and with that of a span whenever the span is
+/// made, entered, left, cloned or closed, until the returned guard is dropped.
 pub(crate) fn on_record(on_record: impl Fn(&str) + 'static) -> Recording {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
@@ -306,14 +306,17 @@ impl Visit for Format {
     }
 }
 
-fn called(metadata: &Metadata<'_>) {
+fn called(target: &str) {
     let callback = ON_RECORD.with_borrow(Clone::clone);
     if let Some(callback) = callback
-        && metadata.target().starts_with("poolhouse")
+        && target.starts_with("poolhouse")
     {
-        callback(metadata.target());
+        callback(target);
     }
 }
+
+/// The target of the only span that is enabled.
+const SPAN: &str = "poolhouse::acquire";
 
 impl Subscriber for PerThread {
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
@@ -326,7 +329,7 @@ impl Subscriber for PerThread {
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         span.record(&mut Format);
-        called(span.metadata());
+        called(span.metadata().target());
         Id::from_u64(1)
     }
 
@@ -336,10 +339,24 @@ impl Subscriber for PerThread {
 
     fn event(&self, event: &tracing::Event<'_>) {
         event.record(&mut Format);
-        called(event.metadata());
+        called(event.metadata().target());
     }
 
-    fn enter(&self, _: &Id) {}
+    fn enter(&self, _: &Id) {
+        called(SPAN);
+    }
 
-    fn exit(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {
+        called(SPAN);
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        called(SPAN);
+        id.clone()
+    }
+
+    fn try_close(&self, _: Id) -> bool {
+        called(SPAN);
+        true
+    }
 }

@@ -125,10 +125,35 @@ async fn close_within_lists_who_still_holds() {
     let text = report.to_string();
     assert!(text.starts_with("2 connections are still held; one held for 3"), "{text}");
     assert!(text.contains(&format!("acquired at {}:{line_first}:", file!())), "{text}");
+    assert!(text.contains("; each closes when it comes back: "), "{text}");
 
-    drop((first, second));
+    drop(first);
+    let text = pool.close_within(ms(1)).await.to_string();
+    assert!(text.starts_with("1 connection is still held; one held for 2"), "{text}");
+    assert!(text.contains("; it closes when it comes back: "), "{text}");
+
+    drop(second);
     assert_eq!(mock.open(), 0, "what comes back late is closed");
     assert!(pool.close_within(secs(1)).await.is_complete());
+}
+
+/// close.complete: where a connect holds up the end, because nobody drives its runtime, the report blames no holder.
+#[test]
+fn close_within_blames_no_holder_for_a_connect() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (undriven, driven) = (runtime(), runtime());
+    let pool = pool(&Mock::new(Step::Never), config(1));
+    undriven.block_on(async {
+        let mut waiter = pin!(pool.acquire());
+        assert!(poll_once(waiter.as_mut()).await.is_pending());
+        settle().await;
+    });
+    let report = driven.block_on(pool.close_within(ms(1)));
+    assert_eq!((report.still_held.len(), report.still_closing, report.is_complete()), (0, 0, false));
+    let text = report.to_string();
+    assert!(text.starts_with("a connect, a check or a reset has not ended yet: "), "{text}");
+    undriven.block_on(settle());
+    assert!(driven.block_on(pool.close_within(ms(1))).is_complete());
 }
 
 /// close.complete: a close that is dropped has closed the pool all the same, and two may wait.

@@ -1,11 +1,12 @@
 //! A connection held too long is reported once a hold, with the line that acquired it: `leak.report`.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use poolhouse::{Event, Holder, Pool, PoolConfig, PooledConnection};
 
-use crate::common::{Mock, config, ms, secs};
+use crate::common::{Mock, config, ms, poll_once, secs};
 
 type Reports = Arc<Mutex<Vec<Holder>>>;
 
@@ -108,4 +109,24 @@ async fn an_idle_pool_is_left_alone() {
     tokio::time::sleep(secs(3600)).await;
     let woken = metrics.worker_park_count(0) - before;
     assert!(woken < 10, "woken {woken} times in an hour in which nobody held anything");
+}
+
+/// `leak.report`, `observe.events`: what an acquire was served and has not picked up is held too, so the background tells of
+/// it before its `Acquired`. That is its one report.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_picks_up_is_reported_once() {
+    let mock = Mock::ok();
+    let (pool, reports) = watched(&mock, threshold(secs(10)));
+    pool.resize(1).unwrap();
+    let held = pool.acquire().await.unwrap();
+    let mut waiter = pin!(pool.acquire());
+    let line = line!() - 1;
+    assert!(poll_once(waiter.as_mut()).await.is_pending());
+    drop(held);
+    tokio::time::sleep(secs(11)).await;
+    assert_eq!(pool.holders().len(), 1);
+    assert_eq!(reports.lock().unwrap()[0].acquired_at.line(), line);
+    let _held = waiter.await.unwrap();
+    tokio::time::sleep(secs(100)).await;
+    assert_eq!((reports.lock().unwrap().len(), pool.stats().reported_leaks), (1, 1), "once a hold");
 }
