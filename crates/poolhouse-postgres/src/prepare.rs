@@ -3,22 +3,22 @@
 use std::future::Future;
 
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, GenericClient, Statement};
+use tokio_postgres::{Client, Error, Statement};
 
 use crate::connection::PostgresConnection;
 use crate::transaction::Transaction;
 
 /// A connection or a transaction, for a function that takes either and prepares its statements by the cache.
 ///
-/// tokio-postgres' [`GenericClient`] knows no cache. Here [`generic`](PrepareCached::generic) gives one.
+/// tokio-postgres' [`GenericClient`](tokio_postgres::GenericClient) serves for the rest: it knows no cache.
 ///
 /// ```no_run
 /// use poolhouse_postgres::{PostgresPool, PrepareCached};
-/// use tokio_postgres::{Error, GenericClient};
+/// use tokio_postgres::Error;
 ///
 /// async fn name(client: &impl PrepareCached, id: i32) -> Result<Option<String>, Error> {
 ///     let select = client.prepare_cached("SELECT name FROM users WHERE id = $1").await?;
-///     Ok(client.generic().query_opt(&select, &[&id]).await?.map(|row| row.get(0)))
+///     Ok(client.client().query_opt(&select, &[&id]).await?.map(|row| row.get(0)))
 /// }
 ///
 /// # async fn a(pool: PostgresPool) -> Result<(), Box<dyn std::error::Error>> {
@@ -30,11 +30,8 @@ use crate::transaction::Transaction;
 /// # }
 /// ```
 pub trait PrepareCached: Sync {
-    /// tokio-postgres' client or transaction.
-    type Generic: GenericClient + Sync;
-
-    /// What runs the statements.
-    fn generic(&self) -> &Self::Generic;
+    /// What runs the statements, inside the transaction if this is one.
+    fn client(&self) -> &Client;
 
     /// [`PostgresConnection::prepare_cached`].
     fn prepare_cached(&self, query: &str) -> impl Future<Output = Result<Statement, Error>> + Send {
@@ -50,9 +47,7 @@ pub trait PrepareCached: Sync {
 }
 
 impl PrepareCached for PostgresConnection {
-    type Generic = tokio_postgres::Client;
-
-    fn generic(&self) -> &Self::Generic {
+    fn client(&self) -> &Client {
         self.client()
     }
 
@@ -65,11 +60,9 @@ impl PrepareCached for PostgresConnection {
     }
 }
 
-impl<'c> PrepareCached for Transaction<'c> {
-    type Generic = tokio_postgres::Transaction<'c>;
-
-    fn generic(&self) -> &Self::Generic {
-        self
+impl PrepareCached for Transaction<'_> {
+    fn client(&self) -> &Client {
+        (**self).client()
     }
 
     fn prepare_typed_cached(

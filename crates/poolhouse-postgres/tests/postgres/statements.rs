@@ -19,7 +19,7 @@ async fn prepared(connection: &poolhouse_postgres::PooledPostgres) -> Result<i64
 
 async fn add(client: &impl PrepareCached, a: i32, b: i32) -> Result<i32> {
     let statement = client.prepare_cached("SELECT $1::int + $2::int").await?;
-    Ok(client.generic().query_one(&statement, &[&a, &b]).await?.get(0))
+    Ok(client.client().query_one(&statement, &[&a, &b]).await?.get(0))
 }
 
 /// One function serves connections, transactions and savepoints, with one cache.
