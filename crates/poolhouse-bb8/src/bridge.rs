@@ -4,6 +4,7 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bb8::{CustomizeConnection, ManageConnection};
 use poolhouse::{Failure, FailureKind, Manager};
@@ -39,6 +40,8 @@ pub struct Bb8<M: ManageConnection> {
     customizer: Option<Box<dyn CustomizeConnection<M::Connection, M::Error>>>,
     box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>,
     classify: Option<Box<Classify<M::Error>>>,
+    /// Whether the last `is_valid` failed.
+    in_doubt: AtomicBool,
 }
 
 type Classify<E> = dyn Fn(&E) -> FailureKind + Send + Sync;
@@ -97,7 +100,15 @@ impl<M: ManageConnection> Bb8<M> {
     /// # }
     /// ```
     pub fn with_errors(manager: M, box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>) -> Self {
-        Self { manager, target: None, test_on_return: true, customizer: None, box_error, classify: None }
+        Self {
+            manager,
+            target: None,
+            test_on_return: true,
+            customizer: None,
+            box_error,
+            classify: None,
+            in_doubt: AtomicBool::new(false),
+        }
     }
 
     /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out. Without it the
@@ -261,6 +272,12 @@ impl<M: ManageConnection> Bb8<M> {
         &self.manager
     }
 
+    async fn is_valid(&self, connection: &mut M::Connection) -> Result<(), Failure> {
+        let valid = self.manager.is_valid(connection).await;
+        self.in_doubt.store(valid.is_err(), Ordering::Relaxed);
+        valid.map_err(|error| self.failed(error))
+    }
+
     fn failed(&self, error: M::Error) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
         Failure::new(kind, (self.box_error)(error))
@@ -276,11 +293,16 @@ impl<M: ManageConnection> Manager for Bb8<M> {
         if let Some(customizer) = &self.customizer {
             customizer.on_acquire(&mut connection).await.map_err(|error| self.failed(error))?;
         }
+        // bb8 tests new connections too. Here that is needed only of a server that takes connections and refuses commands:
+        // without it each caller would get a new connection, and the same refusal, with no backoff between the connects.
+        if self.test_on_return && self.in_doubt.load(Ordering::Relaxed) {
+            self.is_valid(&mut connection).await?;
+        }
         Ok(connection)
     }
 
     async fn check(&self, connection: &mut M::Connection) -> Result<(), Failure> {
-        self.manager.is_valid(connection).await.map_err(|error| self.failed(error))
+        self.is_valid(connection).await
     }
 
     fn is_reusable(&self, connection: &mut M::Connection) -> bool {

@@ -22,6 +22,7 @@
 //!
 //! - [`PostgresManager`]: how to connect: URL, TLS, passwords that change, several servers, behind PgBouncer.
 //! - [`PostgresConnection`]: what you hold. It derefs to [`tokio_postgres::Client`].
+//! - [`PrepareCached`]: a connection or a transaction, for a function that takes either.
 //! - [`Transaction`]: rolled back unless committed, however you leave it.
 //! - [`ResetPolicy`]: what is undone between two holders.
 //! - [`PostgresError`]: why there is no connection, what to do, and what the pool makes of it.
@@ -51,6 +52,7 @@ mod dial;
 mod driver;
 mod error;
 mod manager;
+mod prepare;
 mod reset;
 mod socket;
 mod statements;
@@ -67,6 +69,7 @@ pub use crate::cancel::CancelToken;
 pub use crate::connection::PostgresConnection;
 pub use crate::error::PostgresError;
 pub use crate::manager::PostgresManager;
+pub use crate::prepare::PrepareCached;
 pub use crate::reset::ResetPolicy;
 #[cfg(feature = "tls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]

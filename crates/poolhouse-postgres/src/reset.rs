@@ -40,6 +40,10 @@ pub enum ResetPolicy {
     /// advisory locks, `LISTEN`, cursors, sequences, and statements made by SQL's `PREPARE`. Those that this crate and
     /// tokio-postgres have prepared stay, and so does the cache: `DISCARD ALL` itself would take away statements that
     /// tokio-postgres keeps for types of yours, and it has no way to know.
+    ///
+    /// Settings go back to those of the login. So set what is to hold for every session in the URL, such as
+    /// `?options=-c%20statement_timeout%3D5s`, or with `ALTER ROLE .. SET`, and not in the hook
+    /// [`after_connect`](poolhouse::PoolBuilder::after_connect): what is set there lasts for the first holder.
     DiscardAll,
 }
 

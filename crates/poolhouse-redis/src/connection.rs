@@ -137,15 +137,30 @@ impl RedisConnection {
         }
     }
 
+    /// Sends what each session begins with. That is not a holder's, and is not undone.
+    pub(crate) async fn begin(&mut self, commands: &Pipeline) -> Result<(), ConnectionError> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let sent = self.inner.send_packed_commands(commands, 0, commands.len());
+        for answer in sent.await.map_err(ConnectionError::Command)? {
+            if let Value::ServerError(error) = answer {
+                return Err(ConnectionError::Command(error.into()));
+            }
+        }
+        Ok(())
+    }
+
     /// Undoes what has been left behind, in one round trip. Its last command is an `ECHO` with a number of its own. Replies come
     /// in order, so when that number comes back as the reply to that `ECHO`, nothing is owed any more, and no reply is out of
     /// step. `drain_within` bounds it if something is owed. Not `PING`, which is refused where data is read or cannot be written.
     pub(crate) async fn restore(
         &mut self,
         client: &Client,
+        on_connect: &Pipeline,
         drain_within: Duration,
     ) -> Result<(), ConnectionError> {
-        let mut commands = self.undoing(client);
+        let mut commands = self.undoing(client, on_connect);
         let (echo, echoed) = self.numbered("ECHO");
         let count = commands.len() + 1;
         let answers = self.inner.send_packed_commands(commands.add_command(echo), 0, count);
@@ -173,7 +188,7 @@ impl RedisConnection {
 
     /// The fewest commands that undo it. `RESET` also logs out, so it is only used for what nothing else undoes: by then the
     /// password may be another one.
-    fn undoing(&self, client: &Client) -> Pipeline {
+    fn undoing(&self, client: &Client, on_connect: &Pipeline) -> Pipeline {
         let (mut commands, info) = (redis::pipe(), client.get_connection_info().redis_settings());
         if self.session.changed {
             commands.cmd("RESET");
@@ -190,6 +205,9 @@ impl RedisConnection {
             }
             if info.db() != 0 {
                 commands.cmd("SELECT").arg(info.db());
+            }
+            for command in on_connect.cmd_iter() {
+                commands.add_command(command.clone());
             }
             return commands;
         }

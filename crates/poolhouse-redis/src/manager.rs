@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use poolhouse::{FailureKind, Manager};
-use redis::{Client, IntoConnectionInfo, RedisError};
+use redis::{Client, IntoConnectionInfo, Pipeline, RedisError};
 
 use crate::connection::RedisConnection;
 use crate::dial::dial;
@@ -58,6 +58,7 @@ const DRAIN_AT_MOST: usize = 1000;
 /// [`replace_client`](RedisManager::replace_client) when the primary changes.
 pub struct RedisManager {
     client: RwLock<Client>,
+    on_connect: Pipeline,
     response_timeout: Option<Duration>,
     drain_within: Duration,
     drain_at_most: usize,
@@ -74,6 +75,7 @@ impl RedisManager {
     pub fn new(client: Client) -> Self {
         Self {
             client: RwLock::new(client),
+            on_connect: Pipeline::new(),
             response_timeout: None,
             drain_within: DRAIN_WITHIN,
             drain_at_most: DRAIN_AT_MOST,
@@ -95,6 +97,24 @@ impl RedisManager {
     /// ```
     pub fn from_url(url: impl IntoConnectionInfo) -> Result<Self, RedisError> {
         Ok(Self::new(Client::open(url)?))
+    }
+
+    /// What each session begins with, after the login: `CLIENT SETNAME`, `CLIENT NO-EVICT ON`. A command that is refused is a
+    /// failed connect. They are sent again after a reset that has undone them.
+    ///
+    /// Do not send such commands in the pool's hook [`after_connect`](poolhouse::PoolBuilder::after_connect). There they
+    /// count as those of the first holder: they are undone when he returns the connection, or cost the connection.
+    ///
+    /// ```
+    /// # use poolhouse_redis::RedisManager;
+    /// let mut commands = redis::pipe();
+    /// commands.cmd("CLIENT").arg("SETNAME").arg("orders");
+    /// let manager = RedisManager::from_url("redis://db.example/")?.on_connect(commands);
+    /// # Ok::<(), redis::RedisError>(())
+    /// ```
+    #[must_use]
+    pub fn on_connect(self, commands: Pipeline) -> Self {
+        Self { on_connect: commands, ..self }
     }
 
     /// How long a command may wait for its reply. Without it, for ever: redis-rs' own limit of 500 ms is not used, for it cuts
@@ -172,7 +192,11 @@ impl Manager for RedisManager {
         let (inner, line) = dial(&client, self.response_timeout).await?;
         let mut connection = RedisConnection::new(inner, line, info.redis_settings().protocol());
         // A login may succeed where no command does: no password given, data still being read, no room.
-        match connection.ping().await {
+        let mut answer = connection.ping().await;
+        if answer.is_ok() {
+            answer = connection.begin(&self.on_connect).await;
+        }
+        match answer {
             Err(ConnectionError::Command(error)) => {
                 Err(ConnectionError::login(info.addr().to_string(), error, connection.refusal()))
             }
@@ -194,7 +218,7 @@ impl Manager for RedisManager {
 
     async fn reset(&self, connection: &mut RedisConnection) -> Result<(), ConnectionError> {
         let client = self.client();
-        connection.restore(&client, self.drain_within).await
+        connection.restore(&client, &self.on_connect, self.drain_within).await
     }
 
     fn is_connected(&self, connection: &mut RedisConnection) -> bool {

@@ -84,3 +84,29 @@ async fn a_customizer_is_part_of_the_connect() {
     }
     assert_eq!(calls.load(SeqCst), 2, "one call for each connect, none for a reuse");
 }
+
+/// A server that takes connections and refuses commands: a Redis that reads its data, a replica that has lost its primary.
+/// After the first test that fails, new connections are tested before anybody gets one, and the connects back off.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_commands_is_not_connected_to_again_and_again() {
+    let mock = Mock::default();
+    let pool = pool(Bb8::new(mock.clone()), 1);
+    let held = pool.acquire().await.unwrap();
+    mock.state().invalid.extend(1..1000);
+    held.release();
+    settle().await;
+
+    let limit = std::time::Duration::from_secs(10);
+    let error = pool.acquire_within(limit).await.unwrap_err();
+    let reason = error.connect_error().and_then(|error| error.manager_error::<io::Error>());
+    assert_eq!(reason.map(io::Error::kind), Some(io::ErrorKind::BrokenPipe), "{error}");
+    assert!(mock.state().connects < 15, "{} connects in {limit:?}", mock.state().connects);
+
+    mock.state().invalid.clear();
+    let first = pool.acquire().await.unwrap();
+    assert_eq!(mock.state().asked.last(), Some(&("is_valid", first.id)), "tested once more, and passed");
+    // From now on a new connection costs no round trip.
+    poolhouse::PooledConnection::detach(first);
+    let second = pool.acquire().await.unwrap();
+    assert_eq!(mock.state().asked.last(), Some(&("connect", 0)), "no test of {}", second.id);
+}

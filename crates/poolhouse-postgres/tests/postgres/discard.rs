@@ -1,9 +1,9 @@
 //! `ResetPolicy::DiscardAll`: the session is as good as new, and the statements are kept.
 
 use poolhouse::Pool;
-use poolhouse_postgres::ResetPolicy;
+use poolhouse_postgres::{PostgresManager, ResetPolicy};
 
-use crate::common::{Result, admin, config, manager, pid, pool};
+use crate::common::{Result, admin, config, manager, pid, pool, url};
 use crate::shared_or_skip;
 
 const LITTER: &str = "
@@ -52,6 +52,27 @@ async fn without_it_a_session_keeps_its_settings() -> Result {
     pool.acquire().await?.batch_execute("SET statement_timeout = '5s'").await?;
     let timeout: String = pool.acquire().await?.query_one("SHOW statement_timeout", &[]).await?.get(0);
     assert_eq!(timeout, "5s");
+    Ok(())
+}
+
+/// Settings of the login hold for every session, those of a hook for its first holder.
+#[tokio::test]
+async fn settings_of_the_login_outlive_a_reset() -> Result {
+    let server = shared_or_skip!();
+    let url = format!("{}&options=-c%20statement_timeout%3D5s", url(server.port(), "login_settings"));
+    let manager = PostgresManager::from_url(&url)?.reset_policy(ResetPolicy::DiscardAll);
+    let pool = Pool::builder(manager)
+        .config(config(1))
+        .after_connect(|connection| {
+            Box::pin(async move { Ok(connection.batch_execute("SET lock_timeout = '3s'").await?) })
+        })
+        .build()?;
+    let show = "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout')";
+    for expected in ["5s 3s", "5s 0", "5s 0"] {
+        let settings: String = pool.acquire().await?.query_one(show, &[]).await?.get(0);
+        assert_eq!(settings, expected);
+    }
+    assert_eq!(pool.stats().connections_created, 1);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The cache of prepared statements.
 
 use poolhouse::Pool;
+use poolhouse_postgres::PrepareCached;
 use tokio_postgres::types::Type;
 
 use crate::common::{PATIENCE, Result, admin, config, manager, pool, table};
@@ -14,6 +15,33 @@ async fn prepared(connection: &poolhouse_postgres::PooledPostgres) -> Result<i64
         _ => None,
     });
     count.ok_or_else(|| "a count".into())
+}
+
+async fn add(client: &impl PrepareCached, a: i32, b: i32) -> Result<i32> {
+    let statement = client.prepare_cached("SELECT $1::int + $2::int").await?;
+    Ok(client.client().query_one(&statement, &[&a, &b]).await?.get(0))
+}
+
+/// One function serves connections, transactions and savepoints, with one cache.
+#[tokio::test]
+async fn a_function_takes_a_connection_or_a_transaction() -> Result {
+    let server = shared_or_skip!();
+    let pool = pool(server, "either", 1);
+    let mut connection = pool.acquire().await?;
+    assert_eq!(add(&*connection, 1, 2).await?, 3);
+    let mut transaction = connection.transaction().await?;
+    assert_eq!(add(&transaction, 3, 4).await?, 7);
+    let savepoint = transaction.transaction().await?;
+    // As a service does it: in a task.
+    assert_eq!(is_send(add(&savepoint, 5, 6)).await?, 11);
+    drop(savepoint);
+    transaction.commit().await?;
+    assert_eq!(connection.cached_statements(), 1);
+    Ok(())
+}
+
+fn is_send<F: Future + Send>(future: F) -> F {
+    future
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! `WATCH`, `MULTI`, `SELECT` and the rest, left behind by a holder.
 
+use poolhouse::{Pool, PoolConfig};
 use poolhouse_redis::{PooledRedis, RedisPool};
 use redis::{AsyncCommands, cmd, pipe};
 use test_servers::Redis;
 
-use crate::common::{PROTOCOLS, Result, client_field, id, pool_to};
+use crate::common::{PROTOCOLS, Result, client_field, config, id, manager, pool_to};
 use crate::shared_or_skip;
 
 async fn run(connection: &mut PooledRedis, line: &str) -> Result {
@@ -145,5 +146,41 @@ async fn what_nothing_undoes_is_closed() -> Result {
     }
     let mine: String = cmd("ECHO").arg("mine").query_async(&mut *pool.acquire().await?).await?;
     assert_eq!(mine, "mine");
+    Ok(())
+}
+
+/// What every session begins with is there for every holder, also after a reset has undone it, and costs no connection.
+#[tokio::test]
+async fn what_each_session_begins_with_stays() -> Result {
+    let server = shared_or_skip!();
+    for rest in PROTOCOLS {
+        let mut commands = pipe();
+        commands.cmd("CLIENT").arg("SETNAME").arg("orders").cmd("CLIENT").arg("NO-EVICT").arg("ON");
+        let pool = Pool::new(manager(server, rest).on_connect(commands), config(1))?;
+        for line in ["PING", "CLIENT SETNAME mine", "RESET", "PING"] {
+            let mut connection = pool.acquire().await?;
+            let number = id(&mut connection).await?;
+            assert_eq!(client_field(server, number, "name")?, "orders", "{rest:?}, before {line}");
+            assert!(
+                client_field(server, number, "flags")?.contains('e'),
+                "{rest:?}: NO-EVICT, before {line}"
+            );
+            run(&mut connection, line).await?;
+        }
+        assert_eq!(pool.stats().connections_created, 1, "{rest:?}");
+    }
+    Ok(())
+}
+
+/// A command that the server refuses is a failed connect, and its words are in the error.
+#[tokio::test]
+async fn a_session_that_cannot_begin_is_no_connection() -> Result {
+    let server = shared_or_skip!();
+    let mut commands = pipe();
+    commands.cmd("CLIENT").arg("SETNAME").arg("no spaces");
+    let config = PoolConfig { min_connections: 1, ..config(1) };
+    let pool = Pool::new(manager(server, "").on_connect(commands), config)?;
+    let error = pool.warm_up().await.unwrap_err();
+    assert!(error.to_string().contains("Client names cannot contain spaces"), "{error}");
     Ok(())
 }

@@ -204,3 +204,21 @@ async fn a_server_that_cannot_save_is_alive() -> Result {
     pool.manager().check(&mut connection).await?;
     Ok(())
 }
+
+/// A server whose memory is used up refuses writes, and nothing else.
+#[tokio::test]
+async fn a_server_without_memory_is_read_from() -> Result {
+    let server = start_or_skip!(Redis::start(), Ok(()));
+    server.command(&["SET", "a", "1"])?;
+    server.command(&["CONFIG", "SET", "maxmemory", "1"])?;
+    let pool = pool_to(&server, "", 1);
+    for _ in 0..3 {
+        let mut connection = pool.acquire().await?;
+        let error = connection.set::<_, _, ()>("a", 2).await.expect_err("writes are refused");
+        assert_eq!(error.code(), Some("OOM"), "{error}");
+        assert_eq!(connection.get::<_, u32>("a").await?, 1);
+        pool.manager().check(&mut connection).await?;
+    }
+    assert_eq!(pool.stats().connections_created, 1);
+    Ok(())
+}
