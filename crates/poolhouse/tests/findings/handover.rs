@@ -99,24 +99,28 @@ fn raw_waker() -> RawWaker {
 #[test]
 #[expect(unsafe_code, reason = "a waker of a table is the only one that runs code as it is cloned")]
 fn a_waker_that_panics_as_it_is_dropped_takes_no_connection_along() {
-    paused().block_on(async {
-        let pool = pool(&Mock::ok(), config(1));
-        let held = pool.acquire().await.unwrap();
-        let mut waiter = Box::pin(pool.acquire());
-        assert!(waiter.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        ON_CLONE.set(Some(Box::new(move || {
-            drop(held);
-            DROP_PANICS.set(true);
-        })));
-        // SAFETY: the functions of the table use no pointer and no state but that of this thread.
-        let waker = unsafe { Waker::from_raw(raw_waker()) };
-        let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
-        assert!(!DROP_PANICS.get(), "the clone has been dropped");
-        drop(granted(polled));
-        drop(waiter);
-        assert_whole(&pool, "afterwards");
-        assert_all_can_be_held(&pool, 1, "afterwards").await;
-    });
+    let test = || {
+        paused().block_on(async {
+            let pool = pool(&Mock::ok(), config(1));
+            let held = pool.acquire().await.unwrap();
+            let mut waiter = Box::pin(pool.acquire());
+            assert!(waiter.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            ON_CLONE.set(Some(Box::new(move || {
+                drop(held);
+                DROP_PANICS.set(true);
+            })));
+            // SAFETY: the functions of the table use no pointer and no state but that of this thread.
+            let waker = unsafe { Waker::from_raw(raw_waker()) };
+            let polled = waiter.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(!DROP_PANICS.get(), "the clone has been dropped");
+            drop(granted(polled));
+            drop(waiter);
+            assert_whole(&pool, "afterwards");
+            assert_all_can_be_held(&pool, 1, "afterwards").await;
+        });
+    };
+    // A queue that is damaged panics again as the acquire is dropped, which ends the process.
+    in_child("handover::a_waker_that_panics_as_it_is_dropped_takes_no_connection_along", secs(30), test);
 }
 
 struct PanicsAsItWakes;
