@@ -345,8 +345,7 @@ impl<C, E, W> Policy<C, E, W> {
             self.timings.on_connected(took.into());
             self.connects.connect_time.record(took);
         }
-        let (origin, connect_began_at) = (attempt.origin, attempt.started);
-        let birth = Birth { origin, connect_began_at, opened_at };
+        let birth = Birth { origin: attempt.origin, connect_began_at: attempt.started, opened_at };
         let mut lifetime = Lifetime::draw(opened_at, &self.config, &mut self.rng);
         if let Some(at) = attempt.ends_by {
             // It retires with the others of its time.
@@ -362,9 +361,8 @@ impl<C, E, W> Policy<C, E, W> {
         if let Some(longest) = self.idle.longest_idle_since() {
             self.wake_by(Deadline::Idle, self.idles_out_at(longest), fx);
         }
-        if let Some(idle_since) = attempt.replaces.and_then(|old| self.replace(old, fx)) {
-            entry.idle_since = idle_since;
-        }
+        let replaced = attempt.replaces.and_then(|old| self.replace(old, fx));
+        entry.idle_since = replaced.unwrap_or(entry.idle_since);
         self.place(entry, now, fx);
         if attempt.state != AttemptState::Wanted {
             self.abandon_surplus(fx);
