@@ -74,6 +74,8 @@ const CONFUSED: [(&str, &str); 46] = [
     (
         "they",
         concat!(
+            r"the (?:pay|get|go|come|take|give|make|see|find|know|say|tell|ask|become|grow|keep|serve|begin|went|",
+            r"came|took|got|saw|knew|gave|made|became|kept|seem|stay|follow|depend|happen|differ|agree|contain|belong)|",
             r"the (?:is|are|was|were|has|have|had|may|must|can|will|would|could|should|cannot|",
             r"does|do|did|also|and|or|of|in|to|at|by|for|with|from|on|if|when|that|as|but|it|they|",
             r"we|you|then|than|a|an|not|never|always|because|so|which|who|what|be|been|too|still|",
@@ -204,6 +206,15 @@ const CONFUSED: [(&str, &str); 46] = [
     ("cause", r"(?:the|a|one|likeliest|its|that|this|which) because"),
 ];
 
+/// `than` has a comparison before it, in the same sentence.
+static THAN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)\bthan\b").expect("a valid pattern"));
+static COMPARISON: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)\b(?:more|less|others?|otherwise|else|elsewhere|worse|different|differently|times|\w+er)\b",
+    )
+    .expect("a valid pattern")
+});
+
 static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
     let pattern = |pattern: &str| Regex::new(&format!(r"(?i)\b(?:{pattern})\b")).expect("a valid pattern");
     CONFUSED.iter().map(|(meant, words)| (*meant, pattern(words))).collect()
@@ -214,6 +225,18 @@ pub fn check(book: &Book) -> Vec<Finding> {
     for page in book.texts().filter(|page| page.name != STYLE_GUIDE) {
         for run in prose::runs(page) {
             let words = without_code(&run);
+            for (start, sentence) in prose::sentences(&words) {
+                if let Some(than) = THAN.find(sentence)
+                    && !COMPARISON.is_match(&sentence[..than.start()])
+                {
+                    let message = "`than` compares nothing: is `then` or `that` meant?";
+                    found.push(Finding::new(
+                        &page.name,
+                        page.line_at(run.source(start + than.start())),
+                        message,
+                    ));
+                }
+            }
             for (meant, pattern) in PATTERNS.iter() {
                 for wrong in pattern.find_iter(&words).filter(|wrong| stands_alone(&words, wrong.range())) {
                     let message = format!("`{}` cannot be right: is `{meant}` meant?", wrong.as_str());
@@ -255,7 +278,7 @@ mod tests {
     fn right_words_pass() {
         expect(
             found(
-                "# A\n\nThe form of it differs from the other, more than then. It loses its time, and they are quiet.\n\
+                "# A\n\nThe form of it differs from the other, more than then; less, if you wait, than others. It loses its time, and they are quiet.\n\
                  An idle one, a useful one, an hour. Out of the pool, switched off: to `them` too. The `is` it was.\n\n\
                  ```text\nmore then\n```\n",
             ),
@@ -266,9 +289,11 @@ mod tests {
     #[test]
     fn wrong_words_are_found() {
         for (wrong, meant) in [
-            ("It comes form the pool.", "from"),
-            ("The from of a frame.", "form"),
+            ("It comes form pools.", "from"),
+            ("A simple from is long.", "form"),
             ("It is more then that.", "than"),
+            ("Each task that polls it than waits.", "then` or `that"),
+            ("Here the pay for it.", "they"),
             ("You may loose it.", "lose"),
             ("That has no affect.", "effect"),
             ("It's lock is held.", "its"),

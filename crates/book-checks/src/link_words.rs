@@ -142,7 +142,7 @@ mod tests {
         ];
         let others = OtherWords {
             pages: [
-                ("book/src/b.md".to_owned(), "again".to_owned()),
+                ("book/src/b.md".to_owned(), "repeat".to_owned()),
                 ("book/src/sizing.md#replicas".to_owned(), "instance".to_owned()),
             ]
             .into(),
@@ -155,7 +155,7 @@ mod tests {
     fn links_that_say_where_they_lead_pass() {
         expect(
             found(
-                "# A\n\n[Retries](b.md), [do it again](b.md), [large pools](sizing.md), [connections](sizing.md),\n\
+                "# A\n\n[Retries](b.md), [repeat it](b.md), [large pools](sizing.md), [connections](sizing.md),\n\
                  [instances](sizing.md#replicas), [the replica](sizing.md#replicas), [below](#the-end), [it ends](#the-end), [`B::C`](#bc), [λ × W](b.md),\n\
                  [`Pool::close`](../api/poolhouse/struct.Pool.html#method.close), [any](https://x.example).\n\n## The end\n\n\
                  [above](#a)\n\n## B::C\n",
@@ -168,7 +168,7 @@ mod tests {
     fn links_that_lead_elsewhere_are_found() {
         expect(
             found(
-                "# A\n\n[Retries](sizing.md)\n[do it again](sizing.md)\n[large pools](b.md)\n[above](#the-end)\n\
+                "# A\n\n[Retries](sizing.md)\n[repeat it](sizing.md)\n[large pools](b.md)\n[above](#the-end)\n\
                  [a replica](#the-end)\n[`close`](../api/poolhouse/struct.Pool.html#method.acquire)\n\n## The end\n",
             ),
             &[

@@ -228,12 +228,12 @@ mod tests {
         expect(
             compared(&changed(&TEXT.replace("never\nwaits", "always\nwaits"))),
             &[
-                (A, 3, "nobody has read this: \"The pool always waits.\" Read it against the code"),
                 (FILE, 4, "no longer says \"The pool never waits."),
+                (A, 3, "nobody has read this: \"The pool always waits.\" Read it against the code"),
             ],
         );
         let row = compared(&changed(&TEXT.replace("| b | 3 |", "| b | 4 |")));
-        expect(row, &[(A, 8, "\"b | 4\" Read it against what was measured"), (FILE, 7, "\"b | 3")]);
+        expect(row, &[(FILE, 7, "\"b | 3"), (A, 8, "\"b | 4\" Read it against what was measured")]);
         // One that stood once and now stands twice was not read where it stands now.
         expect(compared(&changed(&format!("{TEXT}\nIt waits for two.\n"))), &[(A, 10, "It waits for two.")]);
     }
