@@ -8,11 +8,11 @@ use std::{env, fs};
 
 use book_checks::{Book, Generators, assert_none, generators};
 use book_checks::{
-    addresses, api, arithmetic, assertions, code_defaults, code_width, commands, data_blocks, defaults,
-    diagrams, errors, experiments, file_index, generated, guarantees, identities, images, incidents, lab,
-    links, metrics, names, numbers, option_places, outputs, packages, paths, plain_english, plots,
-    public_api, queries, quotes, read_again, settings_schema, shape, snippets, spelling, style, summary,
-    tidy, traces, tracing_events,
+    addresses, api, arithmetic, assertions, cited_guarantees, code_defaults, code_width, commands,
+    confused_words, data_blocks, defaults, diagrams, errors, experiments, file_index, fitting_names,
+    generated, guarantees, identities, images, incidents, lab, link_words, links, metrics, names, numbers,
+    option_places, outputs, packages, paths, plain_english, plots, public_api, queries, quotes, read_again,
+    readings, settings_schema, shape, snippets, spelling, style, summary, tidy, traces, tracing_events,
 };
 use test_servers::{ServerError, promtool, start_or_skip};
 
@@ -25,6 +25,26 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| Book::load(&ROOT).expect("the boo
 #[test]
 fn links_and_anchors_resolve() {
     assert_none(links::check(&BOOK));
+}
+
+#[test]
+fn links_lead_where_their_words_say() {
+    assert_none(link_words::check(&BOOK));
+}
+
+#[test]
+fn guarantees_are_cited_where_they_fit() {
+    assert_none(cited_guarantees::check(&BOOK));
+}
+
+#[test]
+fn names_stand_where_they_fit() {
+    assert_none(fitting_names::check(&BOOK));
+}
+
+#[test]
+fn words_are_not_confused() {
+    assert_none(confused_words::check(&BOOK));
 }
 
 #[test]
@@ -115,6 +135,11 @@ fn every_default() -> Vec<(String, String)> {
 #[test]
 fn sentences_on_a_default_were_read_with_it() {
     assert_none(read_again::check(&BOOK, &every_default()));
+}
+
+#[test]
+fn somebody_has_read_every_claim() {
+    assert_none(readings::check(&BOOK));
 }
 
 #[test]

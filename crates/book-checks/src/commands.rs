@@ -58,8 +58,12 @@ const FLAGS: [&str; 29] = [
 const TEST_FLAGS: [&str; 6] = ["exact", "ignored", "include-ignored", "nocapture", "skip", "test-threads"];
 
 /// Where our programs say what they understand.
-const GUIDE: [&str; 3] =
-    ["crates/guide/src/cli.rs", "crates/guide/src/lab.rs", "crates/echo-server/src/cli.rs"];
+const GUIDE: [&str; 4] = [
+    "crates/guide/src/cli.rs",
+    "crates/guide/src/lab.rs",
+    "crates/guide/src/read.rs",
+    "crates/echo-server/src/cli.rs",
+];
 const BENCH: [&str; 1] = ["crates/bench/src/main.rs"];
 const ECHO: [&str; 1] = ["crates/echo-server/src/cli.rs"];
 

@@ -9,7 +9,7 @@ use regex::Regex;
 
 use crate::{Book, Finding, generated, prose};
 
-static FORM: LazyLock<Regex> =
+pub(crate) static FORM: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"`([a-z_]+)` \(default `([^`]+)`\)").expect("a valid pattern"));
 static DEFAULT: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)\bdefaults?\b").expect("a valid pattern"));

@@ -18,7 +18,7 @@ use regex::Regex;
 use crate::rust_tests::{self, Doc, Module, Source};
 use crate::{Book, Finding, Page, generated};
 
-const CHAPTER: &str = "book/src/reference/guarantees.md";
+pub(crate) const CHAPTER: &str = "book/src/reference/guarantees.md";
 const NOT_YET: &str = "## Not promised yet";
 
 /// The first words of ids. A test that names another id of one of these is wrong about it.

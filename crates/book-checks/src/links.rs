@@ -99,6 +99,11 @@ fn common_prefix(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count()
 }
 
+/// Whether something on the page can be linked to by this anchor.
+pub(crate) fn has_anchor(page: &Page, anchor: &str) -> bool {
+    read(page).ids.contains(anchor)
+}
+
 fn read(page: &Page) -> Targets {
     let mut targets = Targets::default();
     let mut undefined: Vec<Range<usize>> = Vec::new();

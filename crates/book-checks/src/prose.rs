@@ -1,5 +1,6 @@
 //! The sentences of a page, without its code, and with the place of every word.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
@@ -17,7 +18,12 @@ pub(crate) struct Run {
     /// Where parts of `text` come from: offset in `text`, offset in the page.
     places: Vec<(usize, usize)>,
     /// The parts of `text` that are inline code.
-    code: Vec<std::ops::Range<usize>>,
+    code: Vec<Range<usize>>,
+    /// The parts of `text` that are links, with their targets.
+    links: Vec<(Range<usize>, String)>,
+    /// Which row of the page's tables it is a cell of.
+    pub(crate) row: Option<usize>,
+    pub(crate) is_heading: bool,
 }
 
 impl Run {
@@ -33,8 +39,13 @@ impl Run {
     }
 
     /// The inline code, without its backticks, and where it stands in `text`.
-    pub(crate) fn code(&self) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
+    pub(crate) fn code(&self) -> impl Iterator<Item = (Range<usize>, &str)> {
         self.code.iter().map(|range| (range.clone(), self.text[range.clone()].trim_matches('`')))
+    }
+
+    /// The links: where each stands in `text`, and its target.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (Range<usize>, &str)> {
+        self.links.iter().map(|(range, target)| (range.clone(), target.as_str()))
     }
 
     /// The text in which inline code is blanked, so that only words are left.
@@ -52,6 +63,7 @@ pub(crate) fn runs(page: &Page) -> Vec<Run> {
     let mut runs = vec![Run::default()];
     let mut in_code = false;
     let mut in_metadata = false;
+    let (mut row, mut rows) = (None, 0);
     for (event, range) in Parser::new_ext(&page.text, snippets::markdown_options()).into_offset_iter() {
         let run = runs.last_mut().expect("there is always one");
         match event {
@@ -67,9 +79,22 @@ pub(crate) fn runs(page: &Page) -> Vec<Run> {
             }
             Event::SoftBreak | Event::HardBreak => run.push(" ", range.start),
             Event::InlineHtml(_) => run.push(" ", range.start),
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                run.links.push((run.text.len()..run.text.len(), dest_url.into_string()));
+            }
+            Event::End(TagEnd::Link) => {
+                if let Some((place, _)) = run.links.last_mut() {
+                    place.end = run.text.len();
+                }
+            }
+            Event::Start(Tag::TableHead | Tag::TableRow) => {
+                rows += 1;
+                row = Some(rows);
+            }
+            Event::End(TagEnd::TableHead | TagEnd::TableRow) => row = None,
+            Event::Start(Tag::Heading { .. }) => runs.push(Run { is_heading: true, ..Run::default() }),
             Event::Start(
                 Tag::Paragraph
-                | Tag::Heading { .. }
                 | Tag::Item
                 | Tag::TableCell
                 | Tag::DefinitionListTitle
@@ -82,7 +107,7 @@ pub(crate) fn runs(page: &Page) -> Vec<Run> {
                 | TagEnd::TableCell
                 | TagEnd::DefinitionListTitle
                 | TagEnd::DefinitionListDefinition,
-            ) => runs.push(Run::default()),
+            ) => runs.push(Run { row, ..Run::default() }),
             _ => {}
         }
     }
@@ -129,6 +154,16 @@ mod tests {
         let words: Vec<String> =
             runs(page).iter().map(|r| r.words().split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(words, ["One", "See or two ."]);
+    }
+
+    #[test]
+    fn links_have_their_text_and_their_target() {
+        let fixture = Fixture::chapter("# One\n\nSee [two\n`x`](b.md#c), and [3](d.md).\n");
+        let page = fixture.book.chapters().next().unwrap();
+        let run = &runs(page)[1];
+        let links: Vec<(&str, &str)> =
+            run.links().map(|(place, target)| (&run.text[place], target)).collect();
+        assert_eq!(links, [("two `x`", "b.md#c"), ("3", "d.md")]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ struct Read {
 }
 
 /// A quantity, in digits or in words.
-static QUANTITY: LazyLock<Regex> = LazyLock::new(|| {
+pub(crate) static QUANTITY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?i)\d|\b(?:no|none|never|off|zero|one|two|three|four|five|six|seven|eight|nine|ten|dozen|twenty|thirty|hundred|thousand|half|third|quarter|fifth|tenth|twice|double)\b",
     )

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::book::BuildArgs;
 use crate::generate::GenerateArgs;
 use crate::lab::LabArgs;
+use crate::read::ReadArgs;
 use crate::serve::ServeArgs;
 use crate::test::TestArgs;
 
@@ -81,6 +82,14 @@ pub(crate) enum Command {
         cargo guide generate --check\n\n\
         It prints which files changed. What varies from run to run, such as a duration, keeps its placeholder.")]
     Generate(GenerateArgs),
+    /// Show the claims of the book that nobody has read, with what to read each against, and record them as read
+    #[command(after_help = "Examples:\n  \
+        cargo guide read\n  \
+        cargo guide read book/src/guide/sizing.md\n  \
+        cargo guide read --unread\n\n\
+        It writes book/data/readings.txt. Run it when you have read what it shows: the file is your word for that. \
+        For pages that you name, it also shows the claims that were recorded with --unread.")]
+    Read(ReadArgs),
     /// Run the echo server alone, with faults if you ask for them
     #[command(after_help = "Examples:\n  \
         cargo guide echo\n  \

@@ -17,6 +17,7 @@ mod listings;
 mod metadata;
 mod port;
 mod progress;
+mod read;
 mod report;
 mod rustdoc;
 mod search_index;
@@ -59,6 +60,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Build(args) => book::run(&root, &args),
         Command::Test(args) => test::run(&root, &args),
         Command::Generate(args) => generate::run(&root, &args),
+        Command::Read(args) => read::run(&root, &args),
         Command::MdbookTest => checks::mdbook_test(&root),
         Command::Echo(_) | Command::Lab(_) => unreachable!("handled above"),
     }

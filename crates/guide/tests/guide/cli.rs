@@ -5,7 +5,7 @@ use crate::fixture::{Running, SmallBook, guide, stderr, stdout};
 #[test]
 fn every_subcommand_has_short_help_with_examples() {
     let outer = stdout(&guide(&["--help"]).output().unwrap());
-    for subcommand in ["serve", "build", "test", "generate", "echo"] {
+    for subcommand in ["serve", "build", "test", "generate", "read", "echo"] {
         assert!(outer.lines().any(|line| line.trim_start().starts_with(subcommand)), "{subcommand}: {outer}");
         let output = guide(&[subcommand, "--help"]).output().unwrap();
         let help = stdout(&output);
@@ -192,6 +192,28 @@ fn generate_lists_what_is_out_of_date_and_cannot_be_written() {
         assert_eq!(output.status.code(), Some(1));
         assert!(stdout(&output).contains("book/src/one.md:1"), "{}", stdout(&output));
     }
+}
+
+#[test]
+fn read_shows_what_nobody_has_read_and_records_it() {
+    let book = SmallBook::new();
+    let page = "book/src/one.md";
+    book.write(page, "# Waiting\n\nA pool waits later.\n");
+    let shown = |arguments: &[&str]| {
+        let output = book.run(&[&["read"], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let first = shown(&["--unread"]);
+    assert!(first.contains("book/src/one.md:3: A pool waits later.\n  against the code"), "{first}");
+    assert!(first.ends_with("1 recorded as not read yet\n"), "{first}");
+    assert!(shown(&[]).ends_with("0 recorded as read\n"));
+    assert!(book.read("book/data/readings.txt").contains("? A pool waits later.\n"));
+    assert!(shown(&[page]).contains("A pool waits later.\n"));
+    assert!(book.read("book/data/readings.txt").ends_with(" A pool waits later.\n"));
+    assert!(!book.read("book/data/readings.txt").contains("? A"));
+    assert!(shown(&[page]).ends_with("0 recorded as read\n"));
+    assert_eq!(book.run(&["read", "book/src/none.md"]).status.code(), Some(1));
 }
 
 #[cfg(unix)]
