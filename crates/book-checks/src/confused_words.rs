@@ -185,7 +185,7 @@ const CONFUSED: [(&str, &str); 46] = [
     ("in", r"is (?:whom|front|turn|advance|particular|addition)"),
     ("of", r"(?:number|part|most|half|none|kind|instead|because|full|rest|middle|rate|lack) or"),
     ("of", r"(?:half|none|kind|instead|because|full|lack|middle) on"),
-    ("one of the two", concat!(r"(?:of|with|from|into) (?:of|with|by|from|into|to)",)),
+    ("one of the two", r"(?:of|with|from|into) (?:of|with|by|from|into|to)"),
     (
         "every",
         concat!(
