@@ -346,11 +346,8 @@ impl<C, E, W> Policy<C, E, W> {
             self.connects.connect_time.record(took);
         }
         let birth = Birth { origin: attempt.origin, connect_began_at: attempt.started, opened_at };
-        let mut lifetime = Lifetime::draw(opened_at, &self.config, &mut self.rng);
-        if let Some(at) = attempt.ends_by {
-            // It retires with the others of its time.
-            lifetime.end_by(at, self.lead());
-        }
+        let ends_by = attempt.ends_by.map(|at| (at, self.lead()));
+        let lifetime = Lifetime::draw(opened_at, ends_by, &self.config, &mut self.rng);
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
         let record = self.holders.on_opened(id, lifetime, opened_at);
         let mut entry = Box::new(Entry::new(connection, id, record, &birth));

@@ -20,31 +20,37 @@ pub(super) struct Lifetime {
 }
 
 impl Lifetime {
-    pub(super) fn draw(opened_at: Tick, config: &PoolConfig, rng: &mut fastrand::Rng) -> Self {
+    /// One that began to open before `invalidate_all_over` retires with the others of that time.
+    pub(super) fn draw(
+        opened_at: Tick,
+        ends_by: Option<(Tick, Duration)>,
+        config: &PoolConfig,
+        rng: &mut fastrand::Rng,
+    ) -> Self {
         let early = config.lifetime_jitter * rng.f64();
-        Self::new(opened_at, early.min(0.999), config)
+        Self::new(opened_at, early.min(0.999), ends_by, config)
     }
 
-    fn new(opened_at: Tick, early: f64, config: &PoolConfig) -> Self {
+    fn new(opened_at: Tick, early: f64, ends_by: Option<(Tick, Duration)>, config: &PoolConfig) -> Self {
         let lifetime = config.max_lifetime - config.max_lifetime.mul_f64(early);
         let lead = config.connect_attempt_timeout.min(lifetime / 10);
-        Self {
+        let mut new = Self {
             opened_at,
             early,
             ends_by: None,
             replace_at: opened_at + (lifetime - lead),
             retire_at: opened_at + lifetime,
             reason: RetireReason::Lifetime,
+        };
+        if let Some((at, lead)) = ends_by {
+            new.end_by(at, lead);
         }
+        new
     }
 
     /// The limits have changed. What the pool's owner has said of this connection stays true.
     pub(super) fn recount(&mut self, config: &PoolConfig) {
-        let ends_by = self.ends_by;
-        *self = Self::new(self.opened_at, self.early, config);
-        if let Some((at, lead)) = ends_by {
-            self.end_by(at, lead);
-        }
+        *self = Self::new(self.opened_at, self.early, self.ends_by, config);
     }
 
     /// It retires at that time, unless its life ends before, and its successor is opened so long before.

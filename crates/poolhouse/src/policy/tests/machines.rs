@@ -183,7 +183,7 @@ fn when_a_life_ends() {
     let config = PoolConfig { max_lifetime: SECOND * 100, lifetime_jitter: 0.2, ..config(4) };
     let now = Tick::START;
     let mut rng = fastrand::Rng::with_seed(3);
-    let lives: Vec<_> = (0..200).map(|_| Lifetime::draw(now, &config, &mut rng)).collect();
+    let lives: Vec<_> = (0..200).map(|_| Lifetime::draw(now, None, &config, &mut rng)).collect();
     for life in &lives {
         let (age, lead) = (life.retire_at.since(now), life.retire_at.since(life.replace_at));
         assert!(age > SECOND * 80 && age <= SECOND * 100, "{age:?}");
@@ -193,7 +193,7 @@ fn when_a_life_ends() {
     assert!(ages.clone().min() < Some(SECOND * 82) && ages.max() > Some(SECOND * 98), "spread");
     // The whole share: it lives for a moment all the same.
     let shortest = PoolConfig { lifetime_jitter: 1.0, ..config };
-    let lives = (0..200).map(|_| Lifetime::draw(now, &shortest, &mut rng).retire_at.since(now));
+    let lives = (0..200).map(|_| Lifetime::draw(now, None, &shortest, &mut rng).retire_at.since(now));
     assert!(lives.min() >= Some(SECOND / 10));
 }
 
@@ -203,7 +203,7 @@ fn a_life_is_counted_anew() {
     let long = PoolConfig { max_lifetime: SECOND * 100, ..config(4) };
     let short = PoolConfig { max_lifetime: SECOND * 50, ..config(4) };
     let now = Tick::START;
-    let mut life = Lifetime::draw(now, &long, &mut fastrand::Rng::with_seed(3));
+    let mut life = Lifetime::draw(now, None, &long, &mut fastrand::Rng::with_seed(3));
     life.recount(&short);
     assert_eq!((life.retire_at, life.replace_at), (now + SECOND * 50, now + SECOND * 45));
     assert_eq!(life.reason, RetireReason::Lifetime);
