@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::timings::Timings;
 use super::waiting::Refusal;
 use super::{Caller, Policy, Tick};
 use crate::error::{AcquireTimeout, Holder, Phase};
@@ -64,7 +63,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     pub(crate) fn stats(&self) -> PoolStats {
         let (open, active, acquisitions) = (self.open(), self.held(), self.timings.acquisitions());
-        let Timings { waits, holds, connects, timed_out, cancelled } = self.timings.clone();
+        let (timed_out_waits, cancelled_waits) = (self.timings.timed_out(), self.timings.cancelled());
         PoolStats {
             total_connections: open,
             active_connections: active,
@@ -82,17 +81,17 @@ impl<C, E, W> Policy<C, E, W> {
             failed_connects: self.counts.failed_connects,
             failed_checks: self.counts.failed_checks,
             failed_resets: self.counts.failed_resets,
-            timed_out_acquisitions: timed_out.count(),
-            cancelled_acquisitions: cancelled.count(),
+            timed_out_acquisitions: timed_out_waits.count(),
+            cancelled_acquisitions: cancelled_waits.count(),
             waited_acquisitions: self.counts.waited,
             closed: self.counts.closed.clone(),
             reported_leaks: self.counts.reported_leaks,
             suspended: self.is_suspended(),
-            wait_times: waits,
-            timed_out_waits: timed_out,
-            cancelled_waits: cancelled,
-            hold_times: holds,
-            connect_times: connects,
+            wait_times: self.timings.waits(),
+            timed_out_waits,
+            cancelled_waits,
+            hold_times: self.timings.holds(),
+            connect_times: self.timings.connects(),
         }
     }
 

@@ -5,12 +5,12 @@ use crate::histogram::Histogram;
 
 #[derive(Clone, Default)]
 pub(super) struct Timings {
-    pub(super) waits: Histogram,
-    pub(super) holds: Histogram,
-    pub(super) connects: Histogram,
+    waits: Histogram,
+    holds: Histogram,
+    connects: Histogram,
     /// Of acquires that ran out of time, and of those that were dropped.
-    pub(super) timed_out: Histogram,
-    pub(super) cancelled: Histogram,
+    timed_out: Histogram,
+    cancelled: Histogram,
 }
 
 impl Timings {
@@ -35,7 +35,27 @@ impl Timings {
         self.cancelled.record_micros(waited.as_micros());
     }
 
+    pub(super) fn timed_out(&self) -> Histogram {
+        self.timed_out.clone()
+    }
+
+    pub(super) fn cancelled(&self) -> Histogram {
+        self.cancelled.clone()
+    }
+
     pub(super) fn acquisitions(&self) -> u64 {
         self.waits.count()
+    }
+
+    pub(super) fn waits(&self) -> Histogram {
+        self.waits.clone()
+    }
+
+    pub(super) fn holds(&self) -> Histogram {
+        self.holds.clone()
+    }
+
+    pub(super) fn connects(&self) -> Histogram {
+        self.connects.clone()
     }
 }
