@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 /// How the name of mdBook's file begins. A hash follows.
 const BEGINNING: &str = "searchindex-";
 
+/// How much of a section is searched, in characters. Only lists that a program makes are longer, such as the tests of each
+/// guarantee, and their beginnings say what they are.
+const LONGEST: usize = 10_000;
+
 /// Between the titles above a section.
 const ABOVE: &str = " » ";
 
@@ -66,7 +70,7 @@ fn packed(script: &str) -> Result<Value> {
         let section = &docs[number.to_string()];
         let text =
             |field| section[field].as_str().with_context(|| format!("section {number} has no {field}"));
-        let (title, body, line) = (text("title")?, text("body")?, text("breadcrumbs")?);
+        let (title, body, line) = (text("title")?, beginning(text("body")?), text("breadcrumbs")?);
         let (page, anchor) = url.split_once('#').unwrap_or((url, ""));
         let above = line.strip_suffix(title).and_then(|rest| rest.strip_suffix(ABOVE));
         if pages.last().is_none_or(|(last, ..)| last != page) {
@@ -85,6 +89,11 @@ fn packed(script: &str) -> Result<Value> {
         "doc_urls": [],
         "index": { "packed": pages },
     }))
+}
+
+/// The text up to [`LONGEST`].
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
 }
 
 /// What stands in a JavaScript string between single quotes.
@@ -131,6 +140,13 @@ mod tests {
         );
         assert_eq!(packed["doc_urls"], json!([]));
         assert_eq!(packed["results_options"]["limit_results"], 20);
+    }
+
+    #[test]
+    fn the_end_of_a_list_without_end_is_left_out() {
+        let longest = "é".repeat(LONGEST);
+        assert_eq!((beginning("short"), beginning(&longest)), ("short", &*longest));
+        assert_eq!(beginning(&format!("{longest}x")), longest);
     }
 
     #[test]
