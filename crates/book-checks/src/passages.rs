@@ -44,16 +44,13 @@ impl Passage {
     /// The words of the passage and round it, without these pieces of inline code: each has its number of all of them.
     pub(crate) fn words_without(&self, left_out: impl Fn(usize, &str) -> bool) -> BTreeSet<String> {
         let mut all = words::content(&self.about);
-        let mut number = 0;
+        let mut before = 0;
         for run in &self.runs {
-            let mut text = run.text.clone();
-            for (range, code) in run.code() {
-                if left_out(number, code) {
-                    text.replace_range(range.clone(), &" ".repeat(range.len()));
-                }
-                number += 1;
-            }
+            let text = run.replace_code(|number, code, length| {
+                left_out(before + number, code).then(|| " ".repeat(length))
+            });
             all.extend(words::content(&text));
+            before += run.code().count();
         }
         all
     }

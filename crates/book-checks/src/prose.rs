@@ -50,11 +50,19 @@ impl Run {
 
     /// The text in which inline code is blanked, so that only words are left.
     pub(crate) fn words(&self) -> String {
-        let mut words = self.text.clone();
-        for range in &self.code {
-            words.replace_range(range.clone(), &" ".repeat(range.len()));
+        self.replace_code(|_, _, length| Some(" ".repeat(length)))
+    }
+
+    /// The text with other words for inline code. `with` gets the number of each piece, its code and its length with the
+    /// backticks, and gives what is as long, or nothing to let it stand.
+    pub(crate) fn replace_code(&self, with: impl Fn(usize, &str, usize) -> Option<String>) -> String {
+        let mut text = self.text.clone();
+        for (number, (place, code)) in self.code().enumerate() {
+            if let Some(other) = with(number, code, place.len()) {
+                text.replace_range(place, &other);
+            }
         }
-        words
+        text
     }
 }
 
