@@ -36,8 +36,10 @@ const LOOKS: &str = "<!DOCTYPE html><meta charset=utf-8><title>Look</title>\
 fn all_pages() -> Vec<String> {
     let sitemap = fs::read_to_string(BOOK.join("sitemap.xml")).unwrap();
     let addresses = sitemap.split("<loc>").skip(1).filter_map(|rest| rest.split_once("</loc>"));
-    let path = |(address, _): (&str, &str)| address.splitn(4, '/').nth(3).map(str::to_owned);
-    let mut found: Vec<String> = addresses.filter_map(path).chain(["404.html".to_owned()]).collect();
+    let home = concat!(env!("CARGO_PKG_HOMEPAGE"), "/");
+    let path =
+        |(address, _): (&str, &str)| address.strip_prefix(home).expect("it is below the home").to_owned();
+    let mut found: Vec<String> = addresses.map(path).chain(["404.html".to_owned()]).collect();
     found.sort();
     found
 }
