@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use regex::{Regex, RegexSet};
+use regex::Regex;
 
 use crate::{Book, Finding, prose};
 
@@ -216,18 +216,9 @@ static COMPARISON: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a valid pattern")
 });
 
-fn pattern(words: &str) -> String {
-    format!(r"(?i)\b(?:{words})\b")
-}
-
 static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
-    let pattern = |words: &str| Regex::new(&pattern(words)).expect("a valid pattern");
+    let pattern = |pattern: &str| Regex::new(&format!(r"(?i)\b(?:{pattern})\b")).expect("a valid pattern");
     CONFUSED.iter().map(|(meant, words)| (*meant, pattern(words))).collect()
-});
-
-/// All of them at once. Hardly any text has one, so that few are looked for one by one.
-static ANY: LazyLock<RegexSet> = LazyLock::new(|| {
-    RegexSet::new(CONFUSED.iter().map(|(_, words)| pattern(words))).expect("valid patterns")
 });
 
 pub fn check(book: &Book) -> Vec<Finding> {
@@ -248,7 +239,7 @@ pub fn check(book: &Book) -> Vec<Finding> {
                 }
             }
             let mut seen = BTreeSet::new();
-            for (meant, pattern) in ANY.matches(&words).iter().map(|index| &PATTERNS[index]) {
+            for (meant, pattern) in PATTERNS.iter() {
                 let wrong = pattern.find_iter(&words).filter(|wrong| stands_alone(&words, wrong.range()));
                 // One finding a place, by the first pattern: `an the` is no `a the` either.
                 for wrong in wrong.filter(|wrong| seen.insert(wrong.start())) {
