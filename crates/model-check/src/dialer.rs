@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
+use crate::planned::panic_as_planned;
 use crate::{FailureKind, HookFuture, Manager, RetireReason};
 
 /// What an attempt to connect comes to.
@@ -17,6 +18,8 @@ pub enum Dial {
     Fails,
     /// It never will.
     Refused,
+    /// The manager panics.
+    Panics,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,8 @@ struct State {
     hook_resets: AtomicBool,
     /// Connections are closed gracefully.
     closes_gracefully: AtomicBool,
+    /// A connection panics as it is dropped.
+    drops_panic: AtomicBool,
     /// How many goodbyes have been wanted, and how many have been said to their end.
     goodbyes_wanted: AtomicUsize,
     goodbyes: AtomicUsize,
@@ -88,6 +93,11 @@ impl Dialer {
     /// From here on connections are closed gracefully.
     pub fn wants_goodbyes(&self) {
         self.0.closes_gracefully.store(true, SeqCst);
+    }
+
+    /// Whether a connection panics as it is dropped, from here on.
+    pub fn panics_at_each_drop(&self, panics: bool) {
+        self.0.drops_panic.store(panics, SeqCst);
     }
 
     /// How many goodbyes have been wanted, and how many have been said to their end.
@@ -148,8 +158,16 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         // A run that has failed takes no more steps.
-        let _step = (!std::thread::panicking()).then(|| self.state.step.lock());
+        if std::thread::panicking() {
+            self.state.live.fetch_sub(1, SeqCst);
+            return;
+        }
+        let step = self.state.step.lock();
         self.state.live.fetch_sub(1, SeqCst);
+        drop(step);
+        if self.state.drops_panic.load(SeqCst) {
+            panic_as_planned();
+        }
     }
 }
 
@@ -163,6 +181,7 @@ impl Manager for Dialer {
         pause().await;
         match dial.unwrap_or(Dial::Opens) {
             Dial::Opens => Ok(connection),
+            Dial::Panics => panic_as_planned(),
             dial => Err(Refused(dial)),
         }
     }

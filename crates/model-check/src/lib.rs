@@ -14,12 +14,14 @@
 mod alone;
 mod dialer;
 mod executor;
+mod planned;
 mod sync;
 mod time;
 mod world;
 
 pub use crate::dialer::{Connection, Dial, Dialer, Refused};
 pub use crate::executor::block_on;
+pub use crate::planned::{catch_planned, panic_as_planned};
 pub use crate::sync::Runtime;
 pub use crate::time::pass;
 pub use crate::world::{Acquired, Held, Hooks, Queued, World, bounded, config, hooked, model};

@@ -20,6 +20,7 @@ use loom::sync::{Mutex as LoomMutex, MutexGuard as LoomGuard};
 use pin_project_lite::pin_project;
 
 use crate::manager::Manager;
+use crate::planned::catch_planned;
 use crate::state::State;
 
 /// What must hold whenever nobody has the lock.
@@ -230,10 +231,32 @@ impl Handle {
     }
 }
 
-/// A task of a set: what it does, and whether it has been told to stop.
+/// A task of a set: what it does, and whether it has been told to stop. As in tokio, a panic ends with the task, whether it
+/// is polled or dropped.
 struct Task<T> {
-    future: Pin<Box<dyn Future<Output = T> + Send>>,
+    /// `None` only while it is dropped.
+    future: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     handle: AbortHandle,
+}
+
+impl<T> Task<T> {
+    /// `None` in it stands for a task that was aborted or panicked.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let Some(future) = self.future.as_mut().filter(|_| !self.handle.aborted.load(SeqCst)) else {
+            return Poll::Ready(None);
+        };
+        match catch_planned(|| future.as_mut().poll(cx)) {
+            Some(polled) => polled.map(Some),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        catch_planned(|| drop(future));
+    }
 }
 
 /// Stops a task of a set. Only the owner of the set does, so nobody has to be woken for it.
@@ -266,21 +289,16 @@ impl<T> Default for JoinSet<T> {
 impl<T> JoinSet<T> {
     pub(crate) fn spawn(&mut self, task: impl Future<Output = T> + Send + 'static) -> AbortHandle {
         let handle = AbortHandle::default();
-        self.tasks.push(Task { future: Box::pin(task), handle: handle.clone() });
+        self.tasks.push(Task { future: Some(Box::pin(task)), handle: handle.clone() });
         handle
     }
 
-    /// Gives every task a step, in order, until one ends. `None` in it stands for one that was aborted.
+    /// Gives every task a step, in order, until one ends. `None` in it stands for one that was aborted or panicked.
     pub(crate) async fn join_next(&mut self) -> Option<Option<T>> {
         poll_fn(|cx| {
             for index in 0..self.tasks.len() {
                 let task = &mut self.tasks[index];
-                let ended = if task.handle.aborted.load(SeqCst) {
-                    Poll::Ready(None)
-                } else {
-                    task.future.as_mut().poll(cx).map(Some)
-                };
-                if let Poll::Ready(value) = ended {
+                if let Poll::Ready(value) = task.poll(cx) {
                     let task = self.tasks.remove(index);
                     task.handle.finished.store(true, SeqCst);
                     drop(task);

@@ -185,6 +185,16 @@ impl World {
         self.queued_within(Duration::MAX)
     }
 
+    /// An acquire that has been polled once, or what it came to.
+    pub fn joined(&self) -> Result<Queued, Acquired> {
+        let pool = self.pool.clone();
+        let mut joined: Queued = Box::pin(async move { pool.acquire().await });
+        match poll_once(joined.as_mut()) {
+            Poll::Ready(acquired) => Err(acquired),
+            Poll::Pending => Ok(joined),
+        }
+    }
+
     /// A waiter with a deadline.
     pub fn queued_within(&self, limit: Duration) -> Queued {
         let pool = self.pool.clone();

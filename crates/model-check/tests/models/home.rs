@@ -70,6 +70,39 @@ fn home_loss_vs_acquire_inside() {
     });
 }
 
+/// An acquire that joined in the runtime that ends goes on in another, and is served there.
+#[test]
+fn home_loss_vs_acquire_that_has_moved() {
+    bounded("home_loss_vs_acquire_that_has_moved", 3, &config(1), |world| {
+        let runtime = world.runtime();
+        let held = runtime.enter(|| world.held());
+        let moved = runtime.enter(|| world.queued());
+        world.race();
+        let end = world.thread(move |_| runtime.end());
+        let release = world.thread(|_| drop(held));
+        drop(block_on(moved).unwrap());
+        end.join().unwrap();
+        release.join().unwrap();
+    });
+}
+
+/// So does one that joins and moves as the runtime ends, with the connect that it began there: it has begun in neither
+/// runtime, or ends with the first.
+#[test]
+fn home_loss_vs_acquire_that_moves() {
+    bounded("home_loss_vs_acquire_that_moves", 3, &config(1), |world| {
+        let runtime = world.runtime();
+        let ends = runtime.clone();
+        world.race();
+        let end = world.thread(move |_| ends.end());
+        match runtime.enter(|| world.joined()) {
+            Ok(moves) => drop(block_on(moves).unwrap()),
+            Err(acquired) => ok_or_runtime_ended(acquired),
+        }
+        end.join().unwrap();
+    });
+}
+
 /// A connect under way ends with its runtime, and a waiter elsewhere gets another.
 #[test]
 fn home_loss_vs_connect() {

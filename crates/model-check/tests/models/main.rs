@@ -7,6 +7,7 @@ mod connect;
 mod goodbye;
 mod home;
 mod hooks;
+mod hostile;
 mod recall;
 mod release;
 mod reset;
