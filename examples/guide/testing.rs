@@ -86,7 +86,7 @@ async fn every_fault() -> Result<(), AnyError> {
             Ok(Err(error)) => println!("{name}: {error}"),
             Err(_) => return Err(format!("{name}: it hangs").into()),
         }
-        // The server mends. So must the code.
+        // The server works again. So must the code.
         server.set_faults(Faults::default());
         ask(&pool, "hello again").await?;
         finish(pool).await?;

@@ -30,7 +30,7 @@ async fn worker(
     done: mpsc::UnboundedSender<usize>,
 ) {
     loop {
-        // It waits for a job with empty hands, and here alone it may be stopped.
+        // It holds nothing while it waits for a job. Only here may it be stopped.
         let job = tokio::select! {
             biased;
             () = stop.cancelled() => return,

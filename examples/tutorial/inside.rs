@@ -101,7 +101,7 @@ async fn in_service(pool: &EchoPool) -> Result<(), AnyError> {
     let third = pool.acquire().await?;
     stats(pool, "three held");
 
-    // The pool is full: who asks now waits, and is handed the first one that comes
+    // The pool is full: a new caller waits, and is handed the first one that comes
     // back.
     let waiting = tokio::spawn({
         let pool = pool.clone();

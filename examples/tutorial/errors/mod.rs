@@ -42,7 +42,7 @@ impl IntoResponse for ServiceError {
                 (StatusCode::SERVICE_UNAVAILABLE, come_back, "shutting down")
                     .into_response()
             }
-            // A connect that waiting does not mend. It wants a person, not another
+            // A connect that waiting does not fix. It needs a person, not another
             // try.
             Self::NoConnection(_) => {
                 (StatusCode::BAD_GATEWAY, "the backend refuses us").into_response()

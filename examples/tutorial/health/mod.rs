@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use poolhouse::PacketPool;
 
-/// Liveness: the process answers. A restart would not mend the backend, so nobody
+/// Liveness: the process answers. A restart would not fix the backend, so nobody
 /// asks for it.
 pub(crate) async fn live() -> &'static str {
     "alive\n"

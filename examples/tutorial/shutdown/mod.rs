@@ -50,7 +50,7 @@ pub(crate) async fn serve(
         let _ = stopping.send(());
     });
     // Graceful shutdown has no deadline of its own: a client that reads slowly
-    // would keep us for ever.
+    // would keep us forever.
     let deadline = async {
         let _ = stopped.await;
         sleep(REQUESTS).await;
