@@ -56,8 +56,9 @@ impl Row {
     }
 }
 
-/// The rows, a total, and a verdict for each, aligned for a fixed-width font.
-pub(crate) fn table(rows: &[Row]) -> String {
+/// The rows, a total, and a verdict for each, aligned for a fixed-width font. `took` is the time of the whole: checks may run
+/// beside each other.
+pub(crate) fn table(rows: &[Row], took: Duration) -> String {
     let total = Row {
         check: "total",
         tally: Some(rows.iter().filter_map(|row| row.tally).fold(Tally::default(), |sum, one| Tally {
@@ -66,7 +67,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
             ignored: sum.ignored + one.ignored,
         })),
         succeeded: rows.iter().all(|row| row.succeeded),
-        took: rows.iter().map(|row| row.took).sum(),
+        took,
     };
     let width = rows.iter().map(|row| row.check.len()).max().unwrap_or(0).max("total".len());
     let mut out = format!("{:width$}  passed  failed  ignored  seconds\n", "check");
@@ -137,12 +138,12 @@ book           7       1        0     12.0  FAILED
 faults         -       -        -      0.5  FAILED before any test ran
 total         68       1        2     15.7  FAILED
 ";
-        assert_eq!(table(&rows), expected);
+        assert_eq!(table(&rows, Duration::from_millis(15_660)), expected);
     }
 
     #[test]
     fn a_check_that_tested_nothing_says_so() {
-        let text = table(&[row("empty", Some(Tally::default()), true, 0)]);
+        let text = table(&[row("empty", Some(Tally::default()), true, 0)], Duration::ZERO);
         assert!(text.lines().nth(1).unwrap().ends_with("ok, but it tested nothing"), "{text}");
     }
 }
