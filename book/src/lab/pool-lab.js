@@ -54,6 +54,7 @@ class PoolLab extends HTMLElement {
                 await this.reproduce(address);
             } else {
                 this.status.textContent = "First the question. The run comes after your answer.";
+                this.runsOf(this.knobs.unchanged);
                 // The button that had the focus is gone.
                 this.question.focus({ preventScroll: true });
             }
@@ -130,7 +131,7 @@ class PoolLab extends HTMLElement {
     run(wild) {
         return this.work(async () => {
             const texts = wild ? [wild] : this.preset.scenarios.map((_, index) => this.knobs.text(index));
-            const runs = await Promise.all(texts.map((text) => ask("run", text)));
+            const runs = await this.runsOf(texts);
             this.remember(...texts);
             // A name of the preset says what a configuration no longer is once a knob has been turned.
             const names = this.preset.scenarios.map(({ name }, index) =>
@@ -138,6 +139,21 @@ class PoolLab extends HTMLElement {
             );
             this.show(runs, names);
         });
+    }
+
+    /** Those of the preset are made while the reader thinks about the question. A scenario gives the same run each time. */
+    runsOf(texts) {
+        const key = texts.join("/");
+        if (this.asked?.key !== key) {
+            const asked = { key, runs: Promise.all(texts.map((text) => ask("run", text))) };
+            this.asked = asked;
+            asked.runs.catch(() => {
+                if (this.asked === asked) {
+                    this.asked = undefined;
+                }
+            });
+        }
+        return this.asked.runs;
     }
 
     size(text) {
