@@ -55,7 +55,7 @@ async fn timed_out(pool: &PacketPool) -> Result<(), Box<dyn Error>> {
     let _first = pool.acquire().await?;
     let _second = pool.acquire().await?;
     match pool.acquire().await {
-        // Say "busy" to whoever asked, and keep the diagnosis for the log.
+        // Say "busy" to the client, and keep the diagnosis for the log.
         Err(AcquireError::Timeout(timeout)) => {
             println!("503 service unavailable");
             println!("log: {timeout}");

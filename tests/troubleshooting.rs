@@ -194,7 +194,7 @@ fn out_of_descriptors_is_said_and_a_pool_needs_few() {
     assert!(cure.contains("failed: 0 of 100"), "{printed}");
 }
 
-/// What the page says of TIME_WAIT: who closes first keeps the port.
+/// What the page says of TIME_WAIT: the side that closes first keeps the port.
 #[cfg(target_os = "linux")]
 #[test]
 fn who_closes_first_has_the_time_wait() -> std::io::Result<()> {

@@ -14,7 +14,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 // ANCHOR: config
 fn tests() -> PoolConfig {
     PoolConfig {
-        // So small that whoever needs two at once is found.
+        // So small that a test that needs two at once is found.
         min_connections: 0,
         max_connections: 1,
         // A test that hangs is worse than one that fails.

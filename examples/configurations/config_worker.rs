@@ -17,8 +17,8 @@ const WORKERS: usize = 4;
 
 fn worker() -> PoolConfig {
     PoolConfig {
-        // As many as there are workers, all the time: nobody ever waits, and
-        // nothing is reaped.
+        // As many as there are workers: nothing is reaped, and a job waits for
+        // no other. It may wait for a connect when a lifetime ends.
         min_connections: WORKERS,
         max_connections: WORKERS,
         connection_timeout: Duration::from_secs(60),

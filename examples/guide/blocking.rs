@@ -113,7 +113,7 @@ async fn in_async_code(server: &EchoServer) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// What happens to who calls the blocking pool in `async` code.
+/// What happens to a caller of the blocking pool in `async` code.
 async fn mistaken(pool: &blocking::Pool<PacketManager>) -> Result<(), AnyError> {
     let mistake = || pool.acquire().map(drop);
     match catch_unwind(AssertUnwindSafe(mistake)) {

@@ -63,7 +63,7 @@ impl<D: Dial> Manager for Rotating<D> {
     async fn connect(&self) -> Result<Self::Connection, KvError> {
         match self.inner.connect().await {
             // The password may have changed since it was read. Once, or a wrong
-            // one would be tried for ever.
+            // one would be tried forever.
             Err(error) if error.is_refused("AUTH") && self.renewed().await => {
                 self.inner.connect().await
             }

@@ -61,7 +61,7 @@ async fn inner(pool: &PacketPool) -> Result<(), AnyError> {
 // ANCHOR_END: nested
 
 /// How many of `tasks` end well, and the text of the timeout that names the most
-/// holders: whoever is told later finds fewer.
+/// holders: a task that is told later finds fewer.
 async fn nested(
     tasks: usize,
     pool: &PacketPool,

@@ -1,7 +1,7 @@
 //! A function that is frozen between two invocations: what the pool finds when it
 //! thaws, and what a check first costs.
 //!
-//! All of it is in memory, under a paused clock: ten minutes of frost take no
+//! All of it is in memory, under a paused clock: ten frozen minutes take no
 //! time.
 
 use std::error::Error;

@@ -1,5 +1,5 @@
 //! Four tests that work against the development server and hang or fail in the
-//! test run, and the same four mended.
+//! test run, and the same four fixed.
 //!
 //! `cargo run --example hangs_in_tests` starts its own echo server, in a thread of
 //! its own. A test here is a function that gets a runtime of its own, as

@@ -29,7 +29,7 @@ enum LoginError {
 struct Login {
     packets: PacketManager,
     password: &'static str,
-    /// Whether it tells the pool which failures no other try can mend.
+    /// Whether it tells the pool which failures no other try can fix.
     classifies: bool,
 }
 
@@ -95,7 +95,7 @@ fn waited(errors: &Errors) -> usize {
 }
 
 // ANCHOR: blame
-/// What to tell whoever is on call.
+/// What to tell the person on call.
 fn verdict(timeout: &AcquireTimeout) -> &'static str {
     match (timeout.phase, &timeout.last_connect_error) {
         (Phase::Queueing, None) => {
@@ -121,7 +121,7 @@ fn every_timeout_is_exhaustion(_: &AcquireTimeout) -> &'static str {
 }
 
 /// How many of the timeouts are blamed on the pool, and the first in the words of
-/// whoever logs it.
+/// the log.
 fn blame(errors: &Errors, judge: fn(&AcquireTimeout) -> &'static str) {
     let verdicts: Vec<_> = errors
         .iter()
@@ -180,7 +180,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     blame(&errors, verdict);
     println!("log: {}", errors.first().ok_or("no error")?);
     // ANCHOR: fail_fast
-    // A restart that takes less stays invisible.
+    // A restart that takes less than half of it stays invisible.
     let config =
         PoolConfig { fail_fast_after: Duration::from_millis(200), ..config };
     // ANCHOR_END: fail_fast

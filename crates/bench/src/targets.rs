@@ -1,5 +1,5 @@
 //! What poolhouse has to reach. A run says for each whether it did; whether a target is missed for good or by a busy
-//! machine is for whoever reads it to say, so nothing fails.
+//! machine is for its reader to say, so nothing fails.
 
 use std::fmt;
 

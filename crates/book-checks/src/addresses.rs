@@ -1,5 +1,5 @@
 //! Where the guide and its repository are stands in one place: `[workspace.package]` in the root's manifest. Everything
-//! else takes it from there, so that whoever moves or forks them changes two lines.
+//! else takes it from there, so that a move or a fork changes two lines.
 
 use std::fs;
 use std::path::Path;

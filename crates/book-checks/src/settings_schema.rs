@@ -1,4 +1,4 @@
-//! The JSON schema of the options as text, for editors and for who deploys a settings file.
+//! The JSON schema of the options as text, for editors and for deploys of a settings file.
 //!
 //! It is made from the code: names, texts and types are those of `PoolConfig`, defaults are its own as it writes them, and
 //! bounds are asked of it by reading a value at each.

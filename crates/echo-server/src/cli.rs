@@ -102,7 +102,7 @@ impl From<FaultArgs> for Faults {
 ///
 /// Outside a tokio runtime with its I/O and time drivers enabled.
 pub async fn serve(args: ServeArgs, out: &mut impl Write) -> io::Result<()> {
-    // First, so that a signal sent by whoever reads the first line is not lost.
+    // First, so that a signal sent by a reader of the first line is not lost.
     let interrupted = interrupted()?;
     serve_until(args, out, interrupted).await
 }

@@ -34,8 +34,8 @@ pub struct Counts {
     pub refused: u64,
     /// Whole frames received, answered or not. A frame that is cut short or too long is not counted.
     pub frames_received: u64,
-    /// Whole, valid frames sent. Each is counted just before it is written, so whoever has read a reply finds it
-    /// counted. Halves of frames and garbage are not counted.
+    /// Whole, valid frames sent. Each is counted just before it is written, so a client that has read a reply
+    /// finds it counted. Halves of frames and garbage are not counted.
     pub frames_sent: u64,
     /// Bytes of payload in the frames received.
     pub bytes_received: u64,

@@ -57,7 +57,7 @@ pub struct EchoServer {
 }
 
 enum Endpoint {
-    /// The listener goes when the server stops; the address stays, for whoever asks later.
+    /// The listener goes when the server stops; the address stays, for later questions.
     Socket {
         addr: SocketAddr,
         listener: Mutex<Option<Arc<TcpListener>>>,

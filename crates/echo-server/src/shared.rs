@@ -5,7 +5,7 @@
 //!
 //! Admission is decided under the lock of the counts, because that is where the number of open connections lives. An
 //! order to stop is given first and the counts are read second, so a connection is either refused by the order or
-//! seen by whoever waits for the last one to close.
+//! seen by a task that waits for the last one to close.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -112,7 +112,7 @@ impl Shared {
     }
 }
 
-/// A connection's place among the open ones. Dropping it gives the place back, so whoever holds it drops the stream
+/// A connection's place among the open ones. Dropping it gives the place back, so its holder drops the stream
 /// first.
 pub(crate) struct Admission {
     shared: Arc<Shared>,

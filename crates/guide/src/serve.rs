@@ -93,7 +93,7 @@ async fn serve(root: &Path, args: &ServeArgs) -> Result<()> {
             let number = publish.borrow().number + 1;
             match press.print(number).await {
                 Ok(edition) => {
-                    // First, so that whoever reads the line finds the pages.
+                    // First, so that a reader of the line finds the pages.
                     publish.send_replace(edition);
                     println!("Rebuilt in {:.1} s", started.elapsed().as_secs_f64());
                 }

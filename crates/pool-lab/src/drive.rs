@@ -194,7 +194,7 @@ impl Context {
     }
 }
 
-/// Without the folders of whoever compiled it, which differ between the browser's build and the native one.
+/// Without the folders in which it was compiled, which differ between the browser's build and the native one.
 fn in_short(text: &str) -> String {
     let here = Location::caller().file();
     let folders = here.strip_suffix("drive.rs").unwrap_or_default();
@@ -263,7 +263,7 @@ async fn finish(context: &Context) {
     while context.lock().open > 0 && Instant::now() < last {
         sleep(Duration::from_millis(10)).await;
     }
-    // Those that go on for ever hold connections; their time within the window counts.
+    // Those that go on forever hold connections; their time within the window counts.
     let window = context.window;
     let ended: u64 = context.fleet.all().iter().flat_map(Pool::holders).fold(0, |sum, holder| {
         let since = Instant::now().checked_sub(holder.held_for).unwrap_or(window.start);

@@ -17,7 +17,7 @@ pub enum Outcome {
     ConnectFailed,
     /// The connection broke, or had been dead when the caller got it.
     Broken,
-    /// It never ends: it waits for ever, or its holder leaks the connection.
+    /// It never ends: it waits forever, or its holder leaks the connection.
     Unfinished,
 }
 

@@ -157,7 +157,8 @@ fn a_deploy_ends_if_old_and_new_pools_fit_together() {
     assert_eq!(small.count(Outcome::Served), small.requests());
 }
 
-/// As Kubernetes rolls: whoever is told to end no longer counts, and the next new replica starts at once.
+/// As Kubernetes rolls: a replica that is told to end no longer counts, and the next new replica starts at
+/// once.
 #[test]
 fn the_surge_and_the_time_to_end_say_how_many_replicas_are_alive() {
     let deploy = "replicas=8&fault=deploy&fault_at=5&boot=5&duration=120&rate=80";

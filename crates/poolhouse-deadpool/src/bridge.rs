@@ -132,7 +132,8 @@ impl<M: managed::Manager> Deadpool<M> {
     /// between two health checks.
     ///
     /// For deadpool-postgres it is `|client| !client.is_closed()`, for deadpool-lapin
-    /// `|connection| connection.status().connected()`, and for diesel-async `|connection| !connection.is_broken()`.
+    /// `|connection| connection.status().connected()`, and for diesel-async with PostgreSQL
+    /// `|connection| !connection.is_broken()`. With MySQL, `is_broken` does not see a closed connection.
     ///
     /// ```
     /// use poolhouse_deadpool::Deadpool;
@@ -159,9 +160,10 @@ impl<M: managed::Manager> Deadpool<M> {
         self
     }
 
-    /// Which failed connects are not worth another try, such as a wrong password: everybody who waits gets a
-    /// [`Permanent`](FailureKind::Permanent) one at once. Without it every failure is transient: the pool tries again until
-    /// the deadline of the acquire, where deadpool gives the first failure to its caller.
+    /// Which failed connects are not worth another try, such as a wrong password. Every waiter gets a
+    /// [`Permanent`](FailureKind::Permanent) failure at once, if no connection is open or opening. Without
+    /// this call every failure is transient: the pool tries again until the deadline of the acquire, where
+    /// deadpool gives the first failure to its caller.
     ///
     /// ```
     /// use poolhouse::{FailureKind, Manager};

@@ -34,9 +34,10 @@
 //!
 //! - **No transaction is passed on**, whether it was begun by [`transaction`](PostgresConnection::transaction) or by `BEGIN`,
 //!   and however it was left. Between two holders the server has said that none is open.
-//! - **No statement is left running.** When a caller goes away in the middle of one, the pool's background waits a moment,
-//!   then cancels it, and hands the connection on when it has ended. The server never has more backends than the pool's
-//!   maximum.
+//! - **No statement is left running.** When a caller goes away in the middle of one, the pool's background
+//!   waits a moment, then cancels it, and hands the connection on when it has ended. While the runtime lives,
+//!   the server has no more backends than the pool's maximum, if a cancelled statement ends within
+//!   `close_timeout`.
 //! - **Nothing is sent in vain.** A connection that comes back with nothing to undo goes straight to the next caller.
 //!
 //! # Features

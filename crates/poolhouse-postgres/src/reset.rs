@@ -36,9 +36,10 @@ pub enum ResetPolicy {
     /// session keeps stays: `SET`, temporary tables, advisory locks.
     #[default]
     RollBack,
-    /// The same, and all that `DISCARD ALL` does, in one round trip after each use: settings, roles, temporary tables,
-    /// advisory locks, `LISTEN`, cursors, sequences, and statements made by SQL's `PREPARE`. Those that this crate and
-    /// tokio-postgres have prepared stay, and so does the cache: `DISCARD ALL` itself would take away statements that
+    /// The same, and all that `DISCARD ALL` does: settings, roles, temporary tables, advisory locks,
+    /// `LISTEN`, cursors, sequences, and statements made by SQL's `PREPARE`. It takes one round trip after
+    /// each use, and a second one if there are such statements. Those that this crate and tokio-postgres have
+    /// prepared stay, and so does the cache: `DISCARD ALL` itself would take away statements that
     /// tokio-postgres keeps for types of yours, and it has no way to know.
     ///
     /// Settings go back to those of the login. So set what is to hold for every session in the URL, such as

@@ -142,8 +142,8 @@ impl<M: ManageConnection> R2d2<M> {
     /// Whether a connection that comes back has to pass `is_valid` before anybody else gets it (`reset.between`). On by
     /// default, as r2d2's `test_on_check_out` is.
     ///
-    /// Off, a connection goes from its holder straight to whoever waits, and only `has_broken` is asked. That saves a round
-    /// trip for each use. Switch it off if `has_broken` notices a closed connection.
+    /// Off, a connection goes from its holder straight to a waiter, and only `has_broken` is asked. That
+    /// saves a round trip for each use. Switch it off if `has_broken` notices a closed connection.
     ///
     /// ```
     /// use poolhouse::Manager;
@@ -213,9 +213,9 @@ impl<M: ManageConnection> R2d2<M> {
         self
     }
 
-    /// Which failed connects are not worth another try, such as a wrong password: everybody who waits gets a
-    /// [`Permanent`](FailureKind::Permanent) one at once. Without it every failure is transient, and waiters wait until
-    /// their deadline, as with r2d2.
+    /// Which failed connects are not worth another try, such as a wrong password. Every waiter gets a
+    /// [`Permanent`](FailureKind::Permanent) failure at once, if no connection is open or opening. Without
+    /// this call every failure is transient, and waiters wait until their deadline, as with r2d2.
     ///
     /// ```
     /// use poolhouse::{FailureKind, Manager};

@@ -117,8 +117,8 @@ impl RedisManager {
         Self { on_connect: commands, ..self }
     }
 
-    /// How long a command may wait for its reply. Without it, for ever: redis-rs' own limit of 500 ms is not used, for it cuts
-    /// off `BLPOP`. A command that has run into it counts as given up.
+    /// How long a command may wait for its reply. Without it, forever: redis-rs' own limit of 500 ms is not
+    /// used, for it cuts off `BLPOP`. A command that has run into it counts as given up.
     ///
     /// ```
     /// use std::time::Duration;

@@ -13,8 +13,9 @@ use crate::manager::Manager;
 use crate::policy::Policy;
 use crate::pool::Pool;
 
-/// The future that [`Pool::close`] returns. It waits until every connection has come back. The pool is closed whether
-/// or not anybody awaits the future, so the compiler does not warn if nobody does.
+/// The future that [`Pool::close`] returns. It waits until every connection has come back and every graceful
+/// close has ended. The pool is closed whether or not anybody awaits the future, so the compiler does not
+/// warn if nobody does.
 ///
 /// ```
 /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;
@@ -63,9 +64,10 @@ impl<M: Manager> Pool<M> {
         })
     }
 
-    /// Changes every option at once, at run time. Held connections are not interrupted: a lower limit applies to them
-    /// when they come back. The new `connection_timeout` also applies to acquires that are waiting, counted from when
-    /// they began.
+    /// Changes every option at once, at run time. Held connections are not interrupted: a lower limit applies
+    /// to them when they come back. The new `connection_timeout` also applies to acquires that are waiting,
+    /// counted from when they began, but not to those of [`acquire_within`](Pool::acquire_within). With a
+    /// lower `max_pending`, the newest waiters beyond it get [`Overloaded`](crate::AcquireError::Overloaded).
     ///
     /// Open connections keep the share of jitter that they have drawn, and follow the new `max_lifetime`.
     ///
@@ -147,10 +149,11 @@ impl<M: Manager> Pool<M> {
         self.inner().apply(Policy::invalidate_all);
     }
 
-    /// Like [`invalidate_all`](Pool::invalidate_all), spread over a duration. Each connection that is open or opening
-    /// now retires at a time of its own within it. The pool opens replacements for connections in use before they
-    /// retire (`lifetime.no_dip`). Use it for a change that is not urgent, such as new credentials while the old ones
-    /// still work: the server does not get all reconnects at once.
+    /// Like [`invalidate_all`](Pool::invalidate_all), spread over a duration. Each connection that is open
+    /// now retires at a time of its own within it. Those that are opening now retire at its end. The pool
+    /// opens replacements for connections in use before they retire (`lifetime.no_dip`). Use it for a change
+    /// that is not urgent, such as new credentials while the old ones still work: the server does not get all
+    /// reconnects at once.
     ///
     /// It does not end the pause after failed connects.
     ///
@@ -220,8 +223,8 @@ impl<M: Manager> Pool<M> {
         self.inner().state.read(|state| state.policy.is_suspended())
     }
 
-    /// Waits until the pool has no connection: none held, none idle, none opening. After [`suspend`](Pool::suspend)
-    /// this is so when the last connection has come back.
+    /// Waits until the pool has no connection: none held, none idle, none opening, none closing. After
+    /// [`suspend`](Pool::suspend) this is so when the last connection has come back and has closed.
     ///
     /// Call [`suspend`](Pool::suspend) or [`close`](Pool::close) first. While the pool is in service, also after a
     /// [`resume`](Pool::resume), that moment may never come. If a holder never gives its connection back, the call
@@ -255,9 +258,10 @@ impl<M: Manager> Pool<M> {
         self.inner().state.read(|state| state.policy.is_closed())
     }
 
-    /// Closes the pool: wakes every waiter with [`Closed`](crate::AcquireError::Closed), closes idle connections, and
-    /// waits until every held connection has come back. No connection is opened after the call. An acquire that was
-    /// served but has not picked up its connection gets `Closed` too.
+    /// Closes the pool: wakes every waiter with [`Closed`](crate::AcquireError::Closed), closes idle
+    /// connections, and waits until every held connection has come back and every graceful close has ended.
+    /// No connection is opened after the call. An acquire that was served but has not picked up its
+    /// connection gets `Closed` too.
     ///
     /// If a holder never gives its connection back, the future waits forever. [`close_within`](Pool::close_within) does
     /// not.
@@ -324,12 +328,13 @@ impl<M: Manager> Pool<M> {
         self.inner().until(|policy| policy.is_closed().then_some(())).await;
     }
 
-    /// Closes the pool like [`close`](Pool::close), but waits for held connections no longer than `limit`. The report
-    /// lists the connections that are still held then. They close when they come back.
+    /// Closes the pool like [`close`](Pool::close), but waits no longer than `limit`. The report lists the
+    /// connections that are still held then, and counts those that are still closing. Held ones close when
+    /// they come back.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime that has its timer enabled.
     ///
     /// # Cancel safety
     ///

@@ -56,6 +56,9 @@ pub enum NewPoolError {
 
 /// A pool for threads. Cloning it is cheap and gives another handle to the same pool.
 ///
+/// The runtime of the pool ends at once when the last handle and the last held connection are dropped. That
+/// cuts graceful closes off, so call [`close_within`](Pool::close_within) first.
+///
 /// ```
 /// use poolhouse::PoolConfig;
 /// use poolhouse::blocking::Pool;
@@ -261,7 +264,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// A maximum of zero, or below `min_connections`.
+    /// A maximum of zero, or below `min_connections` or `min_idle`.
     ///
     /// ```
     /// let pool = poolhouse::blocking::Pool::new(("localhost", 5555), Default::default())?;
@@ -289,7 +292,7 @@ impl<M: Manager> Pool<M> {
         self.runtime.block_on(async { tokio::time::timeout(limit, self.pool.drained()).await.is_ok() })
     }
 
-    /// Closes the pool and waits for held connections up to `limit`, like [`crate::Pool::close_within`].
+    /// Closes the pool and waits up to `limit`, like [`crate::Pool::close_within`].
     ///
     /// # Panics
     ///

@@ -52,7 +52,7 @@ impl<M: Manager> PoolBuilder<M> {
     }
 
     /// Sets a name that distinguishes this pool from others in the same process. It is in each log record, in the text
-    /// of each error, and in each event.
+    /// of each [`AcquireError`](crate::AcquireError), and in each event.
     ///
     /// ```
     /// let builder = poolhouse::PacketPool::builder(("localhost", 5555));
@@ -116,9 +116,13 @@ impl<M: Manager> PoolBuilder<M> {
 
     /// Runs before each reuse of a connection, with what the pool knows about it. It also runs for a connection that
     /// goes from its holder straight to a waiter, and after the health check, if one is due. The acquire waits for the
-    /// hook, within its own deadline. The hook may take `health_check_timeout`. An error closes the connection
+    /// hook, within its own deadline. An error closes the connection
     /// ([`HookFailed`](crate::RetireReason::HookFailed)), and the acquire gets another. [`Discard`](crate::Discard) as
     /// the error does so without a warning.
+    ///
+    /// The check and the hook together may take `health_check_timeout`. If the hook takes longer, it counts
+    /// as a failed check: in [`failed_checks`](crate::PoolStats::failed_checks), and as
+    /// [`CheckFailed`](crate::RetireReason::CheckFailed).
     ///
     /// The first use is not a reuse: the hook does not run on a connection that nobody has used since it was opened or
     /// added.
@@ -184,9 +188,10 @@ impl<M: Manager> PoolBuilder<M> {
         self
     }
 
-    /// Runs before the pool closes a connection whose peer has not closed it, for example to say goodbye. It runs in a
-    /// background task, within `close_timeout`, and before [`Manager::close`]. The connection takes up room until the
-    /// hook has ended. An error is logged.
+    /// Runs before the pool closes a connection whose peer has not closed it, for example to say goodbye. It
+    /// runs in a background task, within `close_timeout`, and before [`Manager::close`]. The connection takes
+    /// up room until the hook has ended. An error is logged. If no runtime serves this pool's connections, or
+    /// that of the connection has ended, the hook does not run.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,8 +1,11 @@
 //! Running the user's code: a manager's methods, a listener, wakers, log subscribers, and drops of any of their values.
 //!
-//! Every call goes through here, so that two things hold of all of them. None runs under the pool's lock
+//! These calls go through here, so that two things hold of all of them. None runs under the pool's lock
 //! (`foreign.unlocked`): a debug assertion watches it. And a panic ends here, as a value: the pool finishes what it has
 //! decided before anybody is told (`panic.no_loss`).
+//!
+//! Three calls do not: `Manager::validate`, the clone of a waker and the callback of `acquire_async`. None
+//! runs under the lock, and a panic there finds nothing that it could lose.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};

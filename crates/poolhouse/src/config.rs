@@ -76,7 +76,8 @@ pub struct PoolConfig {
     /// The most idle connections. When one more becomes idle, the pool closes the one that has idled longest. It may
     /// not be below `min_connections` or `min_idle`.
     pub max_idle: Option<usize>,
-    /// How long a connection may be idle before the pool closes it. It never takes the pool below `min_connections`.
+    /// How long a connection may be idle before the pool closes it. It never takes the pool below
+    /// `min_connections`, or the idle ones below `min_idle`.
     pub idle_timeout: Duration,
     /// How long a connection may be unused before a background task checks it with
     /// [`Manager::check`](crate::Manager::check). At most a tenth of the unused connections are checked at a time. At
@@ -94,8 +95,8 @@ pub struct PoolConfig {
     /// the pool trusts every idle connection that the peer has not closed. Set it if peers may vanish silently: behind
     /// a firewall or a load balancer that drops idle connections.
     pub check_after_idle: Duration,
-    /// How long one attempt to connect may take. Keep it below `connection_timeout`, or no acquire sees a second
-    /// attempt.
+    /// How long one attempt to connect may take. Keep it below `connection_timeout`, or an attempt that hangs
+    /// leaves an acquire no time for a second one.
     pub connect_attempt_timeout: Duration,
     /// How long one health check may take. A connection that has not answered by then is closed.
     pub health_check_timeout: Duration,

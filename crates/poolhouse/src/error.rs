@@ -3,7 +3,7 @@
 //!
 //! One rule for causes, in every error of the crate: `Display` tells the whole cause, down to the last
 //! [`source`](Error::source) of the manager's own error, and `source` is `None`. A log line that prints one error shows
-//! why, and whoever prints a chain reads each text once. The cause itself is in a public field or variant:
+//! why, and a printed chain has each text once. The cause itself is in a public field or variant:
 //! [`AcquireError::manager_error`] leads to it.
 //!
 //! The manager's error is boxed as soon as the manager has classified it, so none of these types has a parameter.
@@ -100,8 +100,8 @@ pub enum AcquireError {
     /// [`Phase`].
     #[error(transparent)]
     Timeout(Box<AcquireTimeout>),
-    /// The connect failed in a way that waiting does not fix, or `warm_up` met a failure. The page of the guide is that
-    /// of the [`ConnectError`].
+    /// The connect failed in a way that waiting does not fix, connects have failed for `fail_fast_after`, or
+    /// `warm_up` met a failure. The page of the guide is that of the [`ConnectError`].
     #[error(transparent)]
     Connect(ConnectFailed),
     /// The pool is closed, or closed while the acquire waited.
@@ -141,8 +141,8 @@ pub enum AcquireError {
         /// The limit.
         max_pending: usize,
     },
-    /// The acquire was polled inside a tokio runtime that has ended or is shutting down. No background task can run
-    /// there, so it could only wait for its deadline.
+    /// The acquire had to wait in a tokio runtime that has ended or is shutting down. No background task can
+    /// run there, so it could only wait for its deadline.
     ///
     /// Guide: `guide/sharing`.
     #[error(
@@ -268,7 +268,8 @@ impl AcquireError {
         self.connect_error()?.dyn_manager_error()
     }
 
-    /// Whether the acquire was polled inside a runtime that has ended. Another try in the same runtime ends the same way.
+    /// Whether the acquire had to wait in a runtime that has ended. Another try in the same runtime ends the
+    /// same way.
     ///
     /// ```
     /// let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;

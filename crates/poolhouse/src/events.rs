@@ -11,12 +11,13 @@ use crate::manager::FailureKind;
 /// Is told of everything that happens in a pool. Give it to
 /// [`PoolBuilder::listener`](crate::PoolBuilder::listener).
 ///
-/// The pool calls it outside of its lock, on the thread where it happened: that of a caller for `Acquired` and
-/// `Released`, that of a background task for `Created`. So it must be quick and must not block. It may use the pool, but
-/// an acquire in it is told to it as well. If it keeps a [`Pool`](crate::Pool), that pool does not close with the last
-/// handle elsewhere. Events of one connection come in order; events of different connections may overtake each other.
-/// `Leaked` alone comes beside that order. It may come a moment after the `Released` of its hold. It may come before the
-/// `Acquired` of a caller that has not picked up its connection.
+/// The pool calls it outside of its lock, on the thread where it happened: that of a caller for `Acquired`
+/// and `Released`, that of a background task or of the caller of [`Pool::add`](crate::Pool::add) for
+/// `Created`. So it must be quick and must not block. It may use the pool, but an acquire in it is told to it
+/// as well. If it keeps a [`Pool`](crate::Pool), that pool does not close with the last handle elsewhere.
+/// Events of one connection come in order; events of different connections may overtake each other. `Leaked`
+/// alone comes beside that order. It may come a moment after the `Released` of its hold. It may come before
+/// the `Acquired` of a caller that has not picked up its connection.
 ///
 /// A panic in the listener ends there: it is logged, and costs nothing else. What an acquire finds overdue or dead is closed
 /// by a background task, and so its `Retired` is told there.
@@ -125,7 +126,9 @@ pub enum Event<'a> {
         error: &'a ConnectError,
         /// How long it took.
         took: Duration,
-        /// What [`Manager::classify`](crate::Manager::classify) says of it. Transient, if the manager gave no error.
+        /// The kind of a [`Failure`](crate::Failure), else what
+        /// [`Manager::classify`](crate::Manager::classify) says of it. Transient, if the manager gave no
+        /// error.
         kind: FailureKind,
     },
     /// An acquire has ended without a connection.
@@ -222,11 +225,11 @@ pub enum RetireReason {
     PoolClosed,
     /// The runtime that opened it has ended.
     RuntimeGone,
-    /// A health check failed.
+    /// A health check failed, or the hook before reuse took longer than `health_check_timeout`.
     CheckFailed,
     /// A reset between two holders failed.
     ResetFailed,
-    /// The hook before reuse failed.
+    /// The hook before reuse returned an error.
     HookFailed,
     /// [`Pool::retain`](crate::Pool::retain) did not keep it, or a hook said [`Discard`](crate::Discard).
     NotRetained,

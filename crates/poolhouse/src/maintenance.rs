@@ -55,13 +55,14 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// [`Connect`](AcquireError::Connect) on the first connect that fails, [`Closed`](AcquireError::Closed), and
+    /// [`Connect`](AcquireError::Connect) on the first connect that fails; [`Closed`](AcquireError::Closed);
     /// [`Timeout`](AcquireError::Timeout) after `connection_timeout`, for example when
-    /// `connect_attempt_timeout` is longer.
+    /// `connect_attempt_timeout` is longer; [`RuntimeEnded`](AcquireError::RuntimeEnded) in a runtime that
+    /// has ended.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime that has its timer enabled.
     ///
     /// # Cancel safety
     ///
@@ -90,12 +91,14 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// [`Timeout`](AcquireError::Timeout) after `limit`, with the last failed connect; [`Connect`](AcquireError::Connect)
-    /// at once for a new failure that is [`Permanent`](crate::FailureKind::Permanent); [`Closed`](AcquireError::Closed).
+    /// [`Timeout`](AcquireError::Timeout) after `limit`, with the last failed connect;
+    /// [`Connect`](AcquireError::Connect) at once for a new failure that is
+    /// [`Permanent`](crate::FailureKind::Permanent); [`Closed`](AcquireError::Closed);
+    /// [`RuntimeEnded`](AcquireError::RuntimeEnded) in a runtime that has ended.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime that has its timer enabled.
     ///
     /// # Cancel safety
     ///
@@ -186,7 +189,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Panics
     ///
-    /// If `keep` does. The connection that it looked at is closed, and the others stay.
+    /// If `keep` does. The connection that it looked at is closed, as are those that it rejected before. The
+    /// others stay.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -224,8 +228,11 @@ impl<M: Manager> Pool<M> {
         closed
     }
 
-    /// Has every connection checked that nobody holds, at once, and waits until each has passed or is closed: after an event
-    /// that may have cut them off, such as a change of the network. Held ones are not touched.
+    /// Has every connection checked that nobody holds, at once, and waits until each has passed or is closed:
+    /// after an event that may have cut them off, such as a change of the network. Held ones are not touched.
+    ///
+    /// It returns at once, without a check, if the pool is closed or suspended, or in a runtime that has
+    /// ended.
     ///
     /// # Panics
     ///
@@ -263,8 +270,11 @@ impl<M: Manager> Pool<M> {
             .await;
     }
 
-    /// Ends the pause after failed connects: whoever knows that the server is back need not let callers wait for the backoff.
-    /// The next attempt begins at once if anybody waits or the minimum lacks a connection.
+    /// Ends the pause after failed connects. Call it when you know that the server is back, so that callers
+    /// need not wait for the backoff. The next attempt begins at once if anybody waits or the minimum lacks a
+    /// connection.
+    ///
+    /// If acquires fail at once because of `fail_fast_after`, they wait again, and that time begins anew.
     ///
     /// ```
     /// # let pool = poolhouse::PacketPool::new(("localhost", 5555), Default::default())?;

@@ -50,10 +50,11 @@ impl FailureKind {
 
 /// How to open, check and judge connections of one protocol. Implement it to pool anything.
 ///
-/// The pool calls [`connect`](Manager::connect) and [`check`](Manager::check) in background tasks, each with its own
-/// time limit. Both are dropped at an await point when that limit passes, or when the pool closes, is suspended,
-/// invalidated or shrunk. So they must be cancel safe: dropping the future must close whatever it has half opened. They
-/// must not block their thread, which may be the one that drives all timers. Put calls that block into
+/// The pool calls [`connect`](Manager::connect) and [`check`](Manager::check) in background tasks, each with
+/// its own time limit. Both are dropped at an await point when that limit passes, or when the pool closes, is
+/// suspended, invalidated or shrunk. So they must be cancel safe: dropping the future must close whatever it
+/// has half opened. Like [`reset`](Manager::reset), [`close`](Manager::close) and the hooks, they must not
+/// block their thread, which may be the one that drives all timers. Put calls that block into
 /// [`spawn_blocking`](tokio::task::spawn_blocking).
 ///
 /// The pool calls no method of a manager under its lock, so a manager may use the pool (`foreign.unlocked`). A panic in
@@ -127,10 +128,12 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Asks an idle connection for a sign of life, with a round trip if the protocol has one.
     ///
-    /// A background task calls it on connections that have gone unused for `health_check_interval`, and never while
-    /// somebody holds the connection. It checks at most a tenth of the unused connections at a time. An error, or
-    /// `health_check_timeout`, closes the connection. Other idle connections that have not proved to work since that
-    /// check began are then checked at once. After a check that passes, the pool also asks
+    /// A background task calls it on connections that have gone unused for `health_check_interval`, at most a
+    /// tenth of the unused ones at a time. It also calls it for
+    /// [`check_after_idle`](crate::PoolConfig::check_after_idle) and for
+    /// [`Pool::check_now`](crate::Pool::check_now), and never while somebody holds the connection. An error,
+    /// or `health_check_timeout`, closes the connection. Other idle connections that have not proved to work
+    /// since that check began are then checked at once. After a check that passes, the pool also asks
     /// [`is_connected`](Manager::is_connected). The default trusts every connection.
     fn check(
         &self,
@@ -198,10 +201,11 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Whether the peer has kept an idle connection open, as far as the manager can tell without a round trip.
     ///
-    /// The pool asks before it hands a connection out, on the acquiring thread: at most once a millisecond for each
-    /// connection, and always for one that nobody has used yet. A background task asks after each check. Keep it cheap,
-    /// and do not block: ask the operating system whether the end of the stream, or an unexpected byte, has arrived. A
-    /// connection for which it answers `false` is closed, and the acquire gets another. The default answers `true`.
+    /// The pool asks before it hands a connection out, on the acquiring thread: at most once a millisecond
+    /// for each connection, and always for one that nobody has used yet. A background task asks after each
+    /// check, each reset, and each hook `before_reuse` or `on_return`. Keep it cheap, and do not block: ask
+    /// the operating system whether the end of the stream, or an unexpected byte, has arrived. A connection
+    /// for which it answers `false` is closed, and the acquire gets another. The default answers `true`.
     fn is_connected(&self, connection: &mut Self::Connection) -> bool {
         let _ = connection;
         true

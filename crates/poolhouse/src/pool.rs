@@ -62,7 +62,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// The name of an option whose value no pool can have. It is one of `config`, or of the packet protocol.
+    /// The name of an option whose value no pool can have. It is one of `config`, or one that the manager's
+    /// own [`validate`](Manager::validate) refuses, as that of the packet protocol does.
     ///
     /// ```
     /// use poolhouse::{PacketPool, PoolConfig};
@@ -117,14 +118,17 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// [`Timeout`](AcquireError::Timeout) at the deadline; [`Connect`](AcquireError::Connect) for a connect that
-    /// waiting does not fix; [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
-    /// [`Closed`](AcquireError::Closed) once the pool is closed, even for an acquire that was served and has not been
-    /// polled since; [`RuntimeEnded`](AcquireError::RuntimeEnded) when it is polled in a runtime that has ended.
+    /// [`Timeout`](AcquireError::Timeout) at the deadline; [`Connect`](AcquireError::Connect) for a connect
+    /// that waiting does not fix, or when connects have failed for `fail_fast_after`;
+    /// [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
+    /// [`Closed`](AcquireError::Closed) once the pool is closed, even for an acquire that was served and has
+    /// not been polled since; [`RuntimeEnded`](AcquireError::RuntimeEnded) when it has to wait in a runtime
+    /// that has ended.
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime that has its timer enabled.
+    /// When it has to wait outside of a tokio runtime that has its timer enabled, and when it is polled after
+    /// it has ended. Also if [`Manager::is_connected`] does. The pool closes that connection.
     ///
     /// # Cancel safety
     ///
@@ -213,6 +217,10 @@ impl<M: Manager> Pool<M> {
     /// over connections that are overdue or dead, and leaves closing them to the background task.
     ///
     /// To open or check without a long wait, use [`acquire_within`](Pool::acquire_within) with a short limit.
+    ///
+    /// # Panics
+    ///
+    /// If [`Manager::is_connected`] does. The pool closes that connection.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -14,9 +14,13 @@ use crate::state::PoolEntry;
 /// A connection that you hold. It goes back to the pool when you drop it.
 ///
 /// Dropping needs no runtime, does not block and spawns nothing (`release.anywhere`). On a drop the pool asks
-/// [`Manager::is_reusable`]. A connection in the middle of an exchange is closed, not passed on. So is a connection
-/// that is dropped by a panic. A connection that does not stay in the pool is closed in place. If its own drop panics,
-/// the panic reaches you, unless your thread is unwinding already.
+/// [`Manager::is_reusable`]. A connection in the middle of an exchange is closed, not passed on. So is a
+/// connection that is dropped by a panic. A connection that does not stay in the pool is dropped in place.
+/// With [`Manager::close`] or a hook [`before_close`](crate::PoolBuilder::before_close), a background task
+/// closes it.
+///
+/// A panic of [`Manager::is_reusable`], of [`Manager::needs_reset`] or of the drop in place reaches you,
+/// unless your thread is unwinding already. The pool closes the connection.
 ///
 /// It derefs to the connection. No method of the pool may hide one of the connection's own methods, so associated
 /// functions tell what the pool knows about it: [`PooledConnection::id(&connection)`](PooledConnection::id). Only
@@ -68,8 +72,13 @@ impl<M: Manager> PooledConnection<M> {
         drop(self);
     }
 
-    /// Closes the connection in place, instead of giving it back. Call it when you know that the connection is broken
-    /// and the pool cannot know.
+    /// Closes the connection instead of giving it back. Call it when you know that the connection is broken
+    /// and the pool cannot know. The connection is dropped in place. With [`Manager::close`] or a hook
+    /// [`before_close`](crate::PoolBuilder::before_close), a background task closes it.
+    ///
+    /// # Panics
+    ///
+    /// If the drop in place does, unless your thread is unwinding already.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -41,8 +41,9 @@ pub struct PoolStats {
     pub pending_requests: usize,
     /// Connections handed out since the pool began, including those for an acquire that was dropped as it was served.
     pub total_acquisitions: u64,
-    /// Connections that came back: by release, invalidate, detach or drop, because their acquire was dropped as it was
-    /// served, or because the peer had closed them by then.
+    /// Connections that came back: by release, invalidate, detach or drop, because their acquire was dropped
+    /// as it was served, because the peer had closed them by then, or because the pool took them back before
+    /// they were picked up, as `suspend` and `invalidate_all` do.
     pub total_releases: u64,
     /// Acquires that ended in an error. Neither a `try_acquire` that returns `None` nor a failed `warm_up` counts.
     pub failed_acquisitions: u64,
@@ -55,19 +56,21 @@ pub struct PoolStats {
     pub max_connections: usize,
     /// Attempts to connect under way.
     pub connecting: usize,
-    /// Idle connections under a health check. The pool does not hand them out until it passes.
+    /// Idle connections under a health check or the hook `before_reuse`. The pool does not hand them out
+    /// until it passes.
     pub checking: usize,
     /// Idle connections under a reset. The pool does not hand them out until it has ended.
     pub resetting: usize,
     /// Attempts to connect that failed.
     pub failed_connects: u64,
-    /// Health checks that failed.
+    /// Health checks that failed, and hooks `before_reuse` that panicked or took longer than
+    /// `health_check_timeout`.
     pub failed_checks: u64,
     /// Resets between two holders that failed.
     pub failed_resets: u64,
     /// Failed acquisitions that ran out of time.
     pub timed_out_acquisitions: u64,
-    /// Acquires that were dropped while they waited.
+    /// Acquires that were dropped while they waited, or as they were served.
     pub cancelled_acquisitions: u64,
     /// Acquisitions that had to wait in the queue.
     pub waited_acquisitions: u64,

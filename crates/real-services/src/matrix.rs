@@ -93,7 +93,7 @@ pub async fn run(
     Ok(Cell::new(fault, which, &requests, ended, (most, at_end)))
 }
 
-/// Waits, but not for ever: the server may be frozen.
+/// Waits, but not forever: the server may be frozen.
 async fn at_most<T, E: Into<AnyError>>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,

@@ -5,7 +5,8 @@ use parking_lot::Mutex;
 use super::version;
 use crate::competitor::{About, Acquire, Contender, Kind, Source, Waiting};
 
-/// One lock to take a connection and one to give it back. It lives for ever, so that a 'static guard costs nothing.
+/// One lock to take a connection and one to give it back. It lives forever, so that a 'static guard costs
+/// nothing.
 #[derive(Debug)]
 pub struct Stack<C: 'static>(&'static Mutex<Vec<C>>);
 

@@ -17,7 +17,7 @@ pub(super) struct Pool<C> {
 pub(super) struct Guard<C> {
     idle: Arc<Mutex<Vec<C>>>,
     connection: Option<C>,
-    // After the drop below, so that whoever gets the permit finds the connection.
+    // After the drop below, so that the task that gets the permit finds the connection.
     _permit: OwnedSemaphorePermit,
 }
 

@@ -55,7 +55,8 @@ async fn times<P: Acquire>(pool: &P, uses: usize) -> (Vec<f64>, Vec<f64>) {
         wait_until(next + SPACING / 2);
         let start = Instant::now();
         empty.push(nanoseconds(start, Instant::now()));
-        // Whoever was late, because the system ran something else, does not catch up: uses would follow one another.
+        // A use that was late, because the system ran something else, does not catch up: uses would follow
+        // one another.
         next = (next + SPACING).max(Instant::now() + SPACING / 2);
         wait_until(next);
         let start = Instant::now();

@@ -1,9 +1,9 @@
 //! A server that works as many databases do: a thread for each connection, memory of its own for each, and one lock
 //! that all of them need for a moment in each request. A process of its own.
 //!
-//! A request is one byte, the reply is one byte. Between them the thread walks through its own memory, takes the lock,
-//! walks through the shared memory, and gives the lock back. Who finds the lock taken looks again some times, and then
-//! lets others run: what PostgreSQL does with its spinlocks.
+//! A request is one byte, the reply is one byte. Between them the thread walks through its own memory, takes
+//! the lock, walks through the shared memory, and gives the lock back. A thread that finds the lock taken
+//! looks again some times, and then lets others run: what PostgreSQL does with its spinlocks.
 
 use std::hint::{black_box, spin_loop};
 use std::io::{self, Read as _, Write as _};

@@ -146,7 +146,7 @@ on_both_transports! {
         let mut client = Client::connect(&server).await.unwrap();
         client.send(b"abcdef").await;
         assert_eq!(client.receive_raw(5).await, b"\0\0\0\x06a");
-        // Even a server that has recovered cannot mend this connection.
+        // Even a server that has recovered cannot fix this connection.
         server.set_faults(Faults::default());
         client.send(b"and?").await;
         let counts = server.wait_for(|counts| counts.frames_received == 2).await;

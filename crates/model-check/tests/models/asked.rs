@@ -65,7 +65,7 @@ fn retain_vs_acquire() {
     });
 }
 
-/// `size.max`: what was opened elsewhere takes up room or is given back, whoever opens meanwhile.
+/// `size.max`: what was opened elsewhere takes up room or is given back, whatever the pool opens meanwhile.
 #[test]
 fn add_vs_acquire() {
     bounded("add_vs_acquire", 3, &config(1), |world| {
@@ -80,7 +80,7 @@ fn add_vs_acquire() {
     });
 }
 
-/// A wait for checks ends, whoever takes the connection or gives it back meanwhile.
+/// A wait for checks ends, even if a caller takes the connection or gives it back meanwhile.
 #[test]
 fn check_now_vs_release() {
     bounded("check_now_vs_release", 3, &config(1), |world| {
@@ -92,7 +92,8 @@ fn check_now_vs_release() {
     });
 }
 
-/// `connect.backoff`: whoever knows that the server is back ends the pause. No time passes, so nothing else does.
+/// `connect.backoff`: an owner that knows that the server is back ends the pause. No time passes, so nothing
+/// else does.
 #[test]
 fn connect_now_vs_waiter() {
     bounded("connect_now_vs_waiter", 4, &config(1), |world| {
@@ -145,7 +146,7 @@ fn last_use_vs_waiter() {
     });
 }
 
-/// `max_idle`: of two that come back one stays, and whoever acquires meanwhile is served.
+/// `max_idle`: of two that come back one stays, and an acquire meanwhile is served.
 #[test]
 fn max_idle_vs_two_releases() {
     let config = PoolConfig { max_idle: Some(1), ..config(2) };

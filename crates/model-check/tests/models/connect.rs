@@ -77,7 +77,8 @@ fn connect_vs_release_vs_cancel() {
     });
 }
 
-/// `connect.permanent`: the error reaches whoever still waits, and who gives up does not keep it.
+/// `connect.permanent`: the error reaches each acquire that still waits, and one that gives up does not keep
+/// it.
 #[test]
 fn permanent_failure_vs_cancel() {
     model("permanent_failure_vs_cancel", &config(1), |world| {

@@ -20,7 +20,8 @@ fn home_with_idle(world: &World) -> Runtime {
     runtime
 }
 
-/// The same, and the peer has hung up: whoever takes the connection finds it dead, and leaves its close to the background.
+/// The same, and the peer has hung up: an acquire that takes the connection finds it dead, and leaves its
+/// close to the background.
 fn home_with_dead(world: &World) -> Runtime {
     let runtime = home_with_idle(world);
     world.dialer.hang_up();

@@ -80,7 +80,7 @@ fn release_vs_suspend() {
     });
 }
 
-/// `suspend.nothing_moves`, `close.complete`: who waits on a suspended pool learns that it closes.
+/// `suspend.nothing_moves`, `close.complete`: a waiter on a suspended pool learns that it closes.
 #[test]
 fn suspended_waiter_vs_close() {
     bounded("suspended_waiter_vs_close", 4, &config(1), |world| {

@@ -32,7 +32,7 @@ fn release_vs_two_acquires() {
     });
 }
 
-/// `acquire.fifo`: whoever is in line is served before a newcomer.
+/// `acquire.fifo`: a waiter is served before a newcomer.
 #[test]
 fn release_vs_waiter_vs_newcomer() {
     model("release_vs_waiter_vs_newcomer", &config(1), |world| {
@@ -146,7 +146,7 @@ fn release_vs_deadline() {
     });
 }
 
-/// `acquire.shed`: of two that arrive, one waits at most, and whoever waits is served.
+/// `acquire.shed`: of two that arrive, one waits at most, and a waiter is served.
 #[test]
 fn release_vs_two_acquires_with_room_for_one() {
     let config = PoolConfig { max_pending: Some(1), ..config(1) };

@@ -16,7 +16,7 @@ fn dirty_release_vs_waiter() {
     model("dirty_release_vs_waiter", &config(1), releases_to_a_waiter);
 }
 
-/// Whoever does the reset.
+/// Whichever task does the reset.
 pub(crate) fn releases_to_a_waiter(world: &World) {
     let held = dirty(world);
     let waiter = world.queued();
@@ -68,7 +68,8 @@ fn dirty_release_vs_cancel() {
     });
 }
 
-/// `reset.between`, `cancel.no_loss`: whoever was served after a reset gives up, and the one behind is served.
+/// `reset.between`, `cancel.no_loss`: a waiter that was served after a reset gives up, and the one behind is
+/// served.
 #[test]
 fn served_after_a_reset_vs_cancel() {
     bounded("served_after_a_reset_vs_cancel", 4, &config(1), |world| {

@@ -9,7 +9,7 @@ use crate::common::{Mock, pool, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// `reset.between`: whoever waits gets the connection after `is_valid`, as with bb8.
+/// `reset.between`: a waiter gets the connection after `is_valid`, as with bb8.
 #[tokio::test(start_paused = true)]
 async fn a_waiter_gets_it_after_is_valid() {
     let mock = Mock::default();
@@ -147,7 +147,7 @@ async fn is_valid_is_the_health_check() {
     assert_eq!(pool.stats().failed_checks, 1);
 }
 
-/// A test that never ends takes no longer than `reset_timeout`, and nobody waits for ever.
+/// A test that never ends takes no longer than `reset_timeout`, and nobody waits forever.
 #[tokio::test(start_paused = true)]
 async fn a_test_that_hangs_costs_one_connection() {
     let mock = Mock::default();

@@ -1,4 +1,5 @@
-//! The manager's error on its way to whoever acquires: its text, its chain of sources, its type, its kind.
+//! The manager's error on its way to the caller that acquires: its text, its chain of sources, its type, its
+//! kind.
 
 use std::error::Error;
 use std::io;

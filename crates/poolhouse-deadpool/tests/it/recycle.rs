@@ -115,7 +115,7 @@ async fn nothing_lets_a_connection_out_of_its_recycling() {
     }
 }
 
-/// An error of `recycle`, of either kind, closes the connection, and whoever waits gets another.
+/// An error of `recycle`, of either kind, closes the connection, and a waiter gets another.
 #[tokio::test(start_paused = true)]
 async fn an_error_closes_the_connection() {
     for failing in [Failing::RecycleMessage, Failing::RecycleBackend] {

@@ -89,7 +89,8 @@ async fn without_a_reset_a_statement_left_running_costs_the_connection() -> Resu
     Ok(())
 }
 
-/// The statement ends about when the cancel request is sent. Whoever comes first, the next holder is not hit.
+/// The statement ends about when the cancel request is sent. Whichever comes first, the next holder is not
+/// hit.
 #[tokio::test]
 async fn a_late_cancel_never_hits_the_next_holder() -> Result {
     let server = shared_or_skip!();

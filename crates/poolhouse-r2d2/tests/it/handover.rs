@@ -7,7 +7,7 @@ use poolhouse_r2d2::R2d2;
 
 use crate::common::{Mock, pool, until};
 
-/// `reset.between`: whoever waits gets the connection after `is_valid`, as with r2d2.
+/// `reset.between`: a waiter gets the connection after `is_valid`, as with r2d2.
 #[tokio::test(start_paused = true)]
 async fn each_return_is_tested_once() {
     let mock = Mock::default();

@@ -1,4 +1,4 @@
-//! Why a connect failed, and what those are told who waited for it.
+//! Why a connect failed, and what its waiters are told.
 
 use std::error::Error;
 use std::fmt;
@@ -25,7 +25,7 @@ use super::{At, Inner, page};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The manager's `connect` returned an error.
+    /// The manager's `connect`, or the hook `after_connect`, returned an error.
     ///
     /// Guide: `troubleshooting/server-down`.
     Failed(Box<dyn Error + Send + Sync>),
@@ -37,7 +37,8 @@ pub enum ConnectError {
     ///
     /// Guide: `guide/panics`.
     Panicked,
-    /// The connect succeeded, but the peer closed the connection before its first use.
+    /// The connect succeeded and the connection went straight to a waiter, but the peer closed it before its
+    /// first use.
     ///
     /// Guide: `troubleshooting/too-many-clients`.
     ClosedAtOnce,

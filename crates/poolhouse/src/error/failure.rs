@@ -10,11 +10,11 @@ use crate::manager::FailureKind;
 /// An error with its [`FailureKind`]: for a connect that knows what its failure means, and for a hook
 /// [`after_connect`](crate::PoolBuilder::after_connect), which no manager classifies.
 ///
-/// The pool takes the kind from it, or from the first `Failure` in the chain of sources of another error. Then
-/// [`Manager::classify`](crate::Manager::classify) is not asked. It unwraps the `Failure` itself, so what
-/// [`AcquireError::manager_error`](crate::AcquireError::manager_error) finds is the error inside. The text and the source
-/// are those of the error inside. A `Failure` that `anyhow` holds needs a context around it: see
-/// [`manager_error`](crate::ConnectError::manager_error).
+/// The pool takes the kind from it, or from the first `Failure` in the chain of sources of another error.
+/// That kind takes precedence over what [`Manager::classify`](crate::Manager::classify) says. The pool
+/// unwraps the `Failure` itself, so what [`AcquireError::manager_error`](crate::AcquireError::manager_error)
+/// finds is the error inside. The text and the source are those of the error inside. A `Failure` that
+/// `anyhow` holds needs a context around it: see [`manager_error`](crate::ConnectError::manager_error).
 ///
 /// ```
 /// use poolhouse::{AcquireError, Failure, FailureKind, PacketPool};

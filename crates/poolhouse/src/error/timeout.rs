@@ -26,7 +26,7 @@ pub enum Phase {
     ///
     /// Guide: that of the last [`ConnectError`], and `troubleshooting/server-down` if there was none.
     Connecting,
-    /// The idle connections were under a health check that did not end in time.
+    /// The idle connections were under a health check, or the hook `before_reuse`, that did not end in time.
     ///
     /// Guide: `troubleshooting/stale-connections`.
     Checking,
@@ -71,7 +71,7 @@ impl fmt::Display for Phase {
 pub struct Holder {
     /// The connection's number, as in logs and events.
     pub connection: u64,
-    /// The line that called `acquire`, `try_acquire` or `acquire_async`.
+    /// The line that called `acquire`, `acquire_within`, `acquire_owned`, `acquire_async` or `try_acquire`.
     pub acquired_at: &'static Location<'static>,
     /// For how long.
     pub held_for: Duration,

@@ -93,7 +93,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// # Errors
     ///
     /// [`FrameTooLong`](PacketError::FrameTooLong) before a byte is written, after which the connection is as good as
-    /// before. Every other error breaks it.
+    /// before. [`TimedOut`](PacketError::TimedOut) after `io_timeout` and [`Io`](PacketError::Io) break it.
+    /// [`Broken`](PacketError::Broken) if it is broken already.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime that has its timer enabled, unless `io_timeout` is [`Duration::MAX`].
     ///
     /// # Cancel safety
     ///
@@ -135,9 +140,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     ///
     /// # Errors
     ///
-    /// [`Disconnected`](PacketError::Disconnected), [`FrameTooLong`](PacketError::FrameTooLong) (nothing of the
-    /// announced length is allocated), [`TimedOut`](PacketError::TimedOut) after `io_timeout`. Every error breaks the
-    /// connection.
+    /// [`Disconnected`](PacketError::Disconnected), [`FrameTooLong`](PacketError::FrameTooLong) (nothing of
+    /// the announced length is allocated), [`TimedOut`](PacketError::TimedOut) after `io_timeout`,
+    /// [`Io`](PacketError::Io). Each of them breaks the connection. [`Broken`](PacketError::Broken) if it is
+    /// broken already.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime that has its timer enabled, unless `io_timeout` is [`Duration::MAX`].
     ///
     /// # Cancel safety
     ///

@@ -52,8 +52,9 @@ impl Default for PacketOptions {
 impl PacketOptions {
     /// Checks every option against its bounds and against the others.
     ///
-    /// No pool is made of a [`PacketManager`] with options that are out of bounds. If another manager wraps it, each connect
-    /// fails as permanent, with [`PacketError::Options`].
+    /// No pool is made of a [`PacketManager`] with options that are out of bounds. If another manager wraps
+    /// it and does not pass on [`Manager::validate`], each connect fails with [`PacketError::Options`]. The
+    /// failure is permanent if that manager passes on [`Manager::classify`].
     ///
     /// # Errors
     ///

@@ -44,8 +44,8 @@ impl TcpDialer {
     /// Probes a connection that has been silent for `after`, so that the operating system notices a peer that vanished
     /// and firewalls keep the connection in mind. Off by default, and with [`Duration::MAX`].
     ///
-    /// Operating systems count in whole seconds, and Linux takes 32767 of them at most, about 9 hours: `after` is rounded up
-    /// to a whole second, at least one and at most that many.
+    /// Linux counts in whole seconds, and takes 32767 of them at most, about 9 hours. So on every system
+    /// `after` is rounded up to a whole second, at least one and at most that many.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -68,7 +68,7 @@ impl TcpDialer {
     }
 }
 
-/// What every operating system takes: with less or more, each connect would fail.
+/// What every operating system takes: with less or more, each connect would fail on Linux.
 fn whole_seconds(duration: Duration) -> Duration {
     let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     Duration::from_secs(seconds.clamp(1, 32767))

@@ -29,7 +29,7 @@ impl<C, E, W> Policy<C, E, W> {
         fx.progress = true;
     }
 
-    /// Changes every limit at once. What is held is not interrupted, and who waits does so by the new limits.
+    /// Changes every limit at once. What is held is not interrupted, and waiters wait by the new limits.
     pub(crate) fn reconfigure(&mut self, config: PoolConfig, now: Tick, fx: &mut Effects<C, E, W>) {
         self.limits = Limits::new(&config);
         self.waiting.set_limits(config.connection_timeout, config.max_pending);

@@ -120,7 +120,7 @@ impl<E> Connects<E> {
         self.fail_fast_after = config.fail_fast_after;
     }
 
-    /// Attempts that began so short a time ago that whoever waits can rely on them.
+    /// Attempts that began so short a time ago that waiters can rely on them.
     pub(super) fn young(&self, now: Tick) -> usize {
         let patience = self.patience();
         let wanted = self.attempts.iter().filter(|(_, attempt)| attempt.state == AttemptState::Wanted);

@@ -1,4 +1,4 @@
-//! When a connection's life ends, whoever holds it then.
+//! When a connection's life ends, held or not.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //!
 //! A connection is in exactly one of four places: among the idle, with a holder, under a health check, or on its way
 //! out. The first three are *open*; together with the attempts to connect and those on the way out they never exceed
-//! the maximum (`size.max`). Whoever takes a connection out of a place puts it into the next in the same call, so no
+//! the maximum (`size.max`). A call that takes a connection out of a place also puts it into the next, so no
 //! count is ever wrong between two calls.
 //!
 //! Acquiring: if nobody waits and an idle connection is fit, it is handed out. Otherwise the acquire joins the queue.

@@ -100,8 +100,8 @@ impl<C, E, W> Policy<C, E, W> {
         self.eviction.add_home()
     }
 
-    /// A background task has ended. Its runtime is gone, and with it the I/O of every connection opened there. All who
-    /// wait are woken, for one of them may have to start the next task.
+    /// A background task has ended. Its runtime is gone, and with it the I/O of every connection opened
+    /// there. All waiters are woken, for one of them may have to start the next task.
     pub(crate) fn home_lost(&mut self, home: Home, now: Tick, fx: &mut Effects<C, E, W>) {
         self.eviction.remove_home(home);
         if !self.eviction.has_home() {
@@ -173,7 +173,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// The connections whose successors are to be opened now: those in use, which are held or came back within
     /// the time that a successor is opened ahead, and of the rest as many as the minimum needs. One that would idle out
-    /// before its lifetime ends has none. Without this a pool that nobody uses would open successors for ever.
+    /// before its lifetime ends has none. Without this a pool that nobody uses would open successors forever.
     fn needing_successors(&self, now: Tick) -> Vec<u64> {
         if !self.eviction.is_in_service() {
             return Vec::new();

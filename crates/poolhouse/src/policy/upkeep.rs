@@ -89,7 +89,7 @@ impl Upkeep {
         self.under_way.iter().any(|one| one.proven_at < then)
     }
 
-    /// What comes of a reset is for whoever waits then.
+    /// What comes of a reset is for those that wait then.
     pub(super) fn begin<C>(
         &mut self,
         entry: &Entry<C>,

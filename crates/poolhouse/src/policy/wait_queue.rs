@@ -297,7 +297,7 @@ mod tests {
         }
     }
 
-    /// Whoever looks for the first who waits for the common time need not walk the queue for nothing.
+    /// A search for the first waiter for the common time need not walk the queue for nothing.
     #[test]
     fn it_knows_whether_anybody_waits_for_the_common_time() {
         let mut queue = WaitQueue::new();

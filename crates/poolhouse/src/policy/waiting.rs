@@ -423,7 +423,7 @@ mod tests {
         (waiting, waits)
     }
 
-    /// The room for the answers of a crowd goes with the last who asks, and that for a few is kept.
+    /// The room for the answers of a crowd goes with the last waiter that asks, and that for a few is kept.
     #[test]
     fn the_memory_of_the_answers_of_a_crowd_goes_with_it() {
         for (size, kept) in [(1000, true), (2000, false)] {

@@ -31,8 +31,8 @@ fn a_time_limit_ends_a_loop_of_acquires() {
     });
 }
 
-/// acquire.shed: who asks again at once after an `Overloaded` leaves the other tasks of its thread their turn: the one that
-/// holds the connection, and so the one that waits for it.
+/// acquire.shed: a task that asks again at once after an `Overloaded` leaves the other tasks of its thread
+/// their turn: the one that holds the connection, and so the one that waits for it.
 #[test]
 fn asking_again_at_once_after_overloaded_stops_nobody() {
     in_child("fairness::asking_again_at_once_after_overloaded_stops_nobody", secs(10), || {

@@ -106,8 +106,8 @@ fn a_panic_as_a_dead_served_connection_closes_loses_nothing() {
 #[test]
 fn a_panic_as_an_overdue_connection_closes_loses_none_behind_it() {
     in_child("foreign::a_panic_as_an_overdue_connection_closes_loses_none_behind_it", secs(30), || {
-        // The runtime is not driven while the first becomes overdue, so `try_acquire` is who finds out. Real time, for
-        // that.
+        // The runtime is not driven while the first becomes overdue, so `try_acquire` finds out. Real time,
+        // for that.
         let runtime = one_thread();
         let events = Events::default();
         let limits = PoolConfig { idle_timeout: ms(300), idle_order: IdleOrder::Fifo, ..config(2) };

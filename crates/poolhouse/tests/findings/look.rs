@@ -351,7 +351,7 @@ fn a_server_that_hangs_up_around_a_hand_out_is_known() {
                 drop(taken);
                 ended.thread.join().unwrap();
 
-                // A long hold without any exchange, which ends with a hand-out to whoever asks next.
+                // A long hold without any exchange, which ends with a hand-out to the next caller.
                 let (pool, ends) = connect();
                 let ended = Ended::after(offset, ends, end, Arc::clone(&ready));
                 let held = pool.try_acquire();

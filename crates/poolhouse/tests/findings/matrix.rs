@@ -45,7 +45,7 @@ macro_rules! step {
     };
 }
 
-/// All that a pool does, once or twice.
+/// What a pool does, once or twice, except `reconfigure`, `add` and `connect_now`.
 async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
     step!(pool, plot, |pool, _plot| {
         let _ = pool.warm_up().await;

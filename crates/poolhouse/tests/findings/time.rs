@@ -203,8 +203,8 @@ fn after_its_runtime_was_blocked_an_acquire_knows_the_ages() {
     });
 }
 
-/// time.fresh, acquire.deadline: a runtime whose only thread was blocked for longer than the limit. Who asks then has the
-/// whole limit.
+/// time.fresh, acquire.deadline: a runtime whose only thread was blocked for longer than the limit. An
+/// acquire then has the whole limit.
 #[test]
 fn after_its_runtime_was_blocked_an_acquire_has_its_whole_limit() {
     bounded(secs(60), || {

@@ -1,4 +1,5 @@
-//! Who waits is woken, once and in time, whatever becomes of the runtimes around: `acquire.deadline` and its kin.
+//! A waiter is woken, once and in time, whatever becomes of the runtimes around: `acquire.deadline` and its
+//! kin.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;

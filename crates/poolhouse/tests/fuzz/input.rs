@@ -26,7 +26,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Polls once. Nobody is woken: who polls again decides when.
+/// Polls once. Nobody is woken: the caller decides when to poll again.
 pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }

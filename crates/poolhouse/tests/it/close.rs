@@ -102,7 +102,7 @@ async fn close_abandons_a_check_under_way() {
     assert_eq!((begin.elapsed(), mock.open()), (ms(0), 0));
 }
 
-/// close.complete: with a limit, whoever still holds is listed by file and line, the longest first.
+/// close.complete: with a limit, each remaining holder is listed by file and line, the longest first.
 #[tokio::test(start_paused = true)]
 async fn close_within_lists_who_still_holds() {
     let mock = Mock::ok();

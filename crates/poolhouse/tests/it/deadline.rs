@@ -24,7 +24,7 @@ async fn times_out(pool: &poolhouse::Pool<Mock>) -> Box<AcquireTimeout> {
 }
 
 /// acquire.deadline, acquire.diagnosis: waiting in the queue. In
-/// <https://github.com/mozilla-services/syncstorage-rs/issues/973> the default was to wait for ever, and the
+/// <https://github.com/mozilla-services/syncstorage-rs/issues/973> the default was to wait forever, and the
 /// queue never cleared.
 /// Option `connection_timeout`.
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! What a pool leaves behind when it ends: nothing. Its connections, its manager and its listener go with the last who has
-//! a part in it, and the next pool begins from nothing.
+//! What a pool leaves behind when it ends: nothing. Its connections, its manager and its listener go with the
+//! last handle or holder, and the next pool begins from nothing.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

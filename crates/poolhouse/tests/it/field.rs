@@ -50,7 +50,7 @@ async fn a_spike_is_served_by_what_comes_back() {
 
 /// `cancel.no_loss`: <https://github.com/transact-rs/sqlx/issues/3132>. An acquire that timed out dropped the connect
 /// that it had begun, so a pool below its maximum opened and dropped thousands of connections a second and served
-/// nobody. Here the connect goes on, for whoever comes next.
+/// nobody. Here the connect goes on, for the next caller.
 #[tokio::test(start_paused = true)]
 async fn a_timeout_shorter_than_a_connect_still_makes_progress() {
     let mock = Mock::new(Step::Slow(ms(50)));
@@ -136,7 +136,7 @@ async fn shrinking_and_growing_below_what_is_held_keeps_the_count() {
 }
 
 /// `release.anywhere`: <https://github.com/transact-rs/sqlx/issues/4349>. Dropping a guard asked the server for
-/// a sign of life, without a limit: each peer that had gone silent took a place for ever.
+/// a sign of life, without a limit: each peer that had gone silent took a place forever.
 #[tokio::test(start_paused = true)]
 async fn dropping_a_silently_dead_connection_frees_its_place() {
     let mock = Mock::ok();

@@ -103,9 +103,9 @@ async fn a_wrong_password_is_the_answer_at_once() {
     assert_eq!((begin.elapsed(), mock.attempts().len()), (ms(0), 1));
 }
 
-/// `acquire.diagnosis`: <https://github.com/sfackler/r2d2/issues/75>. Of several that failed together, whoever
-/// looked first took the error along, and the others got none. Here everybody gets the same one, and it is not
-/// told again once a connect has succeeded.
+/// `acquire.diagnosis`: <https://github.com/sfackler/r2d2/issues/75>. Of several that failed together, the
+/// first that looked took the error along, and the others got none. Here everybody gets the same one, and it
+/// is not told again once a connect has succeeded.
 #[tokio::test(start_paused = true)]
 async fn everybody_gets_the_error_and_nobody_gets_an_old_one() {
     let mock = Mock::new(Step::Fail);

@@ -172,7 +172,7 @@ async fn a_demoted_primary_is_left_by_a_check_that_asks_for_writing() {
     }
 }
 
-/// A server that lets in whoever knows the password.
+/// A server that lets in a client that knows the password.
 struct Vault {
     password: Mutex<String>,
 }

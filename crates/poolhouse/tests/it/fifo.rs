@@ -25,8 +25,8 @@ async fn a_newcomer_does_not_overtake_a_waiter_that_is_not_yet_awake() {
     };
 }
 
-/// acquire.fifo: who releases and acquires in a loop cannot starve a waiter. In bb8 0.9.1 one took 238
-/// turns while another waited 500 ms and gave up.
+/// acquire.fifo: a task that releases and acquires in a loop cannot starve a waiter. In bb8 0.9.1 one took
+/// 238 turns while another waited 500 ms and gave up.
 #[tokio::test(start_paused = true)]
 async fn a_greedy_loop_does_not_starve_a_waiter() {
     let pool = pool(&Mock::ok(), config(1));

@@ -190,7 +190,8 @@ impl WarmUpWithOne for Pool<Mock> {
     }
 }
 
-/// `connect.permanent`: a hook knows that its failure will not go away, and says so. Whoever waits is told at once.
+/// `connect.permanent`: a hook knows that its failure will not go away, and says so. A waiter is told at
+/// once.
 #[tokio::test(start_paused = true)]
 async fn a_hook_after_connect_may_fail_for_good() {
     let (builder, _) = builder(&Mock::ok(), config(1));

@@ -163,7 +163,8 @@ async fn a_late_server_can_be_waited_for() {
     assert_eq!(began.elapsed(), ms(0));
 }
 
-/// `size.max`: a connection that was opened elsewhere joins if there is room, serves who waits, and ends like any other.
+/// `size.max`: a connection that was opened elsewhere joins if there is room, serves a waiter, and ends like
+/// any other.
 #[tokio::test(start_paused = true)]
 async fn a_connection_can_be_added() {
     let mock = Mock::new(Step::Never).script([Step::Ok, Step::Ok, Step::Ok]);

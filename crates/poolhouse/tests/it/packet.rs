@@ -82,7 +82,7 @@ async fn an_outstanding_reply_is_not_passed_on() {
     }
 }
 
-/// cancel.tainted: a dropped receive costs nothing to who holds on and asks again.
+/// cancel.tainted: a dropped receive costs nothing to a holder that holds on and asks again.
 #[tokio::test(start_paused = true)]
 async fn a_receive_may_be_dropped_and_repeated() {
     let server =

@@ -66,7 +66,7 @@ async fn in_is_connected_after_a_check() {
     assert_hands_out_exactly(&pool, 2, "the look after a check").await;
 }
 
-/// panic.no_loss: in `is_reusable`. The panic reaches who gave back; the connection is closed.
+/// panic.no_loss: in `is_reusable`. The panic reaches the holder; the connection is closed.
 #[tokio::test(start_paused = true)]
 async fn in_is_reusable() {
     let mock = Mock::ok();

@@ -112,7 +112,7 @@ async fn going_down_and_up_again_keeps_what_still_fits() {
     assert_hands_out_exactly(&pool, 2, "down and up").await;
 }
 
-/// `acquire.fifo`: a maximum of zero, which others use to hold everybody back, is `suspend` here. Who waits is
+/// `acquire.fifo`: a maximum of zero, which others use to hold everybody back, is `suspend` here. Waiters are
 /// served, in order, by `resume`.
 #[tokio::test(start_paused = true)]
 async fn a_suspended_pool_holds_everybody_back_until_it_resumes() {
@@ -321,9 +321,9 @@ async fn check_and_return_are_asked_each_time_and_may_end_a_connection() {
     assert_eq!(seen, expected);
 }
 
-/// `connect.permanent`, `connect.backoff`: as deadpool asks of a server that refuses. Each acquire is told, not
-/// only the first; who comes in the pause after a failure is told at its end, by the next attempt, and never at
-/// the deadline.
+/// `connect.permanent`, `connect.backoff`: as deadpool asks of a server that refuses. Each acquire is told,
+/// not only the first; one that comes in the pause after a failure is told at its end, by the next attempt,
+/// and never at the deadline.
 #[tokio::test(start_paused = true)]
 async fn a_permanent_error_is_told_to_each_acquire() {
     for (pause, longest) in [(ms(1), ms(1)), (ms(100), secs(5))] {

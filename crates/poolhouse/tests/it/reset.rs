@@ -7,7 +7,7 @@ use crate::common::{
     Mock, Step, assert_hands_out_exactly, config, filled, ms, poll_once, pool, secs, settle,
 };
 
-/// `reset.between`: whoever waits gets the connection after its reset, not by a direct hand-over.
+/// `reset.between`: a waiter gets the connection after its reset, not by a direct hand-over.
 #[tokio::test(start_paused = true)]
 async fn a_waiter_gets_it_after_its_reset() {
     let mock = Mock::ok();

@@ -1,4 +1,4 @@
-//! `suspend.nothing_moves`: a suspended pool hands out nothing and opens nothing, and who asks waits.
+//! `suspend.nothing_moves`: a suspended pool hands out nothing and opens nothing, and acquires wait.
 
 use std::pin::pin;
 use std::sync::Arc;

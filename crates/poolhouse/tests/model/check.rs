@@ -70,7 +70,7 @@ impl World<'_> {
         let late = self.model.line.iter().any(|waiting| waiting.deadline.is_some_and(|at| at <= now));
         ensure!(!late, "acquire.deadline: somebody waits beyond the deadline");
 
-        // Whoever lacks a connection has an attempt under way for him, within what is allowed.
+        // A waiter that lacks a connection has an attempt under way for it, within what is allowed.
         let lacking = stats.pending_requests.saturating_sub(connecting);
         // A waiter for whom an idle connection is checked or reset gets no attempt beside it, while that is young.
         let checks_first = self.config.check_after_idle.is_some() || !ledger.doubts.is_empty();

@@ -345,7 +345,7 @@ impl Ledger {
         spins
     }
 
-    /// A number for whoever joins the line, or comes back to it.
+    /// A number for a waiter that joins the line, or comes back to it.
     pub(crate) fn join(&mut self) -> u64 {
         self.joined += 1;
         self.waited = true;

@@ -5,7 +5,7 @@
 //! rule of [`pause`]. A sequence that fails is shrunk to a small one and printed with its seed, as Rust to paste into
 //! [`regressions`].
 //!
-//! `cargo test` plays the same twenty thousand steps each time. A long run is one command:
+//! `cargo test` plays the same ten thousand steps each time. A long run is one command:
 //!
 //! ```text
 //! POOLHOUSE_MODEL_STEPS=1000000 cargo test --release -p poolhouse --test model -- --nocapture

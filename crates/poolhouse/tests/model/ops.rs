@@ -78,7 +78,7 @@ pub(crate) enum Op {
     PeersClose,
     /// The next look at one connection, before it is handed out, panics.
     LookPanics(u8),
-    /// The drop of one connection panics, whoever drops it.
+    /// The drop of one connection panics, wherever it is dropped.
     DropPanics(u8),
     Resize(usize),
     InvalidateAll,

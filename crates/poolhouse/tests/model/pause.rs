@@ -181,7 +181,7 @@ impl Ledger {
         }
     }
 
-    /// What has just left the hands of whoever it was decided for has retired, and proves nothing.
+    /// What has just left the acquire that it was decided for has retired, and proves nothing.
     pub(crate) fn forget_unused(&mut self) {
         drop(self.fresh.idle());
     }

@@ -1,10 +1,11 @@
 //! The reference: what a pool is, written so plainly that it can be seen to be right.
 //!
-//! A line of those who wait, oldest first; who has been answered what and has not looked yet; what is held; a maximum;
-//! whether it is closed; and counts. It does not foretell when the background connects. It learns from the number of
-//! those who wait how many have left the line, and from the number of connections in use how many of these were served.
-//! The served must be the oldest: whoever turns out to be served and was not among them has overtaken somebody. The
-//! others must have had a reason to leave: their time was up, or they were refused.
+//! A line of those who wait, oldest first; who has been answered what and has not looked yet; what is held; a
+//! maximum; whether it is closed; and counts. It does not foretell when the background connects. It learns
+//! from the number of those who wait how many have left the line, and from the number of connections in use
+//! how many of these were served. The served must be the oldest: a waiter that turns out to be served and was
+//! not among them has overtaken somebody. The others must have had a reason to leave: their time was up, or
+//! they were refused.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -83,11 +84,11 @@ pub(crate) struct Seen<'a> {
     /// How many wait, and how many connections are in use or decided for somebody.
     pub(crate) pending: usize,
     pub(crate) active: usize,
-    /// Whoever joined before this number may have been refused.
+    /// Waiters that joined before this number may have been refused.
     pub(crate) refused_up_to: u64,
-    /// Whoever joined before this number may have failed fast, and all of them if one has.
+    /// Waiters that joined before this number may have failed fast, and all of them if one has.
     pub(crate) failing_fast_up_to: u64,
-    /// Those who are known to wait, whoever has left the line.
+    /// Those who are known to wait, even if others have left the line.
     pub(crate) known: &'a [u64],
     /// Somebody may have come back to the line in the meantime.
     pub(crate) back: bool,
@@ -129,7 +130,7 @@ pub(crate) struct Reference {
     pub(crate) failed: u64,
     pub(crate) timed_out: u64,
     pub(crate) cancelled: u64,
-    /// Connections given back, by whoever held them, and by those who were served and did not look.
+    /// Connections given back, by those who held them, and by those who were served and did not look.
     pub(crate) returned: u64,
 }
 
@@ -261,7 +262,8 @@ impl Reference {
         for key in leaving {
             self.serve(key, now);
         }
-        // Who left for another reason did so before or after that; who came back may have done so after it.
+        // A waiter that left for another reason did so before or after that; one that came back may have done
+        // so after it.
         let (least, most) = (if back { 1 } else { pending + timed_out.len() }, line + gone);
         for (key, first, last) in timed_out {
             let first = if back { 1 } else { first };

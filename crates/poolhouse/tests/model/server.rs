@@ -50,7 +50,7 @@ impl Server {
             ledger.records.push(record);
             ledger.records.len() - 1
         };
-        // Whoever opened it has greeted it.
+        // The task that opened it has greeted it.
         ledger.records[id].greeted = true;
         Conn { id, on_return: OnReturn::Reusable, server: self.clone() }
     }

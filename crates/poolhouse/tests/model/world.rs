@@ -364,7 +364,7 @@ impl<'a> World<'a> {
         self.seen.saw_times("acquire: overloaded by one that went back", shed as u64);
     }
 
-    /// What was served and not picked up is back in the pool, and whoever was served is back at the own turn.
+    /// What was served and not picked up is back in the pool, and its waiter is back at the own turn.
     pub(crate) fn recall(&mut self) {
         let server = self.server.clone();
         self.model.recall(|| server.ledger().join());

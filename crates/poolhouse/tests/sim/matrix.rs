@@ -262,7 +262,8 @@ async fn use_all(held: Vec<Held<Dialer>>, tally: &Tally) {
     join(users).await;
 }
 
-/// close.complete: whatever the server does, who waits is told at once, and the pool is closed when the holders let go.
+/// close.complete: whatever the server does, a waiter is told at once, and the pool is closed when the
+/// holders let go.
 async fn close_in_trouble(fault: &Fault, network: &Network, pool: &PacketPoolOf<Dialer>, tally: &Tally) {
     let held = hold(pool, 2).await;
     let waiting = wait_in_line(pool, 4, tally).await;
@@ -333,7 +334,7 @@ fn every_fault_in_every_phase() {
             let faultless = cell(&faults[0], phase);
             let Seen { during, took, silent, recovery } = &seen;
             marks += usize::from((during, took) != (&faultless.during, &faultless.took));
-            // Where a connect takes no time, whoever waits gets a connection, however many have died.
+            // Where a connect takes no time, a waiter gets a connection, however many have died.
             let timed_out = during.contains("timed out");
             assert!(!timed_out || cannot_connect(fault), "{} in {phase:?}: {during}", fault.name);
             let foreign = during.contains("foreign");

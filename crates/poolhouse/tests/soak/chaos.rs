@@ -355,7 +355,7 @@ fn chaos(seed: u64, seconds: u64) {
     }
     let over = AtomicBool::new(false);
     thread::scope(|threads| {
-        // Also when an assertion fails, for otherwise the scope waits for ever.
+        // Also when an assertion fails, for otherwise the scope waits forever.
         let _end = SetOnDrop(&over);
         for _ in 0..2 {
             let (chaos, rng, over) = (chaos.clone(), rng.fork(), &over);

@@ -302,7 +302,7 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The lines of standard input, until it ends. A thread of its own reads them: it may wait for ever.
+/// The lines of standard input, until it ends. A thread of its own reads them: it may wait forever.
 fn orders() -> mpsc::UnboundedReceiver<String> {
     let (send, receive) = mpsc::unbounded_channel();
     std::thread::spawn(move || {

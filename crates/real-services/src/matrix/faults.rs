@@ -102,7 +102,7 @@ impl Fault {
         matches!(self, Self::WrongPassword | Self::Full)
     }
 
-    /// What has to be so before the load begins. Returns whoever takes up the room of a full server.
+    /// What has to be so before the load begins. Returns the clients that take up the room of a full server.
     pub(super) async fn prepare(
         self,
         stage: &Stage,

@@ -38,7 +38,7 @@ async fn ask(pool: &Pool<MariaDb>) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// `reset.between`: what a holder leaves in a session, whoever comes next finds nothing of it.
+/// `reset.between`: the next holder finds nothing of what a holder leaves in a session.
 #[tokio::test]
 async fn nothing_leaks_from_a_holder_to_a_waiter() {
     let server = start_or_skip!(test_servers::MariaDb::start());

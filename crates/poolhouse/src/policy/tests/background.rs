@@ -44,7 +44,7 @@ fn a_return_after_a_plan_asks_for_no_plan() {
     assert!(policy.plan(wake_at, home, &mut fx).wake_at.is_some_and(|at| at > wake_at));
 }
 
-/// `epoch.invalidate_all`: who waits gets a new attempt at once, though the old one is not gone yet.
+/// `epoch.invalidate_all`: a waiter gets a new attempt at once, though the old one is not gone yet.
 #[test]
 fn an_abandoned_attempt_serves_nobody() {
     let (mut policy, home, now) = policy(config(4));
@@ -117,7 +117,7 @@ fn ageing_at_the_minimum() -> (TestPolicy, Home, Tick) {
     (policy, home, now)
 }
 
-/// `lifetime.no_dip`: who has a successor under way gets no second one.
+/// `lifetime.no_dip`: a connection that has a successor under way gets no second one.
 #[test]
 fn one_successor_is_enough() {
     let (mut policy, home, now) = ageing_at_the_minimum();

@@ -62,7 +62,8 @@ fn other_ends_of_a_check_cast_no_doubt() {
     }
 }
 
-/// `health.off_path`: who waits when others come into doubt is served by the first of them that passes.
+/// `health.off_path`: an acquire that waits when others come into doubt is served by the first of them that
+/// passes.
 #[test]
 fn a_waiter_gets_what_passes_the_doubt() {
     let (mut policy, home, failing, due) = checking(config(3), 3);
@@ -172,8 +173,8 @@ fn a_suspension_that_is_over_when_the_check_ends() {
     }
 }
 
-/// `suspend.nothing_moves`: a check that is told to stop serves nobody, so who waits after the suspension gets a connect
-/// at once.
+/// `suspend.nothing_moves`: a check that is told to stop serves nobody, so a waiter after the suspension gets
+/// a connect at once.
 #[test]
 fn nobody_waits_for_a_check_that_is_cut() {
     let timing = PoolConfig { check_after_idle: SECOND, ..config(2) };

@@ -84,7 +84,8 @@ fn one_more_than_the_minimum_asks_to_be_woken() {
     }
 }
 
-/// `size.min`: what idled out and stays for the minimum is for who waits, without a check: only the plan says which.
+/// `size.min`: what idled out and stays for the minimum is for waiters, without a check: only the plan says
+/// which.
 #[test]
 fn the_plan_hands_out_what_the_minimum_keeps() {
     let timing = PoolConfig { idle_timeout: SECOND * 10, ..config(2) };

@@ -115,7 +115,8 @@ fn abandoned(policy: &TestPolicy) -> usize {
     policy.connects.under_way() - policy.connects.coming()
 }
 
-/// Carries out what the shell would: closes what was retired, and gives back who is to be woken.
+/// Carries out what the shell would: closes what was retired, and gives back the waiters that are to be
+/// woken.
 fn carry_out(policy: &mut TestPolicy, now: Tick, fx: Fx) -> Vec<u32> {
     let mut woken: Vec<u32> = fx.wake.into_iter().collect();
     if !fx.retired.is_empty() {

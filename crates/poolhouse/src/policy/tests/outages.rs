@@ -40,7 +40,8 @@ fn pauses_are_short_before_acquires_fail_fast() {
     assert!(never > SECOND * 2, "{never:?}: acquires never fail fast");
 }
 
-/// `acquire.fail_fast`: who waits when the time comes is told, and the background is woken for it, once.
+/// `acquire.fail_fast`: an acquire that waits when the time comes is told, and the background is woken for
+/// it, once.
 #[test]
 fn an_outage_ends_the_waits() {
     let (mut policy, home, now) = policy(PoolConfig { fail_fast_after: SECOND * 3, ..config(1) });

@@ -46,7 +46,7 @@ fn an_end_for_each_in_its_share_of_the_time() {
     drop(held);
 }
 
-/// `Pool::connect_now`: the pause after failures ends, and who waits gets its connect.
+/// `Pool::connect_now`: the pause after failures ends, and a waiter gets its connect.
 #[test]
 fn the_owner_ends_the_pause() {
     let (mut policy, home, now) = policy(config(2));
@@ -61,7 +61,7 @@ fn the_owner_ends_the_pause() {
     assert_eq!(policy.plan(now, home, &mut fx).connects.len(), 1);
 }
 
-/// `suspend.nothing_moves`: after a suspension who waits gets its connect.
+/// `suspend.nothing_moves`: after a suspension a waiter gets its connect.
 #[test]
 fn who_waits_at_the_end_of_a_suspension() {
     let (mut policy, home, now) = policy(config(2));
@@ -93,7 +93,7 @@ fn what_is_on_its_way_out() {
     assert!(fx.plan && policy.closing() == 2);
 }
 
-/// `PoolConfig::max_idle`: whoever stops waiting leaves one more that may be too many, and the plan looks.
+/// `PoolConfig::max_idle`: a waiter that goes away leaves one more that may be too many, and the plan looks.
 #[test]
 fn who_goes_away_may_leave_one_too_many() {
     for (max_idle, asks) in [(Some(1), true), (None, false)] {

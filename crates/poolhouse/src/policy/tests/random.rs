@@ -130,7 +130,8 @@ impl World {
         self.ask(waiter, fx);
     }
 
-    /// `acquire.deadline`: who is told to wait has time left, and who is told that it has none has not.
+    /// `acquire.deadline`: an acquire that is told to wait has time left, and one that is told that it has
+    /// none has not.
     fn ask(&mut self, (id, wait): Waiter, fx: &mut Fx) {
         let now = self.now;
         let known = self.expected_position(id);
@@ -142,7 +143,7 @@ impl World {
             self.asleep.insert(id);
             return;
         }
-        // Whoever asks and is woken in one call is awake.
+        // A waiter that asks and is woken in one call is awake.
         self.asleep.remove(&id);
         fx.wake = without(std::mem::take(&mut fx.wake), id);
         self.leave(id);
@@ -173,7 +174,7 @@ impl World {
         }
     }
 
-    /// Sometimes what was handed out turns out to be dead, and whoever has it goes back to its turn.
+    /// Sometimes what was handed out turns out to be dead, and its acquire goes back to its turn.
     fn look(&mut self, fx: &mut Fx) {
         if self.rng.u8(0..8) > 0 {
             return;
@@ -294,7 +295,7 @@ impl World {
         let policy = &self.policy;
         assert!(policy.idle.iter().all(|entry| policy.retire_reason(entry, now).is_none()), "{context}");
         assert!(plan.connects.is_empty() || !policy.is_suspended(), "opened while suspended: {context}");
-        // Whoever is awake asks by itself.
+        // A waiter that is awake asks by itself.
         for (_, wait) in self.waits.iter().filter(|(id, _)| self.asleep.contains(id)) {
             let (deadline, ended) = (self.deadline(*wait), policy.waiting.answer(wait.ticket).is_some());
             assert!(ended || deadline > now, "it waits for ever: {context}");

@@ -115,8 +115,8 @@ fn a_crowd_is_told_the_counts_of_the_moment_at_which_its_waits_ended() {
     }
 }
 
-/// `acquire.diagnosis`, `foreign.unlocked`: whoever goes without asking keeps nothing, and the error in the diagnosis of
-/// the last is dropped outside of the lock.
+/// `acquire.diagnosis`, `foreign.unlocked`: a waiter that goes without asking keeps nothing, and the error in
+/// the diagnosis of the last is dropped outside of the lock.
 #[test]
 fn a_diagnosis_goes_with_the_last_who_could_ask() {
     let (mut policy, home, now) = policy(PoolConfig { connection_timeout: SECOND, ..config(1) });
@@ -237,7 +237,7 @@ fn a_waiter_that_comes_back_displaces_the_youngest() {
     }
 }
 
-/// `acquire.shed`: who comes back and can be served at once is no reason to refuse anybody.
+/// `acquire.shed`: a waiter that comes back and can be served at once is no reason to refuse anybody.
 #[test]
 fn a_waiter_that_is_served_again_displaces_nobody() {
     let (mut policy, first_home, now) = policy(PoolConfig { max_pending: Some(2), ..config(5) });
@@ -259,8 +259,8 @@ fn a_waiter_that_is_served_again_displaces_nobody() {
     assert_eq!(answers, [Some("granted"), Some("granted"), None], "two are there, and one waits");
 }
 
-/// `close.complete`: whoever waits when the pool closes is told so, also if it had been served, and however many may
-/// wait.
+/// `close.complete`: each acquire that waits when the pool closes is told so, also if it had been served, and
+/// however many may wait.
 #[test]
 fn close_is_the_answer_to_everybody() {
     let (mut policy, home, now) = policy(PoolConfig { max_pending: Some(1), ..config(3) });

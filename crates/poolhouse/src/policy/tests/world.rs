@@ -31,7 +31,7 @@ pub(super) struct World {
     pub(super) context: String,
     /// Everybody who has joined and not left, in arrival order, answered or not.
     pub(super) waits: Vec<Waiter>,
-    /// Of these, whoever sleeps until it is woken.
+    /// Of these, the waiters that sleep until they are woken.
     pub(super) asleep: HashSet<u32>,
     /// The place in the queue of those whose time was up.
     positions: HashMap<u32, usize>,
@@ -236,7 +236,7 @@ impl World {
         assert!(first.is_none_or(|first| served.iter().all(|id| id < first)), "out of turn: {context}");
         // acquire.shed, connect.permanent: the youngest are refused, or all.
         assert!(last.is_none_or(|last| refused.iter().all(|id| id > last)), "not the youngest: {context}");
-        // Whoever is taken back to its turn in the same call moves the places of the others.
+        // A waiter that is taken back to its turn in the same call moves the places of the others.
         let mut had = before.answers.iter().filter(|(_, answer)| **answer == "granted");
         let queue_changed = had.any(|(id, _)| after.answers.get(id) != Some(&"granted"));
         for id in timed_out {
