@@ -24,9 +24,9 @@
         return `${need} Your share of the server is ${mine}, and that cannot carry the load: the queue grows until acquires time out. It can with a hold of ${enough} ms, fewer pools, or a proxy.`;
     };
 
-    const fleet = ({ limit, reserved, others, replicas, surge, start, end, each }) => {
+    const fleet = ({ limit, reserved, others, replicas, surge, unavailable, start, end, each }) => {
         const left = limit - reserved - others;
-        const more = Math.min(Math.ceil(surge * (1 + end / start)), replicas);
+        const more = Math.min((surge + unavailable) * (1 + Math.ceil(end / start)), replicas);
         const most = replicas + more;
         const pools = most * each;
         const alive = `A deploy has ${most} replicas at most: ${replicas} and ${more} more. Pools: ${pools}.`;

@@ -29,6 +29,10 @@ async fn attempt(pool: &PacketPool, request: Bytes) -> Result<Bytes, Failure> {
         AcquireError::Timeout(_) | AcquireError::Overloaded { .. } => {
             Failure::NotDone(error.into())
         }
+        // With `fail_fast_after`: the server is down, and may be back later.
+        AcquireError::Connect(ref failed) if failed.retry.is_some() => {
+            Failure::NotDone(error.into())
+        }
         _ => Failure::Final(error.into()),
     })?;
     connection

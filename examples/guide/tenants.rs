@@ -38,10 +38,18 @@ struct Tenants {
 
 #[derive(Default)]
 struct Open {
-    pools: HashMap<String, (Arc<PacketPool>, u64)>,
+    pools: HashMap<String, Entry>,
     /// Counts the uses: the smallest number is that of the pool unused for
     /// longest.
     uses: u64,
+}
+
+#[derive(Clone)]
+struct Entry {
+    pool: Arc<PacketPool>,
+    used: u64,
+    /// The pool that had to make room for this one.
+    evicted: Option<Arc<PacketPool>>,
 }
 
 impl Tenants {
@@ -49,45 +57,42 @@ impl Tenants {
         &self,
         tenant: &str,
     ) -> Result<PooledConnection<PacketManager>, TenantError> {
-        let (pool, evicted) = self.pool_of(tenant)?;
+        let Entry { pool, evicted, .. } = self.pool_of(tenant)?;
         if let Some(evicted) = evicted {
-            // Before the new one opens its first connection, or both would count
-            // for a moment.
+            // Each caller waits for that before the new pool connects, or both
+            // would count for a moment. Once it is closed, this returns at once.
             evicted.close_within(Duration::from_secs(1)).await;
         }
         Ok(pool.acquire().await?)
     }
 
-    /// The tenant's pool, and one that had to make room.
-    fn pool_of(
-        &self,
-        tenant: &str,
-    ) -> Result<(Arc<PacketPool>, Option<Arc<PacketPool>>), TenantError> {
+    fn pool_of(&self, tenant: &str) -> Result<Entry, TenantError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.uses += 1;
         let now = open.uses;
-        if let Some((pool, used)) = open.pools.get_mut(tenant) {
-            *used = now;
-            return Ok((Arc::clone(pool), None));
+        if let Some(entry) = open.pools.get_mut(tenant) {
+            entry.used = now;
+            return Ok(entry.clone());
         }
         let mut evicted = None;
         if open.pools.len() >= self.max_pools {
-            let unused = open.pools.iter().filter(|(_, (pool, _))| {
+            let unused = open.pools.iter().filter(|(_, Entry { pool, .. })| {
                 // Nobody is about to acquire, and nobody holds a connection.
                 Arc::strong_count(pool) == 1 && pool.stats().active_connections == 0
             });
             let oldest = unused
-                .min_by_key(|(_, (_, used))| *used)
+                .min_by_key(|(_, entry)| entry.used)
                 .map(|(name, _)| name.clone());
             let oldest = oldest.ok_or(TenantError::Busy)?;
-            evicted = open.pools.remove(&oldest).map(|(pool, _)| pool);
+            evicted = open.pools.remove(&oldest).map(|entry| entry.pool);
         }
         let pool = Arc::new(PacketPool::new(
             (self.host.clone(), self.port),
             self.each.clone(),
         )?);
-        open.pools.insert(tenant.to_owned(), (Arc::clone(&pool), now));
-        Ok((pool, evicted))
+        let entry = Entry { pool, used: now, evicted };
+        open.pools.insert(tenant.to_owned(), entry.clone());
+        Ok(entry)
     }
 }
 // ANCHOR_END: tenants

@@ -1,4 +1,5 @@
-//! One timeout, four causes: the error says which, and each wants another answer.
+//! One timeout, four causes of five: the error says which, and each wants another
+//! answer.
 //!
 //! `cargo run --example timeout_phases` starts its own echo servers.
 
@@ -31,6 +32,7 @@ fn advice(timeout: &AcquireTimeout) -> &'static str {
             "the server's or the network's: look at the last connect error"
         }
         Phase::Checking => "the server's: it accepts, and does not answer",
+        Phase::Resetting => "the server's or ours: the reset is slow",
         Phase::Suspended => "somebody's intention: the pool is suspended",
         _ => "new: read the text",
     }

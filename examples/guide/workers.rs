@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poolhouse::{PacketPool, PoolConfig};
-use poolhouse_echo::EchoServer;
+use poolhouse_echo::{EchoServer, Faults, Reply};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -77,11 +77,13 @@ async fn for_each_worker(pool: &PacketPool) -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn for_each_job(pool: &PacketPool) -> Result<(), AnyError> {
-    let (jobs, queue) = mpsc::unbounded_channel();
-    let (done, mut finished) = mpsc::unbounded_channel();
+fn start(
+    pool: &PacketPool,
+    queue: mpsc::UnboundedReceiver<usize>,
+    stop: &CancellationToken,
+    done: &mpsc::UnboundedSender<usize>,
+) -> JoinSet<()> {
     let queue = Arc::new(Mutex::new(queue));
-    let stop = CancellationToken::new();
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
         workers.spawn(worker(
@@ -91,6 +93,14 @@ async fn for_each_job(pool: &PacketPool) -> Result<(), AnyError> {
             done.clone(),
         ));
     }
+    workers
+}
+
+async fn for_each_job(pool: &PacketPool) -> Result<(), AnyError> {
+    let (jobs, queue) = mpsc::unbounded_channel();
+    let (done, mut finished) = mpsc::unbounded_channel();
+    let stop_token = CancellationToken::new();
+    let workers = start(pool, queue, &stop_token, &done);
     for job in 0..JOBS {
         jobs.send(job)?;
     }
@@ -108,21 +118,54 @@ async fn for_each_job(pool: &PacketPool) -> Result<(), AnyError> {
         pool.stats().active_connections
     );
 
-    // ANCHOR: stop
+    stop(pool, workers, &stop_token, Duration::from_secs(10)).await;
+    Ok(())
+}
+
+// ANCHOR: stop
+async fn stop(
+    pool: &PacketPool,
+    mut workers: JoinSet<()>,
+    stop: &CancellationToken,
+    patience: Duration,
+) {
     stop.cancel();
-    timeout(Duration::from_secs(10), workers.join_all()).await?;
-    let report = pool.close_within(Duration::from_secs(5)).await;
-    println!("workers stopped, pool closed in time: {}", report.is_complete());
-    // ANCHOR_END: stop
+    let ended = async { while workers.join_next().await.is_some() {} };
+    let in_time = timeout(patience, ended).await.is_ok();
+    // The workers that hang are still alive, so the report names their lines.
+    let report = pool.close_within(patience).await;
+    println!("workers stopped in time: {in_time}; pool: {report}");
+    // Only now are they aborted.
+    workers.shutdown().await;
+}
+// ANCHOR_END: stop
+
+async fn hanging_worker(
+    server: &EchoServer,
+    pool: &PacketPool,
+) -> Result<(), AnyError> {
+    server.set_faults(Faults { reply: Reply::Never, ..Faults::default() });
+    let (jobs, queue) = mpsc::unbounded_channel();
+    let (done, _finished) = mpsc::unbounded_channel();
+    let stop_token = CancellationToken::new();
+    let workers = start(pool, queue, &stop_token, &done);
+    let before = server.counts().frames_received;
+    jobs.send(1)?;
+    server.wait_for(|counts| counts.frames_received > before).await;
+    println!("== the server does not answer a job");
+    stop(pool, workers, &stop_token, Duration::from_millis(100)).await;
     Ok(())
 }
 
 async fn run() -> Result<(), AnyError> {
     let server = EchoServer::start().await?;
     let config = PoolConfig { max_connections: 2, ..PoolConfig::default() };
-    let pool = PacketPool::new((server.host(), server.port()), config)?;
+    let pool = PacketPool::new((server.host(), server.port()), config.clone())?;
     for_each_worker(&pool).await?;
-    for_each_job(&pool).await
+    for_each_job(&pool).await?;
+    // The one before is closed.
+    let pool = PacketPool::new((server.host(), server.port()), config)?;
+    hanging_worker(&server, &pool).await
 }
 
 #[tokio::main]

@@ -101,17 +101,19 @@ fn verdict(timeout: &AcquireTimeout) -> &'static str {
         (Phase::Queueing, None) => {
             "the pool is exhausted: who holds the connections?"
         }
-        (Phase::Queueing, Some(_)) => {
-            "connections are held, and no more can be opened: look at the server"
-        }
-        (Phase::Connecting, Some(_)) => {
+        (Phase::Connecting, Some(_)) if timeout.active == 0 => {
             "the server cannot be reached: look at the server, not at the pool"
+        }
+        (Phase::Queueing | Phase::Connecting, Some(_)) => {
+            "connections are held, and no more can be opened: look at the server"
         }
         (Phase::Connecting, None) => {
             "connects do not end in time: look at the network, or raise the timeout"
         }
         (Phase::Checking, _) => "the server does not answer health checks",
-        _ => "the pool is suspended",
+        (Phase::Resetting, _) => "resets do not end in time: look at the reset",
+        (Phase::Suspended, _) => "the pool is suspended",
+        _ => "a phase that this program does not know: read the error's text",
     }
 }
 // ANCHOR_END: blame

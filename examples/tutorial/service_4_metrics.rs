@@ -62,13 +62,14 @@ async fn try_it(address: SocketAddr) -> Result<(), Box<dyn Error>> {
             .await?;
     }
     let answer = client::request(address, "GET /metrics", "").await?;
-    // The buckets and sums differ from run to run.
-    let steady = |line: &&str| {
+    // The buckets and sums differ from run to run, and nothing was closed.
+    let shown = |line: &&str| {
         !line.starts_with('#')
             && !line.contains("_bucket")
             && !line.contains("_sum")
+            && !line.contains("_close_reason")
     };
-    for line in answer.lines().skip(1).filter(steady) {
+    for line in answer.lines().skip(1).filter(shown) {
         println!("{line}");
     }
     Ok(())

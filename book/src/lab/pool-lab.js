@@ -28,7 +28,7 @@ const FIGURES = [
     ["mean wait by Erlang C", (run) => (run.advice.mean_wait === null ? "–" : `${round(run.advice.mean_wait, 1)} ms`)],
     ["least max_connections for the target", (run) => run.advice.least_connections ?? "–"],
     ["connections of all replicas", (run) => run.advice.together],
-    ["the same in a deploy", (run) => run.advice.in_a_deploy],
+    ["the same with the surge, without ending copies", (run) => run.advice.in_a_deploy],
 ];
 
 const KEY =

@@ -8,7 +8,7 @@ const NUMBERS = [
     ["hold", "Mean time that a request keeps its connection, in ms"],
     ["target", "99 of 100 requests shall wait for a connection no longer than so many ms"],
     ["replicas", "Copies of your program that run at the same time (replicas)"],
-    ["surge", "New copies that a deploy starts before it ends old ones"],
+    ["surge", "Copies that a deploy adds at most, while old ones are still ending"],
     ["server_limit", "Connections that the server has for this program (0: I do not know)"],
 ];
 

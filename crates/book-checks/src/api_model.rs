@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use quote::ToTokens as _;
 use syn::{
-    Fields, FnArg, ImplItem, Item, ReceiverKind, ReturnType, Signature, TraitItem, Type, UseTree, Visibility,
+    Fields, FnArg, ImplItem, Item, Pat, ReceiverKind, ReturnType, Signature, TraitItem, Type, UseTree,
+    Visibility,
 };
 
 use crate::crate_source::{self, File, doc, line};
@@ -221,11 +222,19 @@ fn method(
 /// A signature as a formatter would write it.
 fn printed(signature: &Signature, vis: &str) -> String {
     let mut signature = signature.clone();
-    if let Some(FnArg::Receiver(receiver)) = signature.inputs.first_mut()
-        && matches!(receiver.kind, ReceiverKind::Value)
-    {
-        // Whether `self` is changed inside is nobody's business.
-        receiver.mutability = None;
+    // Whether an argument is changed inside is nobody's business.
+    for input in &mut signature.inputs {
+        match input {
+            FnArg::Receiver(receiver) if matches!(receiver.kind, ReceiverKind::Value) => {
+                receiver.mutability = None;
+            }
+            FnArg::Typed(argument) => {
+                if let Pat::Ident(name) = &mut *argument.pat {
+                    name.mutability = None;
+                }
+            }
+            FnArg::Receiver(_) => {}
+        }
     }
     let tokens = format!("{vis}{} {{}}", signature.to_token_stream());
     let text = syn::parse_str(&tokens)
@@ -256,7 +265,7 @@ mod tests {
 
     pub(crate) const LIB: &str = "mod a;\npub use crate::a::{Pool, Manager, Why};\n";
     pub(crate) const POOL: &str = "/// A pool.\npub struct Pool<M: Manager> {\n    /// How many.\n    pub size: Option<usize>,\n    own: u8,\n}\n\
-        impl<M: Manager> Pool<M> {\n    /// Waits.\n    pub fn acquire(mut self, limit: Duration) -> Acquire<'_, M> { todo() }\n    \
+        impl<M: Manager> Pool<M> {\n    /// Waits.\n    pub fn acquire(mut self, mut limit: Duration) -> Acquire<'_, M> { todo() }\n    \
         pub(crate) fn inner(&self) {}\n}\n\
         pub trait Manager { /// Opens.\n fn connect(&self) -> u8; fn target(&self) -> u8 { 1 } }\n\
         pub enum Why { /// Over.\n Closed { target: String } }\n";

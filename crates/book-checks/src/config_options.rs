@@ -146,7 +146,7 @@ fn bounds(name: &str) -> Result<String, String> {
     let from = match (kind.trim_start_matches("Option<").trim_end_matches('>'), &least) {
         ("usize" | "u64", Ok(())) => "0 or more",
         ("usize" | "u64", Err(ConfigError::Zero { .. })) => "1 or more",
-        ("usize", Err(ConfigError::AboveOther { low, .. })) if low.0 != name => "not below `min_connections`",
+        ("usize", Err(ConfigError::AboveOther { low, .. })) if low.0 != name => &not_below(name),
         ("Duration", Ok(())) => "zero or more",
         ("Duration", Err(ConfigError::NoTime { .. })) => "above zero",
         ("Duration", Err(ConfigError::TooShort { least, .. })) if least.as_millis() == 1 => "1 ms or more",
@@ -162,6 +162,21 @@ fn bounds(name: &str) -> Result<String, String> {
         Err(other) => return Err(format!("`{name}` at its most: {other}: add words to config_options.rs")),
     };
     Ok(format!("{optional}{from}{to}"))
+}
+
+/// The minimums that an option may not be below, as `validate` sees them.
+fn not_below(name: &str) -> String {
+    let is_above = |low: &str| {
+        let config = set(name, End::Least).map(|config| PoolConfig {
+            min_connections: usize::from(low == "min_connections"),
+            min_idle: usize::from(low == "min_idle"),
+            ..config
+        });
+        config.is_some_and(|config| config.validate().is_err())
+    };
+    let lows = ["min_connections", "min_idle"].into_iter().filter(|low| is_above(low));
+    let lows: Vec<String> = lows.map(|low| format!("`{low}`")).collect();
+    format!("not below {}", lows.join(" or "))
 }
 
 /// The default configuration with one option at an end. `None` for an option that is not known here.
@@ -248,6 +263,7 @@ mod tests {
     fn bounds_are_what_validate_says() {
         for (name, expected) in [
             ("min_connections", "0 or more, up to `max_connections`"),
+            ("max_idle", "`None`, or not below `min_connections` or `min_idle`"),
             ("connect_backoff", "1 ms or more, up to `max_connect_backoff`"),
             ("idle_timeout", "above zero"),
             ("check_after_idle", "zero or more"),

@@ -73,14 +73,15 @@ pub const FLEET: Calculator = Calculator {
         whole("reserved", "Reserved for the administrator", "connections", "3", 0.0),
         whole("others", "Other clients", "connections", "12", 0.0),
         whole("replicas", "Replicas, at the autoscaler's maximum", "replicas", "8", 1.0),
-        whole("surge", "Surge of a deploy", "replicas", "2", 0.0),
+        whole("surge", "Surge of a deploy (maxSurge)", "replicas", "2", 0.0),
+        whole("unavailable", "Replicas that may be missing (maxUnavailable)", "replicas", "2", 0.0),
         number("start", "Time until a new replica is ready", "seconds", "5"),
         number("end", "Time until an old replica has ended", "seconds", "30"),
         whole("each", "Pools in a replica: processes, times pools in each", "pools", "1", 1.0),
     ],
     say: |numbers| match *numbers {
-        [limit, reserved, others, replicas, surge, start, end, each] => {
-            let deploy = Deploy { replicas, surge, start, end };
+        [limit, reserved, others, replicas, surge, unavailable, start, end, each] => {
+            let deploy = Deploy { replicas, wave: surge + unavailable, start, end };
             fleet(limit - reserved - others, &deploy, each)
         }
         _ => unreachable!("a number for each field"),
@@ -175,14 +176,16 @@ fn sizing(rate: f64, hold: f64, limit: f64, reserved: f64, pools: f64) -> String
 
 struct Deploy {
     replicas: f64,
-    surge: f64,
+    /// How many new replicas start at once: the surge, and one for each old replica that need not be replaced first.
+    wave: f64,
     start: f64,
     end: f64,
 }
 
-/// How many replicas a deploy adds: each new one takes as long as `start`, and the old ones live on for `end`.
+/// How many replicas a deploy adds: each wave of new ones takes as long as `start`, and the old ones live on for `end`.
+/// A wave that has begun counts whole, so the quotient is rounded up, and not the product.
 fn more(deploy: &Deploy) -> f64 {
-    (deploy.surge * (1.0 + deploy.end / deploy.start)).ceil().min(deploy.replicas)
+    (deploy.wave * (1.0 + (deploy.end / deploy.start).ceil())).min(deploy.replicas)
 }
 
 fn fleet(left: f64, deploy: &Deploy, each: f64) -> String {
@@ -217,11 +220,10 @@ mod tests {
         // A pool that needs 100 on average wants 20 more.
         assert_eq!(size(100.0), 120.0);
         assert_eq!((share(90.0, 12.0), share(85.0, 16.0), share(-3.0, 2.0)), (7.0, 5.0, 0.0));
-        let deploy = |surge, replicas| Deploy { replicas, surge, start: 5.0, end: 30.0 };
-        assert_eq!(
-            (more(&deploy(1.0, 8.0)), more(&deploy(2.0, 8.0)), more(&deploy(0.0, 8.0))),
-            (7.0, 8.0, 0.0)
-        );
+        let deploy = |wave, start, end| more(&Deploy { replicas: 8.0, wave, start, end });
+        assert_eq!((deploy(1.0, 5.0, 30.0), deploy(2.0, 5.0, 30.0), deploy(0.0, 5.0, 30.0)), (7.0, 8.0, 0.0));
+        // The second wave starts while the whole first one ends.
+        assert_eq!(deploy(4.0, 10.0, 5.0), 8.0);
         assert_eq!(
             SIZING.example(),
             "Held on average: 5. With headroom the pool needs 10. Your share of the server is 7: set max_connections to 7. \
@@ -256,9 +258,13 @@ mod tests {
             sizing(["0.01", "1", "9", "0", "1"])
                 .starts_with("Held on average: less than 0.1. With headroom the pool needs 1.")
         );
-        let fleet = |limit| FLEET.answer(&[limit, "3", "12", "8", "2", "5", "30", "1"]);
+        let fleet = |limit| FLEET.answer(&[limit, "3", "12", "8", "2", "2", "5", "30", "1"]);
         assert!(fleet("15").ends_with("leave no connection for them."));
         assert!(fleet("30").contains("left for them: 15, not one for each"));
+        // As many more start as may be missing.
+        let unavailable = |most| FLEET.answer(&["100", "3", "12", "20", "2", most, "30", "20", "1"]);
+        assert!(unavailable("0").contains("20 and 4 more"), "{}", unavailable("0"));
+        assert!(unavailable("3").contains("20 and 10 more"), "{}", unavailable("3"));
     }
 
     #[test]

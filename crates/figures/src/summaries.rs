@@ -30,7 +30,8 @@ pub(crate) fn network(bench: &Bench) -> Result<String> {
     )))
 }
 
-/// The part of one core that the acquires take, by how many there are in a second.
+/// The part of the cores that the acquires take, by how many there are in a second. S4 is measured in wall time, in which
+/// two workers are busy, so its shares are of two cores.
 pub(crate) fn share(bench: &Bench) -> Result<String> {
     let columns: [(&str, &str, f64); 4] = [
         ("S1", "ns_per_op", 100_000.0),
@@ -40,10 +41,10 @@ pub(crate) fn share(bench: &Bench) -> Result<String> {
     ];
     let header = [
         "",
-        "nobody waits, 100,000 a second",
-        "nobody waits, 1,000,000",
-        "all wait, 100,000 a second",
-        "all wait, 1,000,000",
+        "nobody waits, 100,000 a second: of one core",
+        "nobody waits, 1,000,000: of one core",
+        "all wait, 100,000 a second: of two cores",
+        "all wait, 1,000,000: of two cores",
     ];
     let mut text = head(&header, 1);
     for competitor in bench.competitors.iter().filter(|competitor| competitor.kind == Kind::Pool) {
@@ -58,7 +59,10 @@ pub(crate) fn share(bench: &Bench) -> Result<String> {
             text += &row(&[vec![name(competitor)], cells].concat());
         }
     }
-    let from = format!("Of one core, from the medians of S1 and of S4 above the yields. `{}`", bench.command);
+    let from = format!(
+        "From the medians of S1, with one worker, and of S4 above the yields, with two workers. `{}`",
+        bench.command
+    );
     Ok(format!("{text}\n{}", wrap(&from)))
 }
 
@@ -116,6 +120,7 @@ mod tests {
             text.contains("takes 100 µs of wall time") && text.contains("takes 2.00× its wall"),
             "{text}"
         );
+        assert!(share(&bench).unwrap().contains("1,000,000: of two cores |"));
         assert!(share(&bench).unwrap().contains("| bb8 | 2.00 % | 20.0 % | 2.00 % | 20.0 % |"));
         assert!(tails(&bench).unwrap().contains("| bb8 | 1.00× | 1.00× | 1.00× | 1.00× |"));
         assert!(spike(&bench).unwrap().replace('\n', " ").contains("poolhouse 100 connects"));

@@ -20,7 +20,7 @@ pub struct Advice {
     pub is_exact: bool,
     /// Connections that all replicas may open together.
     pub together: usize,
-    /// The same during a deploy, whose new replicas start before old ones end.
+    /// The same with the surge of a deploy, without the old replicas that have been told to end and still run.
     pub in_a_deploy: usize,
     /// Connections that the server accepts.
     pub server_limit: Option<usize>,

@@ -138,7 +138,7 @@ impl Scenario {
         self.values.fault == 3.0
     }
 
-    /// Replicas that may be alive at once in a deploy that starts so many before it ends others.
+    /// Replicas in a deploy: with the surge, and without the old ones that have been told to end and still run.
     pub(crate) fn replicas_in_a_deploy(&self) -> usize {
         (self.values.replicas + self.values.surge) as usize
     }

@@ -50,10 +50,9 @@
 //! [`PoolBuilder::name`](poolhouse::PoolBuilder::name), such as `orders@db-1:5432`: all pools without one are `unnamed`
 //! together.
 //!
-//! The times are measured as they happen, and the others are read from the pool's statistics at each export.
-//! So a pool that nobody exports costs three histograms' records an exchange, and no memory that grows.
-//! Counters of timeouts, failed connects, leaks, and failed acquires of the kinds `timeout` and `connect` are
-//! exported as zeros from `observe` on, so that their first event is an increase.
+//! The times are measured as they happen, and the others are read from the pool's statistics at each export. So a pool
+//! that nobody exports costs three histograms' records an exchange, and no memory that grows. All counters, with every
+//! kind and every reason, are exported as zeros from `observe` on, so that their first event is an increase.
 //!
 //! A wait that times out is in `wait_time` too, with `error.type` = `timeout`. Without it, waits would look best in an
 //! outage, when only the quick ones end well.

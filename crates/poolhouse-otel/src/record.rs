@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolhouse::{AcquireError, AcquireErrorKind, Event, FailureKind};
+use poolhouse::{AcquireError, AcquireErrorKind, CloseCounts, Event, FailureKind};
 
 use crate::instruments::{Attribute, Count, ERROR, REASON, Time, UNNAMED};
 
@@ -12,16 +12,28 @@ pub(crate) trait Sink {
     fn record(&self, time: Time, took: Duration, pool: &str, attribute: Option<Attribute>);
 }
 
+/// Every kind of failed acquire.
+const FAILED_ACQUIRES: [AcquireErrorKind; 5] = [
+    AcquireErrorKind::Timeout,
+    AcquireErrorKind::Connect,
+    AcquireErrorKind::Closed,
+    AcquireErrorKind::Overloaded,
+    AcquireErrorKind::RuntimeEnded,
+];
+
 /// Exports zeros for a new pool. A counter that appears with its first event has no earlier point to grow from: `increase`
 /// in Prometheus would be 0 for a pool's first leak, and no alert would fire.
 pub(crate) fn start(sink: &impl Sink, pool: Option<&str>) {
     let pool = pool.unwrap_or(UNNAMED);
     sink.add(Count::Timeouts, 0, pool, None);
-    for kind in [AcquireErrorKind::Timeout, AcquireErrorKind::Connect] {
+    for kind in FAILED_ACQUIRES {
         sink.add(Count::FailedAcquires, 0, pool, Some((ERROR, kind.as_str())));
     }
     for kind in [FailureKind::Transient, FailureKind::Busy, FailureKind::Permanent] {
         sink.add(Count::FailedConnects, 0, pool, Some((ERROR, kind.as_str())));
+    }
+    for (reason, _) in CloseCounts::default().iter() {
+        sink.add(Count::Closed, 0, pool, Some((REASON, reason.as_str())));
     }
     sink.add(Count::Leaked, 0, pool, None);
 }

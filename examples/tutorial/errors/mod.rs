@@ -42,10 +42,21 @@ impl IntoResponse for ServiceError {
                 (StatusCode::SERVICE_UNAVAILABLE, come_back, "shutting down")
                     .into_response()
             }
+            // Only with `fail_fast_after`: the pool tries again.
+            Self::NoConnection(AcquireError::Connect(failed))
+                if failed.retry.is_some() =>
+            {
+                (StatusCode::SERVICE_UNAVAILABLE, come_back, "backend down")
+                    .into_response()
+            }
             // A connect that waiting does not fix. It needs a person, not another
             // try.
-            Self::NoConnection(_) => {
+            Self::NoConnection(AcquireError::Connect(_)) => {
                 (StatusCode::BAD_GATEWAY, "the backend refuses us").into_response()
+            }
+            // A bug here: this runtime has ended.
+            Self::NoConnection(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "a bug").into_response()
             }
             Self::Exchange(PacketError::TimedOut { .. }) => {
                 (StatusCode::GATEWAY_TIMEOUT, "the backend is slow").into_response()

@@ -178,7 +178,10 @@ impl fmt::Display for AcquireTimeout {
             Phase::Connecting => {
                 "; check the address, and that the server runs and accepts connections in time"
             }
-            Phase::Checking => "; check that the server answers, or lower health_check_timeout",
+            Phase::Checking => {
+                "; check that the server answers, and that the hook before_reuse is quick; if peers vanish, lower \
+                 health_check_timeout"
+            }
             Phase::Resetting => "; check that a reset is quick, or lower reset_timeout",
             Phase::Suspended => "; the pool is suspended: call Pool::resume() when the server is back",
         })?;

@@ -186,6 +186,11 @@ impl Plot {
         drop(self.pool.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
+    /// A connection that works.
+    pub(crate) fn connection(self: &Arc<Self>) -> Conn {
+        Conn { id: self.next.fetch_add(1, SeqCst), plot: Arc::clone(self) }
+    }
+
     /// The peer closes every connection that is open by now.
     pub(crate) fn kill_all(&self) {
         self.dead_below.store(self.next.load(SeqCst), SeqCst);
@@ -317,7 +322,7 @@ impl Manager for Hostile {
         if self.0.refuse.load(SeqCst) {
             return Err(self.error());
         }
-        Ok(Conn { id: self.0.next.fetch_add(1, SeqCst), plot: Arc::clone(&self.0) })
+        Ok(self.0.connection())
     }
 
     async fn check(&self, _: &mut Conn) -> Result<(), HostileError> {

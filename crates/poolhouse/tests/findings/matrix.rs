@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll};
 
-use poolhouse::{Pool, PooledConnection};
+use poolhouse::{Pool, PoolConfig, PooledConnection};
 use tokio::time::timeout;
 
 use crate::common::{ms, secs, settle};
@@ -151,8 +151,43 @@ async fn scenario(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
     let _ = catch_unwind(AssertUnwindSafe(|| pool.resume()));
     settle().await;
     step!(pool, plot, |pool, _plot| { drop(hold(&pool, MAX).await) });
+    changes_from_outside(pool, plot).await;
     resets_and_goodbyes(pool, plot).await;
     step!(pool, plot, |_pool, _plot| { tokio::time::sleep(secs(301)).await });
+}
+
+/// Other options, a connection that was opened elsewhere, and the word that the server is back.
+async fn changes_from_outside(pool: &Pool<Hostile>, plot: &Arc<Plot>) {
+    step!(pool, plot, |pool, _plot| {
+        let held = hold(&pool, MAX).await;
+        let _ = pool.reconfigure(PoolConfig { max_idle: Some(1), ..limits(MAX - 1) });
+        drop(held);
+    });
+    let _ = catch_unwind(AssertUnwindSafe(|| pool.reconfigure(limits(MAX))));
+    settle().await;
+    step!(pool, plot, |pool, plot| {
+        let mut held = hold(&pool, MAX).await;
+        // There is no room, so the connection comes back, and is dropped here.
+        drop(pool.add(plot.connection()));
+        if let Some(connection) = held.pop() {
+            connection.invalidate();
+        }
+        drop(pool.add(plot.connection()));
+    });
+    step!(pool, plot, |pool, plot| {
+        plot.refuse.store(true, SeqCst);
+        pool.invalidate_all();
+        let waiter = tokio::spawn({
+            let pool = pool.clone();
+            async move { drop(pool.acquire_within(secs(2)).await) }
+        });
+        settle().await;
+        plot.refuse.store(false, SeqCst);
+        pool.connect_now();
+        let _ = waiter.await;
+    });
+    plot.refuse.store(false, SeqCst);
+    step!(pool, plot, |pool, _plot| { drop(hold(&pool, MAX).await) });
 }
 
 /// What comes back is reset, or cannot be, and what goes says goodbye.
@@ -216,7 +251,7 @@ fn misbehave(point: Point, behaviour: Behaviour) -> bool {
         plot.arm(true);
         scenario(&pool, &plot).await;
         plot.arm(false);
-        let _ = catch_unwind(AssertUnwindSafe(|| (pool.resume(), pool.resize(MAX))));
+        let _ = catch_unwind(AssertUnwindSafe(|| (pool.resume(), pool.reconfigure(limits(MAX)))));
         // Time for the pauses after failed connects, and for the background.
         tokio::time::sleep(secs(60)).await;
         assert_eq!(plot.locked_out(), 0, "{context}: the lock was held");
