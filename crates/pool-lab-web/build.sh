@@ -14,6 +14,7 @@ export RUSTFLAGS="-C linker=wasm-ld-22 -C link-self-contained=no -L /usr/lib/was
   --remap-path-prefix=$(cd ../.. && pwd)= --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}="
 /usr/bin/cargo build --release --locked --target wasm32-wasip1 \
   -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
-wasm-opt -Oz --enable-bulk-memory --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int \
+wasm-opt -Oz --converge \
+  --enable-bulk-memory --enable-sign-ext --enable-mutable-globals --enable-nontrapping-float-to-int \
   "$CARGO_TARGET_DIR/wasm32-wasip1/release/pool_lab_web.wasm" -o "$out"
 [ $# -gt 0 ] || (cd "$(dirname "$out")" && sha256sum pool-lab.wasm >pool-lab.wasm.sha256)
