@@ -41,9 +41,8 @@ pub(crate) fn run(root: &Path, args: &TestArgs) -> Result<ExitCode> {
 /// the others run beside it.
 fn rows(root: &Path, checks: &[Check]) -> Result<Vec<Row>> {
     thread::scope(|scope| {
-        let mut beside = checks
-            .contains(&Check::Mdbook)
-            .then(|| scope.spawn(|| Timed::run(Check::Mdbook, root)));
+        let mut beside =
+            checks.contains(&Check::Mdbook).then(|| scope.spawn(|| Timed::run(Check::Mdbook, root)));
         let mut rows = Vec::new();
         for (index, check) in checks.iter().enumerate() {
             let task = Task::start(&format!("Check {} of {}: {}", index + 1, checks.len(), check.name()));
