@@ -122,8 +122,12 @@ async fn run<M: Manager>(guard: Guard<M>) {
         let Some(wake_at) = carry_out_plan(&guard, &mut in_flight) else { break };
         let mut time = pin!(sleep_or_never(wake_at));
         poll_fn(|cx| {
-            // All three lead to a new plan. Ended tasks come first, so that they are let go of.
-            let ended = matches!(pin!(in_flight.tasks.join_next()).poll(cx), Poll::Ready(Some(_)));
+            // All three lead to a new plan. Ended tasks come first, so that they are let go of, and all of them: a plan looks
+            // at every connection, so a plan for each of many connects that end together would take long.
+            let mut ended = false;
+            while matches!(pin!(in_flight.tasks.join_next()).poll(cx), Poll::Ready(Some(_))) {
+                ended = true;
+            }
             if ended || plan_wanted.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }

@@ -90,6 +90,38 @@ fn twice_as_many_deadlines_take_about_twice_as_long() {
     }
 }
 
+/// How long it takes in real time until a pool has opened so many connections, all at once.
+fn all_open(count: usize) -> Duration {
+    bounded(secs(120), move || {
+        paused().block_on(async {
+            let pool = pool(&Mock::ok(), PoolConfig { max_connecting: count, ..config(count) });
+            let begin = Instant::now();
+            let tasks: Vec<_> = (0..count)
+                .map(|_| {
+                    let pool = pool.clone();
+                    tokio::spawn(async move { pool.acquire_owned().await })
+                })
+                .collect();
+            let mut held = Vec::new();
+            for task in tasks {
+                held.push(task.await.unwrap().unwrap());
+            }
+            assert_eq!(pool.stats().active_connections, count);
+            begin.elapsed()
+        })
+    })
+}
+
+/// The background looks at every connection once for all connects that end together, not once for each.
+#[test]
+fn four_times_as_many_connects_take_about_four_times_as_long() {
+    let small = (0..2).map(|_| all_open(500)).min().unwrap();
+    let limit = small.max(ms(20)) * 10;
+    let large = one_in_three(limit, || all_open(2_000));
+    println!("{small:?}, {large:?}");
+    assert!(large < limit, "{small:?} and {large:?}");
+}
+
 /// acquire.deadline: a hundred thousand.
 #[test]
 #[ignore = "long: takes its time where it fails"]
