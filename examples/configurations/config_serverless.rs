@@ -14,8 +14,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 // ANCHOR: config
 fn serverless() -> PoolConfig {
     PoolConfig {
-        // One instance serves one request at a time, and there may be a thousand
-        // instances.
+        // A Lambda instance serves one request at a time by default, and there may
+        // be a thousand instances.
         min_connections: 0,
         max_connections: 1,
         connection_timeout: Duration::from_secs(3),

@@ -176,7 +176,7 @@ fn sizing(rate: f64, hold: f64, limit: f64, reserved: f64, pools: f64) -> String
 
 struct Deploy {
     replicas: f64,
-    /// How many new replicas start at once: the surge, and one for each old replica that need not be replaced first.
+    /// How many new replicas start at once: the surge, and one for each old replica that may be missing.
     wave: f64,
     start: f64,
     end: f64,

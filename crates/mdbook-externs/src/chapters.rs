@@ -26,8 +26,8 @@ use crate::included;
 /// as an `@` and a way through the folder `externs`. Both end in `externs`.
 const FOLDER: &str = "@externs/../externs";
 
-/// The first line of each argument file: an argument that has no effect on tests, for the eyes of a reader
-/// that meets the file in an error message. Short, because the compiler cuts long lines.
+/// The first line of each argument file: an argument that has no effect on tests, for a reader who meets the
+/// file in an error message. Short, because the compiler cuts long lines.
 const EXPLANATION: &str =
     "--crate-version=(Arguments for rustdoc. Error here? mdBook is not 0.5: look for a newer mdbook-externs)";
 

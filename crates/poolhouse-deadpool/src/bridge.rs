@@ -162,7 +162,7 @@ impl<M: managed::Manager> Deadpool<M> {
 
     /// Which failed connects are not worth another try, such as a wrong password. Every waiter gets a
     /// [`Permanent`](FailureKind::Permanent) failure at once, if no connection is open or opening. Without
-    /// this call every failure is transient: the pool tries again until the deadline of the acquire, where
+    /// this call every failure is transient: the pool tries again until the deadline of the acquire, whereas
     /// deadpool gives the first failure to its caller.
     ///
     /// ```

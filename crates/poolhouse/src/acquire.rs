@@ -75,7 +75,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
     /// # Panics
     ///
     /// When the future has to wait outside of a tokio runtime that has its timer enabled, or is polled again
-    /// after it has ended. Also if [`Manager::is_connected`] does.
+    /// after it has ended. Also if [`Manager::is_connected`] panics.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A loop of acquires that never wait gives way to the other tasks of its thread.
         let budget = ready!(poll_proceed(cx));

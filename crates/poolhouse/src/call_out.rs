@@ -5,7 +5,7 @@
 //! decided before anybody is told (`panic.no_loss`).
 //!
 //! Three calls do not: `Manager::validate`, the clone of a waker and the callback of `acquire_async`. None
-//! runs under the lock, and a panic there finds nothing that it could lose.
+//! runs under the lock, and a panic there loses nothing.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};

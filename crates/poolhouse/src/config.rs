@@ -80,8 +80,8 @@ pub struct PoolConfig {
     /// `min_connections`, or the idle ones below `min_idle`.
     pub idle_timeout: Duration,
     /// How long a connection may be unused before a background task checks it with
-    /// [`Manager::check`](crate::Manager::check). At most a tenth of the unused connections are checked at a time. At
-    /// least 1 ms.
+    /// [`Manager::check`](crate::Manager::check). At most a tenth of the unused connections, and at least one,
+    /// are checked at a time. At least 1 ms.
     pub health_check_interval: Duration,
     /// The age at which the pool closes a connection. It never interrupts a held one, but closes it when it comes back.
     /// For connections that are in use, or that the minimum needs, the pool opens the replacement earlier: by a tenth

@@ -13,8 +13,8 @@ use crate::manager::FailureKind;
 ///
 /// The pool calls it outside of its lock, on the thread where it happened: that of a caller for `Acquired`
 /// and `Released`, that of a background task or of the caller of [`Pool::add`](crate::Pool::add) for
-/// `Created`. So it must be quick and must not block. It may use the pool, but an acquire in it is told to it
-/// as well. If it keeps a [`Pool`](crate::Pool), that pool does not close with the last handle elsewhere.
+/// `Created`. So it must be quick and must not block. It may use the pool, but is told of its own acquires as
+/// well. If it keeps a [`Pool`](crate::Pool), that pool does not close with the last handle elsewhere.
 /// Events of one connection come in order; events of different connections may overtake each other. `Leaked`
 /// alone comes beside that order. It may come a moment after the `Released` of its hold. It may come before
 /// the `Acquired` of a caller that has not picked up its connection.

@@ -228,8 +228,9 @@ impl<M: Manager> Pool<M> {
         closed
     }
 
-    /// Has every connection checked that nobody holds, at once, and waits until each has passed or is closed:
-    /// after an event that may have cut them off, such as a change of the network. Held ones are not touched.
+    /// Checks at once every connection that nobody holds, and waits until each has passed or is closed. Call
+    /// it after an event that may have cut connections off, such as a change of the network. Held ones are
+    /// not touched.
     ///
     /// It returns at once, without a check, if the pool is closed or suspended, or in a runtime that has
     /// ended.

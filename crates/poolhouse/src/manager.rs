@@ -129,7 +129,7 @@ pub trait Manager: Send + Sync + 'static {
     /// Asks an idle connection for a sign of life, with a round trip if the protocol has one.
     ///
     /// A background task calls it on connections that have gone unused for `health_check_interval`, at most a
-    /// tenth of the unused ones at a time. It also calls it for
+    /// tenth of the unused ones at a time, and at least one. It also calls it for
     /// [`check_after_idle`](crate::PoolConfig::check_after_idle) and for
     /// [`Pool::check_now`](crate::Pool::check_now), and never while somebody holds the connection. An error,
     /// or `health_check_timeout`, closes the connection. Other idle connections that have not proved to work

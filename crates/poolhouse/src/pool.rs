@@ -127,8 +127,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime that has its timer enabled, and when it is polled after
-    /// it has ended. Also if [`Manager::is_connected`] does. The pool closes that connection.
+    /// When it has to wait outside of a tokio runtime that has its timer enabled, or is polled again after it
+    /// has ended. Also if [`Manager::is_connected`] panics. The pool closes that connection.
     ///
     /// # Cancel safety
     ///

@@ -23,7 +23,7 @@ const CALM: Duration = Duration::from_millis(500);
 pub const FAULT: Duration = Duration::from_secs(10);
 /// How long callers wait for an answer while a server is frozen.
 const LIMIT: Duration = Duration::from_secs(4);
-/// How often a fault is tried again that the machine has disturbed.
+/// How often a fault that the machine has disturbed is tried again.
 const MOST_RUNS: usize = 4;
 /// How long connections live that are to move.
 pub const SHORT: Duration = Duration::from_secs(2);
@@ -83,7 +83,7 @@ pub struct Death {
     pub connections: usize,
     /// What was said most.
     pub reason: String,
-    /// HAProxy took a server for dead that was well: on a busy machine its answer to a check came late.
+    /// HAProxy took a healthy server for dead: on a busy machine its answer to a check came late.
     pub disturbed: bool,
 }
 
