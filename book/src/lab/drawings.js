@@ -78,14 +78,14 @@ const drawMoment = (pen, { ink, accent, left, right }, [, idle, held, connecting
     return several ? `${counts} (${several})` : counts;
 };
 
-/** How many waited how long. Returns the key to it. */
-export const drawWaits = (canvas, colours, runs) => {
+/** How many took how long, of `waits` or `totals`. Returns the key to it. */
+export const drawTimes = (canvas, colours, runs, of) => {
     const { pen, width, height, ink, accent } = surface(canvas, colours, 160);
-    const bars = Math.max(...runs.map((run) => run.waits.bars.length));
-    const most = Math.max(1, ...runs.flatMap((run) => run.waits.bars));
+    const bars = Math.max(...runs.map((run) => run[of].bars.length));
+    const most = Math.max(1, ...runs.flatMap((run) => run[of].bars));
     const step = (width - 20) / bars / runs.length;
     runs.forEach((run, index) => {
-        run.waits.bars.forEach((count, bar) => {
+        run[of].bars.forEach((count, bar) => {
             const tall = (count / most) * (height - 16);
             const [x, y] = [10 + (bar * runs.length + index) * step, height - 4 - tall];
             pen.fillStyle = accent;
@@ -97,7 +97,7 @@ export const drawWaits = (canvas, colours, runs) => {
             }
         });
     });
-    const widths = runs.map((run) => `${run.waits.width} ms`).join(" and ");
+    const widths = runs.map((run) => `${run[of].width} ms`).join(" and ");
     const hollow = runs.length > 1 ? " Hollow: second." : "";
     return `Filled: first.${hollow} A bar is ${widths} wide; the last one holds the rest.`;
 };

@@ -1,7 +1,7 @@
 // The Pool Lab on a page: a question, the knobs, and what the runs gave. The module beside this script is the pool.
 
 import { ask } from "./ask.js";
-import { drawCurve, drawRequests, drawRun, drawWaits } from "./drawings.js";
+import { drawCurve, drawRequests, drawRun, drawTimes } from "./drawings.js";
 import { button, details, make, round, table } from "./elements.js";
 import { Knobs } from "./knobs.js";
 import { Player } from "./player.js";
@@ -14,6 +14,7 @@ const FIGURES = [
     ["median wait", (run) => `${run.figures.p50_wait} ms`],
     ["mean wait", (run) => `${round(run.figures.mean_wait, 1)} ms`],
     ["99th percentile of the waits", (run) => `${run.figures.p99_wait} ms`],
+    ["99th percentile of the total times", (run) => `${run.figures.p99_total} ms`],
     ["median time to an error", (run) => (run.figures.p50_refusal > 0 ? `${run.figures.p50_refusal} ms` : "–")],
     ["served in time, a second", (run) => round(run.figures.throughput, 1)],
     ["utilisation", (run) => `${round(run.figures.utilisation * 100)} %`],
@@ -94,8 +95,10 @@ class PoolLab extends HTMLElement {
             parts.push(this.sizing.form, this.sizing.answer);
         }
         this.replaceChildren(...parts, this.status, details("Turn the knobs", this.knobs.form), this.screen);
-        // A drawing is as wide as its place was when it was drawn.
-        new ResizeObserver(() => this.redraw()).observe(this.screen);
+        // A theme's colours may come by a transition.
+        const redraw = () => setTimeout(() => this.redraw(), 50);
+        new ResizeObserver(redraw).observe(this.screen);
+        new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["class"] });
     }
 
     /** Runs what an address asks for: `first/second` as the knobs say them, or `size/` and the reader's own numbers. */
@@ -184,6 +187,7 @@ class PoolLab extends HTMLElement {
         const figure = (canvas, index) => make("figure", {}, make("figcaption", {}, names[index]), canvas, key());
         const plot = (label) => make("canvas", { role: "img", "aria-label": label });
         this.waits = plot("How many waited how long. The table has the percentiles.");
+        this.totals = plot("How many took how long in all.");
         this.curve = plot("Mean wait over utilisation by Erlang C, and where the runs are.");
         this.requests = plot("The first requests that ended: how long each waited and worked.");
         this.loads = make("div");
@@ -195,6 +199,7 @@ class PoolLab extends HTMLElement {
             make("p", { className: "pool-lab-key" }, KEY),
             this.table(),
             details("Waits", this.waits, key()),
+            details("Total times", this.totals, key()),
             details("Utilisation and wait", this.curve, key(), make("p", {}, several), this.loads),
             details("Request by request", this.requests, key()),
             ...runs.map((run, index) => this.said(run, names[index])),
@@ -210,7 +215,7 @@ class PoolLab extends HTMLElement {
         }
     }
 
-    /** Runs the first configuration at several loads, and puts them beside the curve. */
+    /** Puts runs of the first one at several loads beside the curve. */
     async several() {
         this.loads.replaceChildren(make("p", { role: "status" }, "Running seven loads…"));
         try {
@@ -287,7 +292,6 @@ class PoolLab extends HTMLElement {
         }
     }
 
-    /** Those that are open. */
     drawPlots() {
         const { runs, names } = this;
         const colours = this.colours();
@@ -296,7 +300,8 @@ class PoolLab extends HTMLElement {
                 canvas.nextElementSibling.textContent = draw(canvas, colours, runs, ...more);
             }
         };
-        show(this.waits, drawWaits);
+        show(this.waits, drawTimes, "waits");
+        show(this.totals, drawTimes, "totals");
         show(this.curve, drawCurve, this.sweep);
         show(this.requests, drawRequests, names);
     }

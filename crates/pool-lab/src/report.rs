@@ -2,7 +2,7 @@
 
 use crate::json::{Object, array, text};
 use crate::knobs::{KNOBS, Kind};
-use crate::ledger::{Figures, Outcome, quantile};
+use crate::ledger::{Figures, Outcome, Request, quantile};
 use crate::preset::PRESETS;
 use crate::run::Run;
 use crate::scenario::{Arrivals, KnobError, Scenario};
@@ -31,7 +31,8 @@ pub fn report(run: &Run) -> String {
         .raw("advice", &advice(run))
         .raw("frames", &array(frames))
         .raw("requests", &array(requests))
-        .raw("waits", &waits(run))
+        .raw("waits", &bars(run, |request| request.waited))
+        .raw("totals", &bars(run, |request| request.total))
         .raw("curve", &curve(&run.scenario))
         .raw("statistics", &array(statistics))
         .raw("diagnoses", &array(diagnoses))
@@ -49,22 +50,18 @@ fn figures(figures: &Figures) -> String {
         .number("requests", figures.requests() as f64)
         .number("mean_wait", figures.mean_wait)
         .number("p50_wait", figures.p50_wait as f64)
-        .number("p95_wait", figures.p95_wait as f64)
         .number("p99_wait", figures.p99_wait as f64)
-        .number("max_wait", figures.max_wait as f64)
         .number("p50_refusal", figures.p50_refusal as f64)
         .number("p99_total", figures.p99_total as f64)
         .number("utilisation", figures.utilisation)
         .number("throughput", figures.throughput)
         .number("most_waiting", figures.most_waiting as f64)
-        .number("most_held", figures.most_held as f64)
         .number("most_open", figures.most_open as f64)
         .number("mean_open", figures.mean_open)
         .number("refused_connects", figures.refused_connects as f64)
         .number("most_replicas", figures.most_replicas as f64)
         .maybe("deploy_took", figures.deploy_took.map(|took| took as f64))
         .number("opened", figures.opened as f64)
-        .number("closed", figures.closed as f64)
         .end()
 }
 
@@ -72,25 +69,21 @@ fn advice(run: &Run) -> String {
     let advice = &run.advice;
     Object::new()
         .maybe("held", advice.held)
-        .maybe("utilisation", advice.utilisation)
         .maybe("mean_wait", advice.mean_wait)
-        .maybe("p99_wait", advice.p99_wait)
         .maybe("least_connections", advice.least_connections.map(|number| number as f64))
-        .raw("is_exact", if advice.is_exact { "true" } else { "false" })
         .number("together", advice.together as f64)
         .number("in_a_deploy", advice.in_a_deploy as f64)
-        .maybe("server_limit", advice.server_limit.map(|number| number as f64))
         .end()
 }
 
-/// How many waits are at most so long: bars of equal width up to the 99.5th percentile, and one for the rest.
-fn waits(run: &Run) -> String {
-    let waits = run.requests.iter().filter(|request| request.is_acquired());
-    let mut waits: Vec<u64> = waits.map(|request| request.waited).collect();
-    let width = (quantile(&mut waits, 0.995) + 1).div_ceil(BARS as u64).max(1);
+/// How many of the requests with a connection took so long: bars of equal width up to the 99.5th percentile, and one for the
+/// rest.
+fn bars(run: &Run, time: fn(&Request) -> u64) -> String {
+    let mut times: Vec<u64> = run.requests.iter().filter(|request| request.is_acquired()).map(time).collect();
+    let width = (quantile(&mut times, 0.995) + 1).div_ceil(BARS as u64).max(1);
     let mut bars = vec![0_u64; BARS + 1];
-    for wait in &waits {
-        bars[((wait / width) as usize).min(BARS)] += 1;
+    for time in &times {
+        bars[((time / width) as usize).min(BARS)] += 1;
     }
     while bars.len() > 1 && bars.last() == Some(&0) {
         bars.pop();
@@ -136,5 +129,5 @@ pub fn knobs_json() -> String {
 
 /// What is wrong with a scenario, as JSON.
 pub fn error_json(error: &KnobError) -> String {
-    Object::new().text("error", &error.to_string()).text("knob", &error.knob).end()
+    Object::new().text("error", &error.to_string()).end()
 }

@@ -109,3 +109,42 @@ fn the_lives_of_the_connections_add_up() {
     assert!((run.figures.mean_open - 75.0 / 30.0).abs() < 0.1, "{}", run.figures.mean_open);
     assert_eq!(run.figures.most_held, 10);
 }
+
+/// How long the requests of a run took, shortest first.
+fn totals(knobs: &str) -> Vec<u64> {
+    let run = of(&format!("holds=constant&hold=100&max_connections=4&min_connections=4&{knobs}"));
+    let mut totals: Vec<u64> = run.requests.iter().map(|request| request.total).collect();
+    totals.sort_unstable();
+    totals
+}
+
+const ONE_BURST: &str = "arrivals=burst&think=600000&duration=5";
+
+#[test]
+fn a_server_with_two_cores_works_on_two_requests_at_once() {
+    assert_eq!(totals(&format!("{ONE_BURST}&callers=4&cores=2")), [100, 100, 200, 200]);
+    assert_eq!(totals(&format!("{ONE_BURST}&callers=4")), [100; 4]);
+}
+
+#[test]
+fn with_contention_each_other_request_in_progress_slows_one_down() {
+    assert_eq!(totals(&format!("{ONE_BURST}&callers=3&contention=50")), [100, 150, 200]);
+}
+
+#[test]
+fn a_slow_server_slows_what_begins_meanwhile_and_nothing_else() {
+    let every_ten_seconds = "arrivals=burst&callers=1&think=10000&duration=45";
+    let slow = "fault=slow&slow_factor=5&fault_at=15&fault_for=10";
+    assert_eq!(totals(&format!("{every_ten_seconds}&{slow}")), [100, 100, 100, 100, 500]);
+}
+
+/// Each of three callers asks, works for 100 ms, and thinks for as long: they never wait for each other.
+#[test]
+fn callers_of_a_closed_load_wait_for_their_answer_before_they_ask_again() {
+    let run = of(
+        "arrivals=closed&callers=3&think=100&holds=constant&hold=100&max_connections=3&min_connections=3&duration=60",
+    );
+    assert!((897..=900).contains(&run.figures.requests()), "{}", run.figures.requests());
+    assert!(run.requests.iter().all(|request| (request.waited, request.total) == (0, 100)));
+    assert_eq!(run.figures.most_held, 3);
+}

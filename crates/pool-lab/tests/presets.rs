@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use pool_lab::{Figures, Outcome, PRESETS, Preset, Run, Scenario, report, run};
+use pool_lab::{Figures, KNOBS, Outcome, PRESETS, Preset, Run, Scenario, report, run};
 
 fn runs(name: &str) -> Vec<Run> {
     let preset = Preset::named(name).unwrap_or_else(|| panic!("no preset {name}"));
@@ -50,9 +50,63 @@ fn a_run_is_the_same_to_the_last_digit_every_time() {
 }
 
 #[test]
-fn the_two_configurations_get_the_same_requests() {
-    let [first, second] = both("overload");
-    assert_eq!(first.requests(), second.requests());
+fn the_two_configurations_get_the_same_requests_at_the_same_times() {
+    for preset in PRESETS {
+        let arrivals = |run: &Run| {
+            let mut arrivals: Vec<u64> = run.requests.iter().map(|request| request.arrived).collect();
+            arrivals.sort_unstable();
+            arrivals
+        };
+        let runs = runs(preset.name);
+        assert!(!runs[0].requests.is_empty(), "{}", preset.name);
+        // A request that leaks its connection is in no list, and takes its place in the order along.
+        assert!(preset.name == "exhaustion" || arrivals(&runs[0]) == arrivals(&runs[1]), "{}", preset.name);
+    }
+}
+
+/// The shipped page says so: a preset is where a reader needs it. The other place of each is the page of the lab.
+#[test]
+fn every_preset_is_in_the_chapter_that_needs_it() {
+    let chapters = [
+        ("sizing", "guide/sizing"),
+        ("exhaustion", "troubleshooting/pool-exhaustion"),
+        ("churn", "troubleshooting/connection-churn"),
+        ("stampede", "troubleshooting/stampede"),
+        ("database-down", "troubleshooting/server-down"),
+        ("nested-acquires", "troubleshooting/deadlock-at-n"),
+        ("fairness", "performance/queueing"),
+        ("idle-order", "performance/lifo-or-fifo"),
+        ("overload", "guide/load-shedding"),
+        ("stale-connections", "troubleshooting/stale-connections"),
+        ("shared-budget", "troubleshooting/too-many-clients"),
+        ("deploy", "performance/fleets"),
+    ];
+    assert_eq!(chapters.len(), PRESETS.len());
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src");
+    for preset in PRESETS {
+        let (_, chapter) = chapters.iter().find(|(name, _)| *name == preset.name).expect(preset.name);
+        for page in [chapter, &"lab/pool-lab"] {
+            let text = fs::read_to_string(book.join(format!("{page}.md"))).unwrap();
+            let element = format!("<pool-lab preset=\"{}\"></pool-lab>", preset.name);
+            assert!(text.contains(&element), "{page}.md has no {element}");
+        }
+    }
+}
+
+/// The size that the page says is not enough, and the one that is too much.
+#[test]
+fn with_ten_the_queue_grows_and_forty_are_idle_for_the_most_part() {
+    let [small, _] = both("sizing");
+    let scenario = |connections: u32| {
+        let (_, scenario) = Preset::named("sizing").unwrap().scenarios().unwrap().remove(0);
+        let knobs =
+            scenario.address().replace("max_connections=12", &format!("max_connections={connections}"));
+        run(&Scenario::parse(&knobs.replace("min_connections=12", &format!("min_connections={connections}")))
+            .unwrap())
+    };
+    let (ten, forty) = (scenario(10), scenario(40));
+    assert!(ten.figures.p99_wait > 5 * small.p99_wait, "{} and {}", ten.figures.p99_wait, small.p99_wait);
+    assert!(forty.figures.p99_wait <= 20 && forty.figures.utilisation < 0.3, "{:?}", forty.figures);
 }
 
 #[test]
@@ -88,6 +142,7 @@ fn jitter_spreads_the_reconnects() {
     let most = |run: &Run| run.frames.iter().map(|frame| frame.connecting).max().unwrap();
     let runs = runs("stampede");
     assert!(most(&runs[0]) > 2 * most(&runs[1]), "{} and {}", most(&runs[0]), most(&runs[1]));
+    assert!(runs[1].figures.opened > runs[0].figures.opened, "jitter shortens lives");
 }
 
 #[test]
@@ -117,6 +172,7 @@ fn lifo_gives_connections_back_and_fifo_does_not() {
     let runs = runs("idle-order");
     let open = |run: &Run| run.frames.last().map(|frame| frame.idle + frame.held).unwrap();
     assert!(2 * open(&runs[0]) < open(&runs[1]), "{} and {}", open(&runs[0]), open(&runs[1]));
+    assert_eq!(runs.iter().map(|run| run.figures.most_open).collect::<Vec<_>>(), [20, 20]);
 }
 
 #[test]
@@ -152,6 +208,7 @@ fn a_deploy_ends_if_old_and_new_pools_fit_together() {
     let [large, small] = both("deploy");
     assert_eq!((large.deploy_took, large.most_open, large.most_replicas), (None, 100, 16));
     assert!(large.refused_connects > 100, "{}", large.refused_connects);
+    assert_eq!(large.count(Outcome::Served), large.requests(), "the old copies still serve");
     assert_eq!((small.most_open, small.most_replicas, small.refused_connects), (80, 16, 0));
     assert!(small.deploy_took < Some(6_000), "{:?}", small.deploy_took);
     assert_eq!(small.count(Outcome::Served), small.requests());
@@ -180,14 +237,29 @@ fn the_surge_and_the_time_to_end_say_how_many_replicas_are_alive() {
     assert_eq!((open("keeps"), open("closes")), ((Some(160), true), (Some(80), true)));
 }
 
-/// What a reader copies from the lab, as the lab writes it.
+/// What a reader copies from the lab, as the lab writes it: every knob of the pool, each away from its default.
 #[test]
 fn a_copied_snippet_compiles_and_says_the_same_configuration() {
-    let text = "min_connections=2&max_connections=12&max_pending=20&fail_fast_after=1000&idle_timeout=0&idle_order=fifo";
-    let scenario = Scenario::parse(&format!(
-        "{text}&lifetime_jitter=0.5&health_check_interval=5000&detect_nested_acquires=yes"
-    ))
-    .unwrap();
+    let text = KNOBS.iter().filter(|knob| knob.group == "Pool" && knob.name != "warm").map(|knob| {
+        let value = match knob.name {
+            "min_connections" => "2",
+            "max_connections" => "12",
+            "max_connecting" => "3",
+            "max_pending" => "20",
+            "connection_timeout" => "7000",
+            "idle_timeout" => "0",
+            "max_lifetime" => "60000",
+            "lifetime_jitter" => "0.5",
+            "health_check_interval" => "5000",
+            "check_after_idle" => "250",
+            "fail_fast_after" => "1000",
+            "idle_order" => "fifo",
+            "detect_nested_acquires" => "yes",
+            name => panic!("a new knob: {name}"),
+        };
+        format!("{}={value}", knob.name)
+    });
+    let scenario = Scenario::parse(&text.collect::<Vec<_>>().join("&")).unwrap();
     assert_eq!(scenario.snippet(), include_str!("snippet.rs"));
     assert_eq!(copied::config(), scenario.config());
 }

@@ -118,6 +118,60 @@ fn a_turned_knob_moves_the_figures_and_the_name() {
 
 #[test]
 #[ignore = "long: drives a browser"]
+fn a_wrong_answer_is_told_the_right_one_and_every_knob_of_the_pool_does_what_it_says() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.open(&lab("fairness"));
+    page.evaluate("lab.start()");
+    page.evaluate("[...lab.querySelectorAll('.pool-lab-question button')].find(({ textContent }) => textContent !== lab.preset.right).click()");
+    page.until("lab.screen.hidden === false");
+    let verdict = text(&mut page, "lab.verdict.textContent");
+    let right = text(&mut page, "lab.preset.right");
+    assert!(verdict.starts_with(&format!("Not so: {right}. ")), "{verdict}");
+    // Less patience, a bound of the queue, and a shorter life: each moves what it is for.
+    let figure = |page: &mut Page, knobs: &str, figure: &str| {
+        let both = format!("rate=120&hold=100&duration=60&{knobs}");
+        start(page, &format!("{both}/{both}"));
+        page.evaluate(&format!("lab.runs[0].figures.{figure}")).as_u64().unwrap()
+    };
+    let errors = ["connection_timeout=500", "connection_timeout=2000"]
+        .map(|knobs| figure(&mut page, knobs, "p50_refusal"));
+    assert_eq!(errors, [500, 2000]);
+    let waiting = "most_waiting";
+    assert!(figure(&mut page, "max_pending=10", waiting) <= 10);
+    assert!(figure(&mut page, "max_pending=0", waiting) > 10);
+    let opened = "opened";
+    assert!(figure(&mut page, "max_lifetime=5000", opened) > 10 * figure(&mut page, "", opened));
+    assert_quiet(&mut page);
+}
+
+/// What is drawn has the colours of the page, also after the reader has chosen another theme.
+#[test]
+#[ignore = "long: drives a browser"]
+fn a_run_is_drawn_again_in_the_colours_of_another_theme() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.media("screen", &[("prefers-reduced-motion", "reduce")]);
+    page.open(&lab("fairness"));
+    start(&mut page, "callers=10&duration=20/callers=20&duration=20");
+    // The brightest pixel that is drawn.
+    let ink = "Math.max(...[...lab.querySelectorAll('canvas')].slice(0, 2).map((canvas) => {
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        let most = -1;
+        for (let at = 0; at < data.length; at += 4) {
+            most = data[at + 3] > 60 ? Math.max(most, data[at]) : most;
+        }
+        return most;
+    }))";
+    let dark_ink = page.evaluate(ink).as_i64().unwrap();
+    assert!((0..100).contains(&dark_ink), "dark on light, and not blank: {dark_ink}");
+    page.evaluate("document.documentElement.style.color = '#eee'; lab.style.color = '#eee'; document.documentElement.className = 'coal';");
+    page.until(&format!("{ink} > 200"));
+    let light_ink = page.evaluate(ink).as_i64().unwrap();
+    assert!(light_ink > 200, "light on dark: {light_ink}");
+    assert_quiet(&mut page);
+}
+
+#[test]
+#[ignore = "long: drives a browser"]
 fn the_readers_own_numbers_get_a_size_that_the_address_repeats() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.open(&lab("sizing"));

@@ -62,6 +62,7 @@ fn a_reader_with_a_keyboard_predicts_runs_and_turns_a_knob() {
     page.media("screen", &[("prefers-reduced-motion", "reduce")]);
     page.open(&lab("fairness"));
     start(&mut page, "");
+    assert_eq!(page.evaluate("lab.screen.hidden"), true, "no run before the answer");
     // The question has the focus: the first answer comes next.
     page.press("Tab");
     assert_eq!(text(&mut page, FOCUSED), "About 100 ms");
