@@ -95,10 +95,10 @@ class PoolLab extends HTMLElement {
             parts.push(this.sizing.form, this.sizing.answer);
         }
         this.replaceChildren(...parts, this.status, details("Turn the knobs", this.knobs.form), this.screen);
+        new ResizeObserver(() => this.redraw()).observe(this.screen);
         // A theme's colours may come by a transition.
-        const redraw = () => setTimeout(() => this.redraw(), 50);
-        new ResizeObserver(redraw).observe(this.screen);
-        new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["class"] });
+        const later = () => setTimeout(() => this.redraw(), 50);
+        new MutationObserver(later).observe(document.documentElement, { attributeFilter: ["class"] });
     }
 
     /** Runs what an address asks for: `first/second` as the knobs say them, or `size/` and the reader's own numbers. */

@@ -219,10 +219,8 @@ fn method(
     }
 }
 
-/// A signature as a formatter would write it.
-fn printed(signature: &Signature, vis: &str) -> String {
-    let mut signature = signature.clone();
-    // Whether an argument is changed inside is nobody's business.
+/// A signature without what only the body needs: whether an argument is changed inside.
+pub(crate) fn plain(mut signature: Signature) -> Signature {
     for input in &mut signature.inputs {
         match input {
             FnArg::Receiver(receiver) if matches!(receiver.kind, ReceiverKind::Value) => {
@@ -236,7 +234,12 @@ fn printed(signature: &Signature, vis: &str) -> String {
             FnArg::Receiver(_) => {}
         }
     }
-    let tokens = format!("{vis}{} {{}}", signature.to_token_stream());
+    signature
+}
+
+/// A signature as a formatter would write it.
+fn printed(signature: &Signature, vis: &str) -> String {
+    let tokens = format!("{vis}{} {{}}", plain(signature.clone()).to_token_stream());
     let text = syn::parse_str(&tokens)
         .map(|item: Item| {
             prettyplease::unparse(&syn::File {

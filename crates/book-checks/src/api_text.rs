@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quote::ToTokens as _;
 use syn::{
-    Attribute, Block, Fields, FnArg, ImplItem, Item, ItemEnum, ItemImpl, ItemStruct, ItemTrait, Pat,
-    ReceiverKind, Signature, TraitItem, Type, UseTree, Visibility,
+    Attribute, Block, Fields, ImplItem, Item, ItemEnum, ItemImpl, ItemStruct, ItemTrait, TraitItem, Type,
+    UseTree, Visibility,
 };
 
-use crate::api_model::printed_type;
+use crate::api_model::{plain, printed_type};
 
 /// Attributes that mean something to users, with thiserror's `from`, which is a conversion.
 const KEPT: [&str; 7] = ["cfg", "derive", "deprecated", "from", "must_use", "non_exhaustive", "repr"];
@@ -310,24 +310,6 @@ fn public_member(member: &ImplItem) -> Option<(String, ImplItem)> {
 
 fn empty() -> Block {
     syn::parse_str("{}").expect("a block")
-}
-
-/// A signature without what only the body needs: whether an argument is changed inside.
-fn plain(mut signature: Signature) -> Signature {
-    for input in &mut signature.inputs {
-        match input {
-            FnArg::Receiver(receiver) if matches!(receiver.kind, ReceiverKind::Value) => {
-                receiver.mutability = None;
-            }
-            FnArg::Typed(argument) => {
-                if let Pat::Ident(name) = &mut *argument.pat {
-                    name.mutability = None;
-                }
-            }
-            FnArg::Receiver(_) => {}
-        }
-    }
-    signature
 }
 
 /// The text with `end` in the place of each empty body, which stands on a line of its own below a `where`.

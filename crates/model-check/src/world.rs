@@ -185,22 +185,23 @@ impl World {
         self.queued_within(Duration::MAX)
     }
 
+    /// A waiter with a deadline.
+    pub fn queued_within(&self, limit: Duration) -> Queued {
+        self.joined_within(limit).unwrap_or_else(|_| panic!("there is a connection for it"))
+    }
+
     /// An acquire that has been polled once, or what it came to.
     pub fn joined(&self) -> Result<Queued, Acquired> {
+        self.joined_within(Duration::MAX)
+    }
+
+    fn joined_within(&self, limit: Duration) -> Result<Queued, Acquired> {
         let pool = self.pool.clone();
-        let mut joined: Queued = Box::pin(async move { pool.acquire().await });
+        let mut joined: Queued = Box::pin(async move { pool.acquire_within(limit).await });
         match poll_once(joined.as_mut()) {
             Poll::Ready(acquired) => Err(acquired),
             Poll::Pending => Ok(joined),
         }
-    }
-
-    /// A waiter with a deadline.
-    pub fn queued_within(&self, limit: Duration) -> Queued {
-        let pool = self.pool.clone();
-        let mut queued: Queued = Box::pin(async move { pool.acquire_within(limit).await });
-        assert!(poll_once(queued.as_mut()).is_pending(), "there is a connection for it");
-        queued
     }
 
     /// A waiter for whom `held` has come back, and which has not looked yet.

@@ -1,6 +1,6 @@
 //! A connect under way, against those who want its connection and those who want it no more.
 
-use model_check::{AcquireError, Dial, PoolConfig, block_on, bounded, config, model};
+use model_check::{AcquireError, Dial, PoolConfig, World, block_on, bounded, config, model};
 
 /// The first acquires start one background task between them, and each is served. `size.max`.
 #[test]
@@ -109,18 +109,21 @@ fn permanent_failure_vs_release() {
     });
 }
 
+/// A connect that comes to nothing, and a connection that comes back: it serves the waiter in the pause after the connect.
+pub(crate) fn release_serves_after(world: &World, dial: Dial) {
+    let held = world.held();
+    world.dialer.script([dial]);
+    let waiter = world.queued();
+    world.race();
+    let waiter = world.thread(|_| drop(block_on(waiter).unwrap()));
+    drop(held);
+    waiter.join().unwrap();
+}
+
 /// `connect.backoff`: after a failure the waiter is not forgotten; a connection that comes back serves it in the pause.
 #[test]
 fn failure_vs_release() {
-    model("failure_vs_release", &config(2), |world| {
-        let held = world.held();
-        world.dialer.script([Dial::Fails]);
-        let waiter = world.queued();
-        world.race();
-        let waiter = world.thread(|_| drop(block_on(waiter).unwrap()));
-        drop(held);
-        waiter.join().unwrap();
-    });
+    model("failure_vs_release", &config(2), |world| release_serves_after(world, Dial::Fails));
 }
 
 /// `size.min`: the background fills up to the minimum while acquires come and go, and not beyond the maximum.

@@ -1,6 +1,7 @@
 //! Code of the user's that panics, against those who share the pool with it: `panic.no_loss`.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
@@ -11,6 +12,7 @@ use model_check::{
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 
+use crate::connect::release_serves_after;
 use crate::{close, ok_or_closed};
 
 /// A panic while another unwinds would end the process.
@@ -32,17 +34,17 @@ fn panics_as_it_wakes() -> Waker {
     Arc::new(PanicsAsItWakes).into()
 }
 
-/// A waker of which each clone panics as it is dropped. One that counts its references, as those made of an `Arc` do, runs no
+/// A waker of which each clone panics as it is dropped, and which is not dropped itself. One that counts its references, as those made of an `Arc` do, runs no
 /// code there while another is alive.
 #[expect(
     unsafe_code,
     reason = "a waker of a table is the only one whose every clone runs code as it is dropped"
 )]
-fn panics_as_it_is_dropped() -> Waker {
+fn panics_as_it_is_dropped() -> ManuallyDrop<Waker> {
     static CALLS: RawWakerVTable =
         RawWakerVTable::new(|_| RawWaker::new(std::ptr::null(), &CALLS), |_| panics(), |_| {}, |_| panics());
     // SAFETY: the functions of the table use neither the pointer nor any state.
-    unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &CALLS)) }
+    ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &CALLS)) })
 }
 
 /// Polls an acquire with `waker`. A panic would be the caller's own, so there must be none.
@@ -95,7 +97,7 @@ fn dropped_waker_panics_vs_release() {
         let mut moves = world.queued();
         world.race();
         let release = world.thread(|_| drop(held));
-        let polled = poll(&mut moves, &std::mem::ManuallyDrop::new(panics_as_it_is_dropped()));
+        let polled = poll(&mut moves, &panics_as_it_is_dropped());
         if let Poll::Ready(acquired) = polled {
             drop(acquired.unwrap());
         } else {
@@ -116,7 +118,7 @@ fn dropped_waker_panics_vs_release_vs_cancel() {
         world.race();
         let release = world.thread(|_| drop(held));
         let moved = world.thread(|_| {
-            drop(poll(&mut moves, &std::mem::ManuallyDrop::new(panics_as_it_is_dropped())));
+            drop(poll(&mut moves, &panics_as_it_is_dropped()));
             drop(moves);
         });
         drop(block_on(behind).unwrap());
@@ -145,15 +147,7 @@ fn waker_panics_vs_closed() {
 /// A connect that panics is a failed one. In the pause after it the waiter gets the connection that comes back.
 #[test]
 fn connect_panics_vs_release() {
-    bounded("connect_panics_vs_release", 4, &config(2), |world| {
-        let held = world.held();
-        world.dialer.script([Dial::Panics]);
-        let waiter = world.queued();
-        world.race();
-        let waiter = world.thread(|_| drop(block_on(waiter).unwrap()));
-        drop(held);
-        waiter.join().unwrap();
-    });
+    bounded("connect_panics_vs_release", 4, &config(2), |world| release_serves_after(world, Dial::Panics));
 }
 
 /// `close.complete`.

@@ -118,7 +118,7 @@ fn a_turned_knob_moves_the_figures_and_the_name() {
 
 #[test]
 #[ignore = "long: drives a browser"]
-fn a_wrong_answer_is_told_the_right_one_and_every_knob_of_the_pool_does_what_it_says() {
+fn a_wrong_answer_is_told_the_right_one_and_three_knobs_of_the_pool_do_what_they_say() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.open(&lab("fairness"));
     page.evaluate("lab.start()");
