@@ -2,6 +2,10 @@
 
 import { round } from "./elements.js";
 
+/** Outcomes of a request, by their numbers. Those between the two are errors. */
+const LATE = 1;
+const UNFINISHED = 6;
+
 /** A canvas as wide as its place, in the page's own colours. */
 const surface = (canvas, { ink, accent }, height) => {
     const width = canvas.clientWidth || 600;
@@ -20,13 +24,19 @@ const surface = (canvas, { ink, accent }, height) => {
     return { pen, width, height, ink, accent };
 };
 
-/** Connections and waiting callers over time, and each connection at one moment. Returns that moment in words. */
-export const drawRun = (canvas, colours, run, moment) => {
+/** The most connections or waiting callers of any run: curves that are compared have one scale. */
+export const highest = (runs) =>
+    Math.max(1, ...runs.flatMap((run) => run.frames.map(([, idle, held, , waiting]) => Math.max(idle + held, waiting))));
+
+/**
+ * Connections and waiting callers over time, on a scale up to `most`, and each connection at one moment. Returns that
+ * moment in words.
+ */
+export const drawRun = (canvas, colours, run, moment, most) => {
     const { pen, width, ink, accent } = surface(canvas, colours, 194);
     const [left, right, roof, floor] = [34, width - 6, 12, 120];
     const frames = run.frames;
     const at = Math.min(moment, frames.length - 1);
-    const most = Math.max(1, ...frames.map(([, idle, held, , waiting]) => Math.max(idle + held, waiting)));
     const x = (index) => left + (index / Math.max(1, frames.length - 1)) * (right - left);
     const y = (value) => floor - (value / most) * (floor - roof);
     const curve = (value, dash, thickness, colour) => {
@@ -149,26 +159,60 @@ export const drawCurve = (canvas, colours, runs, sweep) => {
 };
 
 /**
- * The first requests of each run on an axis of time: a thin line while they wait, a thick one while they hold. Returns
- * the key to it.
+ * The requests of each run that arrive from a moment on, on an axis of time: what each does when, and how it ends.
+ * Returns the key to it.
  */
-export const drawRequests = (canvas, colours, runs, names) => {
+export const drawRequests = (canvas, colours, runs, names, moment) => {
     const { pen, width, ink, accent } = surface(canvas, colours, 190 * runs.length);
-    runs.forEach((run, index) => {
-        const shown = run.requests.slice(0, 40).sort(([a], [b]) => a - b);
-        const first = shown[0]?.[0] ?? 0;
-        const last = Math.max(first + 1, ...shown.map(([arrived, , total]) => arrived + total));
-        const x = (at) => 10 + ((at - first) / (last - first)) * (width - 20);
+    pen.lineWidth = 1;
+    const shown = runs.map(({ requests, moments, frames }) => {
+        const start = moments[Math.min(Math.floor((moment / frames.length) * moments.length), moments.length - 1)];
+        return requests.slice(start, start + 40);
+    });
+    const first = Math.min(...shown.flatMap((all) => all.map(([arrived]) => arrived)));
+    const ends = ([arrived, , total, outcome]) => arrived + (outcome < UNFINISHED ? total : 0);
+    const last = Math.max(first + 1, ...shown.flatMap((all) => all.map(ends)));
+    shown.forEach((all, index) => {
+        const x = (at) => 10 + ((Math.min(at, last) - first) / (last - first)) * (width - 30);
         const top = index * 190;
-        shown.forEach(([arrived, waited, total], line) => {
+        all.forEach(([arrived, waited, total, outcome, released = total, asked = total, again = 0], line) => {
             const y = top + 8 + line * 4;
+            const bar = (from, to, tall) => {
+                if (to > from) {
+                    const at = x(arrived + from);
+                    pen.fillRect(at, y - (tall - 1) / 2, Math.max(1, x(arrived + to) - at), tall);
+                }
+            };
             pen.fillStyle = ink;
-            pen.fillRect(x(arrived), y + 1, Math.max(1, x(arrived + waited) - x(arrived)), 1);
+            bar(0, waited, 1);
+            // A request that keeps its first connection while it waits for a second.
+            if (again > 0 && released === asked) {
+                pen.strokeStyle = accent;
+                pen.strokeRect(x(arrived + asked), y - 0.5, x(arrived + asked + again) - x(arrived + asked), 2);
+            } else {
+                bar(asked, asked + again, 1);
+            }
             pen.fillStyle = accent;
-            pen.fillRect(x(arrived + waited), y, x(arrived + total) - x(arrived + waited), 3);
+            bar(waited, released, 3);
+            bar(asked + again, total, 3);
+            pen.strokeStyle = ink;
+            const end = x(arrived + total) + 4;
+            pen.beginPath();
+            if (outcome === LATE) {
+                pen.arc(end, y, 2, 0, 7);
+            } else if (outcome > LATE && outcome < UNFINISHED) {
+                for (const tilt of [-2, 2]) {
+                    pen.moveTo(end - 2, y - tilt);
+                    pen.lineTo(end + 2, y + tilt);
+                }
+            }
+            pen.stroke();
         });
         pen.fillStyle = ink;
-        pen.fillText(`${names[index]}: ${first} ms to ${last} ms`, 10, top + 184);
+        pen.fillText(all.length > 0 ? `${names[index]}: ${first} ms to ${last} ms` : names[index], 10, top + 184);
     });
-    return "A line for each of the first requests. Thin: it waits. Thick: it holds a connection.";
+    return (
+        "A line for each request that arrives from the moment above on. Thin: it waits. Thick: it holds a " +
+        "connection. Hollow: it holds one and waits for another. Cross: an error. Ring: an answer that came too late."
+    );
 };

@@ -1,7 +1,7 @@
 // The Pool Lab on a page: a question, the knobs, and what the runs gave. The module beside this script is the pool.
 
 import { ask } from "./ask.js";
-import { drawCurve, drawRequests, drawRun, drawTimes } from "./drawings.js";
+import { drawCurve, drawRequests, drawRun, drawTimes, highest } from "./drawings.js";
 import { button, details, make, round, table } from "./elements.js";
 import { Knobs } from "./knobs.js";
 import { Player } from "./player.js";
@@ -178,6 +178,7 @@ class PoolLab extends HTMLElement {
     show(runs, names) {
         this.runs = runs;
         this.names = names;
+        this.most = highest(runs);
         this.sweep = undefined;
         this.canvases = runs.map((run, index) => {
             const label = `${names[index]}: connections and waiting callers over time. ${run.summary}`;
@@ -189,13 +190,13 @@ class PoolLab extends HTMLElement {
         this.waits = plot("How many waited how long. The table has the percentiles.");
         this.totals = plot("How many took how long in all.");
         this.curve = plot("Mean wait over utilisation by Erlang C, and where the runs are.");
-        this.requests = plot("The first requests that ended: how long each waited and worked.");
+        this.requests = plot("The requests of the moment: how long each waits and holds, and how it ends.");
         this.loads = make("div");
         const several = button("Run seven loads of the first", () => this.several());
         this.player = new Player(runs[0].frames, (at) => this.draw(at));
         this.screen.replaceChildren(
             this.player.element,
-            ...this.canvases.map(figure),
+            make("div", { className: "pool-lab-pair" }, ...this.canvases.map(figure)),
             make("p", { className: "pool-lab-key" }, KEY),
             this.table(),
             details("Waits", this.waits, key()),
@@ -205,7 +206,7 @@ class PoolLab extends HTMLElement {
             ...runs.map((run, index) => this.said(run, names[index])),
         );
         for (const closed of this.screen.querySelectorAll("details")) {
-            closed.addEventListener("toggle", () => this.drawPlots());
+            closed.addEventListener("toggle", () => this.redraw());
         }
         this.screen.hidden = false;
         this.status.textContent = runs.map((run, index) => `${names[index]}: ${run.summary}`).join(" ");
@@ -281,8 +282,9 @@ class PoolLab extends HTMLElement {
         const colours = this.colours();
         this.runs.forEach((run, index) => {
             const canvas = this.canvases[index];
-            canvas.nextElementSibling.textContent = drawRun(canvas, colours, run, at);
+            canvas.nextElementSibling.textContent = drawRun(canvas, colours, run, at, this.most);
         });
+        this.plot(this.requests, colours, drawRequests, this.names, at);
     }
 
     redraw() {
@@ -292,18 +294,18 @@ class PoolLab extends HTMLElement {
         }
     }
 
+    /** A plot that is closed costs nothing. */
+    plot(canvas, colours, draw, ...more) {
+        if (canvas.offsetParent) {
+            canvas.nextElementSibling.textContent = draw(canvas, colours, this.runs, ...more);
+        }
+    }
+
     drawPlots() {
-        const { runs, names } = this;
         const colours = this.colours();
-        const show = (canvas, draw, ...more) => {
-            if (canvas.offsetParent) {
-                canvas.nextElementSibling.textContent = draw(canvas, colours, runs, ...more);
-            }
-        };
-        show(this.waits, drawTimes, "waits");
-        show(this.totals, drawTimes, "totals");
-        show(this.curve, drawCurve, this.sweep);
-        show(this.requests, drawRequests, names);
+        this.plot(this.waits, colours, drawTimes, "waits");
+        this.plot(this.totals, colours, drawTimes, "totals");
+        this.plot(this.curve, colours, drawCurve, this.sweep);
     }
 }
 

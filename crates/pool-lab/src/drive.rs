@@ -12,7 +12,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 use crate::advice::Advice;
 use crate::arrivals::{Work, arrive};
 use crate::fleet::Fleet;
-use crate::ledger::{Figures, Ledger, Outcome, Request, Window, quantile};
+use crate::ledger::{Again, Figures, Ledger, Outcome, Request, Window, quantile};
 use crate::run::{Frame, Run};
 use crate::scenario::Scenario;
 use crate::server::{Dialer, Server};
@@ -76,19 +76,13 @@ async fn drive(scenario: &Scenario) -> Run {
     let at_end = fleet.stats();
     finish(&context).await;
     let mut ledger = context.lock();
-    let mut requests = std::mem::take(&mut ledger.requests);
-    let ended = requests.len();
-    requests.extend(std::iter::repeat_n(UNFINISHED, ledger.open));
-    let counted: Vec<Request> = {
-        let begin = window.since_start(window.begin);
-        let (ended, unfinished) = requests.split_at(ended);
-        ended.iter().filter(|request| request.arrived >= begin).chain(unfinished).copied().collect()
-    };
-    let mut figures = figures(&counted, &ledger, scenario);
+    let requests = std::mem::take(&mut ledger.requests);
+    let (begin, end) = (window.since_start(window.begin), window.since_start(window.end));
+    let counted = &requests[requests.partition_point(|request| request.arrived < begin)..];
+    let mut figures = figures(counted, &ledger, scenario);
     figures.most_waiting = frames.iter().map(|frame| frame.waiting).max().unwrap_or(0);
     figures.most_held = ledger.most_held;
     let lives = server.lives();
-    let (begin, end) = (window.since_start(window.begin), window.since_start(window.end));
     let open: u64 = lives.iter().map(|life| life.open_between(begin, end)).sum();
     figures.mean_open = open as f64 / (end - begin) as f64;
     figures.most_open = server.most_open();
@@ -114,8 +108,6 @@ async fn drive(scenario: &Scenario) -> Run {
     }
 }
 
-const UNFINISHED: Request = Request { arrived: 0, waited: 0, total: 0, outcome: Outcome::Unfinished };
-
 impl Context {
     fn lock(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,45 +116,57 @@ impl Context {
     /// One request, from its arrival to its end.
     pub(crate) async fn request(self, work: Work) {
         let asked = Instant::now();
-        self.lock().open += 1;
+        let index = self.arrived(asked);
         let pool = self.fleet.pick(work.replica);
-        let mut waited = Duration::ZERO;
-        let outcome = match pool.acquire().await {
-            Err(error) => {
-                waited = asked.elapsed();
-                self.refusal(&error)
-            }
+        let acquired = pool.acquire().await;
+        let waited = millis_since(asked);
+        self.lock().requests[index].waited = waited;
+        let mut again = None;
+        let outcome = match acquired {
+            Err(error) => self.refusal(&error),
             Ok(connection) => {
-                waited += asked.elapsed();
                 let mut held = Held::new(&self, connection);
                 if work.leaks {
                     // Until the end of the run, which drops it.
                     std::future::pending::<()>().await;
                 }
                 if self.nested || !self.call.is_zero() {
-                    self.work_twice(held, &pool, work.hold).await
+                    self.work_twice(held, &pool, work.hold, asked, &mut again).await
                 } else {
                     held.work(work.hold).await
                 }
             }
         };
-        let total = asked.elapsed().as_millis() as u64;
+        let total = millis_since(asked);
         let late = outcome == Outcome::Served && self.patience.is_some_and(|patience| total > patience);
         let outcome = if late { Outcome::Late } else { outcome };
-        let request = Request {
-            arrived: self.window.since_start(asked),
-            waited: waited.as_millis() as u64,
-            total,
-            outcome,
-        };
         let mut ledger = self.lock();
         ledger.open -= 1;
-        ledger.requests.push(request);
+        let arrived = ledger.requests[index].arrived;
+        ledger.requests[index] = Request { arrived, waited, total, outcome, again };
+    }
+
+    /// Enters a request that has not ended, and may never. Returns its place.
+    fn arrived(&self, asked: Instant) -> usize {
+        let mut ledger = self.lock();
+        ledger.open += 1;
+        let arrived = self.window.since_start(asked);
+        let watched = self.window.since_start(self.window.end + AFTER_THE_END) - arrived;
+        let outcome = Outcome::Unfinished;
+        ledger.requests.push(Request { arrived, waited: watched, total: watched, outcome, again: None });
+        ledger.requests.len() - 1
     }
 
     /// Half of the work, the call, and the other half: with the same connection, with a second one beside it, or with
     /// one that is acquired after the call.
-    async fn work_twice(&self, mut first: Held<'_>, pool: &Pool<Dialer>, hold: f64) -> Outcome {
+    async fn work_twice(
+        &self,
+        mut first: Held<'_>,
+        pool: &Pool<Dialer>,
+        hold: f64,
+        arrived: Instant,
+        again: &mut Option<Again>,
+    ) -> Outcome {
         let outcome = first.work(hold / 2.0).await;
         if outcome != Outcome::Served {
             return outcome;
@@ -171,15 +175,21 @@ impl Context {
         if self.releases && !self.nested {
             first = None;
         }
+        let mut released = millis_since(arrived);
         if !self.call.is_zero() {
             sleep(self.call).await;
         }
         match &mut first {
-            Some(first) if !self.nested => first.work(hold / 2.0).await,
-            _ => match pool.acquire().await {
-                Err(error) => self.refusal(&error),
-                Ok(connection) => Held::new(self, connection).work(hold / 2.0).await,
-            },
+            Some(first) if !self.nested => return first.work(hold / 2.0).await,
+            Some(_) => released = millis_since(arrived),
+            None => {}
+        }
+        let asked = millis_since(arrived);
+        let acquired = pool.acquire().await;
+        *again = Some(Again { released, asked, waited: millis_since(arrived) - asked });
+        match acquired {
+            Err(error) => self.refusal(&error),
+            Ok(connection) => Held::new(self, connection).work(hold / 2.0).await,
         }
     }
 
@@ -192,6 +202,10 @@ impl Context {
         self.lock().diagnose(outcome, || in_short(&error.to_string()));
         outcome
     }
+}
+
+fn millis_since(instant: Instant) -> u64 {
+    instant.elapsed().as_millis() as u64
 }
 
 /// Without the folders in which it was compiled, which differ between the browser's build and the native one.

@@ -54,10 +54,23 @@ pub struct Request {
     pub arrived: u64,
     /// How long its acquire took, whether or not it got one. If it acquires twice: the first one.
     pub waited: u64,
-    /// How long all of it took.
+    /// How long all of it took. If it never ends: for how long it was watched.
     pub total: u64,
     /// How it ended.
     pub outcome: Outcome,
+    /// Its second acquire, if it came to one.
+    pub again: Option<Again>,
+}
+
+/// The second acquire of a request. Times are in milliseconds; the first two are from the request's arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// When its first connection went back, or when it asked again if it still held the first.
+    pub released: u64,
+    /// When it asked again.
+    pub asked: u64,
+    /// How long this acquire took, whether or not it got a connection.
+    pub waited: u64,
 }
 
 impl Request {
@@ -125,6 +138,7 @@ impl Figures {
 /// Takes down what happens, while it happens.
 #[derive(Default)]
 pub(crate) struct Ledger {
+    /// In the order of their arrival. One that has not ended stands there as unfinished.
     pub(crate) requests: Vec<Request>,
     /// Requests that have arrived and not ended.
     pub(crate) open: usize,

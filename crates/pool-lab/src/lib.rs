@@ -34,7 +34,7 @@ pub use curve::{curve_picture, curve_table};
 pub use draws::{Draws, ln};
 pub use drive::{in_virtual_time, run};
 pub use knobs::{KNOBS, Kind, Knob};
-pub use ledger::{Figures, Outcome, Request, quantile};
+pub use ledger::{Again, Figures, Outcome, Request, quantile};
 pub use picture::{picture, table};
 pub use preset::{PRESETS, Preset};
 pub use report::{error_json, knobs_json, report};

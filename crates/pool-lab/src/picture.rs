@@ -15,12 +15,14 @@ const KEY: f64 = 62.0;
 
 /// The connections that are held and open, and the callers that wait, over time: an SVG with one panel for each run.
 ///
-/// The curves differ in their strokes, not in colour alone.
+/// All panels have one scale. The curves differ in their strokes, not in colour alone.
 pub fn picture(title: &str, runs: &[(String, Run)]) -> String {
+    let frames = runs.iter().flat_map(|(_, run)| &run.frames);
+    let most = frames.map(|frame| (frame.held + frame.idle).max(frame.waiting)).max().unwrap_or(1).max(1);
     let panels: Vec<String> = runs
         .iter()
         .enumerate()
-        .map(|(index, (name, run))| panel(name, run, index as f64 * (HEIGHT + 44.0)))
+        .map(|(index, (name, run))| panel(name, run, index as f64 * (HEIGHT + 44.0), most as f64))
         .collect();
     let floor = runs.len() as f64 * (HEIGHT + 44.0);
     let height = floor + KEY;
@@ -67,9 +69,7 @@ pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-fn panel(name: &str, run: &Run, top: f64) -> String {
-    let most = run.frames.iter().map(|frame| (frame.held + frame.idle).max(frame.waiting)).max();
-    let most = (most.unwrap_or(1) as f64).max(1.0);
+fn panel(name: &str, run: &Run, top: f64, most: f64) -> String {
     let last = (run.frames.last().map_or(1, |frame| frame.at) as f64).max(1.0);
     let (floor, roof) = (top + HEIGHT, top + 30.0);
     let x = |at: u64| LEFT + at as f64 / last * (WIDTH - LEFT - 8.0);

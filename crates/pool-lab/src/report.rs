@@ -2,15 +2,16 @@
 
 use crate::json::{Object, array, text};
 use crate::knobs::{KNOBS, Kind};
-use crate::ledger::{Figures, Outcome, Request, quantile};
+use crate::ledger::{Again, Figures, Outcome, Request, quantile};
 use crate::preset::PRESETS;
 use crate::run::Run;
 use crate::scenario::{Arrivals, KnobError, Scenario};
 use crate::theory;
 use crate::words::{snippet, summary};
 
-/// How many requests are drawn one by one.
-const DRAWN: usize = 400;
+/// At so many moments, at equal distances, so many requests that arrive next are drawn one by one.
+const MOMENTS: usize = 50;
+const DRAWN: usize = 40;
 const BARS: usize = 24;
 
 /// Everything of a run that a page shows, as JSON.
@@ -18,10 +19,7 @@ pub fn report(run: &Run) -> String {
     let frames = run.frames.iter().map(|frame| {
         format!("[{},{},{},{},{}]", frame.at, frame.idle, frame.held, frame.connecting, frame.waiting)
     });
-    let requests = run.requests.iter().filter(|request| request.outcome != Outcome::Unfinished).take(DRAWN);
-    let requests = requests.map(|request| {
-        format!("[{},{},{},{}]", request.arrived, request.waited, request.total, request.outcome as usize)
-    });
+    let (requests, moments) = drawn(run);
     let statistics = run.statistics.iter().map(|(name, value)| format!("[{},{value}]", text(name)));
     let diagnoses =
         run.diagnoses.iter().map(|(outcome, said)| format!("[{},{}]", text(outcome.as_str()), text(said)));
@@ -30,7 +28,8 @@ pub fn report(run: &Run) -> String {
         .raw("figures", &figures(&run.figures))
         .raw("advice", &advice(run))
         .raw("frames", &array(frames))
-        .raw("requests", &array(requests))
+        .raw("requests", &array(requests.iter().map(|request| request_json(request))))
+        .raw("moments", &array(moments.iter().map(usize::to_string)))
         .raw("waits", &bars(run, |request| request.waited))
         .raw("totals", &bars(run, |request| request.total))
         .raw("curve", &curve(&run.scenario))
@@ -39,6 +38,32 @@ pub fn report(run: &Run) -> String {
         .text("summary", &summary(run))
         .text("snippet", &snippet(&run.scenario))
         .end()
+}
+
+/// The requests that are drawn, in the order of their arrival, and for each moment the index of the first of them that
+/// arrives after it.
+fn drawn(run: &Run) -> (Vec<&Request>, Vec<usize>) {
+    let end = (run.scenario.values.duration * 1e3) as u64;
+    let mut drawn = Vec::new();
+    let mut taken = 0_usize;
+    let moments = (0..MOMENTS).map(|moment| {
+        let at = end * moment as u64 / MOMENTS as u64;
+        let first = run.requests.partition_point(|request| request.arrived < at);
+        let last = (first + DRAWN).min(run.requests.len());
+        // What the moment before has taken too stands at the end of the list.
+        let start = drawn.len() - taken.saturating_sub(first).min(drawn.len());
+        drawn.extend(&run.requests[taken.max(first).min(last)..last]);
+        taken = last;
+        start
+    });
+    let moments = moments.collect();
+    (drawn, moments)
+}
+
+fn request_json(request: &Request) -> String {
+    let Request { arrived, waited, total, outcome, again } = request;
+    let again = again.map(|Again { released, asked, waited }| format!(",{released},{asked},{waited}"));
+    format!("[{arrived},{waited},{total},{}{}]", *outcome as usize, again.unwrap_or_default())
 }
 
 fn figures(figures: &Figures) -> String {
@@ -130,4 +155,48 @@ pub fn knobs_json() -> String {
 /// What is wrong with a scenario, as JSON.
 pub fn error_json(error: &KnobError) -> String {
     Object::new().text("error", &error.to_string()).end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::run;
+
+    #[test]
+    fn at_each_moment_the_next_requests_are_drawn_and_none_twice() {
+        for knobs in
+            ["rate=500&hold=10&duration=20", "rate=2&duration=30", "arrivals=burst&callers=90&think=7000"]
+        {
+            let run = run(&Scenario::parse(knobs).unwrap());
+            let (requests, moments) = drawn(&run);
+            assert_eq!(moments.len(), MOMENTS);
+            for (index, start) in moments.into_iter().enumerate() {
+                let at = (run.scenario.values.duration * 1e3) as u64 * index as u64 / MOMENTS as u64;
+                let next = run.requests.iter().filter(|request| request.arrived >= at).take(DRAWN);
+                let shown = &requests[start..(start + DRAWN).min(requests.len())];
+                assert!(next.eq(shown.iter().copied()), "{knobs}, moment {index}");
+            }
+            assert!(requests.len() <= run.requests.len());
+            assert!(requests.is_sorted_by_key(|request| request.arrived), "{knobs}");
+        }
+    }
+
+    /// What a line of the picture says of a request: by a report of two that acquire twice, and one that leaks.
+    #[test]
+    fn a_request_says_when_it_waits_again_and_whether_it_holds_meanwhile() {
+        let of = |knobs: &str| {
+            let steady = "arrivals=constant&holds=constant&rate=10&hold=40&duration=1&max_connections=1&min_connections=1";
+            let run = run(&Scenario::parse(&format!("{steady}&{knobs}")).unwrap());
+            (request_json(&run.requests[0]), run.requests)
+        };
+        assert_eq!(of("").0, "[100,0,40,0]");
+        assert_eq!(of("call=30&during_call=releases").0, "[100,0,70,0,20,50,0]");
+        // The one connection is its own: it waits for it until its deadline.
+        let (nested, requests) = of("nested=yes&connection_timeout=150");
+        assert_eq!(nested, "[100,0,170,2,20,20,150]");
+        assert_eq!((requests[1].waited, requests[1].total), (70, 240), "{:?}", requests[1]);
+        let (leaks, requests) = of("leak_every=1&connection_timeout=150");
+        assert_eq!(leaks, "[100,0,60900,6]", "to the end of what is watched");
+        assert_eq!(request_json(&requests[1]), "[200,150,150,2]");
+    }
 }

@@ -46,7 +46,7 @@ pub struct Run {
     pub scenario: Scenario,
     /// The pools over time, at equal distances.
     pub frames: Vec<Frame>,
-    /// Every request, in the order in which they ended. Those that never end come last.
+    /// Every request, in the order of their arrival.
     pub requests: Vec<Request>,
     /// Every connection, in the order in which they opened.
     pub lives: Vec<Life>,

@@ -216,6 +216,35 @@ fn read_shows_what_nobody_has_read_and_records_it() {
     assert_eq!(book.run(&["read", "book/src/none.md"]).status.code(), Some(1));
 }
 
+#[test]
+fn lab_prints_the_runs_of_a_preset_and_of_knobs_and_refuses_the_rest() {
+    let lab = |arguments: &[&str]| guide(&[&["lab"], arguments].concat()).output().unwrap();
+    let printed = |arguments: &[&str]| {
+        let output = lab(arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let listed = printed(&[]);
+    assert!(pool_lab::PRESETS.iter().all(|preset| listed.contains(preset.name)), "{listed}");
+    let knobs = "rate=50&hold=40&max_connections=4&duration=20";
+    let scenario = pool_lab::Scenario::parse(knobs).unwrap();
+    let run = pool_lab::run(&scenario);
+    assert_eq!(printed(&[knobs, "--json"]), format!("{}\n", pool_lab::report(&run)));
+    assert_eq!(printed(&[knobs]), pool_lab::table(&[("run".to_owned(), run)]));
+    let preset = printed(&["nested-acquires"]);
+    assert!(preset.contains("| two at a time |") && preset.contains("timed out: "), "{preset}");
+    let sized = printed(&["--size", "rate=100&hold=50&target=20&duration=20"]);
+    assert!(sized.starts_with("Set max_connections to "), "{sized}");
+    assert!(printed(&["--loads", knobs]).starts_with("| busy | requests a second |"));
+    for (wrong, said) in
+        [("silly", "no preset silly"), ("rate=0", "rate is \"0\""), ("colour=red", "colour is no knob")]
+    {
+        let output = lab(&[wrong]);
+        assert_eq!(output.status.code(), Some(1), "{wrong}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn echo_runs_alone_with_its_faults() {

@@ -1,7 +1,9 @@
-//! The Lab's page of the built book, without scripts, in print, and by keyboard.
+//! The labs of the built book: on their own page and in a chapter, without scripts, in print, by keyboard, and to a screen
+//! reader.
 
 use test_servers::{Chromium, Page, start_or_skip};
 
+use crate::look::serve_book;
 use crate::search::BOOK;
 
 fn open(page: &mut Page) {
@@ -64,4 +66,78 @@ fn the_button_of_a_lab_is_for_keys_too_and_loads_nothing_before() {
     page.evaluate("document.querySelector('pool-lab button').focus()");
     page.press("Enter");
     page.until("document.querySelector('pool-lab').textContent.includes('needs a page that comes from a web server')");
+}
+
+/// Where a chapter has a lab, print and readers without scripts get the picture of the same run.
+#[test]
+#[ignore = "long: drives a browser"]
+fn in_a_chapter_a_picture_stands_where_the_lab_cannot() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    let seen = "(() => {
+        const picture = document.querySelector('.lab-static img:not(.img-wrapper img)');
+        return [Boolean(document.querySelector('pool-lab')), picture.checkVisibility()];
+    })()";
+    let address = format!("file://{}", BOOK.join("performance/queueing.html").display());
+    page.open(&address);
+    assert_eq!(page.evaluate(seen), serde_json::json!([true, false]));
+    page.media("print", &[]);
+    assert_eq!(page.evaluate(seen), serde_json::json!([true, true]));
+    page.media("screen", &[]);
+    page.disable_scripts();
+    page.open(&address);
+    assert_eq!(page.evaluate(seen), serde_json::json!([true, true]));
+}
+
+/// A click on the button of the real page, an answer, and every part opened: a screen reader finds a name for everything, and
+/// every text can be read, in a light theme and in a dark one.
+#[test]
+#[ignore = "long: drives a browser"]
+fn a_click_starts_the_lab_of_a_chapter_and_everybody_can_use_it() {
+    let (_server, address) = serve_book();
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.media("screen", &[("prefers-reduced-motion", "reduce")]);
+    page.open(&format!("http://{address}/performance/queueing.html"));
+    page.evaluate("document.querySelector('pool-lab button').click()");
+    page.until("document.querySelector('.pool-lab-question button') !== null");
+    page.evaluate("document.querySelector('.pool-lab-question button').click()");
+    page.until("document.querySelector('.pool-lab-screen')?.hidden === false");
+    page.evaluate("document.querySelectorAll('pool-lab details').forEach((each) => { each.open = true; })");
+    page.evaluate(
+        "new Promise((loaded) => {
+            const script = document.createElement('script');
+            Object.assign(script, { onload: loaded, src: '/look/axe.min.js' });
+            document.head.append(script);
+            // A colour that is on its way to another is neither.
+            document.head.append(Object.assign(document.createElement('style'), { textContent: '* { transition: none !important }' }));
+        }).then(() => null)",
+    );
+    for theme in ["light", "coal"] {
+        page.evaluate(&format!("document.getElementById('mdbook-theme-{theme}').click()"));
+        let found = page.evaluate(
+            "axe.run('pool-lab', { resultTypes: ['violations'] }).then(({ violations }) => violations.map(
+                ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(', ')}`))",
+        );
+        assert_eq!(found, serde_json::json!([]), "{theme}");
+    }
+    assert_eq!(page.complaints(), [] as [&str; 0]);
+}
+
+/// A link reproduces its run, on the page of a chapter too, and only in the lab that it names.
+#[test]
+#[ignore = "long: drives a browser"]
+fn a_link_to_a_run_shows_it_without_a_click() {
+    let (_server, address) = serve_book();
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.media("screen", &[("prefers-reduced-motion", "reduce")]);
+    let knobs = "rate=80&hold=50&max_connections=6&duration=20";
+    let scenario = pool_lab::Scenario::parse(knobs).unwrap();
+    let knobs = scenario.address();
+    page.open(&format!("http://{address}/lab/pool-lab.html#lab/sizing/{knobs}/{knobs}"));
+    page.until("document.querySelector('.pool-lab-screen')?.hidden === false");
+    let said = page.evaluate("document.querySelector('.pool-lab-status').textContent");
+    let summary = pool_lab::run(&scenario).summary();
+    assert!(said.as_str().is_some_and(|said| said.contains(&summary)), "{said}\n{summary}");
+    let started = "[...document.querySelectorAll('pool-lab')].filter((lab) => lab.status).map((lab) => lab.getAttribute('preset'))";
+    assert_eq!(page.evaluate(started), serde_json::json!(["sizing"]));
+    assert_eq!(page.complaints(), [] as [&str; 0]);
 }

@@ -2,6 +2,7 @@
 //! line, and without scripts. What is looked at is told in `tests/data/look.js`.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -9,11 +10,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Path as PathOf;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use test_servers::{Chromium, start_or_skip};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tower_http::services::ServeDir;
 
@@ -58,18 +60,13 @@ async fn without_scripts(PathOf(path): PathOf<String>) -> Response {
 
 /// Serves the book and what looks at it. What was found is sent as soon as it is known.
 fn router(pages: &[&str], themes: &[&str], report: mpsc::Sender<String>) -> Router {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let script = |path: PathBuf| {
-        let text = fs::read_to_string(path).unwrap();
-        get(move || async move { ([(header::CONTENT_TYPE, "text/javascript")], text) })
-    };
+    let look = script(&data().join("look.js"));
     let job = serde_json::json!({ "pages": pages, "widths": WIDTHS, "themes": themes }).to_string();
     let finished = Arc::new(Semaphore::new(0));
     let waiting = finished.clone();
-    Router::new()
+    book_and_axe()
         .route("/look/", get(|| async { Html(LOOKS) }))
-        .route("/look/look.js", script(data.join("look.js")))
-        .route("/look/axe.min.js", script(data.join("axe/axe.min.js")))
+        .route("/look/look.js", get(move || async move { look }))
         .route("/look/look.json", get(move || async move { job }))
         .route(
             "/look/wait",
@@ -86,17 +83,41 @@ fn router(pages: &[&str], themes: &[&str], report: mpsc::Sender<String>) -> Rout
             }),
         )
         .route("/plain/{*path}", get(without_scripts))
+}
+
+/// Serves until the runtime is dropped.
+fn serve(router: Router) -> (Runtime, SocketAddr) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    (runtime, address)
+}
+
+/// The book as a web server has it, and axe, which looks at a page as a screen reader would, at `/look/axe.min.js`.
+pub(crate) fn serve_book() -> (Runtime, SocketAddr) {
+    serve(book_and_axe())
+}
+
+fn book_and_axe() -> Router {
+    let axe = script(&data().join("axe/axe.min.js"));
+    Router::new()
+        .route("/look/axe.min.js", get(move || async move { axe }))
         .fallback_service(ServeDir::new(&*BOOK))
+}
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+fn script(path: &Path) -> ([(HeaderName, &'static str); 1], String) {
+    ([(header::CONTENT_TYPE, "text/javascript")], fs::read_to_string(path).unwrap())
 }
 
 /// Lets the browser look, and says what it has found.
 fn look(chromium: &Chromium, pages: &[&str], themes: &[&str]) {
     let (report, reports) = mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = router(pages, themes, report);
-    runtime.spawn(async move { axum::serve(listener, router).await });
+    let (runtime, address) = serve(router(pages, themes, report));
     chromium.visit(&format!("http://{address}/look/"), &[]);
     let found = reports.try_recv().expect("the script looks at every page");
     runtime.shutdown_background();

@@ -151,7 +151,7 @@ fn a_run_is_drawn_again_in_the_colours_of_another_theme() {
     let mut page = start_or_skip!(Chromium::find()).page();
     page.media("screen", &[("prefers-reduced-motion", "reduce")]);
     page.open(&lab("fairness"));
-    start(&mut page, "callers=10&duration=20/callers=20&duration=20");
+    start(&mut page, "callers=10&duration=20/callers=10&duration=20");
     // The brightest pixel that is drawn.
     let ink = "Math.max(...[...lab.querySelectorAll('canvas')].slice(0, 2).map((canvas) => {
         const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);

@@ -4,6 +4,8 @@
 //! Chromium is not installed everywhere. Without it the tests say so and pass, unless `REAL_SERVERS=required`.
 #![cfg(unix)]
 
+mod controls;
+mod drawings;
 mod element;
 mod keys;
 mod serve;
