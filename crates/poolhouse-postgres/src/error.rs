@@ -104,6 +104,7 @@ impl PostgresError {
     /// | what | kind |
     /// |---|---|
     /// | wrong password or user (class 28), no such database (3D000), may not connect (42501) | permanent |
+    /// | PgBouncer's words (08P01) for a wrong password, user or database | permanent |
     /// | no server named, a certificate that does not verify, TLS wanted and not there | permanent |
     /// | too many clients (53300), the limit of PgBouncer | busy |
     /// | starting up (57P03), shutting down (57P01), unreachable, a standby, anything else | transient |
@@ -147,16 +148,33 @@ fn kind_of_login(error: &tokio_postgres::Error) -> FailureKind {
         code if code.code().starts_with("28") => FailureKind::Permanent,
         &SqlState::INVALID_CATALOG_NAME | &SqlState::INSUFFICIENT_PRIVILEGE => FailureKind::Permanent,
         &SqlState::TOO_MANY_CONNECTIONS => FailureKind::Busy,
-        // PgBouncer's limit has no code of its own: 08P01, "protocol violation".
-        &SqlState::PROTOCOL_VIOLATION if refusal.message().contains("no more connections") => {
-            FailureKind::Busy
-        }
+        &SqlState::PROTOCOL_VIOLATION => of_pgbouncer(refusal.message()).0,
         _ => FailureKind::Transient,
+    }
+}
+
+/// PgBouncer has one code for all its refusals: 08P01, "protocol violation". So they differ by their texts, which are those of
+/// 1.18 to 1.25. What the server has said stands behind other words, and is the server's to repeat.
+fn of_pgbouncer(text: &str) -> (FailureKind, &'static str) {
+    let says = |beginnings: &[&str]| beginnings.iter().any(|beginning| text.starts_with(beginning));
+    if says(&["no more connections"]) {
+        (FailureKind::Busy, "lower max_connections of the pools, or raise max_client_conn of PgBouncer")
+    } else if says(&["password authentication failed", "SASL authentication failed"]) {
+        (FailureKind::Permanent, "check the password, and the name of the database")
+    } else if says(&["no such user"]) {
+        (FailureKind::Permanent, "check the user")
+    } else if says(&["no such database"]) {
+        (FailureKind::Permanent, "check the name of the database, and [databases] of PgBouncer")
+    } else {
+        (FailureKind::Transient, "see the server's log")
     }
 }
 
 fn advice_of_login(error: &tokio_postgres::Error) -> &'static str {
     match error.code() {
+        Some(&SqlState::PROTOCOL_VIOLATION) => {
+            of_pgbouncer(error.as_db_error().map_or("", |refusal| refusal.message())).1
+        }
         Some(&SqlState::INVALID_PASSWORD) => "check the password",
         Some(code) if code.code().starts_with("28") => "check the user, the database and pg_hba.conf",
         Some(&SqlState::INVALID_CATALOG_NAME) => "check the name of the database",

@@ -1,14 +1,15 @@
 //! Behind PgBouncer in transaction mode.
 
+use std::path::Path;
 use std::time::Duration;
 
-use poolhouse::{Pool, RetireReason};
+use poolhouse::{AcquireErrorKind, Pool, RetireReason};
 use poolhouse_postgres::{PostgresManager, ResetPolicy};
 use test_servers::{PgBouncer, start_or_skip};
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
 
-use crate::common::{Result, admin, config, eventually, rows, table, url};
+use crate::common::{PATIENCE, Result, admin, config, eventually, rows, table, url};
 use crate::shared_or_skip;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,5 +70,30 @@ async fn a_pool_behind_a_pooler_in_transaction_mode_works() -> Result {
     pool.acquire().await?.check_connection().await?;
     assert_eq!(rows(&admin, "behind_bouncer").await?, 20 * CLIENTS as i64);
     pool.close().await;
+    Ok(())
+}
+
+/// PgBouncer has one SQLSTATE for everything, so the kind comes from its words.
+#[tokio::test]
+async fn a_wrong_password_behind_a_pooler_fails_at_once() -> Result {
+    let server = shared_or_skip!();
+    let hba = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pgbouncer-hba");
+    for method in ["md5", "scram-sha-256"] {
+        std::fs::write(
+            &hba,
+            format!("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 {method}\n"),
+        )?;
+        let settings = [("auth_type", "hba"), ("auth_hba_file", hba.to_str().expect("UTF-8"))];
+        let proxy = start_or_skip!(PgBouncer::start(server, &[("app", "secret")], &settings), Ok(()));
+        let right = url(proxy.port(), "bounced");
+        drop(Pool::new(PostgresManager::from_url(&right)?, config(1))?.acquire().await?);
+        for wrong in [right.replace("secret", "old"), right.replace("app:secret", "nobody:secret")] {
+            let pool = Pool::new(PostgresManager::from_url(&wrong)?, config(1))?;
+            let error = timeout(PATIENCE / 4, pool.acquire()).await?.expect_err("a wrong password");
+            assert_eq!(error.kind(), AcquireErrorKind::Connect, "{error}");
+            let text = error.to_string();
+            assert!(text.contains("08P01") && text.contains("check the"), "{method}: {text}");
+        }
+    }
     Ok(())
 }

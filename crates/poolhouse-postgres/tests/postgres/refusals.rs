@@ -27,13 +27,24 @@ async fn each_refusal_has_its_kind_and_its_advice() -> Result {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("postgres://app:secret@127.0.0.1:{}/shop", listener.local_addr()?.port());
     let manager = PostgresManager::from_url(&url)?;
-    let cases: [(&str, &str, FailureKind, &str); 10] = [
+    let cases: [(&str, &str, FailureKind, &str); 16] = [
         ("28P01", "password authentication failed for user \"app\"", Permanent, "check the password"),
         ("28000", "no pg_hba.conf entry for host", Permanent, "pg_hba.conf"),
         ("3D000", "database \"shop\" does not exist", Permanent, "name of the database"),
         ("42501", "permission denied for database \"shop\"", Permanent, "GRANT CONNECT"),
         ("53300", "sorry, too many clients already", Busy, "lower max_connections of the pools"),
-        ("08P01", "no more connections allowed (max_client_conn)", Busy, "see the server's log"),
+        ("08P01", "no more connections allowed (max_client_conn)", Busy, "raise max_client_conn"),
+        ("08P01", "password authentication failed", Permanent, "check the password"),
+        ("08P01", "SASL authentication failed", Permanent, "check the password"),
+        ("08P01", "no such user: app", Permanent, "check the user"),
+        ("08P01", "no such database: shop", Permanent, "[databases]"),
+        (
+            "08P01",
+            "server login has been failing, cached error: password authentication failed for user \"app\"",
+            Transient,
+            "log",
+        ),
+        ("08P01", "bouncer config error", Transient, "see the server's log"),
         ("08P01", "invalid startup packet", Transient, "see the server's log"),
         ("57P03", "the database system is starting up", Transient, "wait"),
         ("57P01", "terminating connection due to administrator command", Transient, "wait"),
