@@ -175,11 +175,14 @@
         return weighted.sort((a, b) => b.score - a.score || a.ref - b.ref);
     }
 
+    // The anchor that mdBook makes of a title. The file has those that are not so.
+    const slug = (title) => title.toLowerCase().replace(/[^a-z0-9_ -]/g, "").replaceAll(" ", "-");
+
     /** The sections of the packed file: pages of an address, what stands above it, and sections. */
     function unpack(packed) {
         const urls = window.search.doc_urls;
         return packed.flatMap(([page, above, sections]) =>
-            sections.map(([anchor, title, body, breadcrumbs]) => {
+            sections.map(([title, body, anchor = slug(title), breadcrumbs]) => {
                 urls.push(anchor ? `${page}#${anchor}` : page);
                 return { title, body, breadcrumbs: breadcrumbs ?? `${above} » ${title}` };
             }),

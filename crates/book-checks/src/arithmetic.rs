@@ -12,7 +12,7 @@ use crate::{Book, Finding, generated, prose};
 /// Numbers with units, joined by signs, then `=` and a number.
 pub(crate) static SUM: LazyLock<Regex> = LazyLock::new(|| {
     let number = r"\d(?:[\d,]*\d)?(?:\.\d+)?";
-    let unit = r"(?: ?(?:µs|ms|s|min|h|%|KiB|MiB|GiB|kB|MB|GB)\b)?";
+    let unit = r"(?: ?(?:µs|ms|s|min|h|%|KiB|MiB|GiB|kB|MB|GB)(?-u:\b))?";
     let operand = format!(r"\(*{number}{unit}\)*");
     Regex::new(&format!(r"({operand}(?: [-+−×*/÷] {operand})+) = (?:about )?({number})"))
         .expect("a valid pattern")

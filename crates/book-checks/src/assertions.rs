@@ -11,7 +11,7 @@ use crate::{Book, Finding, kept};
 const FILE: &str = "book/data/assertions.txt";
 
 static ASSERTION: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(?:debug_)?assert(?:_eq|_ne)?!|\bunreachable!|\bpanic!|\.unwrap_err\(\)|\.expect_err\(")
+    Regex::new(r"(?-u:\b)(?:debug_)?assert(?:_eq|_ne)?!|(?-u:\b)unreachable!|(?-u:\b)panic!|\.unwrap_err\(\)|\.expect_err\(")
         .expect("a valid pattern")
 });
 

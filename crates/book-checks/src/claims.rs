@@ -38,8 +38,8 @@ fn pattern(pattern: &str) -> Regex {
 }
 
 static IS_DECISIVE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(&format!(r"(?i)\b(?:{DECISIVE}|[a-z]+n['’]t)\b")));
-static HAS_NOUN: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)`|\b(?:{NOUNS})")));
+    LazyLock::new(|| pattern(&format!(r"(?i)(?-u:\b)(?:{DECISIVE}|[a-z]+n['’]t)(?-u:\b)")));
+static HAS_NOUN: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)`|(?-u:\b)(?:{NOUNS})")));
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,7 +72,7 @@ impl Claims {
     fn parse(data: &str) -> Result<Claims, String> {
         let data: Data = toml::from_str(data).map_err(|error| error.to_string())?;
         let words =
-            |words: &str| Regex::new(&format!(r"(?i)\b(?:{words})")).map_err(|error| error.to_string());
+            |words: &str| Regex::new(&format!(r"(?i)(?-u:\b)(?:{words})")).map_err(|error| error.to_string());
         let rules = data.rules.into_iter().map(|(name, rule)| Ok((name, words(&rule.words)?, rule.home)));
         Ok(Claims { systems: words(&data.systems)?, rules: rules.collect::<Result<_, String>>()? })
     }

@@ -62,7 +62,8 @@ pub fn check(root: &Path) -> Vec<Finding> {
 
 /// What the code gives this name: the first that is a value and no type.
 fn value(source: &str, name: &str) -> Option<String> {
-    let given = Regex::new(&format!(r"\b{name}\b(?:: \w+ =|:) ([^;,\n]+)[;,]")).expect("a valid pattern");
+    let given =
+        Regex::new(&format!(r"(?-u:\b){name}(?-u:\b)(?:: \w+ =|:) ([^;,\n]+)[;,]")).expect("a valid pattern");
     let code: String = source
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))

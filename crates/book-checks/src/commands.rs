@@ -72,7 +72,7 @@ fn pattern(pattern: &str) -> Regex {
 }
 
 static LONG: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"#\[arg\((?:[^\]]*\W)?long\b[^\]]*\)\]\s*(?:pub(?:\(crate\))? )?(\w+):"));
+    LazyLock::new(|| pattern(r"#\[arg\((?:[^\]]*\W)?long(?-u:\b)[^\]]*\)\]\s*(?:pub(?:\(crate\))? )?(\w+):"));
 static COMMANDS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?s)enum Command \{(.*?)\n\}"));
 static VARIANT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^    ([A-Z]\w*)"));
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Regex, RegexSet};
 
 use crate::{Book, Finding, prose};
 
@@ -208,17 +208,20 @@ const CONFUSED: [(&str, &str); 46] = [
 ];
 
 /// `than` has a comparison before it, in the same sentence.
-static THAN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)\bthan\b").expect("a valid pattern"));
+static THAN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)(?-u:\b)than(?-u:\b)").expect("a valid pattern"));
 static COMPARISON: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)\b(?:more|less|others?|otherwise|else|elsewhere|worse|different|differently|times|\w+er)\b",
+        r"(?i)(?-u:\b)(?:more|less|others?|otherwise|else|elsewhere|worse|different|differently|times|\w+er)(?-u:\b)",
     )
     .expect("a valid pattern")
 });
 
-static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
-    let pattern = |pattern: &str| Regex::new(&format!(r"(?i)\b(?:{pattern})\b")).expect("a valid pattern");
-    CONFUSED.iter().map(|(meant, words)| (*meant, pattern(words))).collect()
+/// Each pattern, and all of them in one search: hardly a text has any.
+static PATTERNS: LazyLock<(Vec<Regex>, RegexSet)> = LazyLock::new(|| {
+    let patterns = CONFUSED.map(|(_, words)| format!(r"(?i)(?-u:\b)(?:{words})(?-u:\b)"));
+    let each = patterns.iter().map(|pattern| Regex::new(pattern).expect("a valid pattern"));
+    (each.collect(), RegexSet::new(&patterns).expect("valid patterns"))
 });
 
 pub fn check(book: &Book) -> Vec<Finding> {
@@ -239,8 +242,11 @@ pub fn check(book: &Book) -> Vec<Finding> {
                 }
             }
             let mut seen = BTreeSet::new();
-            for (meant, pattern) in PATTERNS.iter() {
-                let wrong = pattern.find_iter(&words).filter(|wrong| stands_alone(&words, wrong.range()));
+            let (patterns, any) = &*PATTERNS;
+            for index in any.matches(&words) {
+                let meant = CONFUSED[index].0;
+                let wrong =
+                    patterns[index].find_iter(&words).filter(|wrong| stands_alone(&words, wrong.range()));
                 // One finding a place, by the first pattern: `an the` is no `a the` either.
                 for wrong in wrong.filter(|wrong| seen.insert(wrong.start())) {
                     let message = format!("`{}` cannot be right: is `{meant}` meant?", wrong.as_str());

@@ -12,11 +12,11 @@ use crate::{Book, Finding, generated, prose};
 pub(crate) static FORM: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"`([a-z_]+)` \(default `([^`]+)`\)").expect("a valid pattern"));
 static DEFAULT: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?i)\bdefaults?\b").expect("a valid pattern"));
+    LazyLock::new(|| Regex::new(r"(?i)(?-u:\b)defaults?(?-u:\b)").expect("a valid pattern"));
 /// A number in digits or in letters.
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"\d|\b(?:zero|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty|sixty|hundred|thousand|half)\b",
+        r"\d|(?-u:\b)(?:zero|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty|sixty|hundred|thousand|half)(?-u:\b)",
     )
     .expect("a valid pattern")
 });

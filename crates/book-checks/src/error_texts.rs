@@ -67,7 +67,8 @@ static RETRY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\(failed attempt \d+\); that was \S+ ago, and the next attempt begins in [^;]+")
         .expect("a valid pattern")
 });
-static BRIEF: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d+\.\d+s\b").expect("a valid pattern"));
+static BRIEF: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?-u:\b)\d+\.\d+s(?-u:\b)").expect("a valid pattern"));
 
 /// A timer is exact to a millisecond or so, which is of no interest.
 fn masked(text: &str) -> String {

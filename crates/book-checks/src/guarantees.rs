@@ -56,7 +56,7 @@ static LEANED_ON: LazyLock<Regex> = LazyLock::new(|| {
 });
 static IN_BACKTICKS: LazyLock<Regex> = LazyLock::new(|| pattern(r"`([a-z_]+)\.([a-z_]+)`"));
 static FIRST_IN_LIST: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^[\s,]*(?:and\s+)?`?([a-z_]+)\.([a-z_]+)\b`?"));
+    LazyLock::new(|| pattern(r"^[\s,]*(?:and\s+)?`?([a-z_]+)\.([a-z_]+)(?-u:\b)`?"));
 
 /// The ids of the chapter, with the lines on which it states them.
 #[derive(Default)]

@@ -16,9 +16,9 @@ use crate::book::resolve;
 use crate::{Book, Finding, Kind, Page, api};
 
 static HTML_ID: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"\b(?:id|name)\s*=\s*["']([^"']+)["']"#).expect("a valid pattern"));
+    LazyLock::new(|| Regex::new(r#"(?-u:\b)(?:id|name)\s*=\s*["']([^"']+)["']"#).expect("a valid pattern"));
 static HTML_LINK: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"\b(?:href|src)\s*=\s*["']([^"']*)["']"#).expect("a valid pattern"));
+    LazyLock::new(|| Regex::new(r#"(?-u:\b)(?:href|src)\s*=\s*["']([^"']*)["']"#).expect("a valid pattern"));
 /// A host of at least two parts, and nothing that an address cannot hold.
 static HTTPS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^https://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?(?:[/?#][^\s<>`\\]*)?$")

@@ -40,13 +40,17 @@ pub const MASKS: [Mask; 7] = [
         value: r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[::1\]):\d{1,5}",
         found: Some(r"((?:\d{1,3}(?:\.\d{1,3}){3}|\[::1\]):\d{1,5})"),
     },
-    Mask { name: "<port>", value: r"\d{1,5}", found: Some(r"\bport:? (\d{1,5})\b") },
+    Mask { name: "<port>", value: r"\d{1,5}", found: Some(r"(?-u:\b)port:? (\d{1,5})(?-u:\b)") },
     Mask {
         name: "<duration>",
         value: r"\d+(?:\.\d+)? ?(?:ns|µs|us|ms|s|min|h)",
-        found: Some(r"\b(\d+(?:\.\d+)? ?(?:ns|µs|us|ms|s|min|h))\b"),
+        found: Some(r"(?-u:\b)(\d+(?:\.\d+)? ?(?:ns|µs|us|ms|s|min|h))(?-u:\b)"),
     },
-    Mask { name: "<rate>", value: r"\d[\d,. ]*(?:[kMG])?/s", found: Some(r"\b(\d[\d,. ]*(?:[kMG])?/s)") },
+    Mask {
+        name: "<rate>",
+        value: r"\d[\d,. ]*(?:[kMG])?/s",
+        found: Some(r"(?-u:\b)(\d[\d,. ]*(?:[kMG])?/s)"),
+    },
     Mask { name: "<count>", value: r"\d[\d,]*", found: None },
 ];
 

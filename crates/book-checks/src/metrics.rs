@@ -15,8 +15,10 @@ const EXPORTED: &str = "examples/output/prometheus.txt";
 static METRIC: LazyLock<Regex> = LazyLock::new(|| {
     let endings = r"(?:total|connections|requests|seconds(?:_bucket|_sum|_count)?)";
     let gauges = r"db_client_connection_(?:count|max|idle_max|idle_min)";
-    Regex::new(&format!(r"\b(?:(?:pool|poolhouse|db_client_connection)_[a-z_]+_{endings}|{gauges})\b"))
-        .expect("a valid pattern")
+    Regex::new(&format!(
+        r"(?-u:\b)(?:(?:pool|poolhouse|db_client_connection)_[a-z_]+_{endings}|{gauges})(?-u:\b)"
+    ))
+    .expect("a valid pattern")
 });
 
 pub fn check(book: &Book) -> Vec<Finding> {

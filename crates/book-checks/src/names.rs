@@ -27,13 +27,14 @@ fn pattern(pattern: &str) -> Regex {
 
 static MEMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[^\w:])((?:blocking::)?[A-Z]\w+)::(\w+)"));
 static FIELD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(stats|config)\.([a-z_]+)"));
-static TARGET: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bpoolhouse::([a-z_]+)(?:$|[^\w:])"));
+static TARGET: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u:\b)poolhouse::([a-z_]+)(?:$|[^\w:])"));
 static LOGGED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"target: "poolhouse::([a-z_]+)""#));
 static LABEL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"Self::\w+ => "([a-z_]+)""#));
-static REASON: LazyLock<Regex> = LazyLock::new(|| pattern(r"\breason `([a-z_]+)`"));
+static REASON: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u:\b)reason `([a-z_]+)`"));
 static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z_][A-Za-z0-9_]*"));
-static OTHERS: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)\b(?:bb8|deadpool|r2d2|sqlx|hikari\w*|diesel|mobc|network_system)\b"));
+static OTHERS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)(?-u:\b)(?:bb8|deadpool|r2d2|sqlx|hikari\w*|diesel|mobc|network_system)(?-u:\b)")
+});
 
 /// What the crate has.
 struct Known {

@@ -24,19 +24,19 @@ static NO_PROSE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\]\([^)]*\)|`[^`]*`|<[^>]*>").expect("a valid pattern"));
 static COUNT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?:^|[^\w.,-])(\d(?:[\d,]*\d)?)(-\w|\.\d|\s*(?:µs|ms|s|min|h|kB|KB|MB|MiB|%|percent|seconds|minutes)\b)?",
+        r"(?:^|[^\w.,-])(\d(?:[\d,]*\d)?)(-\w|\.\d|\s*(?:µs|ms|s|min|h|kB|KB|MB|MiB|%|percent|seconds|minutes)(?-u:\b))?",
     )
     .expect("a valid pattern")
 });
 static WORD: LazyLock<Regex> = LazyLock::new(|| {
     // One is a pronoun too, and two are often "the two".
-    Regex::new(&format!(r"(?i)\b({})\b(-\w)?", WORDS[3..].join("|"))).expect("a valid pattern")
+    Regex::new(&format!(r"(?i)(?-u:\b)({})(?-u:\b)(-\w)?", WORDS[3..].join("|"))).expect("a valid pattern")
 });
 static DURATION: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[^\w.,-])(\d[\d,]*(?:\.\d+)?) ?(µs|ms|s|min|h)\b").expect("a valid pattern")
+    Regex::new(r"(?:^|[^\w.,-])(\d[\d,]*(?:\.\d+)?) ?(µs|ms|s|min|h)(?-u:\b)").expect("a valid pattern")
 });
 static IN_CODE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(?:from_)?(secs|millis|micros|ms|seconds)(?:_f64)?\((\d[\d_]*(?:\.\d+)?)\)")
+    Regex::new(r"(?-u:\b)(?:from_)?(secs|millis|micros|ms|seconds)(?:_f64)?\((\d[\d_]*(?:\.\d+)?)\)")
         .expect("a valid pattern")
 });
 

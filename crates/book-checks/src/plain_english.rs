@@ -19,7 +19,7 @@ const WORDS: [(&str, &str); 4] = [
 
 static WORD: LazyLock<Regex> = LazyLock::new(|| {
     let alternatives = WORDS.map(|(word, _)| format!("({word})")).join("|");
-    Regex::new(&format!(r"(?i)\b(?:{alternatives})\b")).expect("a valid pattern")
+    Regex::new(&format!(r"(?i)(?-u:\b)(?:{alternatives})(?-u:\b)")).expect("a valid pattern")
 });
 
 /// A sentence that begins with `Who` or `Whoever`, up to its end. A heading has no end, and is no sentence.

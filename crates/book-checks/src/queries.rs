@@ -24,7 +24,8 @@ static STATEMENT: LazyLock<Regex> = LazyLock::new(|| {
 static NAME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^[A-Z ]+$").expect("a valid pattern"));
 static EXPRESSION: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?m)^( *)(?:- )?expr: *(.*)$").expect("a valid pattern"));
-static BY: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bby ?\(([^)]*)\)").expect("a valid pattern"));
+static BY: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?-u:\b)by ?\(([^)]*)\)").expect("a valid pattern"));
 /// The error of the parser ends in the place.
 static PLACE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r" at Line: (\d+), Column: \d+$").expect("a valid pattern"));

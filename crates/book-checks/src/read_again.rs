@@ -26,7 +26,7 @@ struct Read {
 /// A quantity, in digits or in words.
 pub(crate) static QUANTITY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)\d|\b(?:no|none|never|off|zero|one|two|three|four|five|six|seven|eight|nine|ten|dozen|twenty|thirty|hundred|thousand|half|third|quarter|fifth|tenth|twice|double)\b",
+        r"(?i)\d|(?-u:\b)(?:no|none|never|off|zero|one|two|three|four|five|six|seven|eight|nine|ten|dozen|twenty|thirty|hundred|thousand|half|third|quarter|fifth|tenth|twice|double)(?-u:\b)",
     )
     .expect("a valid pattern")
 });
@@ -73,7 +73,7 @@ fn check_with(book: &Book, defaults: &[(String, String)], read: &str) -> Vec<Fin
 fn sentences<'a>(book: &'a Book, name: &str, words: &[String]) -> Vec<(&'a str, usize, String)> {
     let names: Vec<String> =
         [name].into_iter().chain(words.iter().map(String::as_str)).map(regex::escape).collect();
-    let names = Regex::new(&format!(r"(?i)\b(?:{})\b", names.join("|"))).expect("escaped words");
+    let names = Regex::new(&format!(r"(?i)(?-u:\b)(?:{})(?-u:\b)", names.join("|"))).expect("escaped words");
     let mut found = Vec::new();
     for page in book.texts() {
         for run in prose::runs(page) {

@@ -20,7 +20,7 @@ static LINK_TO_A_CHAPTER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\]\((?:[^):#]*/)?[^):#/]+\.md(?:#[^)]*)?\)").expect("a valid pattern"));
 
 static BELITTLING: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(simply|just|easy|easily|obvious|obviously|of course|trivial|trivially)\b")
+    Regex::new(r"(?i)(?-u:\b)(simply|just|easy|easily|obvious|obviously|of course|trivial|trivially)(?-u:\b)")
         .expect("a valid pattern")
 });
 static ADDRESS: LazyLock<Regex> =

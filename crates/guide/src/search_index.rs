@@ -2,7 +2,8 @@
 //!
 //! mdBook writes an index for elasticlunr, which has each word of each section a second time. `book/theme/search.js` makes
 //! the index from the sections when somebody opens the search box. So the file has each section once, and each address
-//! and each line of titles above it once a page. It has the script too, which may not have arrived yet.
+//! and each line of titles above it once a page. The script makes an anchor from its title again. It stands in the file too,
+//! without what only its readers need, for it may not have arrived yet.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,7 +17,7 @@ const BEGINNING: &str = "searchindex-";
 
 /// How much of a section is searched, in characters. Only lists that a program makes are longer, such as the tests of each
 /// guarantee, and their beginnings say what they are.
-const LONGEST: usize = 8_000;
+const LONGEST: usize = 7_000;
 
 /// Between the titles above a section.
 const ABOVE: &str = " » ";
@@ -35,7 +36,8 @@ pub(crate) fn pack(site: &Path, script: &Path) -> Result<Option<Renamed>> {
     let read = || packed(&fs::read_to_string(&path)?);
     let packed = read().with_context(|| format!("{} cannot be packed", path.display()))?;
     let data = packed.to_string().replace('\\', "\\\\").replace('\'', "\\'");
-    let text = format!("{script}window.search = Object.assign(window.search, JSON.parse('{data}'));\n");
+    let text =
+        format!("{}window.search = Object.assign(window.search, JSON.parse('{data}'));\n", terse(&script));
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     let to = format!("{BEGINNING}{:08x}.js", hasher.finish() as u32);
@@ -77,10 +79,12 @@ fn packed(script: &str) -> Result<Value> {
             pages.push((page.to_owned(), above.unwrap_or_default().to_owned(), Vec::new()));
         }
         let (_, above_the_page, sections) = pages.last_mut().context("there is a page")?;
-        sections.push(if above == Some(above_the_page) {
-            json!([anchor, title, body])
+        sections.push(if above != Some(above_the_page) {
+            json!([title, body, anchor, line])
+        } else if slug(title).is_none_or(|made| made != anchor) {
+            json!([title, body, anchor])
         } else {
-            json!([anchor, title, body, line])
+            json!([title, body])
         });
     }
     Ok(json!({
@@ -94,6 +98,27 @@ fn packed(script: &str) -> Result<Value> {
 /// The text up to [`LONGEST`].
 fn beginning(text: &str) -> &str {
     text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
+}
+
+/// The anchor that the script makes of a title, as mdBook does. Nothing where the two may differ.
+fn slug(title: &str) -> Option<String> {
+    let kept = title.chars().filter(|char| char.is_ascii_alphanumeric() || "_- ".contains(*char));
+    title.is_ascii().then(|| kept.collect::<String>().to_ascii_lowercase().replace(' ', "-"))
+}
+
+/// A script without its comments and its indents.
+fn terse(script: &str) -> String {
+    let mut in_comment = false;
+    let mut lines = String::new();
+    for line in script.lines().map(str::trim) {
+        in_comment |= line.starts_with("/*");
+        if !in_comment && !line.is_empty() && !line.starts_with("//") {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+        in_comment &= !line.ends_with("*/");
+    }
+    lines
 }
 
 /// What stands in a JavaScript string between single quotes.
@@ -126,16 +151,26 @@ mod tests {
         let section =
             |title: &str, line: &str| json!({"title": title, "body": "it's a \"b\" \\", "breadcrumbs": line});
         let script = script(
-            &json!({"0": section("A", "Part » A » A"), "1": section("C", "Part » A » C"), "2": section("D", "else")}),
-            &json!(["a.html#a", "a.html#c", "d.html"]),
+            &json!({
+                "0": section("A", "Part » A » A"),
+                "1": section("C", "Part » A » C"),
+                "2": section("Ü", "Part » A » Ü"),
+                "3": section("Say: \"no_1\"-", "Part » A » Say: \"no_1\"-"),
+                "4": section("D", "else"),
+            }),
+            &json!(["a.html#a", "a.html#c-1", "a.html#ü", "a.html#say-no_1-", "d.html"]),
         );
         let packed = packed(&script).unwrap();
         let body = "it's a \"b\" \\";
         assert_eq!(
             packed["index"]["packed"],
             json!([
-                ["a.html", "Part » A", [["a", "A", body], ["c", "C", body]]],
-                ["d.html", "", [["", "D", body, "else"]]],
+                [
+                    "a.html",
+                    "Part » A",
+                    [["A", body], ["C", body, "c-1"], ["Ü", body, "ü"], ["Say: \"no_1\"-", body]]
+                ],
+                ["d.html", "", [["D", body, "", "else"]]],
             ])
         );
         assert_eq!(packed["doc_urls"], json!([]));
@@ -147,6 +182,12 @@ mod tests {
         let longest = "é".repeat(LONGEST);
         assert_eq!((beginning("short"), beginning(&longest)), ("short", &*longest));
         assert_eq!(beginning(&format!("{longest}x")), longest);
+    }
+
+    #[test]
+    fn a_script_loses_what_only_its_readers_need() {
+        let script = "// A.\n(() => {\n    /** B\n     * c. */\n    /* D. */\n    e(`//f`); // g\n\n    // H.\n})();\n";
+        assert_eq!(terse(script), "(() => {\ne(`//f`); // g\n})();\n");
     }
 
     #[test]
