@@ -121,9 +121,8 @@ impl Context {
         let acquired = pool.acquire().await;
         let waited = millis_since(asked);
         self.lock().requests[index].waited = waited;
-        let mut again = None;
-        let outcome = match acquired {
-            Err(error) => self.refusal(&error),
+        let (outcome, again) = match acquired {
+            Err(error) => (self.refusal(&error), None),
             Ok(connection) => {
                 let mut held = Held::new(&self, connection);
                 if work.leaks {
@@ -131,9 +130,9 @@ impl Context {
                     std::future::pending::<()>().await;
                 }
                 if self.nested || !self.call.is_zero() {
-                    self.work_twice(held, &pool, work.hold, asked, &mut again).await
+                    self.work_twice(held, &pool, work.hold, asked).await
                 } else {
-                    held.work(work.hold).await
+                    (held.work(work.hold).await, None)
                 }
             }
         };
@@ -165,11 +164,10 @@ impl Context {
         pool: &Pool<Dialer>,
         hold: f64,
         arrived: Instant,
-        again: &mut Option<Again>,
-    ) -> Outcome {
+    ) -> (Outcome, Option<Again>) {
         let outcome = first.work(hold / 2.0).await;
         if outcome != Outcome::Served {
-            return outcome;
+            return (outcome, None);
         }
         let mut first = Some(first);
         if self.releases && !self.nested {
@@ -179,18 +177,19 @@ impl Context {
         if !self.call.is_zero() {
             sleep(self.call).await;
         }
+        let asked = millis_since(arrived);
         match &mut first {
-            Some(first) if !self.nested => return first.work(hold / 2.0).await,
-            Some(_) => released = millis_since(arrived),
+            Some(first) if !self.nested => return (first.work(hold / 2.0).await, None),
+            Some(_) => released = asked,
             None => {}
         }
-        let asked = millis_since(arrived);
         let acquired = pool.acquire().await;
-        *again = Some(Again { released, asked, waited: millis_since(arrived) - asked });
-        match acquired {
+        let again = Again { released, asked, waited: millis_since(arrived) - asked };
+        let outcome = match acquired {
             Err(error) => self.refusal(&error),
             Ok(connection) => Held::new(self, connection).work(hold / 2.0).await,
-        }
+        };
+        (outcome, Some(again))
     }
 
     fn refusal(&self, error: &AcquireError) -> Outcome {
