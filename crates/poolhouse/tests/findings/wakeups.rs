@@ -190,6 +190,45 @@ fn an_acquire_that_moves_ends_at_its_limit() {
     });
 }
 
+/// acquire.deadline: a connect in a runtime that nobody drives any more holds up nobody in another for longer than a connect
+/// may take, if there is room for a second: neither who waits nor a warm-up.
+#[test]
+fn a_connect_that_nobody_drives_holds_up_no_other_runtime() {
+    bounded(secs(60), || {
+        let attempt = PoolConfig { connect_attempt_timeout: ms(100), ..config(2) };
+        for failures in [0, 1] {
+            let context = format!("after {failures} failures");
+            let steps = std::iter::repeat_n(Step::Fail, failures).chain([Step::Slow(ms(90))]);
+            let mock = Mock::ok().script(steps);
+            let backoff =
+                PoolConfig { connect_backoff: ms(1), max_connect_backoff: ms(1), ..attempt.clone() };
+            let pool =
+                pool(&mock, PoolConfig { min_connections: 1, connection_timeout: secs(20), ..backoff });
+            let undriven = one_thread();
+            let gave_up = async {
+                let mut acquire = pin!(pool.acquire());
+                while mock.attempts().len() <= failures {
+                    assert!(poll_once(acquire.as_mut()).await.is_pending());
+                    tokio::time::sleep(ms(1)).await;
+                }
+            };
+            undriven.block_on(gave_up);
+            assert_eq!(pool.stats().connecting, 1, "{context}");
+
+            let (driven, begin) = (workers(1), Instant::now());
+            let (warm_up, acquired) = driven.block_on(async { tokio::join!(pool.warm_up(), pool.acquire()) });
+            let took = begin.elapsed();
+            assert!(
+                warm_up.is_ok() && acquired.is_ok() && took < secs(5),
+                "{context}: {acquired:?} after {took:?}"
+            );
+            assert_eq!((mock.open(), pool.stats().connecting), (2, 1), "it keeps its share: {context}");
+            undriven.block_on(settle());
+            assert_eq!((mock.open(), pool.stats().connecting), (1, 0), "{context}");
+        }
+    });
+}
+
 /// What a runtime that has ended leaves of itself: a handle, which can be entered.
 fn ended_runtime() -> tokio::runtime::Handle {
     let runtime = one_thread();
