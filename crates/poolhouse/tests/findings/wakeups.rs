@@ -287,6 +287,32 @@ fn a_waiter_whose_runtime_ends_fails_at_once() {
     });
 }
 
+/// acquire.deadline: the same for one that is polled outside of any runtime by then. While another runtime serves the pool, it
+/// goes on waiting.
+#[test]
+fn a_waiter_that_no_runtime_is_left_for_fails_at_once() {
+    bounded(secs(60), || {
+        for within in [None, Some(ms(300))] {
+            let pool = pool(&Mock::new(Step::Never), PoolConfig { connection_timeout: ms(300), ..config(1) });
+            let [first, second] = [one_thread(), workers(1)];
+            let acquire = || match within {
+                Some(limit) => pool.acquire_within(limit),
+                None => pool.acquire(),
+            };
+            let (mut acquire, mut other) = (pin!(acquire()), pin!(acquire()));
+            assert!(first.block_on(poll_once(acquire.as_mut())).is_pending());
+            assert!(second.block_on(poll_once(other.as_mut())).is_pending());
+            drop(first);
+            let counting = Arc::new(Counting::default());
+            assert!(counting.drive(acquire.as_mut(), 1, ms(0)).is_pending(), "{within:?}");
+            drop(second);
+            let polled = counting.drive(acquire.as_mut(), 2, secs(10));
+            let Poll::Ready(Err(error)) = polled else { panic!("{within:?}: it still waits: {polled:?}") };
+            assert!(blames_the_runtime(&error), "{within:?}: {error}");
+        }
+    });
+}
+
 /// panic.no_loss, connect.backoff: a caller's own panic, which drops its runtime, is not taken for a panic of the manager. A
 /// connect under way is not a failed one, and nobody waits through a pause for it.
 #[test]
