@@ -117,11 +117,13 @@ impl<E> Connects<E> {
         }
     }
 
-    pub(super) fn set_limits(&mut self, config: &PoolConfig) {
+    pub(super) fn set_limits(&mut self, config: &PoolConfig, now: Tick) {
         self.pauses = (config.connect_backoff, config.max_connect_backoff);
         self.max_connecting = config.max_connecting;
         self.attempt_timeout = config.connect_attempt_timeout;
         self.fail_fast_after = config.fail_fast_after;
+        let down_since = self.last_failure.as_ref().and_then(|last| last.down_since);
+        self.backoff.shorten(self.pauses_for(down_since, now).1);
     }
 
     /// Attempts that take up room, wanted or not.
