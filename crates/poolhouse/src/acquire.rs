@@ -74,7 +74,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
 
     /// # Panics
     ///
-    /// When the future has to wait outside of a tokio runtime that has its timer enabled, or is polled again
+    /// When the future begins to wait outside of a tokio runtime that has its timer enabled, or is polled again
     /// after it has ended. Also if [`Manager::is_connected`] panics.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A loop of acquires that never wait gives way to the other tasks of its thread.
@@ -226,12 +226,13 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     /// The future may have moved to a runtime without a background task, or the task's runtime may have ended. Outside
-    /// of any runtime, the future relies on whichever background task there is.
+    /// of any runtime, the future relies on whichever background task there is. Where there is none, nobody would keep its
+    /// deadline.
     fn go_on_waiting(&mut self) -> Poll<Acquired<M>> {
+        let state = &self.inner.state;
         match Handle::try_current() {
-            Ok(handle) => {
-                self.ensure_background(self.inner.state.read(|state| state.home_of(handle.id()).is_some()))
-            }
+            Ok(handle) => self.ensure_background(state.read(|state| state.home_of(handle.id()).is_some())),
+            Err(_) if state.read(|state| state.homes.is_empty()) => self.runtime_ended(),
             Err(_) => Poll::Pending,
         }
     }

@@ -69,7 +69,8 @@ impl<M: Manager> Pool<M> {
     /// counted from when they began, but not to those of [`acquire_within`](Pool::acquire_within). With a
     /// lower `max_pending`, the newest waiters beyond it get [`Overloaded`](crate::AcquireError::Overloaded).
     ///
-    /// Open connections keep the share of jitter that they have drawn, and follow the new `max_lifetime`.
+    /// Open connections keep the share of jitter that they have drawn, and follow the new `max_lifetime`. A pause after
+    /// failed connects that is under way becomes no longer than the new options allow.
     ///
     /// # Errors
     ///

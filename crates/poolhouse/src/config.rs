@@ -73,8 +73,8 @@ pub struct PoolConfig {
     /// How many idle connections the pool keeps, besides the held ones, if the maximum has room. The next callers find
     /// them ready. A background task opens missing connections, and `idle_timeout` closes none below this number.
     pub min_idle: usize,
-    /// The most idle connections. When one more becomes idle, the pool closes the one that has idled longest. It may
-    /// not be below `min_connections` or `min_idle`.
+    /// The most idle connections. When one more becomes idle, the pool closes the one that has idled longest, of those
+    /// that are not under a check or a reset. It may not be below `min_connections` or `min_idle`.
     pub max_idle: Option<usize>,
     /// How long a connection may be idle before the pool closes it. It never takes the pool below
     /// `min_connections`, or the idle ones below `min_idle`.

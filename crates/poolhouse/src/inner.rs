@@ -255,8 +255,11 @@ impl<M: Manager> PoolInner<M> {
     }
 
     pub(crate) fn reconfigure(&self, config: PoolConfig) {
-        self.detect_nested_acquires.store(config.detect_nested_acquires, Ordering::Relaxed);
-        self.apply(|policy, now, fx| policy.reconfigure(config, now, fx));
+        self.apply(|policy, now, fx| {
+            // Under the lock, so that of two calls at once the same one has the last word here and there.
+            self.detect_nested_acquires.store(config.detect_nested_acquires, Ordering::Relaxed);
+            policy.reconfigure(config, now, fx);
+        });
     }
 
     pub(crate) fn site(&self, at: &'static Location<'static>) -> Site {

@@ -123,11 +123,11 @@ impl<M: Manager> Pool<M> {
     /// [`Overloaded`](AcquireError::Overloaded) when `max_pending` acquires wait already;
     /// [`Closed`](AcquireError::Closed) once the pool is closed, even for an acquire that was served and has
     /// not been polled since; [`RuntimeEnded`](AcquireError::RuntimeEnded) when it has to wait in a runtime
-    /// that has ended.
+    /// that has ended, or goes on waiting outside of any when the last one that served the pool has ended.
     ///
     /// # Panics
     ///
-    /// When it has to wait outside of a tokio runtime that has its timer enabled, or is polled again after it
+    /// When it begins to wait outside of a tokio runtime that has its timer enabled, or is polled again after it
     /// has ended. Also if [`Manager::is_connected`] panics. The pool closes that connection.
     ///
     /// # Cancel safety

@@ -87,7 +87,8 @@ pub struct PoolStats {
     pub timed_out_waits: Histogram,
     /// The waits of acquires that were dropped before they were served, or as they were.
     pub cancelled_waits: Histogram,
-    /// The hold times of connections that came back.
+    /// The hold times of connections that came back, without those that their acquire never had: the peer had closed
+    /// them by then, or the pool took them back.
     pub hold_times: Histogram,
     /// The durations of connects that succeeded.
     pub connect_times: Histogram,

@@ -52,7 +52,8 @@ impl<M: Manager> PooledConnection<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn run<T>(&mut self, work: impl AsyncFnOnce(&mut M::Connection) -> T) -> T {
-        self.runtime.block_on(work(&mut self.inner))
+        // Called inside of the runtime: it may set a timer before its first await.
+        self.runtime.block_on(async { work(&mut self.inner).await })
     }
 
     /// Gives the connection back now. The same as dropping it.

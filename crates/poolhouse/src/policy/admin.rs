@@ -35,7 +35,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.waiting.set_limits(config.connection_timeout, config.max_pending);
         self.waiting.shed(&mut fx.wake);
         self.idle.set_order(config.idle_order);
-        self.connects.set_limits(&config);
+        self.connects.set_limits(&config, now);
         self.holders.change_lifetimes(|lifetime| lifetime.recount(&config));
         self.config = config;
         self.keep_to_max(now, fx);

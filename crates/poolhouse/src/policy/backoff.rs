@@ -40,6 +40,13 @@ impl Backoff {
         *self = Self::default();
     }
 
+    /// The limits have changed: no pause is longer than that any more, nor the one that is under way.
+    pub(crate) fn shorten(&mut self, most: Duration) {
+        if let (Some(drawn), Some(until)) = (self.drawn, &mut self.until) {
+            *until = (*until).min(drawn + most);
+        }
+    }
+
     /// Whether the last word from the server was a failure.
     pub(crate) fn failing(&self) -> bool {
         self.failures > 0

@@ -5,11 +5,15 @@
 //! after the latest failure has become idle. If it is found dead instead, its connect has failed after all. An outcome that
 //! is older than the latest one changes nothing.
 
+mod patience;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use slab::Slab;
 
+use self::patience::ConnectTimeEwma;
+pub(super) use self::patience::GRACE;
 use super::backoff::Backoff;
 use super::deadlines::Deadline;
 use super::entry::Birth;
@@ -23,6 +27,10 @@ use crate::manager::FailureKind;
 
 pub(super) struct Attempt {
     pub(super) started: Tick,
+    /// When its background task has ended it, unless nobody drives the runtime of that task.
+    overdue_at: Tick,
+    /// It was overdue when another background task made a plan.
+    stalled: bool,
     pub(super) origin: Origin,
     /// Its connection was opened elsewhere: this is only for its room.
     adopted: bool,
@@ -65,24 +73,17 @@ pub(crate) struct FailedAttempt<E> {
 /// The failure of a connect that succeeded, and whose connection was dead before anybody used it.
 pub(crate) struct ClosedAtOnce;
 
-/// How long a connect takes: an exponentially weighted moving average, so that one slow connect says little.
-#[derive(Default)]
-struct ConnectTimeEwma(Option<Duration>);
-
-impl ConnectTimeEwma {
-    fn record(&mut self, took: Duration) {
-        self.0 = Some(self.0.map_or(took, |mean| mean - mean / 8 + took / 8));
-    }
-}
-
 pub(super) struct Connects<E> {
     attempts: Slab<Attempt>,
     /// Of the attempts, those that nobody wants any more, and those for successors.
     abandoned: usize,
     replacing: usize,
+    /// Of the attempts, wanted or not, those that have stalled.
+    stalled: usize,
     backoff: Backoff,
     pauses: (Duration, Duration),
     max_connecting: usize,
+    attempt_timeout: Duration,
     fail_fast_after: Duration,
     connect_time: ConnectTimeEwma,
     last_failure: Option<LastFailure<E>>,
@@ -101,9 +102,11 @@ impl<E> Connects<E> {
             attempts: Slab::new(),
             abandoned: 0,
             replacing: 0,
+            stalled: 0,
             backoff: Backoff::default(),
             pauses: (config.connect_backoff, config.max_connect_backoff),
             max_connecting: config.max_connecting,
+            attempt_timeout: config.connect_attempt_timeout,
             fail_fast_after: config.fail_fast_after,
             connect_time: ConnectTimeEwma::default(),
             last_failure: None,
@@ -114,23 +117,13 @@ impl<E> Connects<E> {
         }
     }
 
-    pub(super) fn set_limits(&mut self, config: &PoolConfig) {
+    pub(super) fn set_limits(&mut self, config: &PoolConfig, now: Tick) {
         self.pauses = (config.connect_backoff, config.max_connect_backoff);
         self.max_connecting = config.max_connecting;
+        self.attempt_timeout = config.connect_attempt_timeout;
         self.fail_fast_after = config.fail_fast_after;
-    }
-
-    /// Attempts that began so short a time ago that waiters can rely on them.
-    pub(super) fn young(&self, now: Tick) -> usize {
-        let patience = self.patience();
-        let wanted = self.attempts.iter().filter(|(_, attempt)| attempt.state == AttemptState::Wanted);
-        wanted.filter(|(_, attempt)| now.since(attempt.started) < patience).count()
-    }
-
-    /// When each has been under way for so long that nobody relies on it any more.
-    pub(super) fn out_of_patience(&self) -> impl Iterator<Item = Tick> {
-        let patience = self.patience();
-        self.attempts.iter().map(move |(_, attempt)| attempt.started + patience)
+        let down_since = self.last_failure.as_ref().and_then(|last| last.down_since);
+        self.backoff.shorten(self.pauses_for(down_since, now).1);
     }
 
     /// Attempts that take up room, wanted or not.
@@ -143,20 +136,21 @@ impl<E> Connects<E> {
         self.attempts.len() - self.abandoned
     }
 
-    /// Of these, the ones that do not stand in for a connection that is open.
+    /// Of those that are wanted, the ones that do not stand in for a connection that is open.
     pub(super) fn additions(&self) -> usize {
         self.coming().saturating_sub(self.replacing)
     }
 
     pub(super) fn is_replacing(&self, connection: u64) -> bool {
-        self.attempts.iter().any(|(_, attempt)| attempt.replaces == Some(connection))
+        let mut attempts = self.attempts.iter().map(|(_, attempt)| attempt);
+        attempts.any(|attempt| attempt.replaces == Some(connection) && !attempt.stalled)
     }
 
     /// How many attempts may begin, if the maximum has room for so many connections.
     pub(super) fn slots(&self, room: usize) -> usize {
         // One probe is enough to learn whether a server that refused is back.
         let at_once = if self.backoff.failing() { 1 } else { self.max_connecting };
-        room.min(at_once.saturating_sub(self.attempts.len()))
+        room.min(at_once.saturating_sub(self.attempts.len() - self.stalled))
     }
 
     /// When the pause after failures ends, while it lasts.
@@ -181,17 +175,13 @@ impl<E> Connects<E> {
         self.last_failure.as_ref()
     }
 
-    /// How long a health check may take before a connect begins beside it: by then a new connection would have been
-    /// there.
-    pub(super) fn patience(&self) -> Duration {
-        self.connect_time.0.unwrap_or_default().max(Duration::from_millis(1))
-    }
-
     /// An attempt begins. Returns its key.
     pub(super) fn begin(&mut self, origin: Origin, replaces: Option<u64>, now: Tick) -> usize {
         self.replacing += usize::from(replaces.is_some());
         self.attempts.insert(Attempt {
             started: now,
+            overdue_at: now + self.attempt_timeout + GRACE,
+            stalled: false,
             origin,
             adopted: false,
             ends_by: None,
@@ -208,6 +198,7 @@ impl<E> Connects<E> {
         } else if attempt.replaces.is_some() {
             self.replacing -= 1;
         }
+        self.stalled -= usize::from(attempt.stalled);
         attempt
     }
 
@@ -223,12 +214,16 @@ impl<E> Connects<E> {
         let mut keys: Vec<_> = wanted.map(|(key, attempt)| (attempt.started, key)).collect();
         keys.sort_unstable();
         for (_, key) in keys.iter().rev().take(count) {
-            let attempt = &mut self.attempts[*key];
-            attempt.state = AttemptState::Abandoned;
-            self.abandoned += 1;
-            self.replacing -= usize::from(attempt.replaces.is_some());
+            self.abandon_one(*key);
         }
         count > 0 && !keys.is_empty()
+    }
+
+    fn abandon_one(&mut self, key: usize) {
+        let attempt = &mut self.attempts[key];
+        attempt.state = AttemptState::Abandoned;
+        self.abandoned += 1;
+        self.replacing -= usize::from(attempt.replaces.is_some());
     }
 
     /// What is opening now has to have gone by then.
@@ -383,8 +378,8 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// A connect has failed. A permanent failure is the answer to everybody who waits, unless a connection is open or
-    /// about to be: that one serves them. What began before `invalidate_all` or a suspension says nothing about now. Returns
-    /// how long the connect took.
+    /// about to be: that one serves them. What began before `invalidate_all` or a suspension says nothing about now, nor does
+    /// what has stalled. Returns how long the connect took.
     pub(crate) fn connect_failed(
         &mut self,
         attempt: usize,
@@ -394,7 +389,7 @@ impl<C, E, W> Policy<C, E, W> {
     ) -> Duration {
         let attempt = self.attempt_ended(attempt, fx);
         self.counts.failed_connects += 1;
-        if self.eviction.is_current(attempt.origin) {
+        if self.eviction.is_current(attempt.origin) && !attempt.stalled {
             let kind = failure.kind;
             self.note_failure(failure, self.open() == 0, (attempt.started, now), fx);
             if kind == FailureKind::Permanent && self.open() + self.connects.coming() == 0 {

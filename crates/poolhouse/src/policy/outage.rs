@@ -5,15 +5,12 @@
 //! time, at the pace of the backoff. When the last background task has ended, nobody tries, and the outage is forgotten.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::connects::GRACE;
 use super::deadlines::Deadline;
 use super::waiting::Refusal;
 use super::{Effects, Policy, Span, Tick};
 use crate::error::Retry;
-
-/// How late the background may be.
-const GRACE: Duration = Duration::from_secs(1);
 
 impl<C, E, W> Policy<C, E, W> {
     /// From when acquires fail fast, if connecting goes on failing and nothing opens.

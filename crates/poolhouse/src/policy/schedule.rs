@@ -125,6 +125,7 @@ impl<C, E, W> Policy<C, E, W> {
         plan.abandoned = self.connects.take_abandoned(home);
         plan.cut_chores = self.upkeep.take_cut(home);
         self.deadlines.clear();
+        self.connects.give_up_stalled(home, now);
         self.end_due_waits(now, fx);
         self.end_waits_in_outage(now, fx);
         self.retire_overdue(now, fx);
@@ -137,7 +138,8 @@ impl<C, E, W> Policy<C, E, W> {
         self.begin_connects(now, home, &mut plan);
         self.report_leaks(now, &mut plan);
         self.enter_deadlines(now);
-        plan.wake_at = self.deadlines.next_wake().if_ever();
+        // Not in the table, for other background tasks have other times for it: a time in the table is one that all know.
+        plan.wake_at = self.deadlines.next_wake().min(self.connects.next_stall(home)).if_ever();
         plan
     }
 

@@ -190,6 +190,45 @@ fn an_acquire_that_moves_ends_at_its_limit() {
     });
 }
 
+/// acquire.deadline: a connect in a runtime that nobody drives any more holds up nobody in another for longer than a connect
+/// may take, if there is room for a second: neither who waits nor a warm-up.
+#[test]
+fn a_connect_that_nobody_drives_holds_up_no_other_runtime() {
+    bounded(secs(60), || {
+        let attempt = PoolConfig { connect_attempt_timeout: ms(100), ..config(2) };
+        for failures in [0, 1] {
+            let context = format!("after {failures} failures");
+            let steps = std::iter::repeat_n(Step::Fail, failures).chain([Step::Slow(ms(90))]);
+            let mock = Mock::ok().script(steps);
+            let backoff =
+                PoolConfig { connect_backoff: ms(1), max_connect_backoff: ms(1), ..attempt.clone() };
+            let pool =
+                pool(&mock, PoolConfig { min_connections: 1, connection_timeout: secs(20), ..backoff });
+            let undriven = one_thread();
+            let gave_up = async {
+                let mut acquire = pin!(pool.acquire());
+                while mock.attempts().len() <= failures {
+                    assert!(poll_once(acquire.as_mut()).await.is_pending());
+                    tokio::time::sleep(ms(1)).await;
+                }
+            };
+            undriven.block_on(gave_up);
+            assert_eq!(pool.stats().connecting, 1, "{context}");
+
+            let (driven, begin) = (workers(1), Instant::now());
+            let (warm_up, acquired) = driven.block_on(async { tokio::join!(pool.warm_up(), pool.acquire()) });
+            let took = begin.elapsed();
+            assert!(
+                warm_up.is_ok() && acquired.is_ok() && took < secs(5),
+                "{context}: {acquired:?} after {took:?}"
+            );
+            assert_eq!((mock.open(), pool.stats().connecting), (2, 1), "it keeps its share: {context}");
+            undriven.block_on(settle());
+            assert_eq!((mock.open(), pool.stats().connecting), (1, 0), "{context}");
+        }
+    });
+}
+
 /// What a runtime that has ended leaves of itself: a handle, which can be entered.
 fn ended_runtime() -> tokio::runtime::Handle {
     let runtime = one_thread();
@@ -245,6 +284,32 @@ fn a_waiter_whose_runtime_ends_fails_at_once() {
         assert!(woken < 100, "woken {woken} times in {:?}", begin.elapsed());
         let Poll::Ready(Err(error)) = polled else { panic!("it still waits: {polled:?}") };
         assert!(blames_the_runtime(&error), "{error}");
+    });
+}
+
+/// acquire.deadline: the same for one that is polled outside of any runtime by then. While another runtime serves the pool, it
+/// goes on waiting.
+#[test]
+fn a_waiter_that_no_runtime_is_left_for_fails_at_once() {
+    bounded(secs(60), || {
+        for within in [None, Some(ms(300))] {
+            let pool = pool(&Mock::new(Step::Never), PoolConfig { connection_timeout: ms(300), ..config(1) });
+            let [first, second] = [one_thread(), workers(1)];
+            let acquire = || match within {
+                Some(limit) => pool.acquire_within(limit),
+                None => pool.acquire(),
+            };
+            let (mut acquire, mut other) = (pin!(acquire()), pin!(acquire()));
+            assert!(first.block_on(poll_once(acquire.as_mut())).is_pending());
+            assert!(second.block_on(poll_once(other.as_mut())).is_pending());
+            drop(first);
+            let counting = Arc::new(Counting::default());
+            assert!(counting.drive(acquire.as_mut(), 1, ms(0)).is_pending(), "{within:?}");
+            drop(second);
+            let polled = counting.drive(acquire.as_mut(), 2, secs(10));
+            let Poll::Ready(Err(error)) = polled else { panic!("{within:?}: it still waits: {polled:?}") };
+            assert!(blames_the_runtime(&error), "{within:?}: {error}");
+        }
     });
 }
 

@@ -9,8 +9,9 @@ use poolhouse::blocking::{NewPoolError, Pool};
 #[cfg(feature = "net")]
 use poolhouse_echo::EchoServer;
 use tokio::runtime::Runtime;
+use tokio::time::error::Elapsed;
 
-use crate::common::{Mock, config, in_time, ms, secs};
+use crate::common::{Conn, Mock, config, in_time, ms, secs};
 
 /// size.max, stats.consistent: threads share a few connections.
 #[cfg(feature = "net")]
@@ -112,6 +113,18 @@ fn warm_up_and_invalidate() {
         });
         assert_eq!(id, held.id);
         held.release();
+    });
+}
+
+/// `run` calls its work inside of the pool's runtime: a function may set a timer before it returns its future.
+#[test]
+fn work_may_begin_with_a_timer() {
+    fn work(connection: &mut Conn) -> impl Future<Output = Result<usize, Elapsed>> + '_ {
+        tokio::time::timeout(secs(1), async { connection.id })
+    }
+    in_time(|| {
+        let pool = Pool::new(Mock::ok(), config(1)).unwrap();
+        assert_eq!(pool.acquire().unwrap().run(work), Ok(1));
     });
 }
 

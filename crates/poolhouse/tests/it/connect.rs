@@ -100,6 +100,21 @@ async fn the_pauses_are_drawn_at_random() {
     assert!(seen.len() > 1, "ten pools that failed together came back together");
 }
 
+/// connect.backoff: a lower limit holds for the pause that is under way too.
+#[tokio::test(start_paused = true)]
+async fn a_lower_limit_shortens_the_pause_under_way() {
+    let hour = PoolConfig { connect_backoff: secs(3600), max_connect_backoff: secs(3600), ..config(1) };
+    let mock = Mock::ok().script([Step::Fail]);
+    let pool = pool(&mock, hour.clone());
+    let (begin, waiter) = (Instant::now(), tokio::spawn(pool.acquire_owned()));
+    tokio::time::sleep(secs(1)).await;
+    let second = PoolConfig { connect_backoff: secs(1), max_connect_backoff: secs(2), ..hour.clone() };
+    pool.reconfigure(second).unwrap();
+    pool.reconfigure(hour).unwrap();
+    drop(waiter.await.unwrap().unwrap());
+    assert_eq!(begin.elapsed(), secs(2), "counted from the failure, and not prolonged again");
+}
+
 /// connect.backoff: a success ends it, and connects run together again.
 #[tokio::test(start_paused = true)]
 async fn a_success_ends_the_pause() {

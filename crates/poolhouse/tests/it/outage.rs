@@ -58,6 +58,21 @@ async fn a_short_restart_is_invisible() {
     }
 }
 
+/// `acquire.fail_fast`: nor if it is switched on during a pause that is longer.
+#[tokio::test(start_paused = true)]
+async fn a_short_restart_is_invisible_once_it_is_switched_on() {
+    let long = secs(20);
+    let off = PoolConfig { connect_backoff: long, max_connect_backoff: long, ..config(2) };
+    let mock = Mock::new(Step::Fail);
+    let pool = pool(&mock, off.clone());
+    let waiter = tokio::spawn(pool.acquire_owned());
+    settle().await;
+    pool.reconfigure(PoolConfig { fail_fast_after: secs(1), ..off }).unwrap();
+    tokio::time::sleep(ms(500)).await;
+    mock.set_connect(Step::Ok);
+    assert!(waiter.await.unwrap().is_ok());
+}
+
 /// `acquire.fail_fast`: while a connection is open it serves those who wait, whatever connecting does.
 #[tokio::test(start_paused = true)]
 async fn an_open_connection_is_waited_for() {

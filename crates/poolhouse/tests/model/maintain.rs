@@ -135,6 +135,7 @@ impl World<'_> {
         {
             let mut ledger = self.server.ledger();
             (ledger.config, ledger.max) = (options.clone(), options.max_connections);
+            ledger.pause.shorten((options.max_connect_backoff, options.fail_fast_after), now);
         }
         let possible = pool.reconfigure(options.clone());
         ensure!(possible.is_ok(), "reconfigure: {possible:?}");

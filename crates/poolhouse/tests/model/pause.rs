@@ -1,6 +1,7 @@
 //! The pause after failures, by the rule that the pool promises (`connect.backoff`).
 //!
-//! A failed connect draws a pause, twice as long as the one before; attempts that ran together count once. A connection
+//! A failed connect draws a pause, twice as long as the one before; attempts that ran together count once. Lower limits hold
+//! for the pause that is under way. A connection
 //! that proves to work ends it, unless a failure came after it was opened. It proves to work when its first look finds
 //! it alive. One that becomes idle before anybody looks ends the pause too, if its connect began after the latest failure.
 //! One that its first look finds dead is a failed connect, unless a younger one has proved to work.
@@ -55,14 +56,27 @@ impl Pause {
         if self.drawn.is_some_and(|drawn| began <= drawn) {
             return;
         }
-        // Until acquires fail fast the server is tried often enough that a restart of half that time stays invisible.
-        let soon = self.down_since.is_some_and(|since| fail_fast != Duration::MAX && now < since + fail_fast);
-        let most = if soon { most.min(fail_fast / 4) } else { most };
+        let most = self.longest((most, fail_fast), now);
         let longest = (first.min(most) * 2_u32.pow(self.in_a_row.min(16))).min(most);
         self.in_a_row += 1;
         self.drawn = Some(now);
         self.earliest = Some(now + longest / 2);
         self.latest = Some(now + longest);
+    }
+
+    /// Until acquires fail fast the server is tried often enough that a restart of half that time stays invisible.
+    fn longest(&self, (most, fail_fast): (Duration, Duration), now: Instant) -> Duration {
+        let soon = self.down_since.is_some_and(|since| fail_fast != Duration::MAX && now < since + fail_fast);
+        if soon { most.min(fail_fast / 4) } else { most }
+    }
+
+    /// The limits have changed, and hold for the pause that is under way.
+    pub(crate) fn shorten(&mut self, limits: (Duration, Duration), now: Instant) {
+        let longest = self.longest(limits, now);
+        let end = self.drawn.map(|drawn| drawn + longest);
+        for time in [&mut self.earliest, &mut self.latest] {
+            *time = time.zip(end).map(|(time, end)| time.min(end));
+        }
     }
 
     fn succeeded(&mut self, born: Instant) {

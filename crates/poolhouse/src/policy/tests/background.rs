@@ -76,6 +76,42 @@ fn each_home_is_its_own() {
     assert_eq!(policy.idle.len(), 0);
 }
 
+/// `acquire.deadline`: an attempt in a runtime that nobody drives is given up by the background of another, which begins one
+/// of its own. What becomes of the first says nothing any more.
+#[test]
+fn an_attempt_that_stalls_elsewhere_is_relied_on_no_longer() {
+    for (max, fails) in [(1, false), (2, false), (2, true)] {
+        let context = format!("a maximum of {max}, a failure before: {fails}");
+        let timing = PoolConfig { connection_timeout: Duration::MAX, max_connecting: 1, ..config(max) };
+        let (mut policy, first, now) = policy(timing);
+        let second = policy.home_opened();
+        let mut fx = Fx::default();
+        join(&mut policy, now, 0, &mut fx);
+        let mut begin = |now| policy.plan(now, first, &mut fx).connects;
+        let mut stalls = begin(now)[0];
+        let mut began = now;
+        if fails {
+            policy.connect_failed(stalls, refused(FailureKind::Transient), now, &mut fx);
+            began = policy.connects.pause(now).expect("it has failed");
+            stalls = policy.plan(began, first, &mut fx).connects[0];
+        }
+        let plan = policy.plan(began, second, &mut fx);
+        assert!(plan.connects.is_empty(), "one comes: {context}");
+        let overdue = began + policy.config.connect_attempt_timeout + SECOND;
+        assert_eq!(plan.wake_at, Some(overdue), "{context}");
+        assert_eq!(policy.plan(overdue, first, &mut fx).abandoned, [], "its own task ends it: {context}");
+
+        let plan = policy.plan(overdue, second, &mut fx);
+        assert_eq!(plan.connects.len(), max - 1, "it keeps its share: {context}");
+        assert_eq!(plan.abandoned, [], "it is not this task's to drop: {context}");
+        assert_eq!(policy.plan(overdue, first, &mut fx).abandoned, [stalls], "{context}");
+        let told = policy.telling_failures();
+        policy.connect_failed(stalls, refused(FailureKind::Permanent), overdue, &mut fx);
+        assert_eq!((policy.telling_failures(), policy.somebody_waits()), (told, true), "{context}");
+        assert_eq!(policy.connects.stalled(), 0, "{context}");
+    }
+}
+
 /// `release.anywhere`: all who wait are woken when a runtime ends, for one of them may have to start the next task.
 #[test]
 fn who_waits_is_woken_when_a_runtime_ends() {

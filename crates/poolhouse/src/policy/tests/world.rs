@@ -296,7 +296,8 @@ impl World {
 
         // size.max, resize.exact: only held ones may be above a maximum that shrank.
         assert!(picture.staying <= policy.config.max_connections.max(policy.held()), "{context}");
-        assert!(policy.connects.under_way() <= policy.config.max_connecting, "{context}");
+        let driven = policy.connects.under_way() - policy.connects.stalled();
+        assert!(driven <= policy.config.max_connecting, "{context}");
 
         // acquire.shed, and nobody sleeps through an answer.
         assert_eq!(stats.pending_requests, picture.waiting.len(), "{context}");
