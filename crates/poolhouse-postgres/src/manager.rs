@@ -323,11 +323,14 @@ impl Manager for PostgresManager {
 
     fn is_reusable(&self, connection: &mut PostgresConnection) -> bool {
         // What else there is to undo, the reset judges.
-        !connection.client.is_closed()
+        connection.watch.end_hold();
+        !connection.client.is_closed() && !connection.watch.has_stray_cancel()
     }
 
     fn needs_reset(&self, connection: &mut PostgresConnection) -> bool {
         !connection.is_settled()
+            || connection.watch.is_in_doubt()
+            || connection.watch.has_stray_cancel()
             || connection.watch.has_refused_to_write()
             || (self.discards() && connection.watch.requests() != connection.clean_at)
     }
@@ -335,10 +338,19 @@ impl Manager for PostgresManager {
     async fn reset(&self, connection: &mut PostgresConnection) -> Result<(), PostgresError> {
         let cancels = self.reset != ResetPolicy::Nothing && !self.behind_pooler;
         connection.settle(self.cancel_after, cancels).await?;
+        if connection.watch.has_stray_cancel() {
+            return Err(PostgresError::Unfinished);
+        }
         if self.reset == ResetPolicy::Nothing && connection.is_in_transaction() {
             return Err(PostgresError::LeftOpen);
         }
+        if self.reset == ResetPolicy::Nothing && connection.watch.is_in_doubt() {
+            return Err(PostgresError::OutOfStep);
+        }
         connection.roll_back().await?;
+        if connection.watch.is_in_doubt() {
+            connection.end_doubt().await?;
+        }
         if connection.watch.take_refused_to_write() {
             self.look_for_failover(connection).await?;
         }
