@@ -323,8 +323,10 @@ impl Manager for PostgresManager {
 
     fn is_reusable(&self, connection: &mut PostgresConnection) -> bool {
         // What else there is to undo, the reset judges.
-        connection.watch.end_hold();
-        !connection.client.is_closed() && !connection.watch.has_stray_cancel()
+        let watch = &connection.watch;
+        watch.end_hold();
+        // tokio-postgres does not know that the statements are gone with which it looks up types.
+        !connection.client.is_closed() && !watch.has_stray_cancel() && !watch.has_lost_statements()
     }
 
     fn needs_reset(&self, connection: &mut PostgresConnection) -> bool {

@@ -46,6 +46,10 @@ struct Seen {
     blocked: bool,
     /// A prepared statement no longer works.
     stale_statements: bool,
+    /// A statement has been prepared.
+    has_prepared: bool,
+    /// All prepared statements are gone, those too that tokio-postgres keeps for itself.
+    lost_statements: bool,
     /// The server has refused to write.
     refused_to_write: bool,
     /// The server has asked for the data of a COPY, and has not said how that ended.
@@ -84,6 +88,8 @@ impl Watch {
             requests: 0,
             blocked: false,
             stale_statements: false,
+            has_prepared: false,
+            lost_statements: false,
             refused_to_write: false,
             copies: false,
             in_doubt: false,
@@ -114,6 +120,8 @@ impl Watch {
                 Some(first) if *first == COPY && tag == b'S' => *first = tag,
                 _ => seen.owed.push_back(tag),
             }
+        } else if tag == b'P' {
+            self.seen().has_prepared = true;
         }
     }
 
@@ -147,7 +155,13 @@ impl Watch {
                     _ => {}
                 }
             }
-            b'C' => self.seen().copies = false,
+            b'C' => {
+                let mut seen = self.seen();
+                seen.copies = false;
+                if seen.has_prepared && matches!(body, b"DEALLOCATE ALL\0" | b"DISCARD ALL\0") {
+                    (seen.stale_statements, seen.lost_statements) = (true, true);
+                }
+            }
             b'E' => {
                 let mut seen = self.seen();
                 // It ignores that Sync once it reads data. If the COPY fails before that, as one into a view does, or by a trigger
@@ -272,6 +286,10 @@ impl Watch {
 
     pub(crate) fn take_stale_statements(&self) -> bool {
         std::mem::take(&mut self.seen().stale_statements)
+    }
+
+    pub(crate) fn has_lost_statements(&self) -> bool {
+        self.seen().lost_statements
     }
 
     pub(crate) fn has_refused_to_write(&self) -> bool {
