@@ -312,6 +312,12 @@ impl RedisConnection {
             }
             Err(_) => {}
         }
+        if pipeline.is_transaction() {
+            // What is among them may have ended the transaction early, and what came behind that has then had its effect.
+            for cmd in pipeline.cmd_iter() {
+                self.session.on_sent(Effect::of(cmd));
+            }
+        }
         self.settle(before, &result);
         result
     }

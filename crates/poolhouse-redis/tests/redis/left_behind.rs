@@ -73,15 +73,22 @@ async fn what_the_end_of_a_pipeline_begins_is_undone() -> Result {
     let server = shared_or_skip!();
     for rest in PROTOCOLS {
         let pool = pool_to(server, rest, 1);
-        for lines in
-            [&["MULTI", "EXEC", "MULTI"][..], &["UNWATCH", "WATCH ends"], &["MULTI", "EXEC", "WATCH ends"]]
-        {
+        for (atomic, lines) in [
+            (false, &["MULTI", "EXEC", "MULTI"][..]),
+            (false, &["UNWATCH", "WATCH ends"]),
+            (false, &["MULTI", "EXEC", "WATCH ends"]),
+            (true, &["EXEC", "WATCH ends"]),
+        ] {
             let mut commands = pipe();
             for line in lines {
                 let mut words = line.split(' ');
                 commands.cmd(words.next().unwrap_or_default()).arg(words.collect::<Vec<_>>());
             }
-            commands.exec_async(&mut *pool.acquire().await?).await?;
+            if atomic {
+                commands.atomic();
+            }
+            // redis-rs sends an EXEC of its own, and that is one too many.
+            assert_eq!(commands.exec_async(&mut *pool.acquire().await?).await.is_err(), atomic);
             let mut connection = pool.acquire().await?;
             server.command(&["SET", "ends", "changed"])?;
             let done: Option<(u8,)> =
