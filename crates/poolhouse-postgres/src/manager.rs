@@ -19,6 +19,7 @@ use crate::dial::{Dialer, Route};
 use crate::driver::Driver;
 use crate::error::PostgresError;
 use crate::reset::ResetPolicy;
+use crate::socket::Unread;
 use crate::statements::StatementCache;
 use crate::stream::WatchedStream;
 #[cfg(feature = "tls")]
@@ -363,7 +364,8 @@ impl Manager for PostgresManager {
     }
 
     fn needs_close(&self, connection: &mut PostgresConnection, _: RetireReason) -> bool {
-        !connection.client.is_closed()
+        // The client may have ended the conversation alone.
+        !connection.client.is_closed() || connection.look.unread() != Unread::End
     }
 
     async fn close(&self, connection: PostgresConnection) {

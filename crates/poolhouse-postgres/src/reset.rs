@@ -151,10 +151,12 @@ impl PostgresConnection {
             self.driver.cut().await;
             return self.look.hang_up().await;
         }
-        let Self { driver, client, statements, .. } = self;
+        let Self { driver, client, statements, look, .. } = self;
         // In this order: statements that outlive their client send no message each.
         drop(client);
         drop(statements);
         driver.ended().await;
+        // It has waited for the server, unless an answer that it did not expect has ended it.
+        look.hang_up().await;
     }
 }

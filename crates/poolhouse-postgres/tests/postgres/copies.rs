@@ -91,6 +91,7 @@ async fn a_copy_that_fails_before_it_reads_gives_nobody_a_wrong_answer() -> Resu
         drop(sink);
         drop(connection);
         let next = pool.acquire().await?;
+        assert_eq!(backends(&admin, "refused_copy").await?, 1, "the old one has ended");
         let (one, two) = tokio::join!(ask(&next, "SELECT 1"), ask(&next, "SELECT 2"));
         assert_eq!((one?.as_deref(), two?.as_deref()), (Some("1"), Some("2")), "round {round}");
     }
