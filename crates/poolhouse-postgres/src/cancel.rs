@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
@@ -11,6 +12,7 @@ use tokio_postgres::NoTls;
 use crate::dial::{Dialer, Route};
 use crate::error::PostgresError;
 use crate::stream::Io;
+use crate::watch::Watch;
 
 /// Asks the server to give up the statement that a connection is running. Get it from
 /// [`PostgresConnection::cancel_token`](crate::PostgresConnection::cancel_token), and use it while the statement runs.
@@ -32,6 +34,9 @@ pub struct CancelToken {
     pub(crate) token: tokio_postgres::CancelToken,
     pub(crate) dialer: Dialer,
     pub(crate) route: Route,
+    pub(crate) watch: Arc<Watch>,
+    /// The hold that it is for.
+    pub(crate) hold: u64,
 }
 
 impl CancelToken {
@@ -40,13 +45,17 @@ impl CancelToken {
     ///
     /// When this has returned, the request can no longer hit a statement that you send afterwards. Behind a proxy it can.
     ///
+    /// It never hits the next holder. Once the connection has gone back to the pool, this does nothing. If that happens while the
+    /// request is under way, the pool waits for its end before it hands the connection on. The token of tokio-postgres'
+    /// own client, `connection.client().cancel_token()`, knows nothing of this.
+    ///
     /// # Errors
     ///
     /// The server cannot be reached.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, the request may still be acted on later.
+    /// Dropped half-way, the request may still be acted on later, so the pool closes the connection when it comes back.
     ///
     /// ```no_run
     /// # async fn a(connection: poolhouse_postgres::PostgresConnection) -> Result<(), Box<dyn std::error::Error>> {
@@ -55,11 +64,14 @@ impl CancelToken {
     /// # }
     /// ```
     pub async fn cancel_query(&self) -> Result<(), PostgresError> {
+        let Some(mut cancelling) = self.watch.begin_cancel(self.hold) else { return Ok(()) };
         let (_look, mut stream) = self.dialer.open(&self.route).await?;
+        cancelling.send();
         self.token.cancel_query_raw(StaysOpen(&mut *stream), NoTls).await.map_err(PostgresError::Query)?;
         // The server signals the backend first and closes then. An error is an end too.
         let mut rest = [0; 64];
         while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
+        cancelling.end();
         Ok(())
     }
 }

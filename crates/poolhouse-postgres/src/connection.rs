@@ -202,6 +202,8 @@ impl PostgresConnection {
             token: self.client.cancel_token(),
             dialer: self.dialer.clone(),
             route: self.route.clone(),
+            hold: self.watch.hold(),
+            watch: Arc::clone(&self.watch),
         }
     }
 

@@ -30,6 +30,12 @@ impl Driver {
     pub(crate) async fn ended(mut self) {
         let _ = (&mut self.task).await;
     }
+
+    /// Ends the task, whatever is under way. The socket stays open for as long as somebody else looks at it.
+    pub(crate) async fn cut(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for Driver {

@@ -76,6 +76,8 @@ pub enum PostgresError {
     Unfinished,
     /// A caller left a transaction open, and [`ResetPolicy::Nothing`](crate::ResetPolicy::Nothing) does not roll it back.
     LeftOpen,
+    /// A `COPY` failed, and the server's answers may no longer belong to the questions.
+    OutOfStep,
     /// The server takes writes no longer: it has become a standby, or read-only by its configuration.
     TurnedReadOnly,
     /// The session ended.
@@ -229,6 +231,9 @@ impl fmt::Display for PostgresError {
             ),
             Self::LeftOpen => f.write_str(
                 "a caller left a transaction open, so the connection closes: commit it, or use ResetPolicy::RollBack",
+            ),
+            Self::OutOfStep => f.write_str(
+                "a COPY failed before it took any data, so answers may be out of step and the connection closes: see its error",
             ),
             Self::TurnedReadOnly => f.write_str(
                 "the server takes writes no longer, so the connection closes: \

@@ -19,6 +19,7 @@ use crate::dial::{Dialer, Route};
 use crate::driver::Driver;
 use crate::error::PostgresError;
 use crate::reset::ResetPolicy;
+use crate::socket::Unread;
 use crate::statements::StatementCache;
 use crate::stream::WatchedStream;
 #[cfg(feature = "tls")]
@@ -323,11 +324,16 @@ impl Manager for PostgresManager {
 
     fn is_reusable(&self, connection: &mut PostgresConnection) -> bool {
         // What else there is to undo, the reset judges.
-        !connection.client.is_closed()
+        let watch = &connection.watch;
+        watch.end_hold();
+        // tokio-postgres does not know that the statements are gone with which it looks up types.
+        !connection.client.is_closed() && !watch.has_stray_cancel() && !watch.has_lost_statements()
     }
 
     fn needs_reset(&self, connection: &mut PostgresConnection) -> bool {
         !connection.is_settled()
+            || connection.watch.is_in_doubt()
+            || connection.watch.has_stray_cancel()
             || connection.watch.has_refused_to_write()
             || (self.discards() && connection.watch.requests() != connection.clean_at)
     }
@@ -335,10 +341,19 @@ impl Manager for PostgresManager {
     async fn reset(&self, connection: &mut PostgresConnection) -> Result<(), PostgresError> {
         let cancels = self.reset != ResetPolicy::Nothing && !self.behind_pooler;
         connection.settle(self.cancel_after, cancels).await?;
+        if connection.watch.has_stray_cancel() {
+            return Err(PostgresError::Unfinished);
+        }
         if self.reset == ResetPolicy::Nothing && connection.is_in_transaction() {
             return Err(PostgresError::LeftOpen);
         }
+        if self.reset == ResetPolicy::Nothing && connection.watch.is_in_doubt() {
+            return Err(PostgresError::OutOfStep);
+        }
         connection.roll_back().await?;
+        if connection.watch.is_in_doubt() {
+            connection.end_doubt().await?;
+        }
         if connection.watch.take_refused_to_write() {
             self.look_for_failover(connection).await?;
         }
@@ -349,7 +364,8 @@ impl Manager for PostgresManager {
     }
 
     fn needs_close(&self, connection: &mut PostgresConnection, _: RetireReason) -> bool {
-        !connection.client.is_closed()
+        // The client may have ended the conversation alone.
+        !connection.client.is_closed() || connection.look.unread() != Unread::End
     }
 
     async fn close(&self, connection: PostgresConnection) {

@@ -4,6 +4,8 @@
 //!    and cost nothing. After that the server is asked to cancel it, again every second until it has ended. A cancel request
 //!    names a backend, not a statement, so one that comes late would hit the next holder's. So that is waited for: the server
 //!    closes the connection that brought the request when it has signalled the backend, and an idle backend ignores a signal.
+//!    What the holder has kept, a stream of rows or the sink of a COPY, he may go on with meanwhile. After that it costs the
+//!    connection, for nobody else can end it.
 //! 2. **Undo.** The server's last answer says whether a transaction is open. If so, it is rolled back.
 //! 3. **Discard**, with [`ResetPolicy::DiscardAll`], what else a session keeps.
 //!
@@ -69,7 +71,7 @@ impl PostgresConnection {
         match timeout(cancel_after, self.watch.quiet()).await {
             Ok(true) => return Ok(()),
             Ok(false) => return Err(PostgresError::Closed),
-            Err(_) if !cancel => return Err(PostgresError::Unfinished),
+            Err(_) if !cancel || self.watch.waits_for_holder() => return Err(PostgresError::Unfinished),
             Err(_) => {}
         }
         // More than one statement may be queued, and a request cancels one.
@@ -78,9 +80,22 @@ impl PostgresConnection {
             match timeout(AGAIN, self.watch.quiet()).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(PostgresError::Closed),
+                Err(_) if self.watch.waits_for_holder() => return Err(PostgresError::Unfinished),
                 Err(_) => {}
             }
         }
+    }
+
+    /// After a COPY that failed, an answer may be on its way that nobody is owed. It would be taken for the next one, and each
+    /// answer for the next but one. A row that comes back for this question shows that none is.
+    pub(crate) async fn end_doubt(&self) -> Result<(), PostgresError> {
+        let answer = self.client.simple_query("SELECT 'in step'").await.map_err(PostgresError::Query)?;
+        let is_row = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(_));
+        if !answer.iter().any(is_row) {
+            return Err(PostgresError::OutOfStep);
+        }
+        self.watch.end_doubt();
+        Ok(())
     }
 
     pub(crate) async fn roll_back(&self) -> Result<(), PostgresError> {
@@ -130,10 +145,18 @@ impl PostgresConnection {
     pub(crate) async fn part(self, cancel_after: Duration) {
         // What cannot be settled is cut off by the pool's time limit. An end is an end.
         let _ = self.settle(cancel_after, true).await;
-        let Self { driver, client, statements, .. } = self;
+        if self.watch.waits_for_holder() {
+            // The driver will not end. The statement may have to be told to.
+            let _ = self.cancel_token().cancel_query().await;
+            self.driver.cut().await;
+            return self.look.hang_up().await;
+        }
+        let Self { driver, client, statements, look, .. } = self;
         // In this order: statements that outlive their client send no message each.
         drop(client);
         drop(statements);
         driver.ended().await;
+        // It has waited for the server, unless an answer that it did not expect has ended it.
+        look.hang_up().await;
     }
 }

@@ -54,6 +54,32 @@ impl Look {
             None => Unread::End,
         }
     }
+
+    /// Closes this side, and waits until the peer has closed too. For a socket that nobody else reads any more.
+    pub(crate) async fn hang_up(&self) {
+        let mut rest = [0; 4096];
+        loop {
+            let read = match &self.0 {
+                Some(WriteHalf::Tcp(half)) => {
+                    let stream: &TcpStream = half.as_ref();
+                    let _ = SockRef::from(stream).shutdown(Shutdown::Write);
+                    stream.readable().await.and_then(|()| stream.try_read(&mut rest))
+                }
+                #[cfg(unix)]
+                Some(WriteHalf::Unix(half)) => {
+                    let stream: &UnixStream = half.as_ref();
+                    let _ = SockRef::from(stream).shutdown(Shutdown::Write);
+                    stream.readable().await.and_then(|()| stream.try_read(&mut rest))
+                }
+                None => return,
+            };
+            match read {
+                Ok(count) if count > 0 => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return,
+            }
+        }
+    }
 }
 
 /// A half that is dropped would close its direction, and the driver still has a goodbye to say.

@@ -40,7 +40,9 @@ impl AsyncRead for WatchedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
+        this.watch.begin_read();
         ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        this.watch.end_read();
         this.server.feed(&buf.filled()[before..], |tag, body| this.watch.on_received(tag, body));
         Poll::Ready(Ok(()))
     }

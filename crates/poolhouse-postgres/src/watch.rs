@@ -7,16 +7,26 @@
 //! One thing does not show in the stream: a request that the client has queued, and that its driver has not yet sent. The
 //! client wakes the driver when it queues one. So the driver's waker leaves a mark, and the driver wipes it before it looks
 //! at the queue. A session is quiet when nothing is owed, the mark is off, and the driver is not at work.
+//!
+//! Nor does it show that a holder has kept a stream of rows, or the sink of a COPY, beyond his hold: neither borrows the client.
+//! The driver delivers answers in order, and in a COPY it sends nothing else, so the next holder would wait for the last one.
+//! Such a session is not quiet: the driver is behind with what it has read, or the server waits for data.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
 
 use crate::wire::{STARTUP, sqlstate};
+
+/// In the queue of what is owed: a COPY FROM STDIN whose data, and the Sync after that, have not all been sent.
+const COPY: u8 = b'd';
+
+/// The same, of one that has been begun by a simple query: tokio-postgres sends neither.
+const COPY_OF_A_QUERY: u8 = b'q';
 
 /// As the last `ReadyForQuery` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +46,16 @@ struct Seen {
     blocked: bool,
     /// A prepared statement no longer works.
     stale_statements: bool,
+    /// A statement has been prepared.
+    has_prepared: bool,
+    /// All prepared statements are gone, those too that tokio-postgres keeps for itself.
+    lost_statements: bool,
     /// The server has refused to write.
     refused_to_write: bool,
+    /// The server has asked for the data of a COPY, and has not said how that ended.
+    copies: bool,
+    /// One more `ReadyForQuery` may come than is owed.
+    in_doubt: bool,
 }
 
 /// Shared by a connection, its driver and its stream.
@@ -48,8 +66,16 @@ pub(crate) struct Watch {
     woken: AtomicBool,
     /// The driver is at work.
     polling: AtomicBool,
+    /// The driver has read something that it has not delivered.
+    behind: AtomicBool,
     /// The driver has ended.
     ended: AtomicBool,
+    /// How often the connection has come back.
+    holds: AtomicU64,
+    /// Requests to cancel that are under way.
+    cancels: AtomicUsize,
+    /// One of them was given up, and may be acted on at any time.
+    stray_cancel: AtomicBool,
     /// Woken when the driver has been at work: the one task that waits for quiet, the pool's, while it resets or closes.
     worked: AtomicWaker,
 }
@@ -62,13 +88,21 @@ impl Watch {
             requests: 0,
             blocked: false,
             stale_statements: false,
+            has_prepared: false,
+            lost_statements: false,
             refused_to_write: false,
+            copies: false,
+            in_doubt: false,
         };
         Self {
             seen: Mutex::new(seen),
             // Until the driver has run for the first time.
             woken: AtomicBool::new(true),
             polling: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
+            holds: AtomicU64::new(0),
+            cancels: AtomicUsize::new(0),
+            stray_cancel: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             worked: AtomicWaker::new(),
         }
@@ -81,8 +115,13 @@ impl Watch {
     pub(crate) fn on_sent(&self, tag: u8) {
         if matches!(tag, STARTUP | b'Q' | b'S' | b'F') {
             let mut seen = self.seen();
-            seen.owed.push_back(tag);
             seen.requests += u64::from(tag != STARTUP);
+            match seen.owed.front_mut() {
+                Some(first) if *first == COPY && tag == b'S' => *first = tag,
+                _ => seen.owed.push_back(tag),
+            }
+        } else if tag == b'P' {
+            self.seen().has_prepared = true;
         }
     }
 
@@ -94,26 +133,62 @@ impl Watch {
         match tag {
             b'Z' => {
                 let mut seen = self.seen();
-                seen.owed.pop_front();
-                seen.status = if body == b"I" { Status::Idle } else { Status::InTransaction };
-            }
-            // The server ignores the Sync that has followed the Execute of a COPY FROM STDIN. The one after the data counts.
-            b'G' => {
-                let mut seen = self.seen();
-                if seen.owed.front() == Some(&b'S') {
+                // In a COPY it is the answer to the Sync that the server should have ignored.
+                if seen.owed.front() != Some(&COPY) {
                     seen.owed.pop_front();
                 }
+                seen.copies = false;
+                seen.status = if body == b"I" { Status::Idle } else { Status::InTransaction };
             }
-            b'E' => match sqlstate(body) {
-                // "cached plan must not change result type", "prepared statement does not exist", and "cache lookup failed for
-                // type", of one that was made again.
-                Some("0A000" | "26000" | "XX000") => self.seen().stale_statements = true,
-                // "cannot execute INSERT in a read-only transaction".
-                Some("25006") => self.seen().refused_to_write = true,
-                _ => {}
-            },
+            // The server ignores the Sync that has followed the Execute of a COPY FROM STDIN. The one after the data counts: it
+            // has been sent already if the caller has gone meanwhile.
+            b'G' => {
+                let mut seen = self.seen();
+                match seen.owed.pop_front() {
+                    Some(b'S') => {
+                        seen.copies = true;
+                        if seen.owed.is_empty() {
+                            seen.owed.push_front(COPY);
+                        }
+                    }
+                    Some(b'Q') => seen.owed.push_front(COPY_OF_A_QUERY),
+                    _ => {}
+                }
+            }
+            b'C' => {
+                let mut seen = self.seen();
+                seen.copies = false;
+                if seen.has_prepared && matches!(body, b"DEALLOCATE ALL\0" | b"DISCARD ALL\0") {
+                    (seen.stale_statements, seen.lost_statements) = (true, true);
+                }
+            }
+            b'E' => {
+                let mut seen = self.seen();
+                // It ignores that Sync once it reads data. If the COPY fails before that, as one into a view does, or by a trigger
+                // of the statement, it answers it: then both Syncs have an answer, and nothing tells which of the two this is.
+                // See <https://github.com/rust-postgres/rust-postgres/issues/789>.
+                seen.in_doubt |= std::mem::take(&mut seen.copies);
+                match sqlstate(body) {
+                    // "cached plan must not change result type", "prepared statement does not exist", and "cache lookup failed
+                    // for type", of one that was made again.
+                    Some("0A000" | "26000" | "XX000") => seen.stale_statements = true,
+                    // "cannot execute INSERT in a read-only transaction".
+                    Some("25006") => seen.refused_to_write = true,
+                    _ => {}
+                }
+            }
             _ => {}
         }
+    }
+
+    /// The driver wants more, so it has delivered all that it had read: it reads no further while a holder does not take what
+    /// is his.
+    pub(crate) fn begin_read(&self) {
+        self.behind.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn end_read(&self) {
+        self.behind.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn mark_woken(&self) {
@@ -134,12 +209,53 @@ impl Watch {
         self.worked.wake();
     }
 
-    /// Whether nothing is under way: no request is owed an answer, and none waits to be sent.
-    pub(crate) fn is_quiet(&self) -> bool {
+    fn driver_rests(&self) -> bool {
         // First the mark, then the work: a request that is queued while the driver is at work sets the mark or is sent.
-        let driver_rests = !self.woken.load(Ordering::SeqCst) && !self.polling.load(Ordering::SeqCst);
+        !self.woken.load(Ordering::SeqCst) && !self.polling.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing is under way: no request is owed an answer, none waits to be sent, every answer has been delivered, and
+    /// the server has not been asked to cancel anything.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let driver_rests = self.driver_rests() && !self.behind.load(Ordering::SeqCst);
         let seen = self.seen();
-        driver_rests && seen.owed.is_empty() && !seen.blocked
+        let owes_nothing = seen.owed.is_empty() && !seen.blocked;
+        driver_rests && owes_nothing && self.cancels.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether it gets quiet only by what a holder does: he has kept a stream of rows or the sink of a COPY.
+    pub(crate) fn waits_for_holder(&self) -> bool {
+        let copies = matches!(self.seen().owed.front(), Some(&(COPY | COPY_OF_A_QUERY)));
+        self.driver_rests() && (copies || self.behind.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.seen().in_doubt
+    }
+
+    pub(crate) fn end_doubt(&self) {
+        self.seen().in_doubt = false;
+    }
+
+    /// Tells one hold from the next.
+    pub(crate) fn hold(&self) -> u64 {
+        self.holds.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn end_hold(&self) {
+        self.holds.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn has_stray_cancel(&self) -> bool {
+        self.stray_cancel.load(Ordering::SeqCst)
+    }
+
+    /// Begins a request to cancel, for one hold. `None` if that is over. The end of the hold comes before the look whether any
+    /// is under way, and here it is the other way round. So one that is not seen there is not sent.
+    pub(crate) fn begin_cancel(&self, hold: u64) -> Option<Cancelling<'_>> {
+        self.cancels.fetch_add(1, Ordering::SeqCst);
+        let cancelling = Cancelling { watch: self, sent: false };
+        (self.hold() == hold).then_some(cancelling)
     }
 
     /// Waits until the session is quiet. `false` if the driver has ended instead. One task at a time may wait.
@@ -172,12 +288,44 @@ impl Watch {
         std::mem::take(&mut self.seen().stale_statements)
     }
 
+    pub(crate) fn has_lost_statements(&self) -> bool {
+        self.seen().lost_statements
+    }
+
     pub(crate) fn has_refused_to_write(&self) -> bool {
         self.seen().refused_to_write
     }
 
     pub(crate) fn take_refused_to_write(&self) -> bool {
         std::mem::take(&mut self.seen().refused_to_write)
+    }
+}
+
+/// A request to cancel that is under way.
+pub(crate) struct Cancelling<'w> {
+    watch: &'w Watch,
+    sent: bool,
+}
+
+impl Cancelling<'_> {
+    /// From here until [`end`](Self::end) the server may act on it at any time.
+    pub(crate) fn send(&mut self) {
+        self.sent = true;
+    }
+
+    /// The server has acted on it.
+    pub(crate) fn end(mut self) {
+        self.sent = false;
+    }
+}
+
+impl Drop for Cancelling<'_> {
+    fn drop(&mut self) {
+        if self.sent {
+            self.watch.stray_cancel.store(true, Ordering::SeqCst);
+        }
+        self.watch.cancels.fetch_sub(1, Ordering::SeqCst);
+        self.watch.worked.wake();
     }
 }
 
@@ -223,11 +371,70 @@ mod tests {
     #[test]
     fn a_copy_owes_one_answer_for_two_syncs() {
         let watch = rested();
+        // The second may be sent before the server has asked for data: the caller has gone.
+        for order in ["SGSCZ", "SSGCZ", "SGSEZ"] {
+            for (at, tag) in order.bytes().enumerate() {
+                assert_eq!(watch.is_quiet(), at == 0, "{order}, at {at}");
+                match tag {
+                    b'S' => watch.on_sent(tag),
+                    _ => watch.on_received(tag, b"I"),
+                }
+            }
+            assert!(watch.is_quiet(), "{order}");
+            assert_eq!(watch.is_in_doubt(), order.contains('E'), "{order}");
+        }
+    }
+
+    #[test]
+    fn a_copy_that_waits_for_data_is_under_way() {
+        for begun_by in [b'S', b'Q'] {
+            let watch = rested();
+            watch.on_sent(begun_by);
+            assert!(!watch.waits_for_holder());
+            watch.on_received(b'G', b"");
+            assert!(!watch.is_quiet() && watch.waits_for_holder());
+        }
+    }
+
+    /// It fails before it reads: each Sync has an answer.
+    #[test]
+    fn a_copy_may_owe_two_answers() {
+        let watch = rested();
         watch.on_sent(b'S');
         watch.on_received(b'G', b"");
+        watch.on_received(b'E', b"SERROR\0C42809\0\0");
+        watch.on_received(b'Z', b"I");
+        assert!(!watch.is_quiet(), "the Sync after the data is still to come");
         watch.on_sent(b'S');
         assert!(!watch.is_quiet());
         watch.on_received(b'Z', b"I");
+        assert!(watch.is_quiet() && watch.is_in_doubt());
+    }
+
+    #[test]
+    fn what_is_not_delivered_is_under_way() {
+        let watch = rested();
+        watch.end_read();
+        assert!(!watch.is_quiet() && watch.waits_for_holder());
+        watch.begin_read();
+        assert!(watch.is_quiet() && !watch.waits_for_holder());
+    }
+
+    #[test]
+    fn a_request_to_cancel_is_for_one_hold() {
+        let watch = rested();
+        let hold = watch.hold();
+        let mut cancelling = watch.begin_cancel(hold).expect("the hold goes on");
+        cancelling.send();
+        assert!(!watch.is_quiet());
+        cancelling.end();
+        assert!(watch.is_quiet() && !watch.has_stray_cancel());
+        let mut given_up = watch.begin_cancel(hold).expect("the hold goes on");
+        given_up.send();
+        drop(given_up);
+        assert!(watch.is_quiet() && watch.has_stray_cancel());
+        watch.end_hold();
+        assert!(watch.begin_cancel(hold).is_none());
         assert!(watch.is_quiet());
     }
 

@@ -6,8 +6,8 @@
 /// How much of a body is kept, of those that anybody reads: enough for the SQLSTATE of an error.
 const KEPT: usize = 96;
 
-/// An error, and the end of an answer.
-const READ: [u8; 2] = [b'E', b'Z'];
+/// The end of a command, an error, and the end of an answer.
+const READ: [u8; 3] = [b'C', b'E', b'Z'];
 
 /// Reads one direction of a conversation.
 #[derive(Debug)]

@@ -170,8 +170,11 @@ impl RedisConnection {
             timeout(drain_within, answers).await.map_err(|_| ConnectionError::Unanswered)?
         };
         let mut answers = answers.map_err(ConnectionError::Command)?;
-        if answers.pop() != Some(echoed) || answers.len() + 1 != count {
-            return Err(ConnectionError::OutOfStep);
+        match answers.pop() {
+            Some(answer) if answer == echoed && answers.len() + 1 == count => {}
+            // A script that does not end, or a user who may not: there is no proof, but a reason to tell.
+            Some(Value::ServerError(error)) => return Err(ConnectionError::Command(error.into())),
+            _ => return Err(ConnectionError::OutOfStep),
         }
         for (command, answer) in commands.cmd_iter().zip(answers) {
             match answer {
@@ -203,8 +206,9 @@ impl RedisConnection {
                     commands.arg("AUTH").arg(user.unwrap_or("default")).arg(password);
                 }
             }
-            if info.db() != 0 {
-                commands.cmd("SELECT").arg(info.db());
+            // That of the connection: the client may be another one by now.
+            if self.inner.get_db() != 0 {
+                commands.cmd("SELECT").arg(self.inner.get_db());
             }
             for command in on_connect.cmd_iter() {
                 commands.add_command(command.clone());
@@ -220,6 +224,9 @@ impl RedisConnection {
         }
         if self.session.selected {
             commands.cmd("SELECT").arg(self.inner.get_db());
+            for command in on_connect.cmd_iter().filter(|command| Effect::of(command) == Effect::Selects) {
+                commands.add_command(command.clone());
+            }
         }
         commands
     }
@@ -285,7 +292,6 @@ impl RedisConnection {
         }
         self.owed += pipeline.len().max(1);
         let result = self.inner.send_packed_commands(pipeline, offset, count).await;
-        self.settle(before, &result);
         match &result {
             Ok(answers) if pipeline.is_transaction() => {
                 if let [answer] = &answers[..] {
@@ -294,7 +300,10 @@ impl RedisConnection {
             }
             Ok(answers) => {
                 for (cmd, answer) in pipeline.cmd_iter().zip(answers) {
-                    self.look_at(Effect::of(cmd), answer);
+                    let effect = Effect::of(cmd);
+                    // Again, in their order: `EXEC` ends what is before it, and not the `MULTI` or `WATCH` behind it.
+                    self.session.on_sent(effect);
+                    self.look_at(effect, answer);
                 }
             }
             // The server has thrown the transaction away.
@@ -303,6 +312,13 @@ impl RedisConnection {
             }
             Err(_) => {}
         }
+        if pipeline.is_transaction() {
+            // What is among them may have ended the transaction early, and what came behind that has then had its effect.
+            for cmd in pipeline.cmd_iter() {
+                self.session.on_sent(Effect::of(cmd));
+            }
+        }
+        self.settle(before, &result);
         result
     }
 }

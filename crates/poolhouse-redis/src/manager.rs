@@ -43,6 +43,9 @@ const DRAIN_AT_MOST: usize = 1000;
 /// within [`drain_within`](RedisManager::drain_within), if there are more than
 /// [`drain_at_most`](RedisManager::drain_at_most), and at once if the command blocks (`BLPOP`, `XREAD BLOCK`, `WAIT`).
 ///
+/// A reset ends with `ECHO`. So a user of an ACL needs `+echo`: without it, each connection that has something to undo or to
+/// drain is closed.
+///
 /// # TLS
 ///
 /// `rediss://` works if redis-rs has TLS: depend on `redis` yourself with the feature `tokio-rustls-comp` or
@@ -100,7 +103,8 @@ impl RedisManager {
     }
 
     /// What each session begins with, after the login: `CLIENT SETNAME`, `CLIENT NO-EVICT ON`. A command that is refused is a
-    /// failed connect. They are sent again after a reset that has undone them.
+    /// failed connect. They are sent again after a reset that has undone them. `SELECT` is one of them: it wins over the
+    /// database in the URL.
     ///
     /// Do not send such commands in the pool's hook [`after_connect`](poolhouse::PoolBuilder::after_connect). There they
     /// count as those of the first holder: they are undone when he returns the connection, or cost the connection.

@@ -10,7 +10,7 @@ use poolhouse_postgres::ResetPolicy;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
-use crate::common::{Result, admin, backends, config, eventually, manager, pid, pool, rows, table};
+use crate::common::{PATIENCE, Result, admin, backends, config, eventually, manager, pid, pool, rows, table};
 use crate::shared_or_skip;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,6 +169,36 @@ async fn streams_left_half_way_are_drained_or_cancelled() -> Result {
     Ok(())
 }
 
+/// A stream borrows nothing, so it may be kept when the connection goes back. The driver delivers answers in order: the next
+/// holder's would come after those that nobody takes. Neither a statement that goes on nor one that has ended may hold him up.
+#[tokio::test]
+async fn a_stream_kept_beyond_its_hold_holds_up_nobody() -> Result {
+    let server = shared_or_skip!();
+    let (admin, pool) = (admin(server).await?, pool(server, "kept", 1));
+    for rows in [150, 300, 10_000, 100_000_000] {
+        let connection = pool.acquire().await?;
+        let select = format!("SELECT repeat('x', 100) FROM generate_series(1, {rows})");
+        let mut kept = Box::pin(connection.query_raw(&select, std::iter::empty::<i32>()).await?);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drop(connection);
+        let next = timeout(PATIENCE / 10, pool.acquire()).await??;
+        let answer = timeout(PATIENCE / 10, next.query_one("SELECT $1::int", &[&rows])).await??;
+        assert_eq!(answer.get::<_, i32>(0), rows);
+        assert_eq!(backends(&admin, "kept").await?, 1, "the old one has ended");
+        // All of them, or an error: never fewer.
+        let mut taken = 0;
+        while let Some(row) = kept.next().await {
+            if row.is_err() {
+                taken = rows;
+                break;
+            }
+            taken += 1;
+        }
+        assert_eq!(taken, rows);
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_the_pool_cancels_what_runs() -> Result {
     let server = shared_or_skip!();
@@ -204,4 +234,30 @@ async fn a_token_cancels_what_somebody_waits_for() -> Result {
     let error = answer.expect_err("it is cancelled");
     assert_eq!(error.code().map(SqlState::code), Some("57014"));
     Ok(())
+}
+
+/// The request is under way when the connection goes back, or has yet to begin.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_never_hits_the_next_holder() -> Result {
+    let server = shared_or_skip!();
+    let pool = pool(server, "late_token", 1);
+    for round in 0..100 {
+        let connection = pool.acquire().await?;
+        let token = connection.cancel_token();
+        let cancels = tokio::spawn(async move { token.cancel_query().await });
+        let _ = connection.batch_execute(&format!("SELECT pg_sleep({})", 0.000_02 * f64::from(round))).await;
+        if round % 2 == 0 {
+            cancels.abort();
+        }
+        drop(connection);
+        pool.acquire().await?.batch_execute("SELECT pg_sleep(0.01)").await?;
+        let _ = cancels.await;
+    }
+    let connection = pool.acquire().await?;
+    let token = connection.cancel_token();
+    drop(connection);
+    let next = pool.acquire().await?;
+    let (answer, cancelled) = tokio::join!(next.batch_execute("SELECT pg_sleep(0.1)"), token.cancel_query());
+    cancelled?;
+    Ok(answer?)
 }

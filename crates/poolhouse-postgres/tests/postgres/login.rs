@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use poolhouse::{AcquireError, FailureKind, Pool, PoolConfig};
 use poolhouse_postgres::{PostgresError, PostgresManager};
 use test_servers::{Postgres, start_or_skip};
+use tokio::time::timeout;
 use tokio_postgres::error::DbError;
 
 use crate::common::{PATIENCE, Result, admin, config, eventually, manager, pid, url, with_app};
@@ -123,6 +124,14 @@ async fn a_unix_socket_will_do() -> Result {
     let pool = Pool::new(PostgresManager::from_url(&url)?, config(1))?;
     let row = pool.acquire().await?.query_one("SELECT inet_client_addr() IS NULL", &[]).await?;
     assert!(row.get::<_, bool>(0));
+    // One that its holder still uses is cut off.
+    let connection = pool.acquire().await?;
+    let endless =
+        connection.query_raw("SELECT generate_series(1, 100000000)", std::iter::empty::<i32>()).await?;
+    drop(connection);
+    timeout(PATIENCE / 10, pool.acquire()).await??.check_connection().await?;
+    assert_eq!(pool.stats().connections_created, 2);
+    drop(endless);
     pool.close().await;
     Ok(())
 }

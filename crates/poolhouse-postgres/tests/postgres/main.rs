@@ -4,6 +4,7 @@
 mod common;
 
 mod chaos;
+mod copies;
 mod discard;
 mod hangups;
 mod login;

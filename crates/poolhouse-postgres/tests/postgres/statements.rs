@@ -108,7 +108,8 @@ async fn a_change_of_the_schema_fails_once() -> Result {
             admin.batch_execute("ALTER TABLE changing ADD COLUMN name text").await?;
         }
         if round == 4 {
-            pool.acquire().await?.batch_execute("DEALLOCATE ALL").await?;
+            let first = "DO $$ BEGIN EXECUTE 'DEALLOCATE ' || quote_ident((SELECT min(name) FROM pg_prepared_statements)); END $$";
+            pool.acquire().await?.batch_execute(first).await?;
         }
         let connection = pool.acquire().await?;
         let statement = connection.prepare_cached("SELECT * FROM changing").await?;
@@ -118,6 +119,34 @@ async fn a_change_of_the_schema_fails_once() -> Result {
     }
     assert_eq!(failures, [(2, Some("0A000".to_owned())), (4, Some("26000".to_owned()))]);
     assert_eq!(pool.stats().connections_created, 1);
+    Ok(())
+}
+
+/// They take away the statements with which tokio-postgres looks up types, and it does not know.
+#[tokio::test]
+async fn a_deallocate_all_costs_the_connection() -> Result {
+    let server = shared_or_skip!();
+    let (admin, pool) = (admin(server).await?, pool(server, "deallocates", 1));
+    for (connects, sql) in [(1, "DEALLOCATE ALL"), (2, "DISCARD ALL")] {
+        admin.batch_execute("DROP TYPE IF EXISTS one, two").await?;
+        admin.batch_execute("CREATE TYPE one AS ENUM ('a'); CREATE TYPE two AS ENUM ('b')").await?;
+        let connection = pool.acquire().await?;
+        connection.prepare_cached("SELECT 'a'::one").await?;
+        connection.batch_execute(sql).await?;
+        assert_eq!(pool.stats().connections_created, connects);
+        drop(connection);
+        let connection = pool.acquire().await?;
+        for sql in ["SELECT 'a'::one", "SELECT 'b'::two"] {
+            let statement = connection.prepare_cached(sql).await?;
+            connection.query_one(&statement, &[]).await?;
+        }
+    }
+    // It takes nothing away where nothing has been prepared.
+    let fresh = crate::common::pool(server, "deallocates", 1);
+    for _ in 0..2 {
+        fresh.acquire().await?.batch_execute("DISCARD ALL").await?;
+    }
+    assert_eq!(fresh.stats().connections_created, 1);
     Ok(())
 }
 

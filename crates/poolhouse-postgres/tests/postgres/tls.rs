@@ -7,7 +7,7 @@ use poolhouse_postgres::{PostgresManager, Tls};
 use test_servers::{Postgres, start_or_skip};
 use tokio::time::timeout;
 
-use crate::common::{Result, config, with_app};
+use crate::common::{PATIENCE, Result, config, with_app};
 
 /// A server that speaks TLS, and its own certificate.
 fn server_with_tls() -> Result<Option<(Postgres, String)>> {
@@ -35,6 +35,13 @@ async fn speaks_tls(url: &str, tls: Tls) -> Result<bool> {
     drop(connection);
     pool.acquire().await?.check_connection().await?;
     assert_eq!(pool.stats().connections_created, 1, "cancelled, and kept");
+    let connection = pool.acquire().await?;
+    let endless =
+        connection.query_raw("SELECT generate_series(1, 100000000)", std::iter::empty::<i32>()).await?;
+    drop(connection);
+    timeout(PATIENCE / 10, pool.acquire()).await??.check_connection().await?;
+    assert_eq!(pool.stats().connections_created, 2, "one that its holder still uses is cut off");
+    drop(endless);
     pool.close().await;
     Ok(secure)
 }

@@ -67,6 +67,39 @@ async fn a_session_is_as_good_as_new_for_the_next_holder() -> Result {
     Ok(())
 }
 
+/// In a pipeline, what ends a transaction may come before what begins one.
+#[tokio::test]
+async fn what_the_end_of_a_pipeline_begins_is_undone() -> Result {
+    let server = shared_or_skip!();
+    for rest in PROTOCOLS {
+        let pool = pool_to(server, rest, 1);
+        for (atomic, lines) in [
+            (false, &["MULTI", "EXEC", "MULTI"][..]),
+            (false, &["UNWATCH", "WATCH ends"]),
+            (false, &["MULTI", "EXEC", "WATCH ends"]),
+            (true, &["EXEC", "WATCH ends"]),
+        ] {
+            let mut commands = pipe();
+            for line in lines {
+                let mut words = line.split(' ');
+                commands.cmd(words.next().unwrap_or_default()).arg(words.collect::<Vec<_>>());
+            }
+            if atomic {
+                commands.atomic();
+            }
+            // redis-rs sends an EXEC of its own, and that is one too many.
+            assert_eq!(commands.exec_async(&mut *pool.acquire().await?).await.is_err(), atomic);
+            let mut connection = pool.acquire().await?;
+            server.command(&["SET", "ends", "changed"])?;
+            let done: Option<(u8,)> =
+                pipe().atomic().cmd("ECHO").arg(7).query_async(&mut *connection).await?;
+            assert_eq!(done, Some((7,)), "{rest:?} {lines:?}");
+        }
+        assert_eq!(pool.stats().connections_created, 1);
+    }
+    Ok(())
+}
+
 /// The next holder's transaction would fail for a key that it has never watched.
 #[tokio::test]
 async fn a_key_watched_by_the_last_holder_spoils_no_transaction() -> Result {
@@ -168,6 +201,27 @@ async fn what_each_session_begins_with_stays() -> Result {
             run(&mut connection, line).await?;
         }
         assert_eq!(pool.stats().connections_created, 1, "{rest:?}");
+    }
+    Ok(())
+}
+
+/// A session's database is the one that it began with: by the URL, or by what it begins with, and not that of another client
+/// for which the next connects are.
+#[tokio::test]
+async fn a_session_goes_back_to_its_own_database() -> Result {
+    let server = shared_or_skip!();
+    let mut select = pipe();
+    select.cmd("SELECT").arg(5);
+    for (begins, db) in [(pipe(), "3"), (select, "5")] {
+        let pool = Pool::new(manager(server, "3").on_connect(begins), config(1))?;
+        for line in ["SELECT 7", "CLIENT SETNAME mine", "PING"] {
+            let mut connection = pool.acquire().await?;
+            let number = id(&mut connection).await?;
+            assert_eq!(client_field(server, number, "db")?, db, "before {line}");
+            run(&mut connection, line).await?;
+            pool.manager().replace_client(redis::Client::open(format!("{}9", server.url()))?);
+        }
+        assert_eq!(pool.stats().connections_created, 1);
     }
     Ok(())
 }

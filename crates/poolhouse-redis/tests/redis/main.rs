@@ -9,4 +9,5 @@ mod left_behind;
 mod out_of_step;
 mod outages;
 mod pushes;
+mod random;
 mod refusals;

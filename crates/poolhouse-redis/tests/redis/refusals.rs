@@ -39,6 +39,21 @@ async fn a_wrong_password_is_permanent() -> Result {
     Ok(())
 }
 
+/// There is no proof that the replies are in step, so the connection is closed. The error has the server's reason.
+#[tokio::test]
+async fn a_user_without_echo_is_told() -> Result {
+    let server = start_or_skip!(Redis::start(), Ok(()));
+    server.command(&["ACL", "SETUSER", "quiet", "on", ">secret", "~*", "+@all", "-echo"])?;
+    let manager = RedisManager::from_url(server.url().replace("redis://", "redis://quiet:secret@"))?;
+    let mut connection = manager.connect().await?;
+    redis::cmd("SELECT").arg(2).exec_async(&mut connection).await?;
+    let error = manager.reset(&mut connection).await.expect_err("it may not");
+    assert!(matches!(error, ConnectionError::Command(_)), "{error}");
+    let reason = std::error::Error::source(&error).expect("the server's").to_string();
+    assert!(reason.contains("no permissions to run the 'echo' command"), "{reason}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_session_that_was_changed_logs_in_again() -> Result {
     let server = start_or_skip!(Redis::start_with(&[("requirepass", "secret")]), Ok(()));
