@@ -91,7 +91,7 @@ impl<C, E, W> Policy<C, E, W> {
         let for_minimum = self.config.min_connections.saturating_sub(self.open() + self.connects.additions());
         // Those that wait get what is coming before it can be spare.
         let spare = self.unused() + self.connects.coming();
-        let for_spare = (self.waiting.len() + self.config.min_idle).saturating_sub(spare);
+        let for_spare = self.waiting.len().saturating_add(self.config.min_idle).saturating_sub(spare);
         for_waiters.max(for_minimum).max(for_spare).max(self.probes_wanted()).min(self.slots())
     }
 

@@ -101,6 +101,16 @@ fn what_the_minimum_lacks() {
     assert_eq!(policy.minimum_missing(), 2, "what is open is idle");
 }
 
+/// `size.max`: whoever wants all connections idle beside the waiters gets as many as there may be.
+#[test]
+fn a_min_idle_without_end_is_bounded_by_the_maximum() {
+    let (mut policy, home, now) = policy(PoolConfig { min_idle: usize::MAX, max_connecting: 9, ..config(3) });
+    let mut fx = Fx::default();
+    join(&mut policy, now, 0, &mut fx);
+    assert_eq!(policy.plan(now, home, &mut fx).connects.len(), 3);
+    assert_eq!(policy.minimum_missing(), 3, "nothing is open yet");
+}
+
 /// `acquire.diagnosis`: what a task holds, and nobody else's.
 #[test]
 fn what_a_task_holds_already() {
