@@ -5,14 +5,19 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
 use crate::dial::{Dialer, Route};
 use crate::error::PostgresError;
 use crate::stream::Io;
 use crate::watch::Watch;
+
+/// How long the server may take to act. The pool waits for that before it hands the connection on.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Asks the server to give up the statement that a connection is running. Get it from
 /// [`PostgresConnection::cancel_token`](crate::PostgresConnection::cancel_token), and use it while the statement runs.
@@ -45,13 +50,14 @@ impl CancelToken {
     ///
     /// When this has returned, the request can no longer hit a statement that you send afterwards. Behind a proxy it can.
     ///
-    /// It never hits the next holder. Once the connection has gone back to the pool, this does nothing. If that happens while the
-    /// request is under way, the pool waits for its end before it hands the connection on. The token of tokio-postgres'
-    /// own client, `connection.client().cancel_token()`, knows nothing of this.
+    /// It does not hit the next holder, except behind a proxy that passes requests on late. Once the connection has gone back to
+    /// the pool, this does nothing. If that happens while the request is under way, the pool waits for its end before it hands
+    /// the connection on. The token of tokio-postgres' own client, `connection.client().cancel_token()`, knows nothing of this.
     ///
     /// # Errors
     ///
-    /// The server cannot be reached.
+    /// The server cannot be reached, or has not acted within five seconds. If the request has been sent by then, it may still be
+    /// acted on later, so the pool closes the connection when it comes back.
     ///
     /// # Cancel safety
     ///
@@ -64,14 +70,19 @@ impl CancelToken {
     /// # }
     /// ```
     pub async fn cancel_query(&self) -> Result<(), PostgresError> {
+        let silent = |_| PostgresError::Silent { to: self.route.name() };
+        timeout(LIMIT, self.request()).await.map_err(silent)?
+    }
+
+    async fn request(&self) -> Result<(), PostgresError> {
         let Some(mut cancelling) = self.watch.begin_cancel(self.hold) else { return Ok(()) };
         let (_look, mut stream) = self.dialer.open(&self.route).await?;
-        cancelling.send();
+        cancelling.on_sending();
         self.token.cancel_query_raw(StaysOpen(&mut *stream), NoTls).await.map_err(PostgresError::Query)?;
         // The server signals the backend first and closes then. An error is an end too.
         let mut rest = [0; 64];
         while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
-        cancelling.end();
+        cancelling.on_acted();
         Ok(())
     }
 }

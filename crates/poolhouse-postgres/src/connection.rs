@@ -190,7 +190,8 @@ impl PostgresConnection {
         self.watch.status() == Status::InTransaction
     }
 
-    /// What can cancel the statement that this connection is running.
+    /// What can cancel the statement that this connection is running, for as long as you hold it. In a hook, or in
+    /// [`Pool::retain`](poolhouse::Pool::retain), it is one of the next hold.
     ///
     /// ```no_run
     /// # fn a(connection: poolhouse_postgres::PostgresConnection) {

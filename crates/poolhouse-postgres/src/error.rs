@@ -76,6 +76,12 @@ pub enum PostgresError {
     Unfinished,
     /// A caller left a transaction open, and [`ResetPolicy::Nothing`](crate::ResetPolicy::Nothing) does not roll it back.
     LeftOpen,
+    /// A caller keeps a stream of rows, or the sink of a `COPY`, beyond its hold.
+    StillInUse,
+    /// A caller gave up a request to cancel, which the server may act on at any time.
+    StrayCancel,
+    /// A caller has sent `DEALLOCATE ALL` or `DISCARD ALL`, and with them went statements that tokio-postgres keeps for itself.
+    LostStatements,
     /// A `COPY` failed, and the server's answers may no longer belong to the questions.
     OutOfStep,
     /// The server takes writes no longer: it has become a standby, or read-only by its configuration.
@@ -233,7 +239,19 @@ impl fmt::Display for PostgresError {
                 "a caller left a transaction open, so the connection closes: commit it, or use ResetPolicy::RollBack",
             ),
             Self::OutOfStep => f.write_str(
-                "a COPY failed before it took any data, so answers may be out of step and the connection closes: see its error",
+                "a COPY FROM STDIN failed, so later answers may be out of step and the connection closes: see the error of that \
+                 COPY, or use ResetPolicy::RollBack",
+            ),
+            Self::StillInUse => f.write_str(
+                "a caller keeps a stream of rows or the sink of a COPY after its connection went back, so the connection \
+                 closes: finish or drop it first",
+            ),
+            Self::StrayCancel => f.write_str(
+                "a caller gave up a request to cancel, which could hit the next statement, so the connection closes: await \
+                 cancel_query",
+            ),
+            Self::LostStatements => f.write_str(
+                "a caller has sent DEALLOCATE ALL or DISCARD ALL, so the connection closes: use ResetPolicy::DiscardAll",
             ),
             Self::TurnedReadOnly => f.write_str(
                 "the server takes writes no longer, so the connection closes: \

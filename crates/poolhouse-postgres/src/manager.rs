@@ -332,7 +332,7 @@ impl Manager for PostgresManager {
 
     fn needs_reset(&self, connection: &mut PostgresConnection) -> bool {
         !connection.is_settled()
-            || connection.watch.is_in_doubt()
+            || connection.watch.may_be_out_of_step()
             || connection.watch.has_stray_cancel()
             || connection.watch.has_refused_to_write()
             || (self.discards() && connection.watch.requests() != connection.clean_at)
@@ -342,17 +342,20 @@ impl Manager for PostgresManager {
         let cancels = self.reset != ResetPolicy::Nothing && !self.behind_pooler;
         connection.settle(self.cancel_after, cancels).await?;
         if connection.watch.has_stray_cancel() {
-            return Err(PostgresError::Unfinished);
+            return Err(PostgresError::StrayCancel);
+        }
+        if connection.watch.has_lost_statements() {
+            return Err(PostgresError::LostStatements);
         }
         if self.reset == ResetPolicy::Nothing && connection.is_in_transaction() {
             return Err(PostgresError::LeftOpen);
         }
-        if self.reset == ResetPolicy::Nothing && connection.watch.is_in_doubt() {
+        if self.reset == ResetPolicy::Nothing && connection.watch.may_be_out_of_step() {
             return Err(PostgresError::OutOfStep);
         }
         connection.roll_back().await?;
-        if connection.watch.is_in_doubt() {
-            connection.end_doubt().await?;
+        if connection.watch.may_be_out_of_step() {
+            connection.prove_in_step().await?;
         }
         if connection.watch.take_refused_to_write() {
             self.look_for_failover(connection).await?;
@@ -373,7 +376,9 @@ impl Manager for PostgresManager {
     }
 
     fn is_connected(&self, connection: &mut PostgresConnection) -> bool {
-        connection.is_alive() && connection.generation == self.generation.load(Ordering::Relaxed)
+        // A hook may have sent `DISCARD ALL` since the reset.
+        let is_whole = connection.is_alive() && !connection.watch.has_lost_statements();
+        is_whole && connection.generation == self.generation.load(Ordering::Relaxed)
     }
 
     fn classify(&self, error: &PostgresError) -> FailureKind {

@@ -4,8 +4,8 @@
 //!    and cost nothing. After that the server is asked to cancel it, again every second until it has ended. A cancel request
 //!    names a backend, not a statement, so one that comes late would hit the next holder's. So that is waited for: the server
 //!    closes the connection that brought the request when it has signalled the backend, and an idle backend ignores a signal.
-//!    What the holder has kept, a stream of rows or the sink of a COPY, he may go on with meanwhile. After that it costs the
-//!    connection, for nobody else can end it.
+//!    A stream of rows or the sink of a COPY that the holder has kept may go on for `cancel_after`. After that the connection is
+//!    closed, for nobody else can end it.
 //! 2. **Undo.** The server's last answer says whether a transaction is open. If so, it is rolled back.
 //! 3. **Discard**, with [`ResetPolicy::DiscardAll`], what else a session keeps.
 //!
@@ -32,7 +32,8 @@ use crate::error::PostgresError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ResetPolicy {
-    /// Sends nothing. A connection that comes back in a transaction, or whose statement goes on running, is closed.
+    /// Sends nothing. A connection that comes back in a transaction, whose statement goes on running, or on which a `COPY` to
+    /// the server has failed, is closed.
     Nothing,
     /// Cancels what runs on, and rolls back what was left open. It sends nothing if there is nothing to undo. What else a
     /// session keeps stays: `SET`, temporary tables, advisory locks.
@@ -68,33 +69,31 @@ const AGAIN: Duration = Duration::from_secs(1);
 impl PostgresConnection {
     /// Waits until nothing runs. Cancels what runs for longer, if `cancel` says so.
     pub(crate) async fn settle(&self, cancel_after: Duration, cancel: bool) -> Result<(), PostgresError> {
-        match timeout(cancel_after, self.watch.quiet()).await {
-            Ok(true) => return Ok(()),
-            Ok(false) => return Err(PostgresError::Closed),
-            Err(_) if !cancel || self.watch.waits_for_holder() => return Err(PostgresError::Unfinished),
-            Err(_) => {}
-        }
-        // More than one statement may be queued, and a request cancels one.
+        let mut wait = cancel_after;
         loop {
-            self.cancel_token().cancel_query().await?;
-            match timeout(AGAIN, self.watch.quiet()).await {
+            match timeout(wait, self.watch.quiet()).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(PostgresError::Closed),
-                Err(_) if self.watch.waits_for_holder() => return Err(PostgresError::Unfinished),
-                Err(_) => {}
+                Err(_) if self.watch.waits_for_holder() => return Err(PostgresError::StillInUse),
+                // A request of the holder's to cancel is under way. It has a time limit of its own.
+                Err(_) if self.watch.is_at_rest() => {}
+                Err(_) if !cancel => return Err(PostgresError::Unfinished),
+                // More than one statement may be queued, and a request cancels one.
+                Err(_) => self.cancel_token().cancel_query().await?,
             }
+            wait = AGAIN;
         }
     }
 
     /// After a COPY that failed, an answer may be on its way that nobody is owed. It would be taken for the next one, and each
     /// answer for the next but one. A row that comes back for this question shows that none is.
-    pub(crate) async fn end_doubt(&self) -> Result<(), PostgresError> {
+    pub(crate) async fn prove_in_step(&self) -> Result<(), PostgresError> {
         let answer = self.client.simple_query("SELECT 'in step'").await.map_err(PostgresError::Query)?;
         let is_row = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(_));
         if !answer.iter().any(is_row) {
             return Err(PostgresError::OutOfStep);
         }
-        self.watch.end_doubt();
+        self.watch.mark_in_step();
         Ok(())
     }
 
@@ -143,13 +142,16 @@ impl PostgresConnection {
 
     /// Says goodbye, and waits until the server's process for this connection has ended: only then another one has room.
     pub(crate) async fn part(self, cancel_after: Duration) {
-        // What cannot be settled is cut off by the pool's time limit. An end is an end.
-        let _ = self.settle(cancel_after, true).await;
-        if self.watch.waits_for_holder() {
-            // The driver will not end. The statement may have to be told to.
-            let _ = self.cancel_token().cancel_query().await;
-            self.driver.cut().await;
-            return self.look.hang_up().await;
+        match self.settle(cancel_after, true).await {
+            Ok(()) | Err(PostgresError::Closed) => {}
+            Err(error) => {
+                // The driver will not end by itself, and the statement may still run.
+                if matches!(error, PostgresError::StillInUse) {
+                    let _ = self.cancel_token().cancel_query().await;
+                }
+                self.driver.cut().await;
+                return self.look.hang_up().await;
+            }
         }
         let Self { driver, client, statements, look, .. } = self;
         // In this order: statements that outlive their client send no message each.

@@ -1,7 +1,7 @@
 //! A socket that its stream and its connection share: one reads and writes, the other looks whether the peer has closed it.
 //!
 //! tokio's halves share a socket without a lock. The stream owns the half that reads, and writes through it; the connection
-//! owns the half that writes, and only looks.
+//! owns the half that writes. It looks, and closes the socket at the end.
 
 use std::fmt;
 use std::io;
@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
+use tokio::task::consume_budget;
 
 /// What has arrived and has not been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ fn unread(socket: &SockRef<'_>) -> Unread {
     }
 }
 
-/// Looks at a socket that somebody else reads.
+/// Looks at a socket that somebody else reads, and closes it when nobody does any more.
 pub(crate) struct Look(Option<WriteHalf>);
 
 enum WriteHalf {
@@ -57,18 +58,25 @@ impl Look {
 
     /// Closes this side, and waits until the peer has closed too. For a socket that nobody else reads any more.
     pub(crate) async fn hang_up(&self) {
+        let socket = match &self.0 {
+            Some(WriteHalf::Tcp(half)) => SockRef::from(half.as_ref()),
+            #[cfg(unix)]
+            Some(WriteHalf::Unix(half)) => SockRef::from(half.as_ref()),
+            None => return,
+        };
+        let _ = socket.shutdown(Shutdown::Write);
         let mut rest = [0; 4096];
         loop {
+            // A peer that never stops sending must not keep the caller's time limit from being looked at.
+            consume_budget().await;
             let read = match &self.0 {
                 Some(WriteHalf::Tcp(half)) => {
                     let stream: &TcpStream = half.as_ref();
-                    let _ = SockRef::from(stream).shutdown(Shutdown::Write);
                     stream.readable().await.and_then(|()| stream.try_read(&mut rest))
                 }
                 #[cfg(unix)]
                 Some(WriteHalf::Unix(half)) => {
                     let stream: &UnixStream = half.as_ref();
-                    let _ = SockRef::from(stream).shutdown(Shutdown::Write);
                     stream.readable().await.and_then(|()| stream.try_read(&mut rest))
                 }
                 None => return,

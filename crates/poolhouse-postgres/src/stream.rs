@@ -54,7 +54,7 @@ impl AsyncWrite for WatchedStream {
         let written = Pin::new(&mut this.inner).poll_write(cx, buf);
         this.watch.on_blocked(written.is_pending());
         let count = ready!(written)?;
-        this.client.feed(&buf[..count], |tag, _| this.watch.on_sent(tag));
+        this.client.feed(&buf[..count], |tag, body| this.watch.on_sent(tag, body));
         Poll::Ready(Ok(count))
     }
 

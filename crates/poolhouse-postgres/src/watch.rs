@@ -6,11 +6,14 @@
 //!
 //! One thing does not show in the stream: a request that the client has queued, and that its driver has not yet sent. The
 //! client wakes the driver when it queues one. So the driver's waker leaves a mark, and the driver wipes it before it looks
-//! at the queue. A session is quiet when nothing is owed, the mark is off, and the driver is not at work.
+//! at the queue.
 //!
-//! Nor does it show that a holder has kept a stream of rows, or the sink of a COPY, beyond his hold: neither borrows the client.
+//! Nor does it show that a holder has kept a stream of rows, or the sink of a COPY, beyond its hold: neither borrows the client.
 //! The driver delivers answers in order, and in a COPY it sends nothing else, so the next holder would wait for the last one.
-//! Such a session is not quiet: the driver is behind with what it has read, or the server waits for data.
+//! Such a session is not quiet: the driver has read what it has not delivered, or the server waits for data.
+//!
+//! So a session is quiet when nothing is owed, the mark is off, the driver is not at work and has delivered everything, and no
+//! request to cancel is under way.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -46,16 +49,16 @@ struct Seen {
     blocked: bool,
     /// A prepared statement no longer works.
     stale_statements: bool,
-    /// A statement has been prepared.
+    /// A statement with a name has been prepared.
     has_prepared: bool,
     /// All prepared statements are gone, those too that tokio-postgres keeps for itself.
     lost_statements: bool,
     /// The server has refused to write.
     refused_to_write: bool,
     /// The server has asked for the data of a COPY, and has not said how that ended.
-    copies: bool,
+    in_copy: bool,
     /// One more `ReadyForQuery` may come than is owed.
-    in_doubt: bool,
+    may_be_out_of_step: bool,
 }
 
 /// Shared by a connection, its driver and its stream.
@@ -67,7 +70,7 @@ pub(crate) struct Watch {
     /// The driver is at work.
     polling: AtomicBool,
     /// The driver has read something that it has not delivered.
-    behind: AtomicBool,
+    undelivered: AtomicBool,
     /// The driver has ended.
     ended: AtomicBool,
     /// How often the connection has come back.
@@ -91,15 +94,15 @@ impl Watch {
             has_prepared: false,
             lost_statements: false,
             refused_to_write: false,
-            copies: false,
-            in_doubt: false,
+            in_copy: false,
+            may_be_out_of_step: false,
         };
         Self {
             seen: Mutex::new(seen),
             // Until the driver has run for the first time.
             woken: AtomicBool::new(true),
             polling: AtomicBool::new(false),
-            behind: AtomicBool::new(false),
+            undelivered: AtomicBool::new(false),
             holds: AtomicU64::new(0),
             cancels: AtomicUsize::new(0),
             stray_cancel: AtomicBool::new(false),
@@ -112,7 +115,7 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn on_sent(&self, tag: u8) {
+    pub(crate) fn on_sent(&self, tag: u8, body: &[u8]) {
         if matches!(tag, STARTUP | b'Q' | b'S' | b'F') {
             let mut seen = self.seen();
             seen.requests += u64::from(tag != STARTUP);
@@ -120,7 +123,7 @@ impl Watch {
                 Some(first) if *first == COPY && tag == b'S' => *first = tag,
                 _ => seen.owed.push_back(tag),
             }
-        } else if tag == b'P' {
+        } else if tag == b'P' && !body.starts_with(&[0]) {
             self.seen().has_prepared = true;
         }
     }
@@ -137,7 +140,7 @@ impl Watch {
                 if seen.owed.front() != Some(&COPY) {
                     seen.owed.pop_front();
                 }
-                seen.copies = false;
+                seen.in_copy = false;
                 seen.status = if body == b"I" { Status::Idle } else { Status::InTransaction };
             }
             // The server ignores the Sync that has followed the Execute of a COPY FROM STDIN. The one after the data counts: it
@@ -146,7 +149,7 @@ impl Watch {
                 let mut seen = self.seen();
                 match seen.owed.pop_front() {
                     Some(b'S') => {
-                        seen.copies = true;
+                        seen.in_copy = true;
                         if seen.owed.is_empty() {
                             seen.owed.push_front(COPY);
                         }
@@ -157,17 +160,18 @@ impl Watch {
             }
             b'C' => {
                 let mut seen = self.seen();
-                seen.copies = false;
+                seen.in_copy = false;
                 if seen.has_prepared && matches!(body, b"DEALLOCATE ALL\0" | b"DISCARD ALL\0") {
                     (seen.stale_statements, seen.lost_statements) = (true, true);
                 }
             }
             b'E' => {
                 let mut seen = self.seen();
-                // It ignores that Sync once it reads data. If the COPY fails before that, as one into a view does, or by a trigger
-                // of the statement, it answers it: then both Syncs have an answer, and nothing tells which of the two this is.
+                // The server ignores that Sync once it reads data. If the COPY fails before that, as one into a view does, or by
+                // a trigger of the statement, the server answers it: then both Syncs have an answer, and nothing tells which of
+                // the two this is.
                 // See <https://github.com/rust-postgres/rust-postgres/issues/789>.
-                seen.in_doubt |= std::mem::take(&mut seen.copies);
+                seen.may_be_out_of_step |= std::mem::take(&mut seen.in_copy);
                 match sqlstate(body) {
                     // "cached plan must not change result type", "prepared statement does not exist", and "cache lookup failed
                     // for type", of one that was made again.
@@ -181,14 +185,14 @@ impl Watch {
         }
     }
 
-    /// The driver wants more, so it has delivered all that it had read: it reads no further while a holder does not take what
-    /// is his.
+    /// The driver wants more, so it has delivered all that it had read: it reads no further until a holder has taken its rows.
     pub(crate) fn begin_read(&self) {
-        self.behind.store(false, Ordering::SeqCst);
+        self.undelivered.store(false, Ordering::SeqCst);
     }
 
+    /// The driver has read something. It is told before what that says is entered.
     pub(crate) fn end_read(&self) {
-        self.behind.store(true, Ordering::SeqCst);
+        self.undelivered.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn mark_woken(&self) {
@@ -217,24 +221,34 @@ impl Watch {
     /// Whether nothing is under way: no request is owed an answer, none waits to be sent, every answer has been delivered, and
     /// the server has not been asked to cancel anything.
     pub(crate) fn is_quiet(&self) -> bool {
-        let driver_rests = self.driver_rests() && !self.behind.load(Ordering::SeqCst);
-        let seen = self.seen();
-        let owes_nothing = seen.owed.is_empty() && !seen.blocked;
-        driver_rests && owes_nothing && self.cancels.load(Ordering::SeqCst) == 0
+        // In this order. What had been queued before the driver rested has been sent, and is owed. The read that has emptied what
+        // is owed has left its mark by then.
+        self.is_at_rest()
+            && !self.undelivered.load(Ordering::SeqCst)
+            && self.cancels.load(Ordering::SeqCst) == 0
     }
 
-    /// Whether it gets quiet only by what a holder does: he has kept a stream of rows or the sink of a COPY.
+    /// Whether no statement can be running: if the session is not quiet all the same, nothing is there to be cancelled.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.driver_rests() && {
+            let seen = self.seen();
+            seen.owed.is_empty() && !seen.blocked
+        }
+    }
+
+    /// Whether it gets quiet only by what a holder does that has kept a stream of rows or the sink of a COPY.
     pub(crate) fn waits_for_holder(&self) -> bool {
-        let copies = matches!(self.seen().owed.front(), Some(&(COPY | COPY_OF_A_QUERY)));
-        self.driver_rests() && (copies || self.behind.load(Ordering::SeqCst))
+        let in_copy = matches!(self.seen().owed.front(), Some(&(COPY | COPY_OF_A_QUERY)));
+        let is_kept = in_copy || self.undelivered.load(Ordering::SeqCst);
+        is_kept && self.driver_rests() && !self.ended.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.seen().in_doubt
+    pub(crate) fn may_be_out_of_step(&self) -> bool {
+        self.seen().may_be_out_of_step
     }
 
-    pub(crate) fn end_doubt(&self) {
-        self.seen().in_doubt = false;
+    pub(crate) fn mark_in_step(&self) {
+        self.seen().may_be_out_of_step = false;
     }
 
     /// Tells one hold from the next.
@@ -308,13 +322,13 @@ pub(crate) struct Cancelling<'w> {
 }
 
 impl Cancelling<'_> {
-    /// From here until [`end`](Self::end) the server may act on it at any time.
-    pub(crate) fn send(&mut self) {
+    /// From here until [`on_acted`](Self::on_acted) the server may act on it at any time.
+    pub(crate) fn on_sending(&mut self) {
         self.sent = true;
     }
 
     /// The server has acted on it.
-    pub(crate) fn end(mut self) {
+    pub(crate) fn on_acted(mut self) {
         self.sent = false;
     }
 }
@@ -344,10 +358,10 @@ mod tests {
     fn a_session_is_quiet_when_every_request_has_been_answered() {
         let watch = rested();
         assert!(watch.is_quiet());
-        watch.on_sent(b'P');
+        watch.on_sent(b'P', b"");
         assert!(watch.is_quiet());
-        watch.on_sent(b'S');
-        watch.on_sent(b'Q');
+        watch.on_sent(b'S', b"");
+        watch.on_sent(b'Q', b"");
         watch.on_received(b'Z', b"T");
         assert!(!watch.is_quiet());
         watch.on_received(b'Z', b"E");
@@ -376,12 +390,12 @@ mod tests {
             for (at, tag) in order.bytes().enumerate() {
                 assert_eq!(watch.is_quiet(), at == 0, "{order}, at {at}");
                 match tag {
-                    b'S' => watch.on_sent(tag),
+                    b'S' => watch.on_sent(tag, b""),
                     _ => watch.on_received(tag, b"I"),
                 }
             }
             assert!(watch.is_quiet(), "{order}");
-            assert_eq!(watch.is_in_doubt(), order.contains('E'), "{order}");
+            assert_eq!(watch.may_be_out_of_step(), order.contains('E'), "{order}");
         }
     }
 
@@ -389,7 +403,7 @@ mod tests {
     fn a_copy_that_waits_for_data_is_under_way() {
         for begun_by in [b'S', b'Q'] {
             let watch = rested();
-            watch.on_sent(begun_by);
+            watch.on_sent(begun_by, b"");
             assert!(!watch.waits_for_holder());
             watch.on_received(b'G', b"");
             assert!(!watch.is_quiet() && watch.waits_for_holder());
@@ -400,15 +414,35 @@ mod tests {
     #[test]
     fn a_copy_may_owe_two_answers() {
         let watch = rested();
-        watch.on_sent(b'S');
+        watch.on_sent(b'S', b"");
         watch.on_received(b'G', b"");
         watch.on_received(b'E', b"SERROR\0C42809\0\0");
         watch.on_received(b'Z', b"I");
         assert!(!watch.is_quiet(), "the Sync after the data is still to come");
-        watch.on_sent(b'S');
+        watch.on_sent(b'S', b"");
         assert!(!watch.is_quiet());
         watch.on_received(b'Z', b"I");
-        assert!(watch.is_quiet() && watch.is_in_doubt());
+        assert!(watch.is_quiet() && watch.may_be_out_of_step());
+    }
+
+    #[test]
+    fn statements_without_a_name_are_not_lost() {
+        for (name, lost) in [(&b"\0SELECT $1\0"[..], false), (b"s1\0SELECT $1\0", true)] {
+            let watch = rested();
+            watch.on_sent(b'P', name);
+            watch.on_received(b'C', b"DISCARD ALL\0");
+            assert_eq!(watch.has_lost_statements(), lost);
+        }
+    }
+
+    #[test]
+    fn a_driver_that_has_ended_waits_for_nobody() {
+        let watch = rested();
+        watch.end_read();
+        assert!(watch.waits_for_holder());
+        watch.begin_poll();
+        watch.end_poll(true);
+        assert!(!watch.waits_for_holder());
     }
 
     #[test]
@@ -425,12 +459,12 @@ mod tests {
         let watch = rested();
         let hold = watch.hold();
         let mut cancelling = watch.begin_cancel(hold).expect("the hold goes on");
-        cancelling.send();
-        assert!(!watch.is_quiet());
-        cancelling.end();
+        cancelling.on_sending();
+        assert!(!watch.is_quiet() && watch.is_at_rest(), "no statement is running");
+        cancelling.on_acted();
         assert!(watch.is_quiet() && !watch.has_stray_cancel());
         let mut given_up = watch.begin_cancel(hold).expect("the hold goes on");
-        given_up.send();
+        given_up.on_sending();
         drop(given_up);
         assert!(watch.is_quiet() && watch.has_stray_cancel());
         watch.end_hold();

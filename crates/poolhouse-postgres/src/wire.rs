@@ -6,8 +6,8 @@
 /// How much of a body is kept, of those that anybody reads: enough for the SQLSTATE of an error.
 const KEPT: usize = 96;
 
-/// The end of a command, an error, and the end of an answer.
-const READ: [u8; 3] = [b'C', b'E', b'Z'];
+/// Of the server: the end of a command, an error, and the end of an answer. Of the client: a statement to prepare.
+const READ: [u8; 4] = [b'C', b'E', b'P', b'Z'];
 
 /// Reads one direction of a conversation.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Scanner {
     }
 
     /// Takes the next bytes, and calls `on_message` with the tag of each message that ends in them, and with the beginning of
-    /// its body if that is one of the server's to be read.
+    /// its body if that is one to be read.
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut on_message: impl FnMut(u8, &[u8])) {
         while let Some((mut message, rest)) = self.begin(bytes) {
             let (piece, rest) = rest.split_at(rest.len().min(message.missing));
@@ -113,7 +113,9 @@ mod tests {
     fn messages_are_found_however_the_stream_is_cut() {
         let long = [7; 1000];
         let client = [message(STARTUP, b"user"), message(b'Q', b"SELECT 1\0"), message(b'S', b"")].concat();
-        let server = [message(b'd', &long), message(b'E', &long), message(b'Z', b"I")].concat();
+        let server =
+            [message(b'd', &long), message(b'E', &long), message(b'C', b"SELECT 1\0"), message(b'Z', b"I")]
+                .concat();
         for size in 1..server.len() {
             let mut found = Vec::new();
             let mut scanner = Scanner::of_client();
@@ -126,7 +128,8 @@ mod tests {
             for piece in server.chunks(size) {
                 scanner.feed(piece, |tag, body| found.push((tag, body.to_vec())));
             }
-            let expected = [(b'd', vec![]), (b'E', vec![7; KEPT]), (b'Z', b"I".to_vec())];
+            let command = (b'C', b"SELECT 1\0".to_vec());
+            let expected = [(b'd', vec![]), (b'E', vec![7; KEPT]), command, (b'Z', b"I".to_vec())];
             assert_eq!(found, expected, "pieces of {size}");
         }
     }

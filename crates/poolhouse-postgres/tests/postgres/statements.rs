@@ -141,12 +141,47 @@ async fn a_deallocate_all_costs_the_connection() -> Result {
             connection.query_one(&statement, &[]).await?;
         }
     }
-    // It takes nothing away where nothing has been prepared.
+    // It takes nothing away where nothing has been prepared by name.
     let fresh = crate::common::pool(server, "deallocates", 1);
     for _ in 0..2 {
-        fresh.acquire().await?.batch_execute("DISCARD ALL").await?;
+        let connection = fresh.acquire().await?;
+        connection.query_typed_one("SELECT $1", &[(&1, Type::INT4)]).await?;
+        connection.batch_execute("DISCARD ALL").await?;
     }
     assert_eq!(fresh.stats().connections_created, 1);
+    Ok(())
+}
+
+/// Nor does the connection pass to anybody if the answer comes when its caller has gone, or if a hook has asked.
+#[tokio::test]
+async fn a_discard_all_is_seen_whenever_it_comes() -> Result {
+    let server = shared_or_skip!();
+    let pool = pool(server, "discards_late", 1);
+    let connection = pool.acquire().await?;
+    connection.prepare_cached("SELECT 1").await?;
+    let mut discards = Box::pin(connection.batch_execute("DISCARD ALL"));
+    // Sent, and its answer not waited for.
+    tokio::select! {
+        biased;
+        _ = &mut discards => panic!("an answer at once"),
+        () = std::future::ready(()) => {}
+    }
+    drop(discards);
+    drop(connection);
+    drop(pool.acquire().await?);
+    assert_eq!(pool.stats().connections_created, 2);
+
+    let hooked = Pool::builder(manager(server, "discards_late"))
+        .config(config(1))
+        .on_return(|connection, _| {
+            Box::pin(async move { Ok(connection.batch_execute("DISCARD ALL").await?) })
+        })
+        .build()?;
+    for connects in 1..=2 {
+        hooked.acquire().await?.prepare_cached("SELECT 1").await?;
+        drop(hooked.acquire().await?);
+        assert_eq!(hooked.stats().connections_created, connects + 1);
+    }
     Ok(())
 }
 

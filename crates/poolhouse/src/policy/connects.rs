@@ -338,7 +338,10 @@ impl<C, E, W> Policy<C, E, W> {
         self.connects.worked |= attempt.adopted;
         if !attempt.adopted {
             self.timings.on_connected(took.into());
-            self.connects.connect_time.record(took);
+            // One that stalled, or during which the machine slept, says nothing about how long a connect takes.
+            if !attempt.stalled {
+                self.connects.connect_time.record(took.min(self.config.connect_attempt_timeout));
+            }
         }
         let birth = Birth { origin: attempt.origin, connect_began_at: attempt.started, opened_at };
         let ends_by = attempt.ends_by.map(|at| (at, self.lead()));

@@ -134,6 +134,11 @@ impl<C, E, W> Policy<C, E, W> {
         self.open() > 0 && last.is_some_and(|last| last.kind == FailureKind::Busy)
     }
 
+    /// Whether connects in runtimes that nobody drives take up all the room, so that nobody can release anything.
+    fn waits_for_stalled(&self) -> bool {
+        self.connects.stalled() > 0 && self.open() == 0 && self.room() == 0
+    }
+
     /// What a waiter waits for now.
     fn phase(&self) -> Phase {
         let (coming, wanted) = (self.connects.coming(), self.upkeep.wanted());
@@ -143,7 +148,7 @@ impl<C, E, W> Policy<C, E, W> {
             if self.upkeep.resets() == wanted { Phase::Resetting } else { Phase::Checking }
         } else if self.lives_with_what_it_has() {
             Phase::Queueing
-        } else if coming > 0 || (self.connects.is_failing() && self.room() > 0) {
+        } else if coming > 0 || self.waits_for_stalled() || (self.connects.is_failing() && self.room() > 0) {
             Phase::Connecting
         } else if self.upkeep.checks() > 0 {
             Phase::Checking

@@ -125,7 +125,7 @@ impl<C, E, W> Policy<C, E, W> {
         plan.abandoned = self.connects.take_abandoned(home);
         plan.cut_chores = self.upkeep.take_cut(home);
         self.deadlines.clear();
-        self.connects.give_up_stalled(home, now);
+        self.connects.give_up_overdue(home, now);
         self.end_due_waits(now, fx);
         self.end_waits_in_outage(now, fx);
         self.retire_overdue(now, fx);

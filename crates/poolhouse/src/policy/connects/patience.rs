@@ -47,9 +47,16 @@ impl<E> Connects<E> {
 
     /// Gives up the overdue attempts of all background tasks but the one in `home`, which is about to end its own. Each
     /// keeps its share of the maximum, but neither is it relied upon nor does it count for `max_connecting`.
-    pub(in crate::policy) fn give_up_stalled(&mut self, home: Home, now: Tick) {
+    ///
+    /// If this task comes late itself, the machine may have slept, or the process been stopped: then the other task gets as long
+    /// as it had again.
+    pub(in crate::policy) fn give_up_overdue(&mut self, home: Home, now: Tick) {
         let overdue = self.attempts_elsewhere(home).filter(|(_, attempt)| attempt.overdue_at <= now);
         for key in overdue.map(|(key, _)| key).collect::<Vec<_>>() {
+            if now.since(self.attempts[key].overdue_at) > GRACE {
+                self.attempts[key].overdue_at = now + GRACE;
+                continue;
+            }
             self.attempts[key].stalled = true;
             self.stalled += 1;
             if self.attempts[key].state == AttemptState::Wanted {
@@ -69,7 +76,6 @@ impl<E> Connects<E> {
     }
 
     /// Attempts that have stalled, wanted or not.
-    #[cfg(test)]
     pub(in crate::policy) fn stalled(&self) -> usize {
         self.stalled
     }

@@ -1,6 +1,7 @@
 //! When the background is asked for a plan, and what is in it.
 
 use super::*;
+use crate::error::Phase;
 
 /// `health.off_path`: an acquire that finds nothing to begin does not wake the background.
 #[test]
@@ -105,11 +106,33 @@ fn an_attempt_that_stalls_elsewhere_is_relied_on_no_longer() {
         assert_eq!(plan.connects.len(), max - 1, "it keeps its share: {context}");
         assert_eq!(plan.abandoned, [], "it is not this task's to drop: {context}");
         assert_eq!(policy.plan(overdue, first, &mut fx).abandoned, [stalls], "{context}");
+        let phase = policy.diagnose(SECOND, overdue).timeout.phase;
+        assert_eq!(phase, Phase::Connecting, "there is nothing to release: {context}");
         let told = policy.telling_failures();
         policy.connect_failed(stalls, refused(FailureKind::Permanent), overdue, &mut fx);
         assert_eq!((policy.telling_failures(), policy.somebody_waits()), (told, true), "{context}");
         assert_eq!(policy.connects.stalled(), 0, "{context}");
     }
+}
+
+/// A machine that slept makes each task late, and a task that comes late gives the others as long as they had again. What an
+/// attempt that stalled took says nothing about connecting.
+#[test]
+fn an_attempt_is_not_given_up_by_a_task_that_is_late_itself() {
+    let timing = PoolConfig { connection_timeout: Duration::MAX, max_connecting: 1, ..config(2) };
+    let (mut policy, first, now) = policy(timing);
+    let second = policy.home_opened();
+    let mut fx = Fx::default();
+    join(&mut policy, now, 0, &mut fx);
+    let attempt = policy.plan(now, first, &mut fx).connects[0];
+    let overdue = now + policy.config.connect_attempt_timeout + SECOND;
+    let woken = overdue + 60 * SECOND;
+    let plan = policy.plan(woken, second, &mut fx);
+    assert_eq!((plan.connects.len(), plan.wake_at), (0, Some(woken + SECOND)));
+    assert_eq!(policy.plan(woken + SECOND, second, &mut fx).connects.len(), 1);
+    let patience = policy.connects.patience();
+    policy.connected(attempt, 7, (woken + SECOND, woken + SECOND), &mut fx);
+    assert_eq!(policy.connects.patience(), patience);
 }
 
 /// `release.anywhere`: all who wait are woken when a runtime ends, for one of them may have to start the next task.
