@@ -17,7 +17,7 @@ const BEGINNING: &str = "searchindex-";
 
 /// How much of a section is searched, in characters. Only lists that a program makes are longer, such as the tests of each
 /// guarantee, and their beginnings say what they are.
-const LONGEST: usize = 7_000;
+const LONGEST: usize = 6_400;
 
 /// Between the titles above a section.
 const ABOVE: &str = " » ";
