@@ -46,24 +46,22 @@ enum WriteHalf {
 }
 
 impl Look {
+    fn socket(&self) -> Option<SockRef<'_>> {
+        Some(match self.0.as_ref()? {
+            WriteHalf::Tcp(half) => SockRef::from(half.as_ref()),
+            #[cfg(unix)]
+            WriteHalf::Unix(half) => SockRef::from(half.as_ref()),
+        })
+    }
+
     /// What the driver has not read. It asks the operating system, for what the runtime knows is as old as its last turn.
     pub(crate) fn unread(&self) -> Unread {
-        match &self.0 {
-            Some(WriteHalf::Tcp(half)) => unread(&SockRef::from(half.as_ref())),
-            #[cfg(unix)]
-            Some(WriteHalf::Unix(half)) => unread(&SockRef::from(half.as_ref())),
-            None => Unread::End,
-        }
+        self.socket().map_or(Unread::End, |socket| unread(&socket))
     }
 
     /// Closes this side, and waits until the peer has closed too. For a socket that nobody else reads any more.
     pub(crate) async fn hang_up(&self) {
-        let socket = match &self.0 {
-            Some(WriteHalf::Tcp(half)) => SockRef::from(half.as_ref()),
-            #[cfg(unix)]
-            Some(WriteHalf::Unix(half)) => SockRef::from(half.as_ref()),
-            None => return,
-        };
+        let Some(socket) = self.socket() else { return };
         let _ = socket.shutdown(Shutdown::Write);
         let mut rest = [0; 4096];
         loop {

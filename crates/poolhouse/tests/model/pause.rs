@@ -1,10 +1,10 @@
 //! The pause after failures, by the rule that the pool promises (`connect.backoff`).
 //!
-//! A failed connect draws a pause, twice as long as the one before; attempts that ran together count once. Lower limits hold
-//! for the pause that is under way. A connection
-//! that proves to work ends it, unless a failure came after it was opened. It proves to work when its first look finds
-//! it alive. One that becomes idle before anybody looks ends the pause too, if its connect began after the latest failure.
-//! One that its first look finds dead is a failed connect, unless a younger one has proved to work.
+//! A failed connect draws a pause, twice as long as the one before; attempts that ran together count once. Lower
+//! limits hold for the pause that is under way. A connection that proves to work ends it, unless a failure came
+//! after it was opened. It proves to work when its first look finds it alive. One that becomes idle before anybody
+//! looks ends the pause too, if its connect began after the latest failure. One that its first look finds dead is a
+//! failed connect, unless a younger one has proved to work.
 //!
 //! Everything runs on one thread, so the ledger hears of each connect, each failure and each look in the order in which
 //! the pool does. Only where a connection goes is out of its sight: to somebody who looks at it, or to the idle. So it
