@@ -72,7 +72,8 @@ fn packed(script: &str) -> Result<Value> {
         let section = &docs[number.to_string()];
         let text =
             |field| section[field].as_str().with_context(|| format!("section {number} has no {field}"));
-        let (title, body, line) = (text("title")?, beginning(text("body")?), text("breadcrumbs")?);
+        let (title, line) = (text("title")?, text("breadcrumbs")?);
+        let body = in_one_line(beginning(text("body")?));
         let (page, anchor) = url.split_once('#').unwrap_or((url, ""));
         let above = line.strip_suffix(title).and_then(|rest| rest.strip_suffix(ABOVE));
         if pages.last().is_none_or(|(last, ..)| last != page) {
@@ -98,6 +99,11 @@ fn packed(script: &str) -> Result<Value> {
 /// The text up to [`LONGEST`].
 fn beginning(text: &str) -> &str {
     text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
+}
+
+/// A text with spaces for its line breaks, which take three bytes each in the file. Excerpts show either as a space.
+fn in_one_line(text: &str) -> String {
+    text.replace('\n', " ")
 }
 
 /// The anchor that the script makes of a title, as mdBook does. Nothing where the two may differ.
@@ -182,6 +188,11 @@ mod tests {
         let longest = "é".repeat(LONGEST);
         assert_eq!((beginning("short"), beginning(&longest)), ("short", &*longest));
         assert_eq!(beginning(&format!("{longest}x")), longest);
+    }
+
+    #[test]
+    fn lines_are_joined_by_spaces() {
+        assert_eq!(in_one_line("a b\nc\n\nd"), "a b c  d");
     }
 
     #[test]
