@@ -3,28 +3,58 @@
 import { ask } from "./ask.js";
 import { make } from "./elements.js";
 
-const NUMBERS = [
-    ["rate", "Requests a second that need a connection, in your busiest minute, of all copies together"],
-    ["hold", "Mean time that a request keeps its connection, in ms"],
-    ["target", "99 of 100 requests shall wait for a connection no longer than so many ms"],
-    ["replicas", "Copies of your program that run at the same time (replicas)"],
-    ["surge", "Copies that a deploy adds at most, while old ones are still ending"],
-    ["server_limit", "Connections that the server has for this program (0: I do not know)"],
+const OF_SLOW = "mixed";
+
+// Each with its label, and what is set before the reader types if the preset says nothing. Without a value: optional.
+const GROUPS = [
+    [
+        "Your load",
+        ["rate", "Requests a second that need a connection, in your busiest minute, of all copies together", 100],
+        ["hold", "Mean time that a request keeps its connection, slow ones included, in ms", 50],
+        [
+            "holds",
+            "How much does that time vary?",
+            [
+                ["exponential", "A lot: many are short, and some take several times the mean"],
+                ["constant", "Hardly: all are alike"],
+                [OF_SLOW, "Most are alike, and a few are slow"],
+            ],
+        ],
+        ["long_every", "If a few are slow: one request in so many", 20],
+        ["slow", "If a few are slow: how long such a request keeps its connection, in ms", 400],
+    ],
+    [
+        "Your target, for 99 of 100 requests",
+        ["target", "They wait for a connection no longer than so many ms", 20],
+        ["total", "They are done within so many ms, wait and hold together (empty: no such target)"],
+    ],
+    [
+        "Your copies and your server",
+        ["replicas", "Copies of your program that run at the same time (replicas)", 1],
+        ["surge", "New copies that a deploy starts at once (maxSurge plus maxUnavailable)", 1],
+        ["boot", "Seconds until a new copy is ready", 5],
+        ["fault_for", "Seconds until an old copy has ended (at most its grace period)", 30],
+        ["server_limit", "Connections that the server accepts (empty: you do not know)"],
+        ["reserved", "Of these, not for this program: PostgreSQL reserves 3, and other clients need some", 3],
+    ],
 ];
+
+const FIELDS = GROUPS.flatMap(([, ...fields]) => fields);
 
 export class Sizing {
     constructor(id, { preset, onSize }) {
         this.given = new URLSearchParams(preset.scenarios[0].knobs);
         this.form = make("form", { noValidate: true, className: "pool-lab-sizing" });
-        const set = make("fieldset", {}, make("legend", {}, "With your own numbers"));
-        for (const [name, text] of NUMBERS) {
-            const input = make("input", { id: `${id}-size-${name}`, name, type: "number", min: 0, step: "any" });
-            input.value = this.given.get(name) ?? (name === "server_limit" ? 0 : 1);
-            const label = make("label", { for: input.id }, text);
-            set.append(make("div", { className: "pool-lab-knob" }, label, input));
+        for (const [title, ...fields] of GROUPS) {
+            const set = make("fieldset", {}, make("legend", {}, title));
+            for (const field of fields) {
+                set.append(this.row(id, field));
+            }
+            this.form.append(set);
         }
-        set.append(make("button", { type: "submit" }, "Size my pool"));
-        this.form.append(set);
+        this.form.append(make("button", { type: "submit" }, "Size my pool"));
+        this.form.elements.holds.addEventListener("change", () => this.fit());
+        this.fit();
         this.answer = make("div", { "aria-live": "polite", className: "pool-lab-answer" });
         this.form.addEventListener("submit", (event) => {
             event.preventDefault();
@@ -32,24 +62,48 @@ export class Sizing {
         });
     }
 
-    text() {
-        for (const [name] of NUMBERS) {
-            this.given.set(name, this.form.elements[name].value);
+    row(id, [name, text, initial = ""]) {
+        const properties = { id: `${id}-size-${name}`, name };
+        const options = () => initial.map(([value, said]) => make("option", { value }, said));
+        const control = Array.isArray(initial)
+            ? make("select", properties, ...options())
+            : make("input", { ...properties, type: "text", inputMode: "decimal", autocomplete: "off" });
+        if (this.given.has(name)) {
+            control.value = this.given.get(name);
+        } else if (!Array.isArray(initial)) {
+            control.value = initial;
         }
-        return [...this.given].map(([name, value]) => `${name}=${value}`).join("&");
+        return make("div", { className: "pool-lab-knob" }, make("label", { for: properties.id }, text), control);
+    }
+
+    /** Fields for what does not exist are not to be filled in. */
+    fit() {
+        const { elements } = this.form;
+        for (const name of ["long_every", "slow"]) {
+            elements[name].disabled = elements.holds.value !== OF_SLOW;
+        }
+    }
+
+    text() {
+        const { elements } = this.form;
+        const filled = FIELDS.map(([name]) => elements[name]).filter(
+            ({ disabled, value }) => !disabled && value.trim() !== "",
+        );
+        // What separates fields is no part of a number.
+        return filled.map(({ name, value }) => `${name}=${value.trim().replace(/[&=\n]/g, " ")}`).join("&");
     }
 
     /** Takes the numbers over from an address, as `text` gives them. */
     read(text) {
-        this.given = new URLSearchParams(text);
-        for (const [name] of NUMBERS) {
-            if (this.given.has(name)) {
-                this.form.elements[name].value = this.given.get(name);
-            }
+        const given = new URLSearchParams(text);
+        for (const [name, , initial] of FIELDS) {
+            const otherwise = Array.isArray(initial) ? initial[0][0] : "";
+            this.form.elements[name].value = given.get(name) ?? otherwise;
         }
+        this.fit();
     }
 
-    /** Shows the answer and its reasons. Returns the run of the answer. */
+    /** Shows the answer and its reasons. Returns the run of the answer, or null if the lab has none. */
     async size(text) {
         this.answer.replaceChildren();
         const { words, run } = await ask("size", text);

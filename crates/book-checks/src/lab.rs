@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use pool_lab::{
-    PRESETS, Point, Preset, Run, Scenario, curve_picture, curve_table, picture, run, size, sweep, table,
+    Need, PRESETS, Point, Preset, Run, Scenario, curve_picture, curve_table, picture, run, size, sweep, table,
 };
 
 use crate::{Finding, kept};
@@ -88,7 +88,8 @@ pub(crate) enum Block {
 }
 
 /// The example of the page: six replicas at a server of a hundred connections.
-const SIZED: &str = "rate=300&hold=40&target=10&replicas=6&surge=2&server_limit=100&duration=120&warm_up=10";
+const SIZED: &str =
+    "rate=300&hold=40&target=10&replicas=6&surge=2&boot=15&fault_for=30&server_limit=100&reserved=15";
 
 pub(crate) fn blocks() -> impl Iterator<Item = (String, Block)> {
     let presets = PRESETS.iter().enumerate();
@@ -102,7 +103,7 @@ impl Block {
             Self::Preset(index) => table(&RUNS[index]),
             Self::Loads => curve_table(&LOADS.1),
             Self::Size => {
-                let sizing = Scenario::parse(SIZED).and_then(|scenario| size(&scenario));
+                let sizing = Need::parse(SIZED).and_then(|need| size(&need));
                 let words = sizing.expect("the example has a size").words();
                 words.iter().map(|sentence| item(sentence)).collect()
             }

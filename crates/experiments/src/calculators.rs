@@ -2,6 +2,8 @@
 //!
 //! The page's script (`book/theme/calculator.js`) says the same. A test lets both answer the same inputs in a browser.
 
+use pool_lab::theory::more_replicas;
+
 /// One number that a reader gives.
 #[derive(Debug)]
 pub struct Field {
@@ -52,7 +54,7 @@ pub const SIZING: Calculator = Calculator {
     name: "sizing",
     title: "The size of your pool",
     fields: &[
-        number("rate", "Requests that need a connection", "a second", "100"),
+        number("rate", "Requests that need a connection, at each pool", "a second", "100"),
         number("hold", "How long each holds it", "milliseconds", "50"),
         whole("limit", "Limit of the server", "connections", "100", 1.0),
         whole("reserved", "Reserve for people and jobs", "connections", "10", 0.0),
@@ -182,14 +184,8 @@ struct Deploy {
     end: f64,
 }
 
-/// How many replicas a deploy adds: each wave of new ones takes as long as `start`, and the old ones live on for `end`.
-/// A wave that has begun counts whole, so the quotient is rounded up, and not the product.
-fn more(deploy: &Deploy) -> f64 {
-    (deploy.wave * (1.0 + (deploy.end / deploy.start).ceil())).min(deploy.replicas)
-}
-
 fn fleet(left: f64, deploy: &Deploy, each: f64) -> String {
-    let more = more(deploy);
+    let more = more_replicas(deploy.replicas, deploy.wave, deploy.start, deploy.end);
     let most = deploy.replicas + more;
     let pools = most * each;
     let alive =
@@ -220,7 +216,7 @@ mod tests {
         // A pool that needs 100 on average wants 20 more.
         assert_eq!(size(100.0), 120.0);
         assert_eq!((share(90.0, 12.0), share(85.0, 16.0), share(-3.0, 2.0)), (7.0, 5.0, 0.0));
-        let deploy = |wave, start, end| more(&Deploy { replicas: 8.0, wave, start, end });
+        let deploy = |wave, start, end| more_replicas(8.0, wave, start, end);
         assert_eq!((deploy(1.0, 5.0, 30.0), deploy(2.0, 5.0, 30.0), deploy(0.0, 5.0, 30.0)), (7.0, 8.0, 0.0));
         // The second wave starts while the whole first one ends.
         assert_eq!(deploy(4.0, 10.0, 5.0), 8.0);

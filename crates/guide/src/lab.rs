@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use pool_lab::{PRESETS, Preset, Scenario, curve_table, report, run, size, sweep, table};
+use pool_lab::{Need, PRESETS, Preset, Scenario, curve_table, report, run, size, sweep, table};
 
 #[derive(Args)]
 pub(crate) struct LabArgs {
@@ -14,7 +14,7 @@ pub(crate) struct LabArgs {
     /// Print all of each run as JSON, as the browser computes it
     #[arg(long)]
     pub(crate) json: bool,
-    /// Size the pool: from `rate`, `hold`, `target`, `replicas`, `surge` and `server_limit`
+    /// Size the pool: from `rate`, `hold`, `target`, `total`, `replicas`, `surge`, `server_limit` and `reserved`
     #[arg(long, conflicts_with = "json")]
     pub(crate) size: bool,
     /// Run the first configuration at several loads, beside what Erlang C says
@@ -30,17 +30,21 @@ pub(crate) fn execute(args: &LabArgs) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
+    if args.size {
+        let text = match Preset::named(asked) {
+            Some(preset) => preset.scenarios()?.swap_remove(0).1.address(),
+            None => asked.clone(),
+        };
+        for sentence in size(&Need::parse(&text)?)?.words() {
+            println!("{sentence}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let scenarios = match Preset::named(asked) {
         Some(preset) => preset.scenarios()?,
         None if asked.contains('=') => vec![("run".to_owned(), Scenario::parse(asked)?)],
         None => None.with_context(|| format!("no preset {asked}: `cargo guide lab` lists all"))?,
     };
-    if args.size {
-        for sentence in size(&scenarios[0].1)?.words() {
-            println!("{sentence}");
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
     if args.loads {
         print!("{}", curve_table(&sweep(&scenarios[0].1)?));
         return Ok(ExitCode::SUCCESS);

@@ -10,17 +10,17 @@ pub struct Advice {
     pub held: Option<f64>,
     /// The same by `max_connections`. From 1 on, the queue grows without end.
     pub utilisation: Option<f64>,
-    /// The mean wait by Erlang C, in milliseconds.
+    /// The mean wait by Erlang C, in milliseconds, times [`theory::spread`].
     pub mean_wait: Option<f64>,
-    /// The wait of 99 of 100 by Erlang C, in milliseconds.
+    /// The wait of 99 of 100 by Erlang C, in milliseconds, times [`theory::spread`].
     pub p99_wait: Option<f64>,
-    /// The least `max_connections` that keeps the target, by Erlang C.
+    /// The least `max_connections` that keeps the target, by the same arithmetic.
     pub least_connections: Option<usize>,
     /// Whether arrivals and holds are those that Erlang C is exact for.
     pub is_exact: bool,
     /// Connections that all replicas may open together.
     pub together: usize,
-    /// The same with the surge of a deploy, without the old replicas that have been told to end and still run.
+    /// The same at most during a deploy, with the old replicas that have been told to end and still run.
     pub in_a_deploy: usize,
     /// Connections that the server accepts.
     pub server_limit: Option<usize>,
@@ -42,20 +42,14 @@ impl Advice {
         let utilisation = held / values.max_connections;
         advice.held = Some(held);
         advice.utilisation = Some(utilisation);
-        advice.is_exact = scenario.arrivals() == Arrivals::Poisson
-            && values.holds == 0.0
-            && values.fault == 0.0
-            && values.nested == 0.0
-            && values.call == 0.0
-            && values.contention == 0.0
-            && values.cores == 0.0
-            && values.leak_every == 0.0;
+        advice.is_exact = scenario.is_exact();
         if scenario.arrivals() == Arrivals::Poisson {
-            let finite = |holds: f64| holds.is_finite().then_some(holds * scenario.mean_hold());
+            let spread = theory::spread(1.0, scenario.spread_of_holds());
+            let finite = |holds: f64| holds.is_finite().then_some(holds * spread * scenario.mean_hold());
             advice.mean_wait = finite(theory::mean_wait(connections, utilisation));
             advice.p99_wait = finite(theory::wait_quantile(connections, utilisation, 0.99));
             advice.least_connections =
-                theory::least_connections(held, 0.99, values.target / scenario.mean_hold());
+                theory::least_connections(held, 0.99, values.target / scenario.mean_hold() / spread);
         }
         advice
     }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::draws::Draws;
 use crate::drive::Context;
-use crate::scenario::{Arrivals, Scenario};
+use crate::scenario::{Arrivals, Holds, Scenario};
 
 /// What is drawn when a request arrives.
 #[derive(Clone, Copy)]
@@ -15,19 +15,6 @@ pub(crate) struct Work {
     /// Which of the replicas it comes to, as a share of them.
     pub(crate) replica: f64,
     pub(crate) leaks: bool,
-}
-
-/// How holds are spread about their mean.
-#[derive(Clone, Copy)]
-enum Holds {
-    Exponential,
-    Constant,
-    /// A share of them is longer than the short ones.
-    Mixed {
-        share: f64,
-        short: f64,
-        long: f64,
-    },
 }
 
 struct Workload {
@@ -41,19 +28,10 @@ struct Workload {
 impl Workload {
     fn new(scenario: &Scenario, purpose: u64) -> Self {
         let values = &scenario.values;
-        let holds = match values.holds as u8 {
-            0 => Holds::Exponential,
-            1 => Holds::Constant,
-            _ => {
-                let share = 1.0 / values.long_every;
-                let short = values.hold / (1.0 + share * (values.long_factor - 1.0));
-                Holds::Mixed { share, short, long: short * values.long_factor }
-            }
-        };
         Self {
             draws: Draws::new(values.seed as u64, purpose),
             mean: values.hold,
-            holds,
+            holds: scenario.holds(),
             leak_every: values.leak_every as u64,
             drawn: 0,
         }

@@ -104,7 +104,7 @@ knobs! {
         holds: Kind::Choice(&["exponential", "constant", "mixed"]), 0.0, "How hold times are spread";
         hold: millis(1.0, 60_000.0), 50.0, "Mean hold time";
         long_every: count(2.0, 1_000.0), 20.0, "Mixed holds: one in so many is long";
-        long_factor: number("times", 1.0, 1_000.0), 11.0, "Mixed holds: how much longer a long one is";
+        long_factor: number("", 1.0, 100_000.0), 11.0, "Mixed holds: a long one is so many times longer than a short one";
         call: or_off(millis(1.0, 60_000.0)), 0.0, "A call to another service in the middle of each request";
         during_call: Kind::Choice(&["keeps", "releases"]), 0.0, "What it does with its connection during the call";
         nested: SWITCH, 0.0, "Each request acquires a second connection while it holds one";
@@ -128,8 +128,8 @@ knobs! {
         warm: SWITCH, 1.0, "Open the minimum before the first request";
     }
     "Server" {
-        replicas: count(1.0, 50.0), 1.0, "Copies of the program (replicas), each with such a pool";
-        surge: count(1.0, 50.0), 1.0, "Copies that a deploy starts before it ends as many old ones";
+        replicas: count(1.0, 500.0), 1.0, "Copies of the program (replicas), each with such a pool";
+        surge: count(0.0, 500.0), 1.0, "Copies that a deploy starts before it ends as many old ones";
         connect: millis(1.0, 60_000.0), 20.0, "Time to open a connection";
         server_limit: or_off(count(1.0, 50_000.0)), 0.0, "Connections that the server accepts";
         cores: or_off(count(1.0, 1_000.0)), 0.0, "Requests that the server works on at once; others wait inside it";
@@ -142,7 +142,7 @@ knobs! {
         fault_for: number("s", 0.0, 600.0), 10.0, "It lasts; in a deploy: an old copy takes so long to end";
         boot: number("s", 0.0, 300.0), 5.0, "In a deploy: a new copy takes so long to start";
         ending: Kind::Choice(&["keeps", "closes"]), 0.0, "In a deploy: an old copy keeps its pool to the end, or closes it first";
-        slow_factor: number("times", 1.0, 100.0), 5.0, "How much slower a slow server is";
+        slow_factor: number("", 1.0, 100.0), 5.0, "A slow server is so many times slower";
         leak_every: or_off(count(1.0, 1_000_000.0)), 0.0, "One request in so many never gives its connection back";
     }
     "Run" {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use poolhouse::{IdleOrder, PoolConfig};
 
+use crate::draws::ln;
 use crate::knobs::{KNOBS, Kind, Knob, Values};
+use crate::theory;
 
 /// More requests than this would keep a phone busy for seconds.
 const MOST_REQUESTS: f64 = 200_000.0;
@@ -47,6 +49,19 @@ pub enum Arrivals {
     Burst,
 }
 
+/// How holds are spread about their mean.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Holds {
+    Exponential,
+    Constant,
+    /// A share of them is longer than the short ones.
+    Mixed {
+        share: f64,
+        short: f64,
+        long: f64,
+    },
+}
+
 /// The value of every knob. All of them are within their bounds, and so is the work that they ask for.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Scenario {
@@ -70,14 +85,8 @@ impl Scenario {
     /// As of [`parse`](Self::parse).
     pub fn with(&self, text: &str) -> Result<Self, KnobError> {
         let mut scenario = self.clone();
-        for pair in text.split(['&', '\n']).map(str::trim) {
-            if pair.is_empty() || pair.starts_with('#') {
-                continue;
-            }
-            let Some((name, value)) = pair.split_once('=') else {
-                return Err(KnobError::new(pair, "has no value: write name=value".to_owned()));
-            };
-            let (name, value) = (name.trim(), value.trim().trim_matches('"'));
+        for pair in pairs(text) {
+            let (name, value) = pair?;
             let Some(knob) = KNOBS.iter().find(|knob| knob.name == name) else {
                 return Err(KnobError::new(name, "is no knob of the lab: remove it".to_owned()));
             };
@@ -123,6 +132,64 @@ impl Scenario {
         }
     }
 
+    /// How much holds vary: the square of their standard deviation by their mean.
+    pub(crate) fn spread_of_holds(&self) -> f64 {
+        let own = match self.holds() {
+            Holds::Exponential => 1.0,
+            Holds::Constant => 0.0,
+            Holds::Mixed { share, short, long } => {
+                let square = (1.0 - share) * short * short + share * long * long;
+                square / (self.values.hold * self.values.hold) - 1.0
+            }
+        };
+        // A call in the middle is always equally long.
+        let part = self.values.hold / self.mean_hold();
+        own * part * part
+    }
+
+    /// So many of all holds are at most as long, in milliseconds.
+    pub(crate) fn hold_quantile(&self, share: f64) -> f64 {
+        let own = match self.holds() {
+            Holds::Exponential => -ln(1.0 - share) * self.values.hold,
+            Holds::Constant => self.values.hold,
+            Holds::Mixed { share: long_ones, short, long } => {
+                if long_ones > 1.0 - share {
+                    long
+                } else {
+                    short
+                }
+            }
+        };
+        own + self.mean_hold() - self.values.hold
+    }
+
+    /// How holds are spread about their mean.
+    pub(crate) fn holds(&self) -> Holds {
+        let values = &self.values;
+        match values.holds as u8 {
+            0 => Holds::Exponential,
+            1 => Holds::Constant,
+            _ => {
+                let share = 1.0 / values.long_every;
+                let short = values.hold / (1.0 + share * (values.long_factor - 1.0));
+                Holds::Mixed { share, short, long: short * values.long_factor }
+            }
+        }
+    }
+
+    /// Whether Erlang C is exact for it.
+    pub(crate) fn is_exact(&self) -> bool {
+        let values = &self.values;
+        self.arrivals() == Arrivals::Poisson
+            && values.holds == 0.0
+            && values.fault == 0.0
+            && values.nested == 0.0
+            && values.call == 0.0
+            && values.contention == 0.0
+            && values.cores == 0.0
+            && values.leak_every == 0.0
+    }
+
     /// How long a request has a connection on average, in milliseconds.
     pub(crate) fn mean_hold(&self) -> f64 {
         self.values.hold + if self.releases() { 0.0 } else { self.values.call }
@@ -138,9 +205,11 @@ impl Scenario {
         self.values.fault == 3.0
     }
 
-    /// Replicas in a deploy: with the surge, and without the old ones that have been told to end and still run.
+    /// The most replicas that are alive during a deploy.
     pub(crate) fn replicas_in_a_deploy(&self) -> usize {
-        (self.values.replicas + self.values.surge) as usize
+        let values = &self.values;
+        let more = theory::more_replicas(values.replicas, values.surge, values.boot, values.fault_for);
+        (values.replicas + more) as usize
     }
 
     /// The configuration of each pool.
@@ -196,8 +265,8 @@ impl Scenario {
             );
             return Err(KnobError::new("duration", message));
         }
-        if values.surge > values.replicas {
-            let message = format!("is {}, above {} replicas: lower it", values.surge, values.replicas);
+        if self.deploys() && values.surge == 0.0 {
+            let message = "is 0, and a deploy starts at least one copy: raise it".to_owned();
             return Err(KnobError::new("surge", message));
         }
         let connections = values.max_connections * values.replicas;
@@ -229,7 +298,18 @@ impl Scenario {
     }
 }
 
-fn value_of(knob: &Knob, text: &str) -> Result<f64, KnobError> {
+/// The names and values of a text.
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = Result<(&str, &str), KnobError>> {
+    let lines = text.split(['&', '\n']).map(str::trim);
+    lines.filter(|pair| !pair.is_empty() && !pair.starts_with('#')).map(|pair| {
+        let wrong = || KnobError::new(pair, "has no value: write name=value".to_owned());
+        let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
+        Ok((name.trim(), value.trim().trim_matches('"')))
+    })
+}
+
+/// What a text says of a knob.
+pub(crate) fn value_of(knob: &Knob, text: &str) -> Result<f64, KnobError> {
     match knob.kind {
         Kind::Choice(words) => {
             let index = words.iter().position(|word| *word == text);
@@ -284,7 +364,7 @@ mod tests {
             ("max_connections=1000&duration=21600&rate=1", "health_check_interval"),
             ("replicas=20&duration=21600&rate=1", "replicas"),
             ("arrivals=burst&trickle=10000", "duration"),
-            ("replicas=2&surge=3", "surge"),
+            ("surge=0&fault=deploy", "surge"),
             ("colour=1", "colour"),
             ("rate", "rate"),
             ("seed=0.5", "seed"),

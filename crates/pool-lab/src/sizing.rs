@@ -2,172 +2,224 @@
 
 use crate::drive::run;
 use crate::json::{Object, array, text};
+use crate::ledger::Figures;
+use crate::need::Need;
 use crate::report::report;
 use crate::run::Run;
-use crate::scenario::{KnobError, Scenario};
+use crate::scenario::{Arrivals, KnobError, Scenario};
 use crate::theory;
 
 /// How far from the answer of the arithmetic the simulation looks for its own.
 const STEPS: usize = 8;
-/// One answer takes up to eighteen runs. With more requests in each, a phone would be busy for too long.
-const REQUESTS: f64 = 25_000.0;
+/// One answer takes up to ten runs. With more requests in each, a phone would be busy for too long.
+const MOST_REQUESTS: f64 = 50_000.0;
+/// A queue forgets what it was like in one such time, so a run has to be many of them long.
+const RELAXATIONS: f64 = 200.0;
+/// Below this a run is a few anecdotes.
+const FEWEST_RELAXATIONS: f64 = 40.0;
+const FEWEST_REQUESTS: f64 = 5_000.0;
+/// The longest run of the lab, in seconds.
+const LONGEST: f64 = 20_000.0;
 
-/// The answer for one scenario: its rate, hold time, target, replicas, surge and limit of the server. Its own
-/// `max_connections` does not count.
+/// What the simulation says of the size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Simulated {
+    /// The least size that keeps the targets.
+    Needs(usize),
+    /// No size near that of the arithmetic keeps them.
+    NoneNear,
+    /// The holds or the target are too short for a clock of whole milliseconds.
+    TooFine,
+    /// So few requests arrive, or the queue changes so slowly, that the longest run would be too short.
+    TooShort,
+    /// More connections or copies than the lab can run.
+    TooLarge,
+}
+
+/// The answer to one need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sizing {
+    /// What was asked.
+    pub need: Need,
     /// Connections that each replica holds on average, by Little's law.
     pub held: f64,
-    /// The least size that keeps the target, by Erlang C.
+    /// How many times longer the waits are than Erlang C says, because holds or arrivals vary more or less.
+    pub spread: f64,
+    /// The least size that keeps the target for the wait, by arithmetic.
+    pub by_arithmetic: usize,
+    /// What the simulation says.
+    pub simulated: Simulated,
+    /// The least size that keeps the targets: by arithmetic where that is exact, else by the simulation.
     pub needed: usize,
     /// What the server has for each replica while a deploy goes on. Nothing if it has no limit.
     pub share: Option<usize>,
     /// The size to set: what is needed, or the share if that is less.
     pub answer: usize,
-    /// The least size that keeps the target in the simulation, if it is near the answer of the arithmetic.
-    pub simulated: Option<usize>,
-    /// The wait of 99 of 100 at the answer, by Erlang C. Nothing if the queue would grow without end.
-    pub p99_by_arithmetic: Option<f64>,
-    /// The run of the answer.
-    pub run: Run,
+    /// The run of the answer, if the lab can run it.
+    pub run: Option<Run>,
 }
 
 /// Sizes the pool of each replica.
 ///
 /// # Errors
 ///
-/// If the scenario's load has no rate, needs a pool above the bounds of the lab, or finds no place at the server.
-pub fn size(scenario: &Scenario) -> Result<Sizing, KnobError> {
+/// If the load has no rate, needs a pool above the bounds of the lab, or finds no place at the server.
+pub fn size(need: &Need) -> Result<Sizing, KnobError> {
+    let scenario = &need.scenario;
     let values = &scenario.values;
     let wrong = |knob: &str, message: String| Err(KnobError::new(knob, message));
     let Some(rate) = scenario.rate() else {
         return wrong("arrivals", "is closed: choose poisson, which has a rate".to_owned());
     };
-    let held = rate / values.replicas * scenario.mean_hold() / 1e3;
     let alive = scenario.replicas_in_a_deploy();
     let share = (values.server_limit > 0.0).then(|| values.server_limit as usize / alive);
     if share == Some(0) {
         let limit = values.server_limit;
-        return wrong(
-            "server_limit",
-            format!("is {limit}, for {alive} pools: run fewer replicas, or raise it"),
+        let message = format!(
+            "leaves {limit} for {alive} copies in a deploy: run fewer, put a proxy in between, or raise it"
         );
+        return wrong("server_limit", message);
     }
-    let Some(needed) = theory::least_connections(held, 0.99, values.target / scenario.mean_hold()) else {
-        return wrong(
-            "hold",
-            format!("is {} ms, which needs too many connections: lower it, or the rate", values.hold),
-        );
+    let held = rate / values.replicas * need.mean_hold() / 1e3;
+    let of_arrivals = if scenario.arrivals() == Arrivals::Constant { 0.0 } else { 1.0 };
+    let spread = theory::spread(of_arrivals, scenario.spread_of_holds());
+    let wait = need.target / need.mean_hold() / spread.max(1e-6);
+    let Some(by_arithmetic) = theory::least_connections(held, 0.99, wait) else {
+        let message = format!("is {} ms, which needs too many connections: lower it, or the rate", need.hold);
+        return wrong("hold", message);
     };
-    let duration = values.duration.min(values.warm_up + REQUESTS / rate);
-    let of = |connections: usize| {
-        scenario
-            .with(&format!("max_connections={connections}&min_connections={connections}&duration={duration}"))
-    };
-    let answer = share.map_or(needed, |share| needed.min(share));
-    let keeps = |connections: usize| -> Result<bool, KnobError> {
-        Ok(run(&of(connections)?).figures.p99_wait as f64 <= values.target)
-    };
-    let mut simulated = None;
-    for connections in needed.saturating_sub(STEPS).max(held as usize + 1)..=needed + STEPS {
-        if keeps(connections)? {
-            simulated = Some(connections);
-            break;
-        }
-    }
-    let p99 = theory::wait_quantile(answer, held / answer as f64, 0.99) * scenario.mean_hold();
-    Ok(Sizing {
+    let mut sizing = Sizing {
+        need: need.clone(),
         held,
-        needed,
+        spread,
+        by_arithmetic,
+        simulated: Simulated::TooLarge,
+        needed: by_arithmetic,
         share,
-        answer,
-        simulated,
-        p99_by_arithmetic: p99.is_finite().then_some(p99),
-        run: run(&of(answer)?),
-    })
+        answer: by_arithmetic,
+        run: None,
+    };
+    sizing.simulated = sizing.simulate();
+    if let Simulated::Needs(needs) = sizing.simulated {
+        sizing.needed = match (sizing.is_exact(), need.total) {
+            (true, None) => by_arithmetic,
+            (true, Some(_)) => needs.max(by_arithmetic),
+            (false, _) => needs,
+        };
+    }
+    sizing.answer = share.map_or(sizing.needed, |share| sizing.needed.min(share));
+    sizing.run = sizing.scenario_with(sizing.answer).map(|scenario| run(&scenario));
+    Ok(sizing)
 }
 
 impl Sizing {
+    /// The wait of 99 of 100 with so many connections, at so many times the load, by arithmetic and in milliseconds. Nothing
+    /// if the queue would grow without end.
+    pub fn p99_by_arithmetic(&self, connections: usize, load: f64) -> Option<f64> {
+        let holds = theory::wait_quantile(connections, load * self.held / connections as f64, 0.99);
+        let millis = holds * self.spread * self.need.mean_hold();
+        millis.is_finite().then_some(millis)
+    }
+
+    /// The least size that keeps the target for the wait at so many times the load, by arithmetic.
+    pub(crate) fn by_arithmetic_at(&self, load: f64) -> Option<usize> {
+        let wait = self.need.target / self.need.mean_hold() / self.spread.max(1e-6);
+        theory::least_connections(load * self.held, 0.99, wait)
+    }
+
+    /// Whether arithmetic is exact for the load.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.need.scenario.is_exact()
+    }
+
+    /// Whether some requests take longer than the target for wait and hold together by themselves.
+    pub(crate) fn is_total_hopeless(&self) -> bool {
+        self.need.total.is_some_and(|total| self.longest_hold() > total)
+    }
+
+    /// 99 of 100 hold no longer, in milliseconds.
+    pub(crate) fn longest_hold(&self) -> f64 {
+        let scenario = &self.need.scenario;
+        scenario.hold_quantile(0.99) * self.need.mean_hold() / scenario.mean_hold()
+    }
+
+    fn keeps(&self, figures: &Figures) -> bool {
+        let total = self.need.total.filter(|_| !self.is_total_hopeless());
+        figures.p99_wait as f64 <= self.need.target
+            && total.is_none_or(|total| figures.p99_total as f64 <= total)
+    }
+
+    /// Looks for the least size that keeps the targets.
+    fn simulate(&self) -> Simulated {
+        if self.need.is_too_fine() {
+            return Simulated::TooFine;
+        }
+        // The search is for what the load needs, and not for what the server has.
+        let scenario = |connections| self.scenario_with(connections)?.with("server_limit=0").ok();
+        if scenario(self.by_arithmetic).is_none() {
+            return Simulated::TooLarge;
+        }
+        let length = self.length(self.by_arithmetic);
+        let (requests, relaxations) = (length * self.rate(), length / self.relaxation(self.by_arithmetic));
+        if requests < FEWEST_REQUESTS || relaxations * self.need.scenario.values.replicas < FEWEST_RELAXATIONS
+        {
+            return Simulated::TooShort;
+        }
+        let keeps = |connections: &usize| {
+            scenario(*connections).is_some_and(|scenario| self.keeps(&run(&scenario).figures))
+        };
+        if keeps(&self.by_arithmetic) {
+            // One that holds all of its connections on average has a queue without end.
+            let least = self.by_arithmetic.saturating_sub(STEPS).max(self.held as usize + 1);
+            let fewer = (least..self.by_arithmetic).rev();
+            let last = fewer.take_while(keeps).last();
+            return Simulated::Needs(last.unwrap_or(self.by_arithmetic));
+        }
+        let mut more = self.by_arithmetic + 1..=self.by_arithmetic + STEPS;
+        let first = more.find(keeps);
+        first.map_or(Simulated::NoneNear, Simulated::Needs)
+    }
+
+    /// Nothing if the lab cannot run so many.
+    fn scenario_with(&self, connections: usize) -> Option<Scenario> {
+        let (warm_up, length) = (self.warm_up(connections), self.length(connections));
+        let knobs = format!(
+            "max_connections={connections}&min_connections={connections}&warm_up={warm_up}&duration={}",
+            warm_up + length
+        );
+        self.need.scenario.with(&knobs).ok()
+    }
+
+    fn rate(&self) -> f64 {
+        self.need.scenario.rate().unwrap_or_default()
+    }
+
+    /// Seconds in which the queue of a pool forgets what it was like: long where it is nearly full.
+    fn relaxation(&self, connections: usize) -> f64 {
+        let free = 1.0 - (self.held / connections as f64).min(0.99).sqrt();
+        self.need.mean_hold() / 1e3 / (connections as f64 * free * free) * self.spread.max(1.0)
+    }
+
+    /// How long a run begins before its figures count, in whole seconds.
+    fn warm_up(&self, connections: usize) -> f64 {
+        let longest = 5.0 * self.relaxation(connections).max(self.need.mean_hold() / 1e3);
+        longest.min(LONGEST / 20.0).min(MOST_REQUESTS / 5.0 / self.rate()).max(1.0).ceil()
+    }
+
+    /// How long its figures count, in whole seconds: as long as it takes, and no longer than a phone can do at once.
+    fn length(&self, connections: usize) -> f64 {
+        let rate = self.rate();
+        let wanted = (RELAXATIONS * self.relaxation(connections)).max(MOST_REQUESTS / 2.0 / rate);
+        wanted.min(MOST_REQUESTS / rate).clamp(1.0, LONGEST).ceil()
+    }
+
     /// The answer in sentences, for a reader who knows nothing of queues. The first one is the answer.
     pub fn words(&self) -> Vec<String> {
-        let values = &self.run.scenario.values;
-        let Self { needed, answer, .. } = self;
-        let (replicas, alive) = (values.replicas, self.run.scenario.replicas_in_a_deploy());
-        let held = rounded(self.held);
-        let each = if replicas > 1.0 { "each copy of your program" } else { "your program" };
-        let mut words = vec![format!("Set max_connections to {answer}.")];
-        if answer < needed {
-            words[0] += &match self.p99_by_arithmetic {
-                Some(_) => format!(
-                    " The server has no more, and the target needs {needed}: some callers wait longer."
-                ),
-                None => format!(
-                    " The server has no more, and {needed} are needed. No size is right: the queue grows without end. Hold \
-                     connections for a shorter time, or raise the limit of the server."
-                ),
-            };
-        }
-        words.push(format!(
-            "On average {each} has {held} connections in use: {} requests a second times {} s. (Little's law.)",
-            rounded(self.run.scenario.rate().unwrap_or_default() / replicas),
-            self.run.scenario.mean_hold() / 1e3
-        ));
-        words.push(format!(
-            "Requests do not come evenly. By chance several come at once, so the pool needs more than the average. With {needed} \
-             connections 99 of 100 requests wait at most {} ms for one. (Erlang C.)",
-            values.target
-        ));
-        words.push(self.budget(replicas, alive));
-        words.push(self.simulation());
-        words
-    }
-
-    /// The simulation beside the arithmetic.
-    fn simulation(&self) -> String {
-        let Self { needed, answer, .. } = self;
-        let waited = format!(
-            "Simulated with {answer} connections, 99 of 100 requests waited at most {} ms",
-            self.run.figures.p99_wait
-        );
-        let Some(by_arithmetic) = self.p99_by_arithmetic else {
-            return format!("{waited}, and the longer the run, the longer they wait.");
-        };
-        let size = match self.simulated {
-            Some(simulated) if simulated == *needed => {
-                "The simulation finds the same size for the target.".to_owned()
-            }
-            Some(simulated) => format!(
-                "For the target the simulation needs {simulated}, and the arithmetic {needed}. A run is one sample: change the \
-                 seed, and take the larger."
-            ),
-            None => format!(
-                "In the simulation no size near {needed} keeps the target: your load is not what Erlang C assumes."
-            ),
-        };
-        format!("{waited}; the arithmetic says {} ms. {size}", by_arithmetic.round())
-    }
-
-    /// What the server sees.
-    fn budget(&self, replicas: f64, alive: usize) -> String {
-        let (needed, answer) = (self.needed, self.answer);
-        let together = if replicas > 1.0 {
-            format!("{replicas} copies may open {} connections, and", replicas as usize * answer)
-        } else {
-            format!("It may open {answer} connections, and")
-        };
-        let deploy =
-            format!("{together} {} during a deploy, when up to {alive} run at once.", alive * answer);
-        match (self.share, self.run.scenario.values.server_limit) {
-            (None, _) => format!("{deploy} Compare that with the limit of your server."),
-            (Some(share), limit) if share < needed => {
-                format!("{deploy} The server accepts {limit}, so each of {alive} may have {share}.")
-            }
-            (Some(_), limit) => format!("{deploy} The server accepts {limit}, so they fit."),
-        }
+        crate::sizing_words::words(self)
     }
 }
 
-/// The answer as JSON, with the knobs of its run.
+/// The answer as JSON, with the run if there is one.
 pub fn sizing_json(sizing: &Sizing) -> String {
     Object::new()
         .raw("words", &array(sizing.words().iter().map(|sentence| text(sentence))))
@@ -175,13 +227,6 @@ pub fn sizing_json(sizing: &Sizing) -> String {
         .number("needed", sizing.needed as f64)
         .maybe("share", sizing.share.map(|share| share as f64))
         .number("answer", sizing.answer as f64)
-        .maybe("simulated", sizing.simulated.map(|simulated| simulated as f64))
-        .maybe("p99_by_arithmetic", sizing.p99_by_arithmetic)
-        .raw("run", &report(&sizing.run))
+        .raw("run", &sizing.run.as_ref().map_or("null".to_owned(), report))
         .end()
-}
-
-/// To one digit after the point, which is left out if it is a zero.
-fn rounded(value: f64) -> String {
-    ((value * 10.0).round() / 10.0).to_string()
 }

@@ -35,6 +35,20 @@ pub fn wait_quantile(connections: usize, utilisation: f64, share: f64) -> f64 {
     if waits <= longer { 0.0 } else { ln(waits / longer) / (connections as f64 * (1.0 - utilisation)) }
 }
 
+/// By how much the waits of Erlang C are to be multiplied, for arrivals and holds that vary more or less than it assumes.
+/// Each is the square of the standard deviation by the mean: 1 for what Erlang C assumes, 0 for what is always equal.
+/// Kingman's factor: near the truth for one connection that is busy, and an approximation elsewhere.
+pub fn spread(of_arrivals: f64, of_holds: f64) -> f64 {
+    f64::midpoint(of_arrivals, of_holds)
+}
+
+/// How many replicas a deploy adds at most: each wave of new ones, `surge` of them, takes as long as `start`, and the old
+/// ones live on for `end`. A wave that has begun counts whole, so the quotient is rounded up, and not the product.
+pub fn more_replicas(replicas: f64, surge: f64, start: f64, end: f64) -> f64 {
+    let waves = if end > 0.0 { 1.0 + (end / start).ceil() } else { 1.0 };
+    (surge * waves).min(replicas)
+}
+
 /// An M/M/c queue in which only so many may wait: the share that is refused, and the mean wait of the others in mean
 /// hold times.
 pub fn finite_queue(connections: usize, places: usize, utilisation: f64) -> (f64, f64) {
