@@ -36,9 +36,9 @@
 //! the next caller waits for it only if nothing else is idle. Switch that off with
 //! [`test_on_return(false)`](Bb8::test_on_return), which is bb8's `test_on_check_out(false)`.
 //!
-//! bb8 also tests new connections. The bridge does so only after a test that failed, got no answer or panicked, until one
-//! passes: a server that takes connections and refuses commands, such as a Redis that reads its data, or falls silent, is
-//! then one that does not connect, with backoff.
+//! bb8 also tests new connections. The bridge does so only after a test that failed, got no answer or panicked, until
+//! one passes: a server that takes connections and refuses commands, such as a Redis that reads its data, or falls
+//! silent, is then one that does not connect, with backoff.
 //!
 //! # A manager whose `has_broken` is always `false`
 //!

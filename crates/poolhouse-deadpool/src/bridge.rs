@@ -10,6 +10,7 @@ use std::sync::Arc;
 use deadpool::managed::{self, RecycleError};
 use poolhouse::{Failure, FailureKind};
 
+use crate::hooks::Hooks;
 use crate::object::Object;
 
 /// A [`deadpool::managed::Manager`] as a [`poolhouse::Manager`].
@@ -42,6 +43,7 @@ pub struct Deadpool<M: managed::Manager> {
     is_connected: Option<Box<IsConnected<M::Type>>>,
     box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>,
     classify: Option<Box<Classify<M::Error>>>,
+    pub(crate) hooks: Hooks<M>,
 }
 
 type IsConnected<C> = dyn Fn(&mut C) -> bool + Send + Sync;
@@ -101,7 +103,14 @@ impl<M: managed::Manager> Deadpool<M> {
     /// # }
     /// ```
     pub fn with_errors(manager: M, box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>) -> Self {
-        Self { manager: Arc::new(manager), target: None, is_connected: None, box_error, classify: None }
+        Self {
+            manager: Arc::new(manager),
+            target: None,
+            is_connected: None,
+            box_error,
+            classify: None,
+            hooks: Hooks::default(),
+        }
     }
 
     /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out. Without it the
@@ -220,7 +229,7 @@ impl<M: managed::Manager> Deadpool<M> {
         &self.manager
     }
 
-    fn failed(&self, error: M::Error) -> Failure {
+    pub(crate) fn failed(&self, error: M::Error) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
         match (self.box_error)(error).downcast::<Failure>() {
             Ok(failure) => *failure,
@@ -246,15 +255,19 @@ impl<M: managed::Manager + 'static> poolhouse::Manager for Deadpool<M> {
 
     async fn connect(&self) -> Result<Object<M>, Failure> {
         let object = self.manager.create().await.map_err(|error| self.failed(error))?;
-        Ok(Object::new(object, &self.manager))
+        let mut object = Object::new(object, &self.manager);
+        self.run_post_create(&mut object).await?;
+        Ok(object)
     }
 
     async fn check(&self, object: &mut Object<M>) -> Result<(), Failure> {
-        let (object, metrics) = object.parts();
-        self.manager.recycle(object, metrics).await.map_err(|error| match error {
+        self.run_pre_recycle(object).await?;
+        let (connection, metrics) = object.parts();
+        self.manager.recycle(connection, metrics).await.map_err(|error| match error {
             RecycleError::Message(message) => Failure::new(FailureKind::Transient, message.into_owned()),
             RecycleError::Backend(error) => self.failed(error),
-        })
+        })?;
+        self.run_post_recycle(object).await
     }
 
     fn is_reusable(&self, object: &mut Object<M>) -> bool {

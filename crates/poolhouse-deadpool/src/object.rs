@@ -13,8 +13,9 @@ use deadpool::managed::{self, Metrics};
 /// The counterpart of deadpool's `Object`. The guard that you hold derefs to this, so a method call reaches the connection
 /// through both: `guard.query(..)`.
 ///
-/// The manager's `detach` is called once: when this is dropped, or in [`take`](Object::take). If it panics, the connection
-/// is dropped all the same. A panic of either does not end the process, not even while the thread panics already.
+/// The manager's `detach` is called once: when this is dropped, or in [`take`](Object::take). If it panics, the
+/// connection is dropped all the same. A panic of either does not end the process, not even while the thread panics
+/// already.
 ///
 /// ```
 /// use poolhouse_deadpool::{Deadpool, Object};
@@ -140,8 +141,9 @@ impl<M: managed::Manager> Object<M> {
 impl<M: managed::Manager> Drop for Object<M> {
     fn drop(&mut self) {
         let Some(mut object) = self.object.take() else { return };
-        // A manager with a poisoned mutex panics in its `detach` and in the drop of its connections too. Two panics at once
-        // would end the process (`panic.no_loss`), so each is caught, and one goes on if this thread does not panic already.
+        // A manager with a poisoned mutex panics in its `detach` and in the drop of its connections too. Two panics at
+        // once would end the process (`panic.no_loss`), so each is caught, and one goes on if this thread does not
+        // panic already.
         let detached = catch_unwind(AssertUnwindSafe(|| self.manager.detach(&mut object)));
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(object)));
         if let Err(panic) = detached.and(dropped)

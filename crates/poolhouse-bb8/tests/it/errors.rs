@@ -117,8 +117,8 @@ async fn a_permanent_failure_reaches_those_who_wait_at_once() {
     assert_eq!(began.elapsed(), std::time::Duration::ZERO);
 }
 
-/// A manager that knows what its failure means says so with a `Failure`, alone or among the sources of its error. It keeps
-/// its kind, and the error inside is found.
+/// A manager that knows what its failure means says so with a `Failure`, alone or among the sources of its error. It
+/// keeps its kind, and the error inside is found.
 #[tokio::test(start_paused = true)]
 async fn a_failure_keeps_its_kind() {
     fn failure() -> Failure {

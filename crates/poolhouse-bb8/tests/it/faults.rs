@@ -65,8 +65,8 @@ impl CustomizeConnection<Connection, io::Error> for Panics {
     }
 }
 
-/// `panic.no_loss`: one poisoned mutex makes a customizer or the test of a new connection panic, and then the drop of that
-/// connection, while the first panic unwinds. The process goes on.
+/// `panic.no_loss`: one poisoned mutex makes a customizer or the test of a new connection panic, and then the drop of
+/// that connection, while the first panic unwinds. The process goes on.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_the_connect_and_in_the_drop_does_not_end_the_process() {
     let limit = std::time::Duration::from_secs(2);
@@ -150,8 +150,8 @@ async fn a_server_that_refuses_commands_is_not_connected_to_again_and_again() {
     assert_eq!(mock.state().asked.last(), Some(&("connect", 0)), "no test of {}", second.id);
 }
 
-/// A test that gets no answer, or panics, is a test that did not pass: a server that takes connections and then falls silent
-/// gets no caller either.
+/// A test that gets no answer, or panics, is a test that did not pass: a server that takes connections and then falls
+/// silent gets no caller either.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_falls_silent_is_not_connected_to_again_and_again() {
     let limit = std::time::Duration::from_secs(60);

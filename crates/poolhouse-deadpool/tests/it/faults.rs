@@ -39,8 +39,8 @@ async fn a_panic_in_detach_costs_no_capacity() {
     assert_hands_out_exactly(&pool, 1).await;
 }
 
-/// `panic.no_loss`: one poisoned mutex makes `detach` and the drop of the connection panic, one after the other. The process
-/// goes on, whoever drops the connection: its holder, a holder that panics itself, or a background task.
+/// `panic.no_loss`: one poisoned mutex makes `detach` and the drop of the connection panic, one after the other. The
+/// process goes on, whoever drops the connection: its holder, a holder that panics itself, or a background task.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_detach_and_in_the_drop_does_not_end_the_process() {
     let mock = Mock::default();

@@ -4,4 +4,5 @@ mod common;
 mod detach;
 mod errors;
 mod faults;
+mod hooks;
 mod recycle;
