@@ -6,3 +6,4 @@ mod errors;
 mod faults;
 mod hooks;
 mod recycle;
+mod storm;
