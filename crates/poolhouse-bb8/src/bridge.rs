@@ -4,10 +4,13 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::iter::successors;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bb8::{CustomizeConnection, ManageConnection};
 use poolhouse::{Failure, FailureKind, Manager};
+
+use crate::fresh::Fresh;
 
 /// A [`bb8::ManageConnection`] as a [`poolhouse::Manager`].
 ///
@@ -40,7 +43,7 @@ pub struct Bb8<M: ManageConnection> {
     customizer: Option<Box<dyn CustomizeConnection<M::Connection, M::Error>>>,
     box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>,
     classify: Option<Box<Classify<M::Error>>>,
-    /// Whether the last `is_valid` failed.
+    /// Whether the last `is_valid` did not pass.
     in_doubt: AtomicBool,
 }
 
@@ -221,6 +224,8 @@ impl<M: ManageConnection> Bb8<M> {
     /// [`Permanent`](FailureKind::Permanent) failure at once, if no connection is open or opening. Without
     /// this call every failure is transient, and waiters wait until their deadline, as with bb8.
     ///
+    /// An error that is a [`Failure`], or has one in its chain of sources, keeps the kind of that one.
+    ///
     /// ```
     /// use poolhouse::{FailureKind, Manager};
     /// use poolhouse_bb8::Bb8;
@@ -273,14 +278,38 @@ impl<M: ManageConnection> Bb8<M> {
     }
 
     async fn is_valid(&self, connection: &mut M::Connection) -> Result<(), Failure> {
+        // Until it passes: the pool drops a test that hangs, and a test may panic.
+        let mut test = Test { in_doubt: &self.in_doubt, passed: false };
         let valid = self.manager.is_valid(connection).await;
-        self.in_doubt.store(valid.is_err(), Ordering::Relaxed);
+        test.passed = valid.is_ok();
         valid.map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: M::Error) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
-        Failure::new(kind, (self.box_error)(error))
+        match (self.box_error)(error).downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(error) => Failure::new(kind_of(&*error).unwrap_or(kind), error),
+        }
+    }
+}
+
+/// The kind that an error brings along: that of the first [`Failure`] in its chain of sources.
+fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
+    // An error may be its own source.
+    let links = successors(Some(error), |&error| error.source()).take(16);
+    links.filter_map(|error| error.downcast_ref::<Failure>()).map(Failure::kind).next()
+}
+
+/// A test under way. However it ends, the bridge knows whether it has passed.
+struct Test<'a> {
+    in_doubt: &'a AtomicBool,
+    passed: bool,
+}
+
+impl Drop for Test<'_> {
+    fn drop(&mut self) {
+        self.in_doubt.store(!self.passed, Ordering::Relaxed);
     }
 }
 
@@ -289,16 +318,17 @@ impl<M: ManageConnection> Manager for Bb8<M> {
     type Error = Failure;
 
     async fn connect(&self) -> Result<M::Connection, Failure> {
-        let mut connection = self.manager.connect().await.map_err(|error| self.failed(error))?;
+        let connection = self.manager.connect().await.map_err(|error| self.failed(error))?;
+        let mut connection = Fresh::new(connection);
         if let Some(customizer) = &self.customizer {
-            customizer.on_acquire(&mut connection).await.map_err(|error| self.failed(error))?;
+            customizer.on_acquire(connection.get()).await.map_err(|error| self.failed(error))?;
         }
         // bb8 tests new connections too. Here that is needed only of a server that takes connections and refuses commands:
         // without it each caller would get a new connection, and the same refusal, with no backoff between the connects.
         if self.test_on_return && self.in_doubt.load(Ordering::Relaxed) {
-            self.is_valid(&mut connection).await?;
+            self.is_valid(connection.get()).await?;
         }
-        Ok(connection)
+        Ok(connection.into_inner())
     }
 
     async fn check(&self, connection: &mut M::Connection) -> Result<(), Failure> {

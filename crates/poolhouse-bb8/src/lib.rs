@@ -30,14 +30,15 @@
 //! |---|---|
 //! | `connect` | it opens a connection |
 //! | `is_valid` | a connection comes back, before anybody else gets it; an idle one is due for a health check |
-//! | `has_broken` | a connection comes back; an idle one is about to be handed out |
+//! | `has_broken` | a connection comes back; an idle or a new one is about to be handed out |
 //!
 //! bb8 calls `is_valid` when you get a connection, and you wait for it. The bridge calls it when a connection comes back:
 //! the next caller waits for it only if nothing else is idle. Switch that off with
 //! [`test_on_return(false)`](Bb8::test_on_return), which is bb8's `test_on_check_out(false)`.
 //!
-//! bb8 also tests new connections. The bridge does so only after a test that failed, until one passes: a server that takes
-//! connections and refuses commands, such as a Redis that reads its data, is then one that does not connect, with backoff.
+//! bb8 also tests new connections. The bridge does so only after a test that failed, got no answer or panicked, until
+//! one passes: a server that takes connections and refuses commands, such as a Redis that reads its data, or falls
+//! silent, is then one that does not connect, with backoff.
 //!
 //! # A manager whose `has_broken` is always `false`
 //!
@@ -59,6 +60,7 @@
 #![warn(missing_docs)]
 
 mod bridge;
+mod fresh;
 
 pub use crate::bridge::Bb8;
 

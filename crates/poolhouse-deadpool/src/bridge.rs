@@ -4,11 +4,13 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::iter::successors;
 use std::sync::Arc;
 
 use deadpool::managed::{self, RecycleError};
 use poolhouse::{Failure, FailureKind};
 
+use crate::hooks::Hooks;
 use crate::object::Object;
 
 /// A [`deadpool::managed::Manager`] as a [`poolhouse::Manager`].
@@ -41,6 +43,7 @@ pub struct Deadpool<M: managed::Manager> {
     is_connected: Option<Box<IsConnected<M::Type>>>,
     box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>,
     classify: Option<Box<Classify<M::Error>>>,
+    pub(crate) hooks: Hooks<M>,
 }
 
 type IsConnected<C> = dyn Fn(&mut C) -> bool + Send + Sync;
@@ -100,7 +103,14 @@ impl<M: managed::Manager> Deadpool<M> {
     /// # }
     /// ```
     pub fn with_errors(manager: M, box_error: fn(M::Error) -> Box<dyn Error + Send + Sync>) -> Self {
-        Self { manager: Arc::new(manager), target: None, is_connected: None, box_error, classify: None }
+        Self {
+            manager: Arc::new(manager),
+            target: None,
+            is_connected: None,
+            box_error,
+            classify: None,
+            hooks: Hooks::default(),
+        }
     }
 
     /// Where the connections go, for messages and logs, such as `db.example:5432`. Leave credentials out. Without it the
@@ -165,6 +175,8 @@ impl<M: managed::Manager> Deadpool<M> {
     /// this call every failure is transient: the pool tries again until the deadline of the acquire, whereas
     /// deadpool gives the first failure to its caller.
     ///
+    /// An error that is a [`Failure`], or has one in its chain of sources, keeps the kind of that one.
+    ///
     /// ```
     /// use poolhouse::{FailureKind, Manager};
     /// use poolhouse_deadpool::Deadpool;
@@ -217,14 +229,24 @@ impl<M: managed::Manager> Deadpool<M> {
         &self.manager
     }
 
-    fn failed(&self, error: M::Error) -> Failure {
+    pub(crate) fn failed(&self, error: M::Error) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
-        Failure::new(kind, (self.box_error)(error))
+        match (self.box_error)(error).downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(error) => Failure::new(kind_of(&*error).unwrap_or(kind), error),
+        }
     }
 
     fn is_open(&self, object: &mut Object<M>) -> bool {
         self.is_connected.as_ref().is_none_or(|is_connected| is_connected(object))
     }
+}
+
+/// The kind that an error brings along: that of the first [`Failure`] in its chain of sources.
+fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
+    // An error may be its own source.
+    let links = successors(Some(error), |&error| error.source()).take(16);
+    links.filter_map(|error| error.downcast_ref::<Failure>()).map(Failure::kind).next()
 }
 
 impl<M: managed::Manager + 'static> poolhouse::Manager for Deadpool<M> {
@@ -233,15 +255,19 @@ impl<M: managed::Manager + 'static> poolhouse::Manager for Deadpool<M> {
 
     async fn connect(&self) -> Result<Object<M>, Failure> {
         let object = self.manager.create().await.map_err(|error| self.failed(error))?;
-        Ok(Object::new(object, &self.manager))
+        let mut object = Object::new(object, &self.manager);
+        self.run_post_create(&mut object).await?;
+        Ok(object)
     }
 
     async fn check(&self, object: &mut Object<M>) -> Result<(), Failure> {
-        let (object, metrics) = object.parts();
-        self.manager.recycle(object, metrics).await.map_err(|error| match error {
+        self.run_pre_recycle(object).await?;
+        let (connection, metrics) = object.parts();
+        self.manager.recycle(connection, metrics).await.map_err(|error| match error {
             RecycleError::Message(message) => Failure::new(FailureKind::Transient, message.into_owned()),
             RecycleError::Backend(error) => self.failed(error),
-        })
+        })?;
+        self.run_post_recycle(object).await
     }
 
     fn is_reusable(&self, object: &mut Object<M>) -> bool {

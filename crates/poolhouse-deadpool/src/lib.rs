@@ -45,15 +45,23 @@
 //! [`check_after_idle`](poolhouse::PoolConfig::check_after_idle) to a second: an acquire then recycles first what has been
 //! idle for longer. `Duration::ZERO` recycles each idle connection again at each acquire.
 //!
+//! # Hooks
+//!
+//! deadpool's builder takes `post_create`, `pre_recycle` and `post_recycle`. Give them to the bridge:
+//! [`Deadpool::post_create`], [`Deadpool::pre_recycle`], [`Deadpool::post_recycle`]. The last two run around each
+//! `recycle`, that of a health check included. The pool has hooks of its own, which are closures:
+//! [`after_connect`](poolhouse::PoolBuilder::after_connect), [`on_return`](poolhouse::PoolBuilder::on_return), which
+//! runs after `recycle`, and [`before_reuse`](poolhouse::PoolBuilder::before_reuse).
+//!
 //! # What does not move
 //!
-//! Hooks belong to deadpool's pool, not to its manager. `post_create` becomes the hook
-//! [`after_connect`](poolhouse::PoolBuilder::after_connect), `pre_recycle` and `post_recycle` become
-//! [`on_return`](poolhouse::PoolBuilder::on_return) or [`before_reuse`](poolhouse::PoolBuilder::before_reuse).
+//! The wrapper type that an adapter has for deadpool's pool: you hold what the *manager* makes. For deadpool-postgres
+//! that is `ClientWrapper`, with all its methods, transactions and its statement cache; for deadpool-redis it is redis'
+//! `MultiplexedConnection`, so pass `&mut **connection` to `query_async`.
 //!
-//! So does the wrapper type that an adapter has for deadpool's pool: you hold what the *manager* makes. For
-//! deadpool-postgres that is `ClientWrapper`, with all its methods, transactions and its statement cache; for
-//! deadpool-redis it is redis' `MultiplexedConnection`, so pass `&mut **connection` to `query_async`.
+//! deadpool's `get` calls `create` and `recycle` in the task that calls it. Here a background task does. So a manager
+//! or a hook finds no `task_local!` and no tracing span of the caller, and a caller that gives up does not end a
+//! `create`.
 //!
 //! # Errors
 //!
@@ -66,6 +74,7 @@
 #![warn(missing_docs)]
 
 mod bridge;
+mod hooks;
 mod object;
 
 pub use crate::bridge::Deadpool;

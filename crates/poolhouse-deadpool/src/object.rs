@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use deadpool::managed::{self, Metrics};
 
@@ -11,7 +13,9 @@ use deadpool::managed::{self, Metrics};
 /// The counterpart of deadpool's `Object`. The guard that you hold derefs to this, so a method call reaches the connection
 /// through both: `guard.query(..)`.
 ///
-/// The manager's `detach` is called once: when this is dropped, or in [`take`](Object::take).
+/// The manager's `detach` is called once: when this is dropped, or in [`take`](Object::take). If it panics, the
+/// connection is dropped all the same. A panic of either does not end the process, not even while the thread panics
+/// already.
 ///
 /// ```
 /// use poolhouse_deadpool::{Deadpool, Object};
@@ -66,6 +70,10 @@ impl<M: managed::Manager> Object<M> {
     ///
     /// Take it out of the pool first, with [`PooledConnection::detach`](poolhouse::PooledConnection::detach).
     ///
+    /// # Panics
+    ///
+    /// If the manager's `detach` does. The connection is dropped then.
+    ///
     /// ```
     /// use poolhouse::Manager;
     /// use poolhouse_deadpool::{Deadpool, Object};
@@ -89,8 +97,14 @@ impl<M: managed::Manager> Object<M> {
     /// ```
     pub fn take(mut this: Self) -> M::Type {
         let mut object = this.object.take().expect(HOLDS);
-        this.manager.detach(&mut object);
-        object
+        match catch_unwind(AssertUnwindSafe(|| this.manager.detach(&mut object))) {
+            Ok(()) => object,
+            Err(panic) => {
+                // Not while that panic unwinds: two at once would end the process.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(object)));
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// When it was created, when it was last recycled between two holders, and how often.
@@ -126,8 +140,16 @@ impl<M: managed::Manager> Object<M> {
 
 impl<M: managed::Manager> Drop for Object<M> {
     fn drop(&mut self) {
-        if let Some(object) = &mut self.object {
-            self.manager.detach(object);
+        let Some(mut object) = self.object.take() else { return };
+        // A manager with a poisoned mutex panics in its `detach` and in the drop of its connections too. Two panics at
+        // once would end the process (`panic.no_loss`), so each is caught, and one goes on if this thread does not
+        // panic already.
+        let detached = catch_unwind(AssertUnwindSafe(|| self.manager.detach(&mut object)));
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(object)));
+        if let Err(panic) = detached.and(dropped)
+            && !thread::panicking()
+        {
+            resume_unwind(panic);
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) invalid: HashSet<u32>,
     /// What panics.
     pub(crate) panics: Option<&'static str>,
+    /// Whether the drop of a connection panics.
+    pub(crate) drop_panics: bool,
     pub(crate) valid_takes: Duration,
 }
 
@@ -35,7 +37,12 @@ pub(crate) struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.mock.state().open -= 1;
+        let panics = {
+            let mut state = self.mock.state();
+            state.open -= 1;
+            state.drop_panics
+        };
+        assert!(!panics, "told to panic in a drop");
     }
 }
 

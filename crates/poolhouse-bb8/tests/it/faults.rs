@@ -52,6 +52,45 @@ async fn a_panic_in_has_broken_costs_no_capacity() {
     assert_hands_out_exactly(&pool, 1).await;
 }
 
+/// Panics.
+#[derive(Debug)]
+struct Panics;
+
+impl CustomizeConnection<Connection, io::Error> for Panics {
+    fn on_acquire<'a>(
+        &'a self,
+        _: &'a mut Connection,
+    ) -> Pin<Box<dyn Future<Output = Result<(), io::Error>> + Send + 'a>> {
+        Box::pin(async { panic!("told to panic in a customizer") })
+    }
+}
+
+/// `panic.no_loss`: one poisoned mutex makes a customizer or the test of a new connection panic, and then the drop of
+/// that connection, while the first panic unwinds. The process goes on.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_connect_and_in_the_drop_does_not_end_the_process() {
+    let limit = std::time::Duration::from_secs(2);
+    let mock = Mock::default();
+    let customized = pool(Bb8::new(mock.clone()).connection_customizer(Box::new(Panics)), 1);
+    mock.state().drop_panics = true;
+    customized.acquire_within(limit).await.unwrap_err();
+    assert_eq!(mock.state().open, 0);
+
+    let mock = Mock::default();
+    let tested = pool(Bb8::new(mock.clone()), 1);
+    let held = tested.acquire().await.unwrap();
+    mock.state().panics = Some("is_valid");
+    mock.state().drop_panics = true;
+    held.release();
+    settle().await;
+    tested.acquire_within(limit).await.unwrap_err();
+    assert_eq!(mock.state().open, 0);
+
+    mock.state().panics = None;
+    mock.state().drop_panics = false;
+    assert_hands_out_exactly(&tested, 1).await;
+}
+
 /// Fails for the first connection.
 #[derive(Debug, Default)]
 struct Customizer(Arc<AtomicU32>);
@@ -109,4 +148,31 @@ async fn a_server_that_refuses_commands_is_not_connected_to_again_and_again() {
     poolhouse::PooledConnection::detach(first);
     let second = pool.acquire().await.unwrap();
     assert_eq!(mock.state().asked.last(), Some(&("connect", 0)), "no test of {}", second.id);
+}
+
+/// A test that gets no answer, or panics, is a test that did not pass: a server that takes connections and then falls
+/// silent gets no caller either.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_is_not_connected_to_again_and_again() {
+    let limit = std::time::Duration::from_secs(60);
+    for panics in [false, true] {
+        let mock = Mock::default();
+        let pool = pool(Bb8::new(mock.clone()), 1);
+        let held = pool.acquire().await.unwrap();
+        if panics {
+            mock.state().panics = Some("is_valid");
+        } else {
+            mock.state().valid_takes = std::time::Duration::MAX;
+        }
+        held.release();
+        tokio::time::sleep(pool.config().reset_timeout).await;
+        settle().await;
+
+        assert!(pool.acquire_within(limit).await.is_err_and(|error| error.is_timeout()), "panics: {panics}");
+        assert!(mock.state().connects < 30, "{} connects in {limit:?}", mock.state().connects);
+
+        mock.state().panics = None;
+        mock.state().valid_takes = std::time::Duration::ZERO;
+        assert_hands_out_exactly(&pool, 1).await;
+    }
 }

@@ -156,6 +156,9 @@ async fn a_test_that_hangs_costs_one_connection() {
     mock.state().valid_takes = Duration::from_secs(3600);
     let released = tokio::time::Instant::now();
     held.release();
+    settle().await;
+    // The next one answers.
+    mock.state().valid_takes = Duration::ZERO;
     assert_eq!(pool.acquire().await.unwrap().id, 2);
     assert_eq!(released.elapsed(), pool.config().reset_timeout);
     assert_eq!(mock.state().open, 1);

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) fails: Option<Failing>,
     /// What panics.
     pub(crate) panics: Option<&'static str>,
+    /// Whether the drop of a session panics.
+    pub(crate) drop_panics: bool,
     pub(crate) recycle_takes: Duration,
     /// Sessions whose server has closed them.
     pub(crate) closed: HashSet<u32>,
@@ -51,7 +53,12 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.mock.state().open -= 1;
+        let panics = {
+            let mut state = self.mock.state();
+            state.open -= 1;
+            state.drop_panics
+        };
+        assert!(!panics, "told to panic in a drop");
     }
 }
 

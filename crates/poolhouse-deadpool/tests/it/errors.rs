@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io;
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
-use poolhouse::{AcquireError, FailureKind, Pool, PoolConfig};
+use poolhouse::{AcquireError, Failure, FailureKind, Pool, PoolConfig};
 use poolhouse_deadpool::Deadpool;
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -41,6 +41,11 @@ impl<E: Send + 'static> Manager for Refuses<E> {
 async fn refused<E: Send + 'static>(bridge: Deadpool<Refuses<E>>) -> AcquireError {
     let pool = Pool::new(bridge.with_target("db.example:5432"), PoolConfig::default()).unwrap();
     pool.warm_up().await.unwrap_err()
+}
+
+async fn acquire<E: Send + 'static>(bridge: Deadpool<Refuses<E>>) -> AcquireError {
+    let pool = Pool::new(bridge, PoolConfig::default()).unwrap();
+    pool.acquire().await.unwrap_err()
 }
 
 /// The text of an error and of each of its sources.
@@ -107,6 +112,25 @@ async fn a_permanent_failure_reaches_those_who_wait_at_once() {
     let error = pool.acquire().await.unwrap_err();
     assert!(matches!(error, AcquireError::Connect(_)), "{error}");
     assert_eq!(began.elapsed(), std::time::Duration::ZERO);
+}
+
+/// A manager that knows what its failure means says so with a `Failure`, alone or among the sources of its error. It
+/// keeps its kind, and the error inside is found.
+#[tokio::test(start_paused = true)]
+async fn a_failure_keeps_its_kind() {
+    fn failure() -> Failure {
+        Failure::new(FailureKind::Permanent, db_error())
+    }
+    let transient = |_: &Failure| FailureKind::Transient;
+    for error in [
+        acquire(Deadpool::new(Refuses(failure))).await,
+        acquire(Deadpool::new(Refuses(failure)).classify_with(transient)).await,
+        acquire(Deadpool::new(Refuses(|| anyhow::Error::new(failure()).context("cannot log in")))).await,
+    ] {
+        assert!(matches!(error, AcquireError::Connect(_)), "{error}");
+        assert!(error.manager_error::<io::Error>().is_some(), "{error:?}");
+    }
+    assert!(acquire(Deadpool::new(Refuses(failure))).await.manager_error::<DbError>().is_some());
 }
 
 /// Without it every failure is transient, and waiters wait until their deadline.

@@ -4,4 +4,6 @@ mod common;
 mod detach;
 mod errors;
 mod faults;
+mod hooks;
 mod recycle;
+mod storm;
