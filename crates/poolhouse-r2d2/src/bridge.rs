@@ -269,7 +269,7 @@ impl<M: ManageConnection> R2d2<M> {
     }
 
     fn is_open(&self, connection: &mut Connection<M>) -> bool {
-        connection.get_mut().is_some_and(|connection| !self.manager.has_broken(connection))
+        Connection::get_mut(connection).is_some_and(|connection| !self.manager.has_broken(connection))
     }
 }
 
@@ -292,7 +292,7 @@ impl<M: ManageConnection> Manager for R2d2<M> {
 
     async fn check(&self, connection: &mut Connection<M>) -> Result<(), Failure> {
         let (manager, errors) = (Arc::clone(&self.manager), self.errors.clone());
-        let tested = connection.lend(move |lent| match lent.get_mut() {
+        let tested = connection.lend(move |lent| match Connection::get_mut(lent) {
             Some(connection) => manager.is_valid(connection).map_err(|error| errors.failed(error)),
             None => Err(Failure::new(FailureKind::Transient, "the connection is gone")),
         });
