@@ -1,6 +1,5 @@
 //! To the recorder of the crate `metrics`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -103,16 +102,7 @@ impl FacadeMetrics {
     /// metrics.update();
     /// ```
     pub fn update(&self) {
-        // Pools of one name are one to a recorder, whose last value would win.
-        let mut sums: BTreeMap<(&str, String, Option<Attribute>), usize> = BTreeMap::new();
-        self.pools.read(|pool, reading| {
-            let reading: Reading = reading.unwrap_or_default();
-            for gauge in &GAUGES {
-                (gauge.read)(&reading, &mut |value, attribute| {
-                    *sums.entry((gauge.instrument.name, pool.to_owned(), attribute)).or_default() += value;
-                });
-            }
-        });
+        let sums = self.pools.sums(&GAUGES, || Some(Reading::default()));
         for ((name, pool, attribute), value) in sums {
             metrics::gauge!(name, labels(&pool, attribute)).set(value as f64);
         }

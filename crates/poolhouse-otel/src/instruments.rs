@@ -19,6 +19,7 @@ pub(crate) const BOUNDS: [f64; 13] =
     [0.000_01, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 
 /// A metric. The unit is one of UCUM, as OpenTelemetry writes it.
+#[derive(Clone, Copy)]
 pub(crate) struct Instrument {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,

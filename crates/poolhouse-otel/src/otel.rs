@@ -8,7 +8,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter};
 use poolhouse::{Event, Listener, Manager, Pool};
 
-use crate::instruments::{Attribute, BOUNDS, COUNTERS, Count, GAUGES, Gauge, POOL_NAME, TIMES, Time};
+use crate::instruments::{
+    Attribute, BOUNDS, COUNTERS, Count, GAUGES, Gauge, Instrument, POOL_NAME, TIMES, Time,
+};
 use crate::pools::Pools;
 use crate::record::{self, Sink};
 
@@ -119,18 +121,15 @@ fn with_attributes(pool: &str, attribute: Option<Attribute>, tell: impl FnOnce(&
     }
 }
 
-fn up_down(meter: &Meter, pools: Pools, Gauge { instrument, read }: Gauge) {
+fn up_down(meter: &Meter, pools: Pools, gauge: Gauge) {
+    let Instrument { name, unit, what } = gauge.instrument;
     let callback = move |observer: &dyn AsyncInstrument<i64>| {
-        pools.read(|pool, reading| {
-            let Some(reading) = reading else { return };
-            read(&reading, &mut |value, attribute| {
-                let value = i64::try_from(value).unwrap_or(i64::MAX);
-                with_attributes(pool, attribute, |attributes| observer.observe(value, attributes));
-            });
-        });
+        for ((_, pool, attribute), value) in pools.sums(std::slice::from_ref(&gauge), || None) {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            with_attributes(&pool, attribute, |attributes| observer.observe(value, attributes));
+        }
     };
-    let builder = meter.i64_observable_up_down_counter(instrument.name);
-    let builder = builder.with_unit(instrument.unit).with_description(instrument.what);
+    let builder = meter.i64_observable_up_down_counter(name).with_unit(unit).with_description(what);
     // The meter keeps the callback.
     let _ = builder.with_callback(callback).build();
 }

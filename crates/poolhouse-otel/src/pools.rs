@@ -1,10 +1,11 @@
 //! The pools that are exported, and what is read from their statistics at each export.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use poolhouse::{Manager, Pool};
 
-use crate::instruments::UNNAMED;
+use crate::instruments::{Attribute, Gauge, UNNAMED};
 
 /// One pool at one instant.
 #[derive(Default)]
@@ -24,9 +25,12 @@ struct Observed {
     read: Box<dyn Fn() -> Option<Reading> + Send + Sync>,
 }
 
+/// The values of gauges, by the name of the gauge, the name of the pool, and what else a value is told apart by.
+pub(crate) type Sums = BTreeMap<(&'static str, String, Option<Attribute>), usize>;
+
 /// The pools that are exported. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Pools(Arc<Mutex<Vec<Observed>>>);
+pub(crate) struct Pools(Arc<Mutex<Vec<Arc<Observed>>>>);
 
 impl Pools {
     pub(crate) fn observe<M: Manager>(&self, pool: &Pool<M>) {
@@ -44,24 +48,50 @@ impl Pools {
             })
         };
         let name = pool.name().unwrap_or(UNNAMED).to_owned();
-        self.lock().push(Observed { name, read: Box::new(read) });
+        self.lock().push(Arc::new(Observed { name, read: Box::new(read) }));
     }
 
-    /// Tells of each pool, with `None` of one that has gone, for the last time.
-    pub(crate) fn read(&self, mut tell: impl FnMut(&str, Option<Reading>)) {
-        self.lock().retain(|pool| {
-            let reading = (pool.read)();
-            let lives = reading.is_some();
-            tell(&pool.name, reading);
-            lives
-        });
+    /// What the pools say now. Pools of one name are added up: they are one to an exporter, whose last value would win. A
+    /// pool that has gone is told of for the last time, by what `gone` makes of it.
+    pub(crate) fn sums(&self, gauges: &[Gauge], gone: fn() -> Option<Reading>) -> Sums {
+        let mut sums = Sums::new();
+        for (observed, reading) in self.read() {
+            let Some(reading) = reading.or_else(gone) else { continue };
+            for gauge in gauges {
+                (gauge.read)(&reading, &mut |value, attribute| {
+                    let key = (gauge.instrument.name, observed.name.clone(), attribute);
+                    *sums.entry(key).or_default() += value;
+                });
+            }
+        }
+        sums
+    }
+
+    /// Reads each pool, and forgets those that have gone.
+    ///
+    /// Not under the lock: whoever reads a pool may have its last handle for that moment, and so close it. That calls the
+    /// listener, which may be one that observes another pool.
+    fn read(&self) -> Vec<(Arc<Observed>, Option<Reading>)> {
+        let pools = self.lock().clone();
+        let read = |observed: Arc<Observed>| {
+            let reading = (observed.read)();
+            (observed, reading)
+        };
+        let readings: Vec<_> = pools.into_iter().map(read).collect();
+        let has_gone = |pool: &Arc<Observed>| {
+            readings.iter().any(|(read, reading)| reading.is_none() && Arc::ptr_eq(read, pool))
+        };
+        if readings.iter().any(|(_, reading)| reading.is_none()) {
+            self.lock().retain(|pool| !has_gone(pool));
+        }
+        readings
     }
 
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Observed>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Observed>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,11 +1,14 @@
 //! What a program exports, as its exporter gets it.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-use poolhouse::{CloseCounts, PacketManager, Pool, PoolConfig};
+use poolhouse::{CloseCounts, Event, PacketManager, Pool, PoolConfig};
 use poolhouse_echo::EchoServer;
 use poolhouse_otel::PoolMetrics;
 
@@ -199,6 +202,71 @@ async fn failures_leaks_and_closes_are_counted_by_their_reason() {
         "poolhouse.connection.leaked {connection} {pool.name=orders} 2",
     ];
     assert_eq!(points, expected);
+}
+
+/// Pools of one name are counted together, and of those that have gone only the others are left.
+#[tokio::test(start_paused = true)]
+async fn pools_of_one_name_are_counted_together() {
+    let server = EchoServer::in_memory();
+    let (exported, metrics) = Exported::new();
+    let config = |max_connections| PoolConfig { max_connections, ..PoolConfig::default() };
+    let pools = [4, 5].map(|maximum| pool(&server, None, &metrics, config(maximum)));
+    let held = [pools[0].acquire().await.unwrap(), pools[1].acquire().await.unwrap()];
+    let sums = |names: [&str; 2]| -> Vec<String> {
+        let named = |point: &String| names.iter().any(|name| point.starts_with(name));
+        exported.points().into_iter().filter(named).collect()
+    };
+    let names = ["db.client.connection.max ", "db.client.connection.count "];
+    let expected = |used: u32, maximum: u32| {
+        [
+            "db.client.connection.count {connection} {pool.name=unnamed, state=idle} 0".to_owned(),
+            format!("db.client.connection.count {{connection}} {{pool.name=unnamed, state=used}} {used}"),
+            format!("db.client.connection.max {{connection}} {{pool.name=unnamed}} {maximum}"),
+        ]
+    };
+    assert_eq!(sums(names), expected(2, 9));
+    let [first, second] = pools;
+    drop(second);
+    assert_eq!(sums(names), expected(1, 4));
+    drop((held, first));
+}
+
+/// A listener may use the metrics whenever it is told of something, also when the export has the last handle of a pool for a
+/// moment, and so closes it.
+#[test]
+fn a_listener_may_use_the_metrics_during_an_export() {
+    let (exported, metrics) = Exported::new();
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        // The exports are those of this thread and of the reader's.
+        let (stopped, here) = (AtomicBool::new(false), thread::current().id());
+        let closed_elsewhere = Arc::new(AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stopped.load(SeqCst) {
+                    exported.provider.force_flush().unwrap();
+                }
+            });
+            for round in 0..20_000 {
+                let (shown, told) = (metrics.clone(), Arc::clone(&closed_elsewhere));
+                let listener = move |event: &Event<'_>| {
+                    if matches!(event, Event::Closed { .. }) && thread::current().id() != here {
+                        told.store(format!("{shown:?}").contains("pools"), SeqCst);
+                    }
+                };
+                let pool = Pool::builder(("localhost", 5555)).listener(listener).build().unwrap();
+                metrics.observe(&pool);
+                (0..round % 50).for_each(|_| thread::yield_now());
+                drop(pool);
+                if closed_elsewhere.load(SeqCst) {
+                    break;
+                }
+            }
+            stopped.store(true, SeqCst);
+        });
+        ended.send(()).unwrap();
+    });
+    assert_eq!(end.recv_timeout(Duration::from_secs(20)), Ok(()), "the listener waits for the export");
 }
 
 /// Pools are told apart by their names. One that has gone is forgotten, and nothing keeps it alive.

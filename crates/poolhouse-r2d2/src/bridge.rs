@@ -42,6 +42,7 @@ pub struct R2d2<M: ManageConnection> {
     manager: Arc<M>,
     target: Option<String>,
     test_on_return: bool,
+    ask_has_broken: bool,
     customizer: Option<Arc<Customizer<M>>>,
     errors: Errors<M::Error>,
 }
@@ -110,6 +111,7 @@ impl<M: ManageConnection> R2d2<M> {
             manager: Arc::new(manager),
             target: None,
             test_on_return: true,
+            ask_has_broken: true,
             customizer: None,
             errors: Errors::new(box_error),
         }
@@ -169,6 +171,44 @@ impl<M: ManageConnection> R2d2<M> {
     #[must_use]
     pub fn test_on_return(mut self, test: bool) -> Self {
         self.test_on_return = test;
+        self
+    }
+
+    /// Whether `has_broken` is asked. On by default.
+    ///
+    /// It runs on the thread that acquires or gives back a connection, often one of the runtime's, so it must not block.
+    /// Switch it off for a manager whose `has_broken` asks the server, such as r2d2_mysql: a server that does not answer
+    /// would stop the runtime's thread. Then `is_valid` finds what is broken, on a thread that may block: when a
+    /// connection comes back, and after [`check_after_idle`](poolhouse::PoolConfig::check_after_idle).
+    ///
+    /// ```
+    /// use poolhouse::Manager;
+    /// use poolhouse_r2d2::R2d2;
+    ///
+    /// /// Its `has_broken` asks the server.
+    /// struct Tickets;
+    ///
+    /// impl r2d2::ManageConnection for Tickets {
+    ///     type Connection = u32;
+    ///     type Error = std::io::Error;
+    ///
+    ///     fn connect(&self) -> std::io::Result<u32> { Ok(7) }
+    ///     fn is_valid(&self, _: &mut u32) -> std::io::Result<()> { Err(std::io::ErrorKind::TimedOut.into()) }
+    ///     fn has_broken(&self, ticket: &mut u32) -> bool { self.is_valid(ticket).is_err() }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bridge = R2d2::new(Tickets).ask_has_broken(false);
+    /// let mut ticket = bridge.connect().await?;
+    /// assert!(bridge.is_connected(&mut ticket), "it is not asked");
+    /// assert!(bridge.check(&mut ticket).await.is_err(), "a thread that may block asks");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn ask_has_broken(mut self, ask: bool) -> Self {
+        self.ask_has_broken = ask;
         self
     }
 
@@ -269,7 +309,8 @@ impl<M: ManageConnection> R2d2<M> {
     }
 
     fn is_open(&self, connection: &mut Connection<M>) -> bool {
-        connection.get_mut().is_some_and(|connection| !self.manager.has_broken(connection))
+        let here = Connection::get_mut(connection);
+        here.is_some_and(|connection| !(self.ask_has_broken && self.manager.has_broken(connection)))
     }
 }
 
@@ -292,7 +333,7 @@ impl<M: ManageConnection> Manager for R2d2<M> {
 
     async fn check(&self, connection: &mut Connection<M>) -> Result<(), Failure> {
         let (manager, errors) = (Arc::clone(&self.manager), self.errors.clone());
-        let tested = connection.lend(move |lent| match lent.get_mut() {
+        let tested = connection.lend(move |lent| match Connection::get_mut(lent) {
             Some(connection) => manager.is_valid(connection).map_err(|error| errors.failed(error)),
             None => Err(Failure::new(FailureKind::Transient, "the connection is gone")),
         });
@@ -356,6 +397,7 @@ impl<M: ManageConnection> fmt::Debug for R2d2<M> {
             .field("manager", &type_name::<M>())
             .field("target", &self.target)
             .field("test_on_return", &self.test_on_return)
+            .field("ask_has_broken", &self.ask_has_broken)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -48,10 +49,12 @@ pub struct Connection<M: ManageConnection> {
     away: Option<JoinHandle<Tested<M>>>,
 }
 
-/// What a call on another thread brings back: the connection, and whether it passed.
-pub(crate) type Tested<M> = (Connection<M>, Result<(), Failure>);
+/// What a call on another thread brings back: the connection, and whether it passed. A panic brings the connection back
+/// too, so that it takes up room until it has been dropped.
+pub(crate) type Tested<M> = (Connection<M>, thread::Result<Result<(), Failure>>);
 
-const HOLDS: &str = "whoever can see a connection has it";
+const HOLDS: &str = "a call that the pool has given up still has the connection: in a hook `before_close`, ask \
+    `Connection::get_mut`, which answers `None` then";
 
 impl<M: ManageConnection> Connection<M> {
     pub(crate) fn new(connection: M::Connection, customizer: Option<Arc<Customizer<M>>>) -> Self {
@@ -59,7 +62,7 @@ impl<M: ManageConnection> Connection<M> {
     }
 
     /// Has a call made on a thread that may block, and waits until the connection is back. If the wait is given up, the call
-    /// goes on, and [`come_back`](Connection::come_back) waits for it.
+    /// goes on, and [`come_back`](Connection::come_back) waits for it. A panic there is one here.
     pub(crate) async fn lend(
         &mut self,
         call: impl FnOnce(&mut Self) -> Result<(), Failure> + Send + 'static,
@@ -67,14 +70,17 @@ impl<M: ManageConnection> Connection<M> {
         let mut lent =
             Self { connection: self.connection.take(), customizer: self.customizer.take(), away: None };
         let away = self.away.insert(spawn_blocking(move || {
-            let tested = call(&mut lent);
+            let tested = catch_unwind(AssertUnwindSafe(|| call(&mut lent)));
             (lent, tested)
         }));
         let back = away.await;
         self.away = None;
         let (lent, tested) = back?;
         *self = lent;
-        Ok(tested)
+        match tested {
+            Ok(tested) => Ok(tested),
+            Err(panic) => resume_unwind(panic),
+        }
     }
 
     /// Waits for a call that was given up.
@@ -88,8 +94,35 @@ impl<M: ManageConnection> Connection<M> {
         this
     }
 
-    pub(crate) fn get_mut(&mut self) -> Option<&mut M::Connection> {
-        self.connection.as_mut()
+    /// The connection, or `None` while a call of the manager's that the pool has given up still has it.
+    ///
+    /// A holder always has it. Only a hook [`before_close`](poolhouse::PoolBuilder::before_close) may get `None`, when
+    /// the pool closes during `is_valid`, or when `is_valid` takes longer than the pool's limit. Everything else that
+    /// needs the connection panics then.
+    ///
+    /// ```
+    /// use poolhouse::Pool;
+    /// use poolhouse_r2d2::{Connection, R2d2};
+    ///
+    /// # struct Names;
+    /// # impl r2d2::ManageConnection for Names {
+    /// #     type Connection = String;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<String> { Ok("fresh".to_owned()) }
+    /// #     fn is_valid(&self, _: &mut String) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut String) -> bool { false }
+    /// # }
+    /// let builder = Pool::builder(R2d2::new(Names)).before_close(|connection, _info| {
+    ///     if let Some(name) = Connection::get_mut(connection) {
+    ///         println!("{name} goes");
+    ///     }
+    ///     Box::pin(async { Ok(()) })
+    /// });
+    /// # builder.build()?;
+    /// # Ok::<(), poolhouse::ConfigError>(())
+    /// ```
+    pub fn get_mut(this: &mut Self) -> Option<&mut M::Connection> {
+        this.connection.as_mut()
     }
 
     /// Drops the connection on this thread, or gives it to the customizer.

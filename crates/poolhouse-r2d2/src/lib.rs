@@ -56,29 +56,39 @@
 //! |---|---|---|
 //! | `connect` | it opens a connection | one that may block |
 //! | `is_valid` | a connection comes back, before anybody else gets it; an idle one is due for a health check | one that may block |
-//! | `has_broken` | a connection comes back; an idle one is about to be handed out | the one that gives back or acquires |
+//! | `has_broken` | a connection comes back; an idle one is about to be handed out; `is_valid` has passed | the one that gives back or acquires; one of the runtime's |
 //! | drop of a connection | the pool is done with it | one that may block |
 //!
-//! The threads are those of [`spawn_blocking`](tokio::task::spawn_blocking), or, for the drop of a connection that nobody
-//! waits for, one of its own. A connection that is dropped outside of any runtime is dropped in place.
+//! The threads are those of [`spawn_blocking`](tokio::task::spawn_blocking), or, for the drop of a connection that
+//! nobody waits for, one of its own. A connection that is dropped outside of any runtime is dropped in place.
 //!
-//! r2d2 calls `is_valid` when you get a connection, and you wait for it. The bridge calls it when a connection comes back:
-//! the next caller waits for it only if nothing else is idle. Switch that off with
-//! [`test_on_return(false)`](R2d2::test_on_return), which is r2d2's `test_on_check_out(false)`. If `has_broken` never answers
-//! `true`, leave it on, and set [`check_after_idle`](poolhouse::PoolConfig::check_after_idle) to a second for what dies idle.
+//! r2d2 calls `is_valid` when you get a connection, and you wait for it. The bridge calls it when a connection comes
+//! back: the next caller waits for it only if nothing else is idle. Switch that off with
+//! [`test_on_return(false)`](R2d2::test_on_return), which is r2d2's `test_on_check_out(false)`. If `has_broken` asks
+//! the server, as that of r2d2_mysql does, switch that off, with [`ask_has_broken(false)`](R2d2::ask_has_broken). If it
+//! is off, or never answers `true`, leave `test_on_return` on, and set
+//! [`check_after_idle`](poolhouse::PoolConfig::check_after_idle) to a second for what dies idle.
 //!
 //! # Limits of what blocks
 //!
-//! A call that blocks cannot be cancelled: the thread blocks until the client library gives up. A connection whose test takes
-//! longer than the pool's limit takes up room until the call comes back, at most for another
-//! [`close_timeout`](poolhouse::PoolConfig::close_timeout). After that, and at once for a connect that takes too long, it counts
-//! for the server and no longer for the pool's maximum. So set the library's own time limits too, and shorter.
+//! A call that blocks cannot be cancelled: the thread blocks until the client library gives up. A connection whose test
+//! takes longer than the pool's limit takes up room until the call comes back, at most for another
+//! [`close_timeout`](poolhouse::PoolConfig::close_timeout). The drop of a connection has `close_timeout` too. After
+//! that, it counts for the server and no longer for the pool's maximum, and `close` no longer waits for it. This is so
+//! at once for a connect that takes too long or is under way when the pool closes, for a connection that the hook
+//! [`after_connect`](poolhouse::PoolBuilder::after_connect) refuses, and for one that `has_broken` finds before a
+//! hand-out. So set the library's own time limits too, and shorter.
+//!
+//! A closure in [`spawn_blocking`](tokio::task::spawn_blocking) must not wait for a connection, as with
+//! `Handle::block_on(pool.acquire())`. If such closures have all of the runtime's threads for what blocks, no
+//! connection is opened or tested, and all of them time out. Acquire first, and move the guard, as above; or use
+//! `poolhouse::blocking::Pool`, which has a runtime of its own.
 //!
 //! # Errors
 //!
-//! r2d2 asks no more than `Error` of a manager's error. [`R2d2::new`] wants `Send` and `Sync` too, which nearly all are. For
-//! one that is not, say what becomes of it, with [`R2d2::with_errors`]. The pool's errors tell the manager's error in their
-//! text, and [`AcquireError::manager_error`](poolhouse::AcquireError::manager_error) finds it.
+//! r2d2 asks no more than `Error` of a manager's error. [`R2d2::new`] wants `Send` and `Sync` too, which nearly all
+//! are. For one that is not, say what becomes of it, with [`R2d2::with_errors`]. The pool's errors tell the manager's
+//! error in their text, and [`AcquireError::manager_error`](poolhouse::AcquireError::manager_error) finds it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

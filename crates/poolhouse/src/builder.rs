@@ -190,8 +190,8 @@ impl<M: Manager> PoolBuilder<M> {
 
     /// Runs before the pool closes a connection whose peer has not closed it, for example to say goodbye. It
     /// runs in a background task, within `close_timeout`, and before [`Manager::close`]. The connection takes
-    /// up room until the hook has ended. An error is logged. If no runtime serves this pool's connections, or
-    /// the runtime of the connection has ended, the hook does not run.
+    /// up room until the hook has ended. An error or a panic is logged. If no runtime serves this pool's
+    /// connections, or the runtime of the connection has ended, the hook does not run.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

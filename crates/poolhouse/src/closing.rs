@@ -2,6 +2,7 @@
 //! background task. Either way it takes up room until it has gone (`size.max`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::call_out::{Panic, call_out, call_out_within};
 use crate::error::{Inner, page};
@@ -115,13 +116,19 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
     let info = ConnectionInfo::of(&entry, began);
     let Entry { mut connection, id, manager_closes, .. } = *entry;
     let goodbye = || async {
-        let said = call_hook(inner.hooks.before_close.as_ref(), &mut connection, info).await;
+        let (hook, lent) = (inner.hooks.before_close.as_ref(), &mut connection);
+        // If the hook panics, the manager closes the connection all the same.
+        let said = call_out_within(Duration::MAX, move || call_hook(hook, lent, info)).await;
         if manager_closes {
             inner.manager.close(connection).await;
         }
         said
     };
-    let result = call_out_within(limit, goodbye).await;
+    let result = match call_out_within(limit, goodbye).await {
+        Ok(Some(said)) => said,
+        Ok(None) => Ok(None),
+        Err(panic) => Err(panic),
+    };
     let elapsed_ms = millis(inner.now().since(began));
     inner.log(|target| match result {
         Ok(Some(Err(error))) => tracing::warn!(

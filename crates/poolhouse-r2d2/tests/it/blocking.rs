@@ -1,8 +1,9 @@
 //! What blocks never runs on the runtime's thread. The runtime of these tests has one.
 
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use poolhouse::{PooledConnection, RetireReason};
+use poolhouse::{Pool, PooledConnection, RetireReason};
 use poolhouse_r2d2::{Connection, R2d2};
 
 use crate::common::{Mock, config, pool, settle, until};
@@ -77,6 +78,44 @@ async fn close_waits_for_drops_that_block() {
     mock.block(None);
     assert!(closed.await.unwrap().is_complete());
     assert_eq!(mock.state().open, 0);
+}
+
+/// `close.complete`: also if a hook before close gets what `is_valid` still has.
+#[tokio::test(start_paused = true)]
+async fn a_hook_before_close_may_find_the_connection_away() {
+    let (mock, seen) = (Mock::default(), Arc::new(Mutex::new(Vec::new())));
+    let told = Arc::clone(&seen);
+    let builder = Pool::builder(R2d2::new(mock.clone())).config(config(1));
+    let pool = builder
+        .before_close(move |connection, _| {
+            let asked = Connection::get_mut(connection).map(|connection| connection.id);
+            told.lock().unwrap().push(asked);
+            // Panics if the connection is away, and nothing is lost by that.
+            let id = connection.id;
+            Box::pin(async move { if Some(id) == asked { Ok(()) } else { Err("another".into()) } })
+        })
+        .build()
+        .unwrap();
+    for blocks in [None, Some("is_valid")] {
+        mock.block(blocks);
+        pool.acquire().await.unwrap().release();
+        until("it is tested, or the test blocks", || {
+            mock.state().blocked == 1 || (mock.count("is_valid") == 1 && pool.stats().resetting == 0)
+        })
+        .await;
+        if blocks.is_none() {
+            pool.invalidate_all();
+            until("it has gone", || mock.state().open == 0).await;
+        }
+    }
+    let closing = pool.clone();
+    let closed = tokio::spawn(async move { closing.close().await });
+    until("the hook has run", || seen.lock().unwrap().len() == 2).await;
+    settle().await;
+    assert!(!closed.is_finished(), "the connection is open yet");
+    mock.block(None);
+    closed.await.unwrap();
+    assert_eq!((mock.state().open, seen.lock().unwrap().clone()), (0, vec![Some(1), None]));
 }
 
 /// A connect that takes too long is given up. What it opens after all is dropped, off the runtime's thread.
@@ -194,4 +233,32 @@ async fn a_holder_may_take_it() {
     assert_eq!((mine.id, pool.stats().total_connections), (1, 0));
     drop(mine);
     assert_eq!(mock.threads("drop"), [thread::current().id()]);
+}
+
+/// The bridge needs a thread that may block. If closures that wait for a connection have all of them, they wait in vain. One
+/// thread is enough if the guard moves into the closure, or if the closure waits for a pool with a runtime of its own.
+#[test]
+fn a_closure_that_may_block_must_not_wait_for_a_connection() {
+    let one_thread = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).max_blocking_threads(1).enable_all().build().unwrap()
+    };
+    let limit = std::time::Duration::from_millis(50);
+    let (runtime, waits) = (one_thread(), pool(R2d2::new(Mock::default()), 1));
+    let waited = runtime.block_on(async {
+        let closure = move || tokio::runtime::Handle::current().block_on(waits.acquire_within(limit)).is_ok();
+        tokio::task::spawn_blocking(closure).await.unwrap()
+    });
+    assert!(!waited, "the connect waits for the closure's thread");
+
+    let (runtime, first) = (one_thread(), pool(R2d2::new(Mock::default()), 1));
+    let own = poolhouse::blocking::Pool::new(R2d2::new(Mock::default()), config(1)).unwrap();
+    let ids = runtime.block_on(async {
+        let moved = first.acquire().await.unwrap();
+        let moved = tokio::task::spawn_blocking(move || moved.id).await.unwrap();
+        let again = first.acquire().await.unwrap().id;
+        let own = tokio::task::spawn_blocking(move || own.acquire().unwrap().id).await.unwrap();
+        [moved, again, own]
+    });
+    assert_eq!(ids, [1; 3]);
 }

@@ -9,7 +9,7 @@ use poolhouse::{Pool, RetireReason};
 use poolhouse_r2d2::R2d2;
 use r2d2::CustomizeConnection;
 
-use crate::common::{Connection, Mock, assert_hands_out_exactly, config, pool, until};
+use crate::common::{Connection, Mock, assert_hands_out_exactly, config, pool, settle, until};
 
 /// `panic.no_loss`: a panic on another thread is one here.
 #[tokio::test(start_paused = true)]
@@ -26,6 +26,28 @@ async fn a_panicking_manager_costs_no_capacity() {
         mock.state().panics = None;
         assert_hands_out_exactly(&pool, 1).await;
     }
+}
+
+/// `size.max`: a connection whose test panicked takes up room until it has gone.
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_test_panicked_takes_up_room_until_it_has_gone() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()), 1);
+    mock.state().panics = Some("is_valid");
+    mock.block(Some("drop"));
+    pool.acquire().await.unwrap().release();
+    until("the drop blocks", || mock.state().blocked == 1).await;
+    mock.state().panics = None;
+    let next = tokio::spawn(pool.acquire_owned());
+    // As long as a close that waits for nothing would take: it has a thread for a moment.
+    for _ in 0..10 {
+        settle().await;
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+    }
+    assert_eq!((pool.stats().connecting, mock.count("connect"), mock.state().open), (0, 1, 1));
+    mock.block(None);
+    assert_eq!(next.await.unwrap().unwrap().id, 2);
+    assert_eq!(mock.state().dropped_where_it_must_not_block, 0);
 }
 
 /// `panic.no_loss`: `has_broken` is asked on the thread that gives a connection back, which sees the panic.

@@ -105,6 +105,21 @@ async fn a_broken_connection_does_not_stay() {
     assert_eq!(mock.count("is_valid"), 0, "what has broken is not tested");
 }
 
+/// `ask_has_broken(false)`: for a manager whose `has_broken` asks the server. `is_valid` finds what is broken.
+#[tokio::test(start_paused = true)]
+async fn has_broken_may_be_switched_off() {
+    let mock = Mock::default();
+    let pool = pool(R2d2::new(mock.clone()).ask_has_broken(false), 1);
+    let held = pool.acquire().await.unwrap();
+    mock.state().invalid.insert(1);
+    held.release();
+    assert_eq!(pool.acquire().await.unwrap().id, 2);
+    until("the second is tested", || mock.count("is_valid") == 2 && pool.stats().resetting == 0).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(pool.acquire().await.unwrap().id, 2);
+    assert_eq!(mock.count("has_broken"), 0);
+}
+
 /// With `check_after_idle`, what broke idle is found before it is handed out.
 #[tokio::test(start_paused = true)]
 async fn is_valid_finds_what_broke_idle() {

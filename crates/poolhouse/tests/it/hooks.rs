@@ -178,6 +178,26 @@ async fn a_hook_before_close_is_bounded() {
     assert_eq!((mock.open(), began.elapsed()), (0, secs(3)));
 }
 
+/// A hook before close that panics keeps no connection from being closed by the manager.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_hook_before_close_is_the_logs() {
+    type Set = fn(PoolBuilder<Mock>) -> PoolBuilder<Mock>;
+    let cases: [Set; 2] = [
+        |builder| builder.before_close(|_, _| panic!("told to panic")),
+        |builder| builder.before_close(|_, _| Box::pin(async { panic!("told to panic") })),
+    ];
+    for set in cases {
+        let mock = Mock::ok();
+        mock.set_close(Step::Slow(ms(20)));
+        let (builder, _) = builder(&mock, config(1));
+        let pool = set(builder).build().unwrap();
+        pool.acquire().await.unwrap().release();
+        let began = Instant::now();
+        pool.close().await;
+        assert_eq!((mock.open(), mock.done(), began.elapsed()), (0, vec![("close", 1)], ms(20)));
+    }
+}
+
 trait WarmUpWithOne {
     async fn warm_up_with_one(&self) -> Result<(), AcquireError>;
 }
