@@ -123,6 +123,15 @@ async fn invalidate(State(pool): State<PacketPool>) -> &'static str {
     "idle connections are closed, held ones close when they come back\n"
 }
 
+/// For what need not happen at once.
+async fn invalidate_over(
+    State(pool): State<PacketPool>,
+    Path(seconds): Path<u64>,
+) -> String {
+    pool.invalidate_all_over(Duration::from_secs(seconds));
+    format!("each connection is replaced within {seconds} s\n")
+}
+
 async fn suspend(State(pool): State<PacketPool>) -> &'static str {
     pool.suspend();
     "suspended\n"
@@ -142,6 +151,7 @@ fn routes(pool: PacketPool) -> Router {
         .route("/pool/options", get(options).post(change))
         .route("/pool/resize/{maximum}", post(resize))
         .route("/pool/invalidate", post(invalidate))
+        .route("/pool/invalidate/{seconds}", post(invalidate_over))
         .route("/pool/suspend", post(suspend))
         .route("/pool/resume", post(resume))
         .layer(DefaultBodyLimit::max(1024))
