@@ -152,9 +152,13 @@ pub fn knobs_json() -> String {
     Object::new().raw("knobs", &array(knobs)).raw("presets", &array(presets)).end()
 }
 
-/// What is wrong with a scenario, as JSON.
+/// What is wrong with a scenario, as JSON: in whole, and by the knob, for a page that has another name for it.
 pub fn error_json(error: &KnobError) -> String {
-    Object::new().text("error", &error.to_string()).end()
+    Object::new()
+        .text("error", &error.to_string())
+        .text("knob", &error.knob)
+        .text("said", error.said())
+        .end()
 }
 
 #[cfg(test)]
