@@ -8,6 +8,8 @@ mod controls;
 mod drawings;
 mod element;
 mod keys;
+mod names;
+mod refusals;
 mod serve;
 mod speed;
 
