@@ -41,8 +41,8 @@ const start = () => {
 };
 
 /**
- * `knobs`, or `run`, `size` or `sweep` of a scenario's text. Rejects if the module takes too long, or refuses the text:
- * then the error has the name of the `knob`, and what is `said` of it.
+ * `knobs`, or `run`, `size` or `sweep` of a scenario's text. Rejects if it takes too long, or if the module refuses it:
+ * then with the name of a `knob`, and what is `said` of it.
  */
 export const ask = (verb, text) =>
     new Promise((resolve, reject) => {

@@ -7,6 +7,7 @@
 mod controls;
 mod drawings;
 mod element;
+mod guide;
 mod keys;
 mod names;
 mod refusals;
