@@ -100,23 +100,42 @@
 
 // The Pool Lab: a button, and nothing more before a click or an address that asks for a run.
 (() => {
-    const [, asked, ...knobs] = location.hash.startsWith("#lab/") ? location.hash.split("/") : [];
-    for (const lab of document.querySelectorAll("pool-lab")) {
-        const start = async (address) => {
-            try {
-                await import(new URL(`${path_to_root}lab/pool-lab.js`, document.baseURI));
-                await lab.start(address);
-            } catch {
-                lab.textContent = "The lab cannot be loaded here. It needs a page that comes from a web server.";
-            }
-        };
+    const labs = [...document.querySelectorAll("pool-lab")];
+
+    const open = async (lab, address) => {
+        try {
+            await import(new URL(`${path_to_root}lab/pool-lab.js`, document.baseURI));
+        } catch {
+            lab.textContent = "The lab cannot be loaded here. It needs a page that comes from a web server.";
+            return;
+        }
+        if (!lab.knobs) {
+            await lab.start(address);
+        } else if (address) {
+            await lab.reproduce(address);
+        }
+        // A control whose value is wrong has the focus, and is in view.
+        if (address && !lab.querySelector("[aria-invalid]")) {
+            lab.scrollIntoView();
+        }
+    };
+    for (const lab of labs) {
         const button = document.createElement("button");
         button.type = "button";
-        button.textContent = "Predict, then run it here";
-        button.addEventListener("click", () => start());
+        const sizes = lab.getAttribute("preset") === "sizing";
+        button.textContent = sizes ? "Size my pool with my own numbers" : "Predict, then run it here";
+        button.addEventListener("click", () => open(lab));
         lab.append(button);
-        if (lab.getAttribute("preset") === asked) {
-            start(knobs.join("/"));
-        }
     }
+
+    // Also in a page that is there already, whose address a link changes. The others stay as they are.
+    const follow = () => {
+        const [mark, asked, ...knobs] = location.hash.split("/");
+        const lab = mark === "#lab" && labs.find((each) => each.getAttribute("preset") === asked);
+        if (lab) {
+            open(lab, knobs.join("/"));
+        }
+    };
+    window.addEventListener("hashchange", follow);
+    follow();
 })();

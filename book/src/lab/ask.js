@@ -30,14 +30,20 @@ const start = () => {
         pending.delete(id);
         const answer = JSON.parse(json);
         if (answer.error) {
-            entry?.reject(new Error(answer.error));
+            const error = new Error(answer.error);
+            error.knob = answer.knob;
+            error.said = answer.said;
+            entry?.reject(error);
         } else {
             entry?.resolve(answer);
         }
     };
 };
 
-/** `knobs`, or `run`, `size` or `sweep` of a scenario's text. Rejects if the module refuses it, or takes too long. */
+/**
+ * `knobs`, or `run`, `size` or `sweep` of a scenario's text. Rejects if it takes too long, or if the module refuses it:
+ * then with the name of a `knob`, and what is `said` of it.
+ */
 export const ask = (verb, text) =>
     new Promise((resolve, reject) => {
         if (!worker) {

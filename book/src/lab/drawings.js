@@ -24,16 +24,29 @@ const surface = (canvas, { ink, accent }, height) => {
     return { pen, width, height, ink, accent };
 };
 
+/** A baseline with marks at round values up to `most`. */
+const scale = (pen, y, most, unit, x) => {
+    const power = 10 ** Math.floor(Math.log10(most / 4));
+    const step = power * [1, 2, 5, 10].find((times) => power * times >= most / 4);
+    pen.fillRect(x(0), y, x(most) - x(0), 1);
+    for (let value = 0; value < 1.001 * most; value += step) {
+        pen.fillRect(x(value), y, 1, 4);
+        pen.textAlign = value > 0.9 * most ? "end" : "center";
+        pen.fillText(value ? `${round(value, 3)} ${unit}` : "0", x(value), y + 16);
+    }
+    pen.textAlign = "start";
+};
+
 /** The most connections or waiting callers of any run: curves that are compared have one scale. */
 export const highest = (runs) =>
-    Math.max(1, ...runs.flatMap((run) => run.frames.map(([, idle, held, , waiting]) => Math.max(idle + held, waiting))));
+    Math.max(1, ...runs.flatMap((run) => run.frames.flatMap(([, idle, held, , waiting]) => [idle + held, waiting])));
 
 /**
  * Connections and waiting callers over time, on a scale up to `most`, and each connection at one moment. Returns that
  * moment in words.
  */
 export const drawRun = (canvas, colours, run, moment, most) => {
-    const { pen, width, ink, accent } = surface(canvas, colours, 194);
+    const { pen, width, ink, accent } = surface(canvas, colours, 212);
     const [left, right, roof, floor] = [34, width - 6, 12, 120];
     const frames = run.frames;
     const at = Math.min(moment, frames.length - 1);
@@ -44,6 +57,8 @@ export const drawRun = (canvas, colours, run, moment, most) => {
         frames.forEach((frame, index) => pen.lineTo(x(index), y(value(frame))));
         pen.setLineDash(dash);
         pen.lineWidth = thickness;
+        // A pointed joint of a steep curve would reach below 0.
+        pen.lineJoin = "bevel";
         pen.strokeStyle = colour;
         pen.stroke();
         pen.setLineDash([]);
@@ -53,6 +68,8 @@ export const drawRun = (canvas, colours, run, moment, most) => {
     curve(([, , , , waiting]) => waiting, [2, 3], 2.5, ink);
     pen.fillText(String(most), 2, roof + 5);
     pen.fillText("0", 2, floor);
+    const last = Math.max(1, frames.at(-1)[0]) / 1000;
+    scale(pen, floor, last, "s", (second) => left + (second / last) * (right - left));
     pen.fillRect(x(at), roof, 1, floor - roof);
     return drawMoment(pen, { ink, accent, left, right }, frames[at]);
 };
@@ -65,7 +82,7 @@ const drawMoment = (pen, { ink, accent, left, right }, [, idle, held, connecting
     const lines = Math.max(1, Math.floor(48 / (size + 3)));
     const each = Math.ceil(total / (across * lines));
     for (let box = 0; box * each < idle + held + connecting; box++) {
-        const [x, y] = [left + (box % across) * (size + 3), 130 + Math.floor(box / across) * (size + 3)];
+        const [x, y] = [left + (box % across) * (size + 3), 148 + Math.floor(box / across) * (size + 3)];
         if (box * each < held) {
             pen.fillStyle = accent;
             pen.fillRect(x, y, size, size);
@@ -81,23 +98,36 @@ const drawMoment = (pen, { ink, accent, left, right }, [, idle, held, connecting
     const places = Math.floor((right - left) / 5);
     const callers = Math.max(1, Math.ceil(waiting / places));
     for (let bar = 0; bar * callers < waiting; bar++) {
-        pen.fillRect(left + bar * 5, 182, 3, 8);
+        pen.fillRect(left + bar * 5, 200, 3, 8);
     }
     const several = [each > 1 && `a box is ${each}`, callers > 1 && `a bar is ${callers}`].filter(Boolean).join(", ");
     const counts = `${held} held, ${idle} idle, ${connecting} being opened, ${waiting} waiting`;
     return several ? `${counts} (${several})` : counts;
 };
 
+/** The bar that holds the rest. */
+const REST = 24;
+
 /** How many took how long, of `waits` or `totals`. Returns the key to it. */
 export const drawTimes = (canvas, colours, runs, of) => {
-    const { pen, width, height, ink, accent } = surface(canvas, colours, 160);
-    const bars = Math.max(...runs.map((run) => run[of].bars.length));
-    const most = Math.max(1, ...runs.flatMap((run) => run[of].bars));
-    const step = (width - 20) / bars / runs.length;
-    runs.forEach((run, index) => {
-        run[of].bars.forEach((count, bar) => {
-            const tall = (count / most) * (height - 16);
-            const [x, y] = [10 + (bar * runs.length + index) * step, height - 4 - tall];
+    const { pen, width, ink, accent } = surface(canvas, colours, 176);
+    // Widths are powers of two, so that finer bars fit into coarser ones.
+    const wide = Math.max(...runs.map((run) => run[of].width));
+    const place = (run, bar) => Math.floor((bar * run[of].width) / wide);
+    const last = Math.max(...runs.map((run) => place(run, run[of].bars.length - 1)));
+    const joined = runs.map((run) => {
+        const sums = Array(last + 1).fill(0);
+        run[of].bars.forEach((count, bar) => (sums[bar < REST ? place(run, bar) : last] += count));
+        return sums;
+    });
+    const most = Math.max(1, ...joined.flat());
+    const each = (width - 20) / (last + 1);
+    const step = each / runs.length;
+    const floor = 154;
+    joined.forEach((sums, index) => {
+        sums.forEach((count, bar) => {
+            const tall = (count / most) * (floor - 12);
+            const [x, y] = [10 + bar * each + index * step, floor - tall];
             pen.fillStyle = accent;
             pen.strokeStyle = ink;
             if (index === 0) {
@@ -107,9 +137,10 @@ export const drawTimes = (canvas, colours, runs, of) => {
             }
         });
     });
-    const widths = runs.map((run) => `${run[of].width} ms`).join(" and ");
+    pen.fillStyle = ink;
+    scale(pen, floor, (last + 1) * wide, "ms", (millis) => 10 + (millis / wide) * each);
     const hollow = runs.length > 1 ? " Hollow: second." : "";
-    return `Filled: first.${hollow} A bar is ${widths} wide; the last one holds the rest.`;
+    return `Filled: first.${hollow} A bar is ${wide} ms wide; the last one holds the rest.`;
 };
 
 /**

@@ -2,14 +2,18 @@
 
 import { make } from "./elements.js";
 
+/** The values in a text for the module, by name. */
+export const pairs = (text) => new Map(text.split("&").filter(Boolean).map((pair) => pair.split(/=(.*)/s, 2)));
+
 export class Knobs {
     /** A row for each knob: one value for both configurations, or one each if it is the pool's, or differs. */
     constructor(id, { knobs, preset, onRun }) {
         this.id = id;
         this.knobs = knobs;
+        this.legends = new Map();
         this.form = make("form", { noValidate: true });
         const names = preset.scenarios.map(({ name }) => name);
-        const values = preset.scenarios.map((scenario) => new URLSearchParams(scenario.knobs));
+        const values = preset.scenarios.map((scenario) => pairs(scenario.knobs));
         const differs = ({ name }) => values.some((each) => each.get(name) !== values[0].get(name));
         for (const group of new Set(knobs.map((knob) => knob.group))) {
             const own = (knob) => group === "Pool" || differs(knob);
@@ -20,46 +24,61 @@ export class Knobs {
             event.preventDefault();
             onRun();
         });
-        this.fill(values);
-        this.unchanged = preset.scenarios.map((_, index) => this.text(index));
+        this.reset = () => this.set(values, names);
+        this.reset();
     }
 
     group(group, names, own) {
         const knobs = this.knobs.filter((each) => each.group === group);
-        const legend = knobs.some(own) ? `${group}: ${names.join(", then ")}` : group;
-        const set = make("fieldset", {}, make("legend", {}, legend));
+        const legend = make("legend", {}, group);
+        if (knobs.some(own)) {
+            this.legends.set(group, legend);
+        }
+        const set = make("fieldset", {}, legend);
         for (const knob of knobs) {
-            const inputs = (own(knob) ? names : [""]).map((name, index) => this.control(knob, index, name));
-            const unit = knob.off ? `${knob.unit} (0: off)`.trim() : knob.unit;
-            const label = make("label", { for: inputs[0].id }, knob.label + (unit ? ` in ${unit}` : ""));
+            const inputs = (own(knob) ? names : [""]).map((_, index) => this.control(knob, index));
+            const text = knob.label + (knob.unit ? ` in ${knob.unit}` : "") + (knob.off ? " (0: off)" : "");
+            const label = make("label", { for: inputs[0].id }, text);
             set.append(make("div", { className: "pool-lab-knob" }, label, ...inputs));
         }
         return set;
     }
 
-    control(knob, index, name) {
-        const id = `${this.id}-${knob.name}-${index}`;
-        const properties = { id, name: `${index}.${knob.name}` };
-        if (name) {
-            properties["aria-label"] = `${knob.label}, ${name}`;
-        }
+    control(knob, index) {
+        const properties = { id: `${this.id}-${knob.name}-${index}`, name: `${index}.${knob.name}` };
         if (knob.choices) {
             const choices = knob.choices.map((choice) => make("option", { value: choice }, choice));
             return make("select", properties, ...choices);
         }
-        return make("input", {
-            ...properties,
-            type: "number",
-            min: knob.least,
-            max: knob.most,
-            step: knob.whole ? 1 : "any",
-        });
+        // A field for numbers makes 125 of "12,5", which the module refuses.
+        const inputMode = knob.whole ? "numeric" : "decimal";
+        return make("input", { ...properties, inputMode, autocomplete: "off" });
+    }
+
+    own(name, index) {
+        return this.form.elements.namedItem(`${index}.${name}`);
+    }
+
+    /** Shows these configurations under these names. */
+    set(values, names) {
+        this.fill(values);
+        this.rename(names);
+    }
+
+    rename(names) {
+        this.names = names;
+        for (const [group, legend] of this.legends) {
+            legend.textContent = `${group}: ${names.join(", then ")}`;
+        }
+        for (const { name, label } of this.knobs.filter((knob) => this.own(knob.name, 1))) {
+            names.forEach((each, index) => this.own(name, index).setAttribute("aria-label", `${label}, ${each}`));
+        }
     }
 
     fill(values) {
         for (const knob of this.knobs) {
             for (const index of [0, 1]) {
-                const control = this.form.elements[`${index}.${knob.name}`];
+                const control = this.own(knob.name, index);
                 if (control) {
                     control.value = values[index]?.get(knob.name) ?? knob.default;
                 }
@@ -69,26 +88,28 @@ export class Knobs {
 
     /** The knobs of one configuration that differ from the defaults, as text for the module. */
     text(index) {
-        const pairs = this.knobs.flatMap((knob) => {
-            const control = this.form.elements[`${index}.${knob.name}`] ?? this.form.elements[`0.${knob.name}`];
-            return control.value === knob.default ? [] : [`${knob.name}=${control.value}`];
+        const texts = this.knobs.flatMap((knob) => {
+            const { value } = this.own(knob.name, index) ?? this.own(knob.name, 0);
+            // A value turns no other knob.
+            return value === knob.default ? [] : [`${knob.name}=${value.replaceAll("&", " ")}`];
         });
-        return pairs.join("&");
+        return texts.join("&");
     }
 
-    /**
-     * Takes `first/second` over from an address, as `text` gives them. Returns a part that the form cannot show, so
-     * that the module refuses it.
-     */
-    read(address) {
-        const parts = address.split("/").map(decodeURIComponent);
-        this.fill(parts.map((part) => new URLSearchParams(part)));
-        return parts.find((part, index) => {
-            const shown = new URLSearchParams(this.text(index));
-            return [...new URLSearchParams(part)].some(([name, value]) => {
+    texts() {
+        return this.names.map((_, index) => this.text(index));
+    }
+
+    /** Takes an address over. Returns the texts to run: the module refuses what the form cannot show. */
+    read(parts) {
+        this.fill(parts.map(pairs));
+        return this.texts().map((text, index) => {
+            const shown = pairs(text);
+            const isShown = [...pairs(parts[index] ?? "")].every(([name, value]) => {
                 const knob = this.knobs.find((each) => each.name === name);
-                return !knob || (shown.get(name) ?? knob.default) !== value;
+                return knob && (shown.get(name) ?? knob.default) === value;
             });
+            return isShown ? text : parts[index];
         });
     }
 }

@@ -3,42 +3,51 @@
 import { ask } from "./ask.js";
 import { drawCurve, drawRequests, drawRun, drawTimes, highest } from "./drawings.js";
 import { button, details, make, round, table } from "./elements.js";
-import { Knobs } from "./knobs.js";
+import { Knobs, pairs } from "./knobs.js";
 import { Player } from "./player.js";
 import { Sizing } from "./sizing.js";
 
 const deploys = (run) => run.knobs.includes("fault=deploy");
+const hasCopies = (run) => run.knobs.includes("replicas=");
+const ms = (value) => (value === null ? "–" : `${round(value, 1)} ms`);
 const seconds = (millis) => (millis === null ? "it never ended" : `${round(millis / 1000)} s`);
 
+// What a figure is of, if the program has copies.
+const EACH = ", each copy";
+const ALL = ", all copies together";
+
 const FIGURES = [
-    ["median wait", (run) => `${run.figures.p50_wait} ms`],
-    ["mean wait", (run) => `${round(run.figures.mean_wait, 1)} ms`],
-    ["99th percentile of the waits", (run) => `${run.figures.p99_wait} ms`],
-    ["99th percentile of the total times", (run) => `${run.figures.p99_total} ms`],
-    ["median time to an error", (run) => (run.figures.p50_refusal > 0 ? `${run.figures.p50_refusal} ms` : "–")],
-    ["served in time, a second", (run) => round(run.figures.throughput, 1)],
-    ["utilisation", (run) => `${round(run.figures.utilisation * 100)} %`],
-    ["most callers waiting", (run) => run.figures.most_waiting],
-    ["most connections open", (run) => run.figures.most_open],
-    ["connections open on average", (run) => round(run.figures.mean_open, 1)],
-    ["connects that the server refused", (run) => run.figures.refused_connects || "–"],
-    ["connections opened after the start", (run) => run.figures.opened],
+    ["median wait", (run) => ms(run.figures.p50_wait)],
+    ["mean wait", (run) => ms(run.figures.mean_wait)],
+    ["99th percentile of the waits", (run) => ms(run.figures.p99_wait)],
+    ["99th percentile of the total times", (run) => ms(run.figures.p99_total)],
+    ["median time to an error", (run) => ms(run.figures.p50_refusal || null)],
+    ["served in time, a second", (run) => round(run.figures.throughput, 1), ALL],
+    ["utilisation", (run) => `${round(run.figures.utilisation * 100)} %`, ALL],
+    ["most callers waiting", (run) => run.figures.most_waiting, ALL],
+    ["most connections open", (run) => run.figures.most_open, ALL],
+    ["connections open on average", (run) => round(run.figures.mean_open, 1), ALL],
+    ["connects that the server refused", (run) => run.figures.refused_connects || "–", ALL],
+    ["connections opened after the start", (run) => run.figures.opened, ALL],
     ["most replicas alive", (run) => (deploys(run) ? run.figures.most_replicas : "–")],
     ["the deploy took", (run) => (deploys(run) ? seconds(run.figures.deploy_took) : "–")],
-    ["held on average, by Little's law", (run) => round(run.advice.held, 2)],
-    ["mean wait by Erlang C", (run) => (run.advice.mean_wait === null ? "–" : `${round(run.advice.mean_wait, 1)} ms`)],
-    ["least max_connections for the target", (run) => run.advice.least_connections ?? "–"],
+    ["held on average, by Little's law", (run) => round(run.advice.held, 2), EACH],
+    ["mean wait by arithmetic", (run) => ms(run.advice.mean_wait), EACH],
+    ["least max_connections for the target, by arithmetic", (run) => run.advice.least_connections ?? "–", EACH],
     ["connections of all replicas", (run) => run.advice.together],
-    ["the same with the surge, without ending copies", (run) => run.advice.in_a_deploy],
+    ["the same at most during a deploy", (run) => run.advice.in_a_deploy],
 ];
 
 const KEY =
     "Curves: held (solid), open (dashed), callers that wait (dotted). Boxes at the moment of the line: held " +
     "(filled), idle (hollow), being opened (dashed); the bars below them are callers that wait.";
+const COPIES = " Each copy has its own pool: one may have idle connections while callers wait for another.";
 
 let counter = 0;
 
 class PoolLab extends HTMLElement {
+    busy = Promise.resolve();
+
     async start(address) {
         const id = `pool-lab-${++counter}`;
         const live = { role: "status", "aria-live": "polite", className: "pool-lab-status" };
@@ -55,7 +64,7 @@ class PoolLab extends HTMLElement {
                 await this.reproduce(address);
             } else {
                 this.status.textContent = "First the question. The run comes after your answer.";
-                this.runsOf(this.knobs.unchanged);
+                this.runsOf(this.knobs.texts());
                 // The button that had the focus is gone.
                 this.question.focus({ preventScroll: true });
             }
@@ -64,20 +73,38 @@ class PoolLab extends HTMLElement {
         }
     }
 
-    fail(error) {
+    /** Says what is wrong in the status, and at its control in the form that asked. */
+    fail({ message, knob, said, index = 0 }, form) {
         this.player?.pause();
         if (this.screen) {
             this.screen.hidden = true;
         }
-        this.status.textContent = `No run: ${error.message}.`;
+        const named = (name) => form?.elements.namedItem(name);
+        const control = knob ? (named(`${index}.${knob}`) ?? named(`0.${knob}`) ?? named(knob)) : null;
+        const known = this.knobs?.knobs.find(({ name }) => name === knob);
+        const label = control?.labels[0]?.textContent ?? known?.label;
+        const why = label ? `${label}: ${said}.` : `${message}.`;
+        this.status.textContent = `No run: ${why}`;
         this.classList.add("failed");
-        if (!this.status.isConnected) {
-            this.append(this.status);
+        if (control) {
+            const note = make("p", { id: `${control.id}-error`, className: "pool-lab-error" }, why);
+            control.closest(".pool-lab-knob").after(note);
+            control.ariaInvalid = "true";
+            control.setAttribute("aria-describedby", note.id);
+            this.unmark = () => {
+                note.remove();
+                control.removeAttribute("aria-describedby");
+                control.ariaInvalid = null;
+            };
+            control.closest("details")?.setAttribute("open", "");
+            control.focus();
         }
     }
 
     build(id, knobs) {
         const { preset } = this;
+        // Names of configurations, by text.
+        this.named = new Map(preset.scenarios.map(({ knobs, name }) => [knobs, name]));
         const answers = preset.answers.map((answer) => button(answer, () => this.predict(answer)));
         this.verdict = make("p", { "aria-live": "polite", className: "pool-lab-verdict" });
         this.question = make(
@@ -103,70 +130,98 @@ class PoolLab extends HTMLElement {
 
     /** Runs what an address asks for: `first/second` as the knobs say them, or `size/` and the reader's own numbers. */
     async reproduce(address) {
-        if (this.sizing && address.startsWith("size/")) {
-            const text = decodeURIComponent(address.slice("size/".length));
+        let parts;
+        try {
+            parts = address.split("/").map(decodeURIComponent);
+        } catch {
+            await this.work(null, () => Promise.reject(new Error("the address of this run is damaged")));
+            return;
+        }
+        const [first, text = ""] = parts;
+        if (this.sizing && first === "size") {
             this.sizing.read(text);
             await this.size(text);
         } else {
-            await this.run(this.knobs.read(address));
+            await this.run(this.knobs.read(parts));
         }
     }
 
     async predict(answer) {
         const right = answer === this.preset.right;
         this.verdict.textContent = `${right ? "Right" : `Not so: ${this.preset.right}`}. ${this.preset.explanation}`;
+        // What the verdict is about.
+        this.knobs.reset();
         await this.run();
     }
 
-    /** Does what takes a moment, and says how it goes. */
-    async work(act) {
-        this.player?.pause();
-        this.classList.remove("failed");
-        this.status.textContent = "Running…";
-        try {
-            await act();
-        } catch (error) {
-            this.fail(error);
-        }
+    /** Does what a form asks for, after all before it, and says how it goes. */
+    work(form, act) {
+        this.busy = this.busy.then(async () => {
+            this.player?.pause();
+            this.classList.remove("failed");
+            this.unmark?.();
+            this.sizing?.answer.replaceChildren();
+            this.status.textContent = "Running…";
+            try {
+                await act();
+            } catch (error) {
+                this.fail(error, form);
+            }
+        });
+        return this.busy;
     }
 
-    /** A text that the form cannot show is for the module to refuse. */
-    run(wild) {
-        return this.work(async () => {
-            const texts = wild ? [wild] : this.preset.scenarios.map((_, index) => this.knobs.text(index));
-            const runs = await this.runsOf(texts);
+    run(texts = this.knobs.texts()) {
+        return this.work(this.knobs.form, async () => {
             this.remember(...texts);
-            // A name of the preset says what a configuration no longer is once a knob has been turned.
-            const names = this.preset.scenarios.map(({ name }, index) =>
-                texts[index] === this.knobs.unchanged[index] ? name : `${["First", "Second"][index]}, changed`,
-            );
-            this.show(runs, names);
+            const runs = await this.runsOf(texts);
+            const changed = ["First, changed", "Second, changed"];
+            this.show(runs, runs.map(({ knobs }, index) => this.named.get(knobs) ?? changed[index]));
         });
     }
 
-    /** Those of the preset are made while the reader thinks about the question. A scenario gives the same run each time. */
+    /** Those of the preset run while the reader thinks. A scenario gives the same run each time. */
     runsOf(texts) {
         const key = texts.join("/");
         if (this.asked?.key !== key) {
-            const asked = { key, runs: Promise.all(texts.map((text) => ask("run", text))) };
-            this.asked = asked;
-            asked.runs.catch(() => {
-                if (this.asked === asked) {
-                    this.asked = undefined;
-                }
-            });
+            const run = (text, index) =>
+                ask("run", text).catch((error) => {
+                    throw Object.assign(error, { index });
+                });
+            this.asked = { key, runs: Promise.all(texts.map(run)) };
+            this.asked.runs.catch(() => (this.asked = undefined));
         }
         return this.asked.runs;
     }
 
     size(text) {
-        return this.work(async () => {
-            const run = await this.sizing.size(text);
+        return this.work(this.sizing.form, async () => {
             this.remember("size", text);
-            const knobs = new URLSearchParams(run.knobs);
-            this.knobs.fill([knobs, knobs]);
-            const copies = knobs.has("replicas") ? " in each copy" : "";
-            this.show([run], [`${knobs.get("max_connections") ?? 10} connections${copies}`]);
+            const run = await this.sizing.size(text);
+            if (!run) {
+                this.screen.hidden = true;
+                this.status.textContent = this.sizing.answer.firstElementChild.textContent;
+                return;
+            }
+            const values = pairs(run.knobs);
+            this.knobs.fill([values, values]);
+            const beside = (more) => {
+                for (const name of ["max_connections", "min_connections"]) {
+                    const control = this.knobs.own(name, 1);
+                    control.value = +control.value + more;
+                }
+                return ask("run", this.knobs.text(1));
+            };
+            // At the bounds of the lab, one less.
+            const runs = [run, await beside(1).catch(() => beside(-2))];
+            const names = runs.map(({ knobs }, index) => {
+                const { value } = this.knobs.own("max_connections", index);
+                const connections = value === "1" ? "1 connection" : `${value} connections`;
+                const name = connections + (hasCopies(run) ? " in each copy" : "");
+                this.named.set(knobs, name);
+                return name;
+            });
+            this.show(runs, names);
         });
     }
 
@@ -178,15 +233,15 @@ class PoolLab extends HTMLElement {
     show(runs, names) {
         this.runs = runs;
         this.names = names;
+        this.knobs.rename(names);
         this.most = highest(runs);
         this.sweep = undefined;
-        this.canvases = runs.map((run, index) => {
-            const label = `${names[index]}: connections and waiting callers over time. ${run.summary}`;
-            return make("canvas", { role: "img", "aria-label": label });
-        });
+        const plot = (label) => make("canvas", { role: "img", "aria-label": label });
+        this.canvases = runs.map((run, index) =>
+            plot(`${names[index]}: connections and waiting callers over time. ${run.summary}`),
+        );
         const key = () => make("p", { className: "pool-lab-key" });
         const figure = (canvas, index) => make("figure", {}, make("figcaption", {}, names[index]), canvas, key());
-        const plot = (label) => make("canvas", { role: "img", "aria-label": label });
         this.waits = plot("How many waited how long. The table has the percentiles.");
         this.totals = plot("How many took how long in all.");
         this.curve = plot("Mean wait over utilisation by Erlang C, and where the runs are.");
@@ -197,7 +252,7 @@ class PoolLab extends HTMLElement {
         this.screen.replaceChildren(
             this.player.element,
             make("div", { className: "pool-lab-pair" }, ...this.canvases.map(figure)),
-            make("p", { className: "pool-lab-key" }, KEY),
+            make("p", { className: "pool-lab-key" }, runs.some(hasCopies) ? KEY + COPIES : KEY),
             this.table(),
             details("Waits", this.waits, key()),
             details("Total times", this.totals, key()),
@@ -225,8 +280,8 @@ class PoolLab extends HTMLElement {
             this.loads.replaceChildren(make("p", { role: "status" }, `No runs: ${error.message}.`));
             return;
         }
-        const ms = (value) => `${round(value, 1)} ms`;
         const rows = this.sweep.points.map((point) => [
+            `${round(point.load * 100)} %`,
             `${round(point.utilisation * 100)} %`,
             round(point.rate, 1),
             ms(point.mean_wait),
@@ -234,7 +289,7 @@ class PoolLab extends HTMLElement {
             ms(point.p99_wait),
             ms(point.theory_p99),
         ]);
-        const head = ["busy", "requests/s", "mean wait", "by Erlang C", "99 of 100", "by Erlang C"];
+        const head = ["load", "busy", "requests/s", "mean wait", "by Erlang C", "99 of 100", "by Erlang C"];
         const title = make("p", { role: "status" }, "Seven runs of the first one's pool, each under another load:");
         this.loads.replaceChildren(title, table(head, rows));
         this.drawPlots();
@@ -246,8 +301,9 @@ class PoolLab extends HTMLElement {
             runs.some((run) => run.figures.outcomes[outcome] > 0),
         );
         const counts = outcomes.map((outcome) => [outcome, (run) => run.figures.outcomes[outcome]]);
-        const rows = [["requests", (run) => run.figures.requests], ...counts, ...FIGURES];
-        const cells = rows.map(([label, value]) => [label, ...runs.map(value)]);
+        const rows = [["requests", (run) => run.figures.requests, ALL], ...counts, ...FIGURES];
+        const copies = runs.some(hasCopies);
+        const cells = rows.map(([label, value, of = ""]) => [label + (copies ? of : ""), ...runs.map(value)]);
         // A row of which no run has anything says nothing.
         return table(["", ...names], cells.filter(([, ...values]) => values.some((value) => value !== "–")));
     }

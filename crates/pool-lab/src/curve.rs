@@ -59,16 +59,17 @@ pub fn curve_picture(title: &str, scenario: &Scenario, points: &[Point]) -> Stri
     )
 }
 
-/// The same as a table in Markdown.
+/// The same as a table in Markdown. The formula is for the load that was asked for, the rest is of the run.
 pub fn curve_table(points: &[Point]) -> String {
     let mut table = String::from(
-        "| busy | requests a second | mean wait | by Erlang C | 99 of 100 wait at most | by Erlang C |\n\
-         |---:|---:|---:|---:|---:|---:|\n",
+        "| load | busy | requests a second | mean wait | by Erlang C | 99 of 100 wait at most | by Erlang C |\n\
+         |---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for point in points {
         let _ = writeln!(
             table,
-            "| {:.0} % | {:.0} | {:.1} ms | {:.1} ms | {} ms | {:.0} ms |",
+            "| {:.0} % | {:.0} % | {:.0} | {:.1} ms | {:.1} ms | {} ms | {:.0} ms |",
+            point.load * 100.0,
             point.utilisation * 100.0,
             point.rate,
             point.mean_wait,

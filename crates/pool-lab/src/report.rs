@@ -105,7 +105,8 @@ fn advice(run: &Run) -> String {
 /// rest.
 fn bars(run: &Run, time: fn(&Request) -> u64) -> String {
     let mut times: Vec<u64> = run.requests.iter().filter(|request| request.is_acquired()).map(time).collect();
-    let width = (quantile(&mut times, 0.995) + 1).div_ceil(BARS as u64).max(1);
+    // Bars of one run are joined to those of another: a power of two divides every larger one.
+    let width = (quantile(&mut times, 0.995) + 1).div_ceil(BARS as u64).next_power_of_two();
     let mut bars = vec![0_u64; BARS + 1];
     for time in &times {
         bars[((time / width) as usize).min(BARS)] += 1;
@@ -152,9 +153,9 @@ pub fn knobs_json() -> String {
     Object::new().raw("knobs", &array(knobs)).raw("presets", &array(presets)).end()
 }
 
-/// What is wrong with a scenario, as JSON.
+/// What is wrong with a scenario, as JSON: in whole, and by the knob, for a page that has another name for it.
 pub fn error_json(error: &KnobError) -> String {
-    Object::new().text("error", &error.to_string()).end()
+    Object::new().text("error", &error.to_string()).text("knob", &error.knob).text("said", error.said()).end()
 }
 
 #[cfg(test)]
@@ -198,5 +199,15 @@ mod tests {
         let (leaks, requests) = of("leak_every=1&connection_timeout=150");
         assert_eq!(leaks, "[100,0,60900,6]", "to the end of what is watched");
         assert_eq!(request_json(&requests[1]), "[200,150,150,2]");
+    }
+
+    /// Or a page could not put the bars of two runs on one axis.
+    #[test]
+    fn the_width_of_a_bar_is_a_power_of_two() {
+        for (hold, width) in [(1, 1), (23, 1), (24, 2), (100, 8), (1000, 64)] {
+            let knobs = format!("rate=1&holds=constant&hold={hold}&duration=5&max_connections=50");
+            let json = bars(&run(&Scenario::parse(&knobs).unwrap()), |request| request.total);
+            assert!(json.starts_with(&format!("{{\"width\":{width},")), "{hold}: {json}");
+        }
     }
 }

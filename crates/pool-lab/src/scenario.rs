@@ -26,6 +26,11 @@ impl KnobError {
     pub(crate) fn new(knob: &str, message: String) -> Self {
         Self { knob: knob.to_owned(), message }
     }
+
+    /// What is wrong, without the name of the knob.
+    pub fn said(&self) -> &str {
+        &self.message
+    }
 }
 
 impl fmt::Display for KnobError {

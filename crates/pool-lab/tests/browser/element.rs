@@ -57,6 +57,7 @@ fn a_wild_address_is_refused_in_words() {
         "replicas=50&max_connections=1000",
         "seed=-1",
         "colour=red",
+        "=5",
         "rate=%00",
         "%E0%A4%A",
         "max_lifetime=100&max_connections=1000",
@@ -216,7 +217,24 @@ fn several_loads_stand_beside_the_curve() {
         true,
         "{native}"
     );
-    assert_eq!(page.evaluate("lab.loads.querySelectorAll('tbody tr').length"), 7);
+    let column = |page: &mut Page, index: usize| {
+        text(
+            page,
+            &format!(
+                "[...lab.loads.querySelectorAll('tr')].map((row) => row.cells[{index}].textContent).join()"
+            ),
+        )
+    };
+    assert_eq!(column(&mut page, 0), "load,30 %,50 %,60 %,70 %,80 %,90 %,95 %", "what was asked for");
+    let busy: Vec<String> = native
+        .split("\"utilisation\":")
+        .skip(1)
+        .map(|rest| {
+            let share: f64 = rest.split(',').next().unwrap().parse().unwrap();
+            format!("{:.0} %", share * 100.0)
+        })
+        .collect();
+    assert_eq!(column(&mut page, 1), format!("busy,{}", busy.join(",")), "what came of it");
     assert_quiet(&mut page);
 }
 

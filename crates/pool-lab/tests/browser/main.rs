@@ -7,7 +7,10 @@
 mod controls;
 mod drawings;
 mod element;
+mod guide;
 mod keys;
+mod names;
+mod refusals;
 mod serve;
 mod speed;
 

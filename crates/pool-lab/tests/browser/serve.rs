@@ -12,6 +12,11 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src/lab")
 }
 
+/// The folder of the book's style sheets and scripts.
+fn theme() -> PathBuf {
+    folder().join("../../theme")
+}
+
 /// The module that the book ships, or another one that is to do the same.
 fn module() -> Vec<u8> {
     let path = env::var_os("POOL_LAB_MODULE").map_or_else(|| folder().join("pool-lab.wasm"), PathBuf::from);
@@ -39,14 +44,19 @@ pub(crate) fn serve(body: &str) -> String {
 fn answer(mut stream: TcpStream, page: &str) {
     let mut lines = BufReader::new(stream.try_clone().expect("a handle")).lines().map_while(Result::ok);
     let request = lines.next().unwrap_or_default();
-    let name = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/').to_owned();
+    let name = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    // Where the book has them, for the script of its pages.
+    let name = name.strip_prefix("lab/").unwrap_or(name).to_owned();
     // All of the head, or closing would reset the connection.
     lines.take_while(|line| !line.is_empty()).for_each(drop);
     let extension = Path::new(&name).extension().and_then(|extension| extension.to_str());
     let (kind, body) = match extension {
         Some("html") => ("text/html", page.as_bytes().to_vec()),
-        Some("js") => ("text/javascript", fs::read(folder().join(&name)).unwrap_or_default()),
-        Some("css") => ("text/css", fs::read(folder().join("../../theme").join(&name)).unwrap_or_default()),
+        Some("js") => {
+            let file = if name == "guide.js" { theme().join(name) } else { folder().join(name) };
+            ("text/javascript", fs::read(file).unwrap_or_default())
+        }
+        Some("css") => ("text/css", fs::read(theme().join(name)).unwrap_or_default()),
         Some("wasm") => ("application/wasm", module()),
         // What browsers ask for by themselves.
         _ => ("image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec()),
