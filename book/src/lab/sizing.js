@@ -20,7 +20,7 @@ const GROUPS = [
                 [OF_SLOW, "Most are alike, and a few are slow"],
             ],
         ],
-        ["long_every", "If a few are slow: one request in so many", 20],
+        ["long_every", "If a few are slow: one request in so many", 50],
         ["slow", "If a few are slow: how long such a request keeps its connection, in ms", 400],
     ],
     [
@@ -96,8 +96,8 @@ export class Sizing {
     /** Takes the numbers over from an address, as `text` gives them. */
     read(text) {
         const given = new URLSearchParams(text);
-        for (const [name, , initial] of FIELDS) {
-            const otherwise = Array.isArray(initial) ? initial[0][0] : "";
+        for (const [name, , initial = ""] of FIELDS) {
+            const otherwise = Array.isArray(initial) ? initial[0][0] : initial;
             this.form.elements[name].value = given.get(name) ?? otherwise;
         }
         this.fit();
@@ -105,10 +105,9 @@ export class Sizing {
 
     /** Shows the answer and its reasons. Returns the run of the answer, or null if the lab has none. */
     async size(text) {
-        this.answer.replaceChildren();
         const { words, run } = await ask("size", text);
         const [answer, ...reasons] = words;
-        this.answer.append(
+        this.answer.replaceChildren(
             make("p", {}, make("strong", {}, answer)),
             make("ol", {}, ...reasons.map((reason) => make("li", {}, reason))),
         );

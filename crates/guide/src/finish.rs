@@ -1,5 +1,5 @@
 //! What is done to the pages once mdBook has made them: a caption above each block that is a part of a program, the name of
-//! the packed search index, and the line at the foot.
+//! the packed search index, the line at the foot, and shorter scripts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::listings::{self, MARK};
-use crate::search_index;
+use crate::{scripts, search_index};
 
 /// Where a reader reports a mistake.
 const REPORT: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues/new");
@@ -20,6 +20,7 @@ const MENU: &str = "<div id=\"mdbook-menu-bar\"";
 /// Goes once over each page of a book, and over the script that loads the search index.
 pub(crate) fn pages(root: &Path, site: &Path, search_script: &Path) -> Result<()> {
     let index = search_index::pack(site, search_script)?;
+    scripts::shorten_lab(site)?;
     let edition = edition(root);
     let mut programs = BTreeSet::new();
     for file in files(site)? {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use clap::Args;
 use pool_lab::{Need, PRESETS, Preset, Scenario, curve_table, report, run, size, sweep, table};
 
@@ -30,8 +30,12 @@ pub(crate) fn execute(args: &LabArgs) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
+    let preset = Preset::named(asked);
+    if preset.is_none() && !asked.contains('=') {
+        bail!("no preset {asked}: `cargo guide lab` lists all");
+    }
     if args.size {
-        let text = match Preset::named(asked) {
+        let text = match preset {
             Some(preset) => preset.scenarios()?.swap_remove(0).1.address(),
             None => asked.clone(),
         };
@@ -40,10 +44,9 @@ pub(crate) fn execute(args: &LabArgs) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let scenarios = match Preset::named(asked) {
+    let scenarios = match preset {
         Some(preset) => preset.scenarios()?,
-        None if asked.contains('=') => vec![("run".to_owned(), Scenario::parse(asked)?)],
-        None => None.with_context(|| format!("no preset {asked}: `cargo guide lab` lists all"))?,
+        None => vec![("run".to_owned(), Scenario::parse(asked)?)],
     };
     if args.loads {
         print!("{}", curve_table(&sweep(&scenarios[0].1)?));

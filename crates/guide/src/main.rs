@@ -20,6 +20,7 @@ mod progress;
 mod read;
 mod report;
 mod rustdoc;
+mod scripts;
 mod search_index;
 mod serve;
 mod site;

@@ -12,6 +12,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::scripts::terse;
+
 /// How the name of mdBook's file begins. A hash follows.
 const BEGINNING: &str = "searchindex-";
 
@@ -112,21 +114,6 @@ fn slug(title: &str) -> Option<String> {
     title.is_ascii().then(|| kept.collect::<String>().to_ascii_lowercase().replace(' ', "-"))
 }
 
-/// A script without its comments and its indents.
-fn terse(script: &str) -> String {
-    let mut in_comment = false;
-    let mut lines = String::new();
-    for line in script.lines().map(str::trim) {
-        in_comment |= line.starts_with("/*");
-        if !in_comment && !line.is_empty() && !line.starts_with("//") {
-            lines.push_str(line);
-            lines.push('\n');
-        }
-        in_comment &= !line.ends_with("*/");
-    }
-    lines
-}
-
 /// What stands in a JavaScript string between single quotes.
 fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -193,12 +180,6 @@ mod tests {
     #[test]
     fn lines_are_joined_by_spaces() {
         assert_eq!(in_one_line("a b\nc\n\nd"), "a b c  d");
-    }
-
-    #[test]
-    fn a_script_loses_what_only_its_readers_need() {
-        let script = "// A.\n(() => {\n    /** B\n     * c. */\n    /* D. */\n    e(`//f`); // g\n\n    // H.\n})();\n";
-        assert_eq!(terse(script), "(() => {\ne(`//f`); // g\n})();\n");
     }
 
     #[test]

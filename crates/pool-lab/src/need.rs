@@ -1,7 +1,7 @@
 //! What a reader says of a service whose pool wants a size: a scenario, and what only its sizing asks for.
 
 use crate::knobs::{Kind, Knob};
-use crate::scenario::{KnobError, Scenario, pairs, value_of};
+use crate::scenario::{Arrivals, KnobError, Scenario, pairs, value_of};
 
 /// Holds and targets are whole milliseconds in a run. Arithmetic can do with less.
 const fn millis(name: &'static str, default: f64) -> Knob {
@@ -26,6 +26,8 @@ const OWN: [&str; 4] = ["max_connections", "min_connections", "duration", "warm_
 pub struct Need {
     /// The load and the server. Of its pool only what the answer leaves alone counts.
     pub(crate) scenario: Scenario,
+    /// Requests a second. Those of the scenario make up for its rounded hold.
+    pub(crate) rate: Option<f64>,
     /// Mean hold, in milliseconds.
     pub(crate) hold: f64,
     /// 99 of 100 shall wait no longer, in milliseconds.
@@ -47,7 +49,8 @@ impl Need {
     pub fn parse(text: &str) -> Result<Self, KnobError> {
         let [mut hold, mut target, mut reserved] = [HOLD, TARGET, RESERVED].map(|knob| knob.default);
         let (mut total, mut slow) = (None, None);
-        let mut knobs = "duration=1&max_connections=1&min_connections=1".to_owned();
+        // A grace period of Kubernetes, unless the text says another.
+        let mut knobs = "duration=1&max_connections=1&min_connections=1&fault_for=30".to_owned();
         for pair in pairs(text) {
             let (name, value) = pair?;
             match name {
@@ -75,7 +78,16 @@ impl Need {
         }
         let (rounded, whole) = (hold.round().max(1.0), target.ceil());
         scenario = scenario.with(&format!("hold={rounded}&target={whole}"))?;
-        Ok(Self { scenario, hold, target, total, reserved: reserved as usize })
+        let rate = scenario.rate();
+        let mut need = Self { scenario, rate, hold, target, total, reserved: reserved as usize };
+        // Two parts in a hundred of the hold are two of the load, which near saturation is a connection.
+        if let Some(rate) = rate
+            && matches!(need.scenario.arrivals(), Arrivals::Poisson | Arrivals::Constant)
+        {
+            let rate = (rate * need.mean_hold() / need.scenario.mean_hold()).clamp(0.1, 10_000.0);
+            need.scenario = need.scenario.with(&format!("rate={rate}"))?;
+        }
+        Ok(need)
     }
 
     /// How long a request has a connection on average, in milliseconds.
@@ -85,10 +97,12 @@ impl Need {
 
     /// Whether whole milliseconds are too coarse for a run of it.
     pub(crate) fn is_too_fine(&self) -> bool {
-        let values = &self.scenario.values;
-        self.hold < 2.0 || (self.hold - values.hold).abs() > 0.02 * self.hold || self.target < values.target
+        self.hold < 2.0 || self.target < 1.0
     }
 }
+
+/// As the knob allows.
+const MOST_TIMES: f64 = 100_000.0;
 
 /// How many times longer a slow request holds than the others, if the mean is that of all.
 fn long_factor(hold: f64, slow: f64, every: f64) -> Result<f64, KnobError> {
@@ -99,7 +113,7 @@ fn long_factor(hold: f64, slow: f64, every: f64) -> Result<f64, KnobError> {
             format!("is {slow} ms, not above the mean of {hold} ms: raise it"),
         ));
     }
-    if others <= 0.0 {
+    if others <= 0.0 || slow / others > MOST_TIMES {
         let least = slow / every;
         let message =
             format!("is {hold} ms, but one slow request in {every} makes it {least} ms alone: raise it");
@@ -122,6 +136,13 @@ mod tests {
     }
 
     #[test]
+    fn a_rounded_hold_leaves_the_load_as_it_is() {
+        let need = Need::parse("rate=800&hold=20.4&replicas=4").unwrap();
+        assert_eq!((need.rate, need.scenario.values.hold), (Some(800.0), 20.0));
+        assert!((need.scenario.values.rate - 816.0).abs() < 1e-9, "{}", need.scenario.values.rate);
+    }
+
+    #[test]
     fn what_others_have_is_not_for_the_program() {
         let left = |text| Need::parse(text).map(|need| need.scenario.values.server_limit);
         assert_eq!(left("server_limit=100&reserved=15"), Ok(85.0));
@@ -138,6 +159,10 @@ mod tests {
             ("reserved=1.5", "reserved is \"1.5\": choose a whole number"),
             ("hold=50&slow=40", "slow is 40 ms, not above the mean of 50 ms"),
             ("hold=5&slow=400&long_every=50", "hold is 5 ms, but one slow request in 50 makes it 8 ms"),
+            (
+                "hold=8.002&slow=400&long_every=50",
+                "hold is 8.002 ms, but one slow request in 50 makes it 8 ms",
+            ),
             ("colour=1", "colour is no knob"),
         ] {
             let error = Need::parse(text).expect_err(text).to_string();

@@ -158,11 +158,8 @@ impl Scenario {
             Holds::Exponential => -ln(1.0 - share) * self.values.hold,
             Holds::Constant => self.values.hold,
             Holds::Mixed { share: long_ones, short, long } => {
-                if long_ones > 1.0 - share {
-                    long
-                } else {
-                    short
-                }
+                // One in a hundred is not 0.01 to the last digit.
+                if long_ones > 1.0 - share - 1e-9 { long } else { short }
             }
         };
         own + self.mean_hold() - self.values.hold
@@ -213,7 +210,9 @@ impl Scenario {
     /// The most replicas that are alive during a deploy.
     pub(crate) fn replicas_in_a_deploy(&self) -> usize {
         let values = &self.values;
-        let more = theory::more_replicas(values.replicas, values.surge, values.boot, values.fault_for);
+        // The same knob is the length of another fault.
+        let end = if self.deploys() || values.fault == 0.0 { values.fault_for } else { 0.0 };
+        let more = theory::more_replicas(values.replicas, values.surge, values.boot, end);
         (values.replicas + more) as usize
     }
 

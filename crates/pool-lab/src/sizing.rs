@@ -2,7 +2,7 @@
 
 use crate::drive::run;
 use crate::json::{Object, array, text};
-use crate::ledger::Figures;
+use crate::ledger::{Figures, Outcome};
 use crate::need::Need;
 use crate::report::report;
 use crate::run::Run;
@@ -32,7 +32,7 @@ pub enum Simulated {
     TooFine,
     /// So few requests arrive, or the queue changes so slowly, that the longest run would be too short.
     TooShort,
-    /// More connections or copies than the lab can run.
+    /// More connections or copies, for so long, than the lab can run.
     TooLarge,
 }
 
@@ -55,9 +55,17 @@ pub struct Sizing {
     pub share: Option<usize>,
     /// The size to set: what is needed, or the share if that is less.
     pub answer: usize,
+    /// The wait of 99 of 100 at the answer, in milliseconds: by arithmetic where that is exact, else in the simulation.
+    /// Nothing if the queue grows without end.
+    pub p99_wait: Option<f64>,
+    /// The same with a fifth more requests.
+    pub p99_wait_grown: Option<f64>,
     /// The run of the answer, if the lab can run it.
     pub run: Option<Run>,
 }
+
+/// What the answer says of growth.
+const GROWTH: f64 = 1.2;
 
 /// Sizes the pool of each replica.
 ///
@@ -80,7 +88,7 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
         );
         return wrong("server_limit", message);
     }
-    let held = rate / values.replicas * need.mean_hold() / 1e3;
+    let held = need.rate.unwrap_or(rate) / values.replicas * need.mean_hold() / 1e3;
     let of_arrivals = if scenario.arrivals() == Arrivals::Constant { 0.0 } else { 1.0 };
     let spread = theory::spread(of_arrivals, scenario.spread_of_holds());
     let wait = need.target / need.mean_hold() / spread.max(1e-6);
@@ -97,6 +105,8 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
         needed: by_arithmetic,
         share,
         answer: by_arithmetic,
+        p99_wait: None,
+        p99_wait_grown: None,
         run: None,
     };
     sizing.simulated = sizing.simulate();
@@ -109,6 +119,8 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
     }
     sizing.answer = share.map_or(sizing.needed, |share| sizing.needed.min(share));
     sizing.run = sizing.scenario_with(sizing.answer).map(|scenario| run(&scenario));
+    sizing.p99_wait = sizing.p99_at(1.0);
+    sizing.p99_wait_grown = sizing.p99_at(GROWTH);
     Ok(sizing)
 }
 
@@ -121,10 +133,29 @@ impl Sizing {
         millis.is_finite().then_some(millis)
     }
 
-    /// The least size that keeps the target for the wait at so many times the load, by arithmetic.
-    pub(crate) fn by_arithmetic_at(&self, load: f64) -> Option<usize> {
-        let wait = self.need.target / self.need.mean_hold() / self.spread.max(1e-6);
-        theory::least_connections(load * self.held, 0.99, wait)
+    /// The least size that keeps the target with a fifth more requests, where arithmetic can say it.
+    pub(crate) fn needed_grown(&self) -> Option<usize> {
+        let wait = self.need.target / self.need.mean_hold();
+        let is_exact = self.is_exact() && self.need.total.is_none();
+        is_exact.then(|| theory::least_connections(GROWTH * self.held, 0.99, wait)).flatten()
+    }
+
+    /// The wait of 99 of 100 at the answer and so many times the load.
+    fn p99_at(&self, load: f64) -> Option<f64> {
+        let arithmetic = self.p99_by_arithmetic(self.answer, load);
+        if !self.counts_simulation() {
+            return arithmetic;
+        }
+        arithmetic?;
+        let scenario = self.scenario_with(self.answer)?;
+        let rate = scenario.values.rate * load;
+        let grown = scenario.with(&format!("rate={rate}")).ok()?;
+        Some(run(&grown).figures.p99_wait as f64)
+    }
+
+    /// Whether the simulation says more than the arithmetic.
+    pub(crate) fn counts_simulation(&self) -> bool {
+        !self.is_exact() && matches!(self.simulated, Simulated::Needs(_) | Simulated::NoneNear)
     }
 
     /// Whether arithmetic is exact for the load.
@@ -144,8 +175,12 @@ impl Sizing {
     }
 
     fn keeps(&self, figures: &Figures) -> bool {
+        // Whoever got no connection, or no answer, has not waited for a short time.
+        let served = figures.count(Outcome::Served) + figures.count(Outcome::Late);
+        let are_served = (figures.requests() - served) * 100 <= figures.requests();
         let total = self.need.total.filter(|_| !self.is_total_hopeless());
-        figures.p99_wait as f64 <= self.need.target
+        are_served
+            && figures.p99_wait as f64 <= self.need.target
             && total.is_none_or(|total| figures.p99_total as f64 <= total)
     }
 
@@ -159,25 +194,40 @@ impl Sizing {
         if scenario(self.by_arithmetic).is_none() {
             return Simulated::TooLarge;
         }
-        let length = self.length(self.by_arithmetic);
-        let (requests, relaxations) = (length * self.rate(), length / self.relaxation(self.by_arithmetic));
-        if requests < FEWEST_REQUESTS || relaxations * self.need.scenario.values.replicas < FEWEST_RELAXATIONS
-        {
+        if !self.is_long_enough(self.by_arithmetic) {
             return Simulated::TooShort;
         }
         let keeps = |connections: &usize| {
             scenario(*connections).is_some_and(|scenario| self.keeps(&run(&scenario).figures))
         };
+        let again = |connections| {
+            let other = scenario(connections).and_then(|scenario| {
+                let seed = (scenario.values.seed + 1.0) % 1e9;
+                scenario.with(&format!("seed={seed}")).ok()
+            });
+            other.is_some_and(|scenario| self.keeps(&run(&scenario).figures))
+        };
         if keeps(&self.by_arithmetic) {
             // One that holds all of its connections on average has a queue without end.
             let least = self.by_arithmetic.saturating_sub(STEPS).max(self.held as usize + 1);
             let fewer = (least..self.by_arithmetic).rev();
-            let last = fewer.take_while(keeps).last();
+            // Below it one sample may keep the target by luck.
+            let surely = |connections: &usize| {
+                self.is_long_enough(*connections) && keeps(connections) && again(*connections)
+            };
+            let last = fewer.take_while(surely).last();
             return Simulated::Needs(last.unwrap_or(self.by_arithmetic));
         }
         let mut more = self.by_arithmetic + 1..=self.by_arithmetic + STEPS;
         let first = more.find(keeps);
         first.map_or(Simulated::NoneNear, Simulated::Needs)
+    }
+
+    /// Whether a run with so many connections has enough requests, and is long for its queue.
+    fn is_long_enough(&self, connections: usize) -> bool {
+        let length = self.length(connections);
+        let relaxations = length / self.relaxation(connections) * self.need.scenario.values.replicas;
+        length * self.rate() >= FEWEST_REQUESTS && relaxations >= FEWEST_RELAXATIONS
     }
 
     /// Nothing if the lab cannot run so many.
@@ -202,7 +252,7 @@ impl Sizing {
 
     /// How long a run begins before its figures count, in whole seconds.
     fn warm_up(&self, connections: usize) -> f64 {
-        let longest = 5.0 * self.relaxation(connections).max(self.need.mean_hold() / 1e3);
+        let longest = 5.0 * self.relaxation(connections).max(self.longest_hold() / 1e3);
         longest.min(LONGEST / 20.0).min(MOST_REQUESTS / 5.0 / self.rate()).max(1.0).ceil()
     }
 

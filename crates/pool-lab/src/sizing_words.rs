@@ -1,12 +1,13 @@
 //! The answer of a sizing in sentences, for a reader who knows nothing of queues.
 
+use crate::scenario::Arrivals;
 use crate::sizing::{Simulated, Sizing};
 
 /// The first one is the answer, the others are its reasons.
 pub(crate) fn words(sizing: &Sizing) -> Vec<String> {
     let mut words = vec![headline(sizing), on_average(sizing), room_for_chance(sizing)];
     words.extend(budget(sizing));
-    words.push(growth(sizing));
+    words.extend(growth(sizing));
     words.extend(simulation(sizing));
     words
 }
@@ -15,11 +16,12 @@ fn headline(sizing: &Sizing) -> String {
     let Sizing { needed, answer, .. } = sizing;
     let mut words = format!("Set max_connections to {answer}.");
     if answer < needed {
-        words += &match sizing.p99_by_arithmetic(*answer, 1.0) {
+        words += &match sizing.p99_wait {
             Some(p99) => format!(
                 " The server has no more for each copy, and your target needs {needed}. With {answer}, one request in a \
-                 hundred waits longer than {}.",
-                time(p99)
+                 hundred waits longer than {}{}.",
+                time(p99),
+                in_all(sizing)
             ),
             None => format!(
                 " The server has no more for each copy, and {needed} are needed. No size is right: the queue grows without \
@@ -44,12 +46,23 @@ fn headline(sizing: &Sizing) -> String {
     words
 }
 
+/// What a target for the whole request is compared with.
+fn in_all(sizing: &Sizing) -> String {
+    match (sizing.need.total, &sizing.run) {
+        (Some(_), Some(run)) => {
+            format!(", or takes longer than {} in all", time(run.figures.p99_total as f64))
+        }
+        _ => String::new(),
+    }
+}
+
 /// Which requests take longest, and how long.
 fn long_holds(sizing: &Sizing) -> String {
     let (values, longest) = (&sizing.need.scenario.values, time(sizing.longest_hold()));
     match values.holds as u8 {
         0 => format!("if hold times vary a lot, one in 100 takes longer than {longest}"),
         1 => format!("each takes {longest}"),
+        _ if values.long_every > 100.0 => format!("nearly all take {longest}"),
         _ => format!("one in {} takes {longest}", values.long_every),
     }
 }
@@ -63,10 +76,10 @@ fn on_average(sizing: &Sizing) -> String {
         1.0 => "about 1 connection".to_owned(),
         held => format!("{held} connections"),
     };
-    let rate = sizing.need.scenario.rate().unwrap_or_default() / replicas;
+    let rate = number(sizing.need.rate.unwrap_or_default() / replicas);
+    let requests = if rate == "1" { "request" } else { "requests" };
     format!(
-        "On average {each} has {in_use} in use: {} requests a second times {} s. (Little's law.)",
-        number(rate),
+        "On average {each} has {in_use} in use: {rate} {requests} a second times {} s. (Little's law.)",
         number(sizing.need.mean_hold() / 1e3)
     )
 }
@@ -78,7 +91,7 @@ fn room_for_chance(sizing: &Sizing) -> String {
     } else {
         let than = if sizing.spread > 1.0 { "more" } else { "less" };
         format!(
-            "(Erlang C, with its waits times {}, for your hold times vary {than} than it assumes: Kingman's factor.)",
+            "(Erlang C, with its waits times {}, for your load varies {than} than it assumes: Kingman's factor.)",
             number(sizing.spread)
         )
     };
@@ -116,26 +129,31 @@ fn budget(sizing: &Sizing) -> Option<String> {
     })
 }
 
-/// What more load does to the answer.
-fn growth(sizing: &Sizing) -> String {
-    let Sizing { answer, .. } = sizing;
-    let more = match sizing.p99_by_arithmetic(*answer, 1.2) {
+/// What more load does to the answer. Bursts have no rate that could grow.
+fn growth(sizing: &Sizing) -> Option<String> {
+    if sizing.need.scenario.arrivals() == Arrivals::Burst {
+        return None;
+    }
+    let answer = sizing.answer;
+    let more = match sizing.p99_wait_grown {
         Some(0.0) => "99 of 100 do not wait".to_owned(),
         Some(p99) => format!("99 of 100 wait at most {}", time(p99)),
         None => "the queue grows without end".to_owned(),
     };
-    let wanted = match sizing.by_arithmetic_at(1.2) {
-        Some(wanted) if wanted > *answer => format!(", and your target needs {}", counted(wanted)),
+    let wanted = match sizing.needed_grown() {
+        Some(wanted) if wanted > answer => format!(", and your target needs {}", counted(wanted)),
         _ => String::new(),
     };
-    format!("With a fifth more requests and {} {more}{wanted}.", counted(*answer))
+    Some(format!("With a fifth more requests and {} {more}{wanted}.", counted(answer)))
 }
 
 /// The simulation beside the arithmetic.
 fn simulation(sizing: &Sizing) -> Option<String> {
     let (answer, by_arithmetic) = (sizing.answer, sizing.by_arithmetic);
     let none = match sizing.simulated {
-        Simulated::TooLarge => "The lab cannot run so many connections: this is arithmetic alone.",
+        Simulated::TooLarge => {
+            "The lab cannot run so many connections or copies for so long: this is arithmetic alone."
+        }
         Simulated::TooFine => {
             "The lab's clock has whole milliseconds, too coarse to check holds or targets so short: this is arithmetic alone."
         }
@@ -146,7 +164,13 @@ fn simulation(sizing: &Sizing) -> Option<String> {
         Simulated::Needs(_) | Simulated::NoneNear => "",
     };
     if !none.is_empty() {
-        return Some(none.to_owned());
+        let total = match sizing.need.total {
+            Some(_) => {
+                " It knows the wait only, so nothing has checked your target for wait and hold together."
+            }
+            None => "",
+        };
+        return Some(format!("{none}{total}"));
     }
     let figures = &sizing.run.as_ref()?.figures;
     let waited = format!(

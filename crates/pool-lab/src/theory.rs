@@ -46,7 +46,7 @@ pub fn spread(of_arrivals: f64, of_holds: f64) -> f64 {
 /// ones live on for `end`. A wave that has begun counts whole, so the quotient is rounded up, and not the product.
 pub fn more_replicas(replicas: f64, surge: f64, start: f64, end: f64) -> f64 {
     let waves = if end > 0.0 { 1.0 + (end / start).ceil() } else { 1.0 };
-    (surge * waves).min(replicas)
+    if surge > 0.0 { (surge * waves).min(replicas) } else { 0.0 }
 }
 
 /// An M/M/c queue in which only so many may wait: the share that is refused, and the mean wait of the others in mean
@@ -84,6 +84,15 @@ pub fn least_connections(offered: f64, share: f64, wait: f64) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deploy_adds_at_most_as_many_as_there_are() {
+        assert_eq!(more_replicas(8.0, 1.0, 5.0, 30.0), 7.0);
+        assert_eq!(more_replicas(4.0, 1.0, 5.0, 30.0), 4.0);
+        assert_eq!(more_replicas(4.0, 1.0, 0.0, 30.0), 4.0);
+        assert_eq!(more_replicas(4.0, 0.0, 0.0, 30.0), 0.0);
+        assert_eq!(more_replicas(4.0, 3.0, 0.0, 0.0), 3.0);
+    }
 
     /// From tables of the Erlang formulas.
     #[test]

@@ -102,7 +102,7 @@ fn one_slow_request_in_fifty_needs_a_larger_pool() {
     assert_eq!((tail.held, tail.answer), (0.99, 3));
     assert!((tail.spread - 3.51).abs() < 0.01, "{}", tail.spread);
     assert!(
-        tail.words()[2].contains("its waits times 3.51, for your hold times vary more"),
+        tail.words()[2].contains("its waits times 3.51, for your load varies more"),
         "{}",
         tail.words()[2]
     );
@@ -146,16 +146,44 @@ fn what_no_run_can_check_is_arithmetic_alone() {
         ("rate=2600&hold=300&target=20", 818, Simulated::TooShort),
         ("rate=0.1&hold=50&target=20", 1, Simulated::TooShort),
         ("rate=10000&hold=0.4&target=1", 6, Simulated::TooFine),
-        ("rate=3000&hold=2.5&target=1", 13, Simulated::TooFine),
+        ("rate=3000&hold=2.5&target=1", 13, Simulated::Needs(13)),
         ("rate=100&hold=600&target=20&replicas=500", 2, Simulated::Needs(2)),
         ("rate=9000&hold=500&target=500&replicas=4", 1_130, Simulated::TooLarge),
     ] {
         let sizing = sized(text);
         assert_eq!((sizing.answer, sizing.simulated), (answer, simulated), "{text}");
         let last = sizing.words().pop().unwrap();
-        let is_alone = last.ends_with("this is arithmetic alone.");
+        let is_alone = last.contains("this is arithmetic alone.");
         assert_eq!(is_alone, !matches!(simulated, Simulated::Needs(_)), "{last}");
     }
+}
+
+/// What a run rounds, or takes by luck, does not make the pool smaller.
+#[test]
+fn a_sample_does_not_go_below_the_arithmetic_by_chance() {
+    for (text, answer) in [
+        ("rate=800&hold=20.4&target=20&holds=constant", 19),
+        ("rate=380&hold=50&target=20&holds=constant", 24),
+        ("rate=100&hold=50&target=20&slow=400&max_pending=1", 10),
+    ] {
+        assert_eq!(sized(text).answer, answer, "{text}");
+    }
+}
+
+/// What is said of a size is said by the same authority as the size.
+#[test]
+fn where_the_simulation_counts_the_sentences_are_its_own() {
+    let sizing = sized("rate=200&hold=50&target=20&contention=2");
+    let grown = sizing.p99_wait_grown.unwrap();
+    assert!(grown > sizing.p99_wait.unwrap() && grown > 20.0, "{grown}");
+    assert!(sizing.words()[4].ends_with(&format!("at most {grown} ms.")), "{}", sizing.words()[4]);
+    let limited = sized("rate=200&hold=50&holds=constant&target=100&total=60&server_limit=24");
+    assert!(limited.words()[0].ends_with(" ms in all."), "{}", limited.words()[0]);
+    let unchecked = sized("rate=10000&hold=0.4&target=1&total=1.9").words().pop().unwrap();
+    assert!(
+        unchecked.ends_with("nothing has checked your target for wait and hold together."),
+        "{unchecked}"
+    );
 }
 
 #[test]

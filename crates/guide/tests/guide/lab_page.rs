@@ -1,6 +1,8 @@
 //! The labs of the built book: on their own page and in a chapter, without scripts, in print, by keyboard, and to a screen
 //! reader.
 
+use std::process::Command;
+
 use test_servers::{Chromium, Page, start_or_skip};
 
 use crate::look::serve_book;
@@ -53,6 +55,18 @@ fn in_print_the_runs_are_there_and_the_controls_are_not() {
     assert_eq!(page.evaluate(SEEN), serde_json::json!([2 * presets(), true]));
     let labs = "[...document.querySelectorAll('pool-lab')].filter((lab) => lab.checkVisibility()).length";
     assert_eq!(page.evaluate(labs), 0);
+}
+
+/// With the scripts, and compressed as a server sends them: what a reader waits for after the click.
+#[test]
+fn the_module_and_its_scripts_are_light() {
+    let output = Command::new("sh")
+        .args(["-c", "for file in *.js pool-lab.wasm; do gzip -9 <\"$file\"; done | wc -c"])
+        .current_dir(BOOK.join("lab"))
+        .output()
+        .expect("sh and gzip, which every Unix has");
+    let bytes: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+    assert!(bytes > 0 && bytes <= 150 * 1024, "{bytes} bytes");
 }
 
 /// A page from a file cannot load the module. Its button says so, to a key too.

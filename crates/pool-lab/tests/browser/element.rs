@@ -76,7 +76,9 @@ fn a_wild_address_is_refused_in_words() {
         "size/rate=0",
         "size/rate=1e308&hold=60000",
         "size/rate=10000&hold=60000",
-        "size/replicas=1&surge=40",
+        "size/server_limit=100&reserved=100",
+        "size/hold=5&slow=400&long_every=50",
+        "size/rate=12,5",
         "size/server_limit=1&replicas=3&surge=1",
         "size/%E0%A4%A",
     ];

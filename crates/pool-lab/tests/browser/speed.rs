@@ -1,25 +1,12 @@
-//! How much the lab weighs, and how long it takes. The bounds are generous: a test machine is busy with other tests.
+//! How long the lab takes. The bounds are generous: a test machine is busy with other tests.
 
 use std::io::Write;
-use std::process::Command;
 
 use pool_lab::PRESETS;
 use test_servers::{Chromium, start_or_skip};
 
-use crate::serve::{folder, serve};
+use crate::serve::serve;
 use crate::{lab, start};
-
-/// With the scripts, and compressed as a server sends them: what a reader waits for after the click.
-#[test]
-fn the_module_and_its_scripts_are_light() {
-    let output = Command::new("sh")
-        .args(["-c", "for file in *.js pool-lab.wasm; do gzip -9 <\"$file\"; done | wc -c"])
-        .current_dir(folder())
-        .output()
-        .expect("sh and gzip, which every Unix has");
-    let bytes: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
-    assert!(bytes > 0 && bytes <= 150 * 1024, "{bytes} bytes");
-}
 
 /// Sixty pictures a second leave sixteen milliseconds for each.
 #[test]
