@@ -28,7 +28,7 @@ fn pattern(pattern: &str) -> Regex {
 static MEMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[^\w:])((?:blocking::)?[A-Z]\w+)::(\w+)"));
 static FIELD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(stats|config)\.([a-z_]+)"));
 static TARGET: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u:\b)poolhouse::([a-z_]+)(?:$|[^\w:])"));
-static LOGGED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"target: "poolhouse::([a-z_]+)""#));
+static LOGGED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?:target:|\w,) "poolhouse::([a-z_]+)""#));
 static LABEL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"Self::\w+ => "([a-z_]+)""#));
 static REASON: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u:\b)reason `([a-z_]+)`"));
 static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z_][A-Za-z0-9_]*"));

@@ -16,7 +16,7 @@ use crate::background;
 use crate::call_out::{Shielded, call_out};
 use crate::error::{AcquireError, ConnectError, Holder, page};
 use crate::events::Event;
-use crate::inner::PoolInner;
+use crate::inner::{PoolInner, log};
 use crate::manager::Manager;
 use crate::policy::{self, Enqueued, Polled, Refusal, Tick, Wait};
 use crate::pooled_connection::PooledConnection;
@@ -121,10 +121,12 @@ impl<M: Manager> Acquire<'_, M> {
             return self.take_or_join(Shielded(None), cx);
         }
         let mut span = Shielded(None);
-        self.inner.log(|target| {
-            let new = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target, pool = target.pool);
+        drop(call_out(|| {
+            let inner = self.inner;
+            let new = tracing::debug_span!(target: "poolhouse::acquire", "acquire",
+                target_address = %inner.target(), pool = inner.name.as_deref());
             span.0 = (!new.is_disabled()).then(|| Box::new(new));
-        });
+        }));
         let _entered = enter(&span);
         self.take_or_join(span, cx)
     }
@@ -249,17 +251,9 @@ impl<M: Manager> Acquire<'_, M> {
     /// Warns that the task holds a connection of this pool already: enough of such tasks wait for each other.
     fn warn_of_nesting(&self, held: Vec<Holder>) {
         for holder in held {
-            self.inner.log(|target| {
-                tracing::warn!(
-                    target: "poolhouse::acquire",
-                    target_address = %target,
-                    pool = target.pool,
-                    connection = holder.connection,
-                    acquired_at = %holder.acquired_at,
-                    guide = page::DEADLOCK_AT_N,
-                    "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
-                );
-            });
+            log!(self.inner, warn, "poolhouse::acquire"; connection = holder.connection,
+                acquired_at = %holder.acquired_at, guide = page::DEADLOCK_AT_N,
+                "a task that holds a connection waits for another of the same pool: enough of them wait for each other");
         }
     }
 
@@ -277,13 +271,11 @@ impl<M: Manager> Acquire<'_, M> {
 
     fn failed(&self, error: AcquireError) -> Poll<Acquired<M>> {
         // The span has the address too, but is off where only warnings are on.
-        self.inner.log(|target| {
-            if error.is_timeout() {
-                tracing::warn!(target: "poolhouse::acquire", target_address = %target, pool = target.pool, %error, "an acquire timed out");
-            } else {
-                tracing::debug!(target: "poolhouse::acquire", target_address = %target, pool = target.pool, %error, "an acquire failed");
-            }
-        });
+        if error.is_timeout() {
+            log!(self.inner, warn, "poolhouse::acquire"; %error, "an acquire timed out");
+        } else {
+            log!(self.inner, debug, "poolhouse::acquire"; %error, "an acquire failed");
+        }
         self.inner.tell(|pool| Event::AcquireFailed { pool, error: &error, acquired_at: self.at });
         Poll::Ready(Err(error))
     }

@@ -21,7 +21,7 @@ use crate::chores::{DoingChore, do_chore};
 use crate::closing::close_gracefully;
 use crate::error::{BoxError, ConnectError, Failure, Holder, page};
 use crate::events::Event;
-use crate::inner::{PoolInner, millis};
+use crate::inner::{PoolInner, log, millis};
 use crate::manager::{FailureKind, Manager};
 use crate::policy::{FailedAttempt, Home, Plan};
 use crate::state::PoolEffects;
@@ -196,18 +196,8 @@ async fn sleep_or_never(at: Option<Instant>) {
 }
 
 fn report_leak<M: Manager>(inner: &PoolInner<M>, holder: Holder) {
-    inner.log(|target| {
-        tracing::warn!(
-            target: "poolhouse::leak",
-            target_address = %target,
-            pool = target.pool,
-            connection = holder.connection,
-            acquired_at = %holder.acquired_at,
-            held_ms = millis(holder.held_for),
-            guide = page::LEAKS,
-            "a connection is held longer than leak_threshold"
-        );
-    });
+    log!(inner, warn, "poolhouse::leak"; connection = holder.connection, acquired_at = %holder.acquired_at,
+        held_ms = millis(holder.held_for), guide = page::LEAKS, "a connection is held longer than leak_threshold");
     inner.tell(|pool| Event::Leaked { pool, holder });
 }
 
@@ -269,16 +259,7 @@ impl<M: Manager> Connecting<M> {
         }
         let (connection, took) =
             inner.apply(|policy, now, fx| policy.connected(key, connection, (opened_at, now), fx));
-        inner.log(|target| {
-            tracing::debug!(
-                target: "poolhouse::connect",
-                target_address = %target,
-                pool = target.pool,
-                connection,
-                elapsed_ms = millis(took),
-                "connected"
-            );
-        });
+        log!(inner, debug, "poolhouse::connect"; connection, elapsed_ms = millis(took), "connected");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::call_out::{Panic, call_out, call_out_within};
 use crate::error::{Inner, page};
 use crate::events::{Event, RetireReason};
 use crate::hooks::call_hook;
-use crate::inner::{PoolInner, millis};
+use crate::inner::{PoolInner, log, millis};
 use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
 use crate::policy::{Entry, Few};
@@ -29,16 +29,7 @@ impl<M: Manager> PoolInner<M> {
 
     fn announce(&self, entry: &PoolEntry<M>, reason: RetireReason) {
         let connection = entry.id;
-        self.log(|target| {
-            tracing::debug!(
-                target: "poolhouse::retire",
-                target_address = %target,
-                pool = target.pool,
-                connection,
-                reason = reason.as_str(),
-                "closing a connection"
-            );
-        });
+        log!(self, debug, "poolhouse::retire"; connection, reason = reason.as_str(), "closing a connection");
         self.tell(|pool| Event::Retired { pool, connection, reason, age: self.now().since(entry.opened_at) });
     }
 
@@ -123,42 +114,18 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
     };
     let result = call_out_within(limit, goodbye).await;
     let elapsed_ms = millis(inner.now().since(began));
-    inner.log(|target| match result {
-        Ok(Some(Err(error))) => tracing::warn!(
-            target: "poolhouse::retire",
-            target_address = %target,
-            pool = target.pool,
-            connection = id,
-            elapsed_ms,
-            error = %Inner(&*error),
+    match &result {
+        Ok(Some(Err(error))) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
+            error = %Inner(&**error), guide = page::SHUTTING_DOWN, "the hook before close failed"),
+        Ok(Some(Ok(()))) => {
+            log!(inner, trace, "poolhouse::retire"; connection = id, elapsed_ms, "closed gracefully");
+        }
+        Ok(None) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
             guide = page::SHUTTING_DOWN,
-            "the hook before close failed"
-        ),
-        Ok(Some(Ok(()))) => tracing::trace!(
-            target: "poolhouse::retire",
-            target_address = %target,
-            pool = target.pool,
-            connection = id,
-            elapsed_ms,
-            "closed gracefully"
-        ),
-        Ok(None) => tracing::warn!(
-            target: "poolhouse::retire",
-            target_address = %target,
-            pool = target.pool,
-            connection = id,
-            elapsed_ms,
-            guide = page::SHUTTING_DOWN,
-            "a graceful close took longer than close_timeout: the connection is dropped"
-        ),
-        Err(_) => tracing::warn!(
-            target: "poolhouse::retire",
-            target_address = %target,
-            pool = target.pool,
-            connection = id,
-            elapsed_ms,
-            guide = page::PANICS,
-            "the manager panicked while it closed a connection: see the panic's message on stderr"
-        ),
-    });
+            "a graceful close took longer than close_timeout: the connection is dropped"),
+        Err(_) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms, guide = page::PANICS,
+            "the manager panicked while it closed a connection: see the panic's message on stderr"),
+    }
+    // The hook's error is the user's.
+    drop(call_out(|| drop(result)));
 }

@@ -1,7 +1,6 @@
 //! What every handle of a pool shares: the policy's decisions are made and carried out here.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::pin;
@@ -21,6 +20,17 @@ use crate::manager::{FailureKind, Manager};
 use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::Notify;
+
+/// Writes a record to the log, with what all records have. A subscriber is the user's code too. The semicolon keeps the
+/// formatter from putting each field on a line of its own.
+macro_rules! log {
+    ($inner:expr, $level:ident, $target:literal; $($record:tt)+) => {
+        drop($crate::call_out::call_out(|| tracing::$level!(
+            target: $target, target_address = %$inner.target(), pool = $inner.name.as_deref(), $($record)+
+        )))
+    };
+}
+pub(crate) use log;
 
 pub(crate) struct PoolInner<M: Manager> {
     /// Itself, for what has to outlive the call that begins it.
@@ -129,27 +139,15 @@ impl<M: Manager> PoolInner<M> {
     pub(crate) fn shield(&self, what: &str, code: impl FnOnce()) -> Option<Panic> {
         let panic = call_out(code).err();
         if panic.is_some() {
-            self.log(|target| {
-                tracing::error!(
-                    target: "poolhouse::panic",
-                    target_address = %target,
-                    pool = target.pool,
-                    guide = page::PANICS,
-                    "{what} panicked: see the panic's message on stderr"
-                );
-            });
+            log!(self, error, "poolhouse::panic"; guide = page::PANICS,
+                "{what} panicked: see the panic's message on stderr");
         }
         panic
     }
 
-    /// Writes to the log. A subscriber is the user's code too.
-    pub(crate) fn log(&self, write: impl FnOnce(Target<'_, M>)) {
-        drop(call_out(|| write(Target { manager: &self.manager, pool: self.name.as_deref() })));
-    }
-
-    /// Where the pool's connections go, as the manager says.
+    /// Where the pool's connections go, as the manager says. A record asks only if somebody reads it.
     pub(crate) fn target(&self) -> Cow<'_, str> {
-        target_of(&self.manager)
+        call_out(|| self.manager.target()).unwrap_or(Cow::Borrowed("(unknown: Manager::target panicked)"))
     }
 
     /// Tells the listener, if there is one.
@@ -157,15 +155,8 @@ impl<M: Manager> PoolInner<M> {
         let Some(listener) = &self.listener else { return };
         let event = event(self.name.as_deref());
         if call_out(|| listener.on_event(&event)).is_err() {
-            self.log(|target| {
-                tracing::error!(
-                    target: "poolhouse::listener",
-                    target_address = %target,
-                    pool = target.pool,
-                    guide = page::MONITORING,
-                    "the listener panicked: see the panic's message on stderr"
-                );
-            });
+            log!(self, error, "poolhouse::listener"; guide = page::MONITORING,
+                "the listener panicked: see the panic's message on stderr");
         }
     }
 
@@ -175,18 +166,8 @@ impl<M: Manager> PoolInner<M> {
 
     /// Tells the log and the listener of a connect that has failed.
     pub(crate) fn report_failed_connect(&self, error: &ConnectError, took: Duration, kind: FailureKind) {
-        let permanent = kind == FailureKind::Permanent;
-        self.log(|target| {
-            tracing::warn!(
-                target: "poolhouse::connect",
-                target_address = %target,
-                pool = target.pool,
-                elapsed_ms = millis(took),
-                permanent,
-                %error,
-                "cannot connect"
-            );
-        });
+        let (elapsed_ms, permanent) = (millis(took), kind == FailureKind::Permanent);
+        log!(self, warn, "poolhouse::connect"; elapsed_ms, permanent, %error, "cannot connect");
         self.tell(|pool| Event::ConnectFailed { pool, error, took, kind });
     }
 
@@ -224,15 +205,7 @@ impl<M: Manager> PoolInner<M> {
             return;
         }
         let held = self.state.read(|state| state.policy.held());
-        self.log(|target| {
-            tracing::debug!(
-                target: "poolhouse::close",
-                target_address = %target,
-                pool = target.pool,
-                held,
-                "closing the pool"
-            );
-        });
+        log!(self, debug, "poolhouse::close"; held, "closing the pool");
         self.tell(|pool| Event::Closed { pool, held });
     }
 
@@ -364,23 +337,6 @@ impl From<ClosedAtOnce> for ConnectError {
     fn from(_: ClosedAtOnce) -> Self {
         Self::ClosedAtOnce
     }
-}
-
-/// The address for a record of the log: the manager is asked only if somebody reads it.
-pub(crate) struct Target<'a, M> {
-    manager: &'a M,
-    /// The name of the pool.
-    pub(crate) pool: Option<&'a str>,
-}
-
-impl<M: Manager> fmt::Display for Target<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&target_of(self.manager))
-    }
-}
-
-fn target_of<M: Manager>(manager: &M) -> Cow<'_, str> {
-    call_out(|| manager.target()).unwrap_or(Cow::Borrowed("(unknown: Manager::target panicked)"))
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {
