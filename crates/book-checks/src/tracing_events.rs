@@ -136,7 +136,7 @@ pub(crate) fn events(root: &Path) -> Result<String, String> {
 pub(crate) fn reasons(root: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(root.join("crates/poolhouse/src/events.rs")).unwrap_or_default();
     variants(root, "RetireReason", "| reason | in logs and metrics | why |\n|---|---|---|\n", |part| {
-        let arm = format!("Self::{} => \"", part.name);
+        let arm = format!("(Self::{}, \"", part.name);
         let label =
             text.split_once(&arm).and_then(|(_, rest)| rest.split_once('"')).map_or("", |(label, _)| label);
         format!("| `{}` | `{label}` | {} |\n", part.name, summary(&part.doc))
