@@ -113,7 +113,8 @@ impl<C> Record<C> {
 
     fn holder(&self, now: Tick) -> Option<Holder> {
         let hold = self.hold()?;
-        Some(Holder::new(self.connection, hold.site.at, now.since(hold.since)))
+        let (connection, acquired_at) = (self.connection, hold.site.at);
+        Some(Holder { connection, acquired_at, held_for: now.since(hold.since) })
     }
 }
 
