@@ -249,10 +249,10 @@ impl<M: Manager> PoolInner<M> {
         if !entry.needs_look(now) {
             return Ok(entry);
         }
-        entry.looked(now);
+        entry.looked_at = Some(now);
         match call_out(|| self.manager.is_connected(&mut entry.connection)) {
             Ok(true) => {
-                if entry.is_fresh() {
+                if entry.fresh {
                     self.apply(|policy, now, fx| policy.proven(&mut entry, now, fx));
                 }
                 Ok(entry)

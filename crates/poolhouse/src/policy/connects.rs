@@ -16,7 +16,6 @@ use self::patience::ConnectTimeEwma;
 pub(super) use self::patience::GRACE;
 use super::backoff::Backoff;
 use super::deadlines::Deadline;
-use super::entry::Birth;
 use super::eviction::{Home, Origin};
 use super::lifetime::Lifetime;
 use super::waiting::Refusal;
@@ -343,22 +342,36 @@ impl<C, E, W> Policy<C, E, W> {
                 self.connects.connect_time.record(took.min(self.config.connect_attempt_timeout));
             }
         }
-        let birth = Birth { origin: attempt.origin, connect_began_at: attempt.started, opened_at };
         let ends_by = attempt.ends_by.map(|at| (at, self.lead()));
         let lifetime = Lifetime::draw(opened_at, ends_by, &self.config, &mut self.rng);
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
         let record = self.holders.on_opened(id, lifetime, opened_at);
-        let mut entry = Box::new(Entry::new(connection, id, record, &birth));
-        entry.fresh = !attempt.adopted;
-        entry.turn = self.waiting.next_turn();
         self.wake_by(Deadline::Successor, lifetime.replace_at, fx);
         // With one more there may be one above the minimum, so the idle time of the others counts.
         if let Some(longest) = self.idle.longest_idle_since() {
             self.wake_by(Deadline::Idle, self.idles_out_at(longest), fx);
         }
         let replaced = attempt.replaces.and_then(|old| self.replace(old, fx));
-        entry.idle_since = replaced.unwrap_or(entry.idle_since);
-        self.place(entry, now, fx);
+        let entry = Entry {
+            connection,
+            id,
+            use_count: 0,
+            record,
+            fresh: !attempt.adopted,
+            needs_reset: false,
+            manager_resets: false,
+            manager_closes: false,
+            prepared: true,
+            origin: attempt.origin,
+            connect_began_at: attempt.started,
+            opened_at,
+            idle_since: replaced.unwrap_or(opened_at),
+            held_since: opened_at,
+            checked_at: opened_at,
+            looked_at: None,
+            turn: self.waiting.next_turn(),
+        };
+        self.place(Box::new(entry), now, fx);
         if attempt.state != AttemptState::Wanted {
             self.abandon_surplus(fx);
         }

@@ -139,19 +139,9 @@ impl<C, E, W> Policy<C, E, W> {
         fx.progress = true;
         let reason = match outcome {
             Outcome::Passed => {
-                let proves_to_work = match ended.chore {
-                    Chore::Check => true,
-                    Chore::Reset => {
-                        entry.needs_reset = false;
-                        true
-                    }
-                    Chore::Prepare { check } => {
-                        entry.prepared = true;
-                        check
-                    }
-                    Chore::Inspect => false,
-                };
-                if proves_to_work {
+                entry.needs_reset &= ended.chore != Chore::Reset;
+                entry.prepared |= matches!(ended.chore, Chore::Prepare { .. });
+                if matches!(ended.chore, Chore::Check | Chore::Reset | Chore::Prepare { check: true }) {
                     entry.checked_at = now;
                     self.place(entry, now, fx);
                 } else {
