@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::builder::PoolBuilder;
 use crate::call_out::{Panic, call_out, shielded};
@@ -180,11 +180,6 @@ impl<M: Manager> PoolInner<M> {
             self.shield("a waker", || self.plan_wanted.notify_waiters());
         }
         reading.now
-    }
-
-    /// When a timer has to fire for it. `None` when that is later than an `Instant` can be.
-    pub(crate) fn instant(&self, at: Tick) -> Option<Instant> {
-        self.clock.instant(at)
     }
 
     /// The current task, if nested-acquire detection is on.
