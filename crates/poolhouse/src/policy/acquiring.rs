@@ -52,7 +52,7 @@ impl<C, E, W> Policy<C, E, W> {
             self.outage(now).or_else(|| self.waiting.overload(self.waiting.len()))
         };
         if let Some(refusal) = refusal {
-            self.counts.failed += 1;
+            self.stats.failed_acquisitions += 1;
             return Enqueued::Refused(refusal);
         }
         let ticket = self.waiting.join(waker.take(), (now, own_limit), site.at);
@@ -79,7 +79,7 @@ impl<C, E, W> Policy<C, E, W> {
         entry.turn = self.waiting.next_turn();
         entry.held_since = now;
         self.holders.on_acquired(entry.record, now, site);
-        self.timings.on_acquired(Span::ZERO);
+        self.stats.wait_times.record_micros(0);
         self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
         if self.config.min_idle > 0 {
             self.request_plan_if_work(now, fx);
@@ -124,12 +124,12 @@ impl<C, E, W> Policy<C, E, W> {
                 Polled::Granted(entry.expect("the answer says that it is there"))
             }
             Outcome::Refused(refusal) => {
-                self.counts.failed += 1;
+                self.stats.failed_acquisitions += 1;
                 Polled::Refused(refusal)
             }
             Outcome::TimedOut(mut diagnosis) => {
-                self.counts.failed += 1;
-                self.timings.on_timed_out(now.span_since(wait.since));
+                self.stats.failed_acquisitions += 1;
+                self.stats.timed_out_waits.record_micros(now.span_since(wait.since).as_micros());
                 // What is the waiter's own; the rest is of the moment at which its wait ended.
                 diagnosis.timeout.waited = now.since(wait.since);
                 diagnosis.timeout.nested = self.nested(caller, now);
@@ -234,7 +234,7 @@ impl<C, E, W> Policy<C, E, W> {
         let turn = dead.turn;
         self.found_dead(dead, now, fx);
         if self.is_closed() {
-            self.counts.failed += 1;
+            self.stats.failed_acquisitions += 1;
             return Err(Refusal::Closed);
         }
         let ticket = self.waiting.join_in_turn(turn, (since, own_limit), site.at);
@@ -244,13 +244,13 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// An acquire was dropped while it waited. What it was served goes to the next.
     pub(crate) fn cancel(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.timings.on_cancelled(now.span_since(wait.since));
+        self.stats.cancelled_waits.record_micros(now.span_since(wait.since).as_micros());
         self.give_up(wait, now, fx);
     }
 
     /// A wait ends because nobody can serve it.
     pub(crate) fn fail(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.counts.failed += 1;
+        self.stats.failed_acquisitions += 1;
         self.give_up(wait, now, fx);
     }
 

@@ -19,7 +19,7 @@ use super::deadlines::Deadline;
 use super::eviction::{Home, Origin};
 use super::lifetime::Lifetime;
 use super::waiting::Refusal;
-use super::{Effects, Entry, FailedConnect, Policy, Tick};
+use super::{Effects, Entry, FailedConnect, Policy, Span, Tick};
 use crate::config::PoolConfig;
 use crate::events::RetireReason;
 use crate::manager::FailureKind;
@@ -332,11 +332,11 @@ impl<C, E, W> Policy<C, E, W> {
     ) -> (u64, Duration) {
         let attempt = self.attempt_ended(attempt, fx);
         let took = opened_at.since(attempt.started);
-        self.counts.created += 1;
+        self.stats.connections_created += 1;
         // What was opened elsewhere says nothing about connecting.
         self.connects.worked |= attempt.adopted;
         if !attempt.adopted {
-            self.timings.on_connected(took.into());
+            self.stats.connect_times.record_micros(Span::from(took).as_micros());
             // One that stalled, or during which the machine slept, says nothing about how long a connect takes.
             if !attempt.stalled {
                 self.connects.connect_time.record(took.min(self.config.connect_attempt_timeout));
@@ -404,7 +404,7 @@ impl<C, E, W> Policy<C, E, W> {
         fx: &mut Effects<C, E, W>,
     ) -> Duration {
         let attempt = self.attempt_ended(attempt, fx);
-        self.counts.failed_connects += 1;
+        self.stats.failed_connects += 1;
         if self.eviction.is_current(attempt.origin) && !attempt.stalled {
             let kind = failure.kind;
             self.note_failure(failure, self.open() == 0, (attempt.started, now), fx);
@@ -499,7 +499,7 @@ impl<C, E, W> Policy<C, E, W> {
             let error = Arc::new(E::from(ClosedAtOnce));
             let took = entry.opened_at.since(entry.connect_began_at);
             fx.failed_connect = Some(Box::new(FailedConnect { error: Arc::clone(&error), took }));
-            self.counts.failed_connects += 1;
+            self.stats.failed_connects += 1;
             let failure = FailedAttempt { error, kind: FailureKind::Transient };
             self.note_failure(failure, self.open() == 1, (entry.connect_began_at, now), fx);
         }

@@ -155,12 +155,12 @@ impl<C, E, W> Policy<C, E, W> {
             Outcome::Failed | Outcome::Panicked => {
                 let reason = match ended.chore {
                     Chore::Check | Chore::Prepare { .. } => {
-                        self.counts.failed_checks += 1;
+                        self.stats.failed_checks += 1;
                         self.checks.doubt(ended.began);
                         RetireReason::CheckFailed
                     }
                     Chore::Reset => {
-                        self.counts.failed_resets += 1;
+                        self.stats.failed_resets += 1;
                         RetireReason::ResetFailed
                     }
                     Chore::Inspect => RetireReason::NotRetained,

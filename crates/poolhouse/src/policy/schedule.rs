@@ -214,15 +214,15 @@ impl<C, E, W> Policy<C, E, W> {
         }
         let threshold = self.limits.leak;
         let (leaks, oldest) = self.holders.leaks(|since| since + threshold <= now, now);
-        self.counts.reported_leaks += leaks.len() as u64;
+        self.stats.reported_leaks += leaks.len() as u64;
         plan.leaks = leaks;
         if let Some(since) = oldest {
             self.deadlines.bring_forward(Deadline::Leak, since + threshold);
         }
         // While connections are being used the background looks at least once in `leak_threshold`, so that a hold that
         // begins need not wake it.
-        if self.timings.acquisitions() > self.planned_at {
-            self.planned_at = self.timings.acquisitions();
+        if self.stats.wait_times.count() > self.planned_at {
+            self.planned_at = self.stats.wait_times.count();
             self.deadlines.bring_forward(Deadline::Leak, now + threshold);
         }
     }
