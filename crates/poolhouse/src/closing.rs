@@ -10,12 +10,12 @@ use crate::hooks::call_hook;
 use crate::inner::{PoolInner, log, millis};
 use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
-use crate::policy::{Entry, Few};
+use crate::policy::Entry;
 use crate::state::{PoolEffects, PoolEntry};
 
 impl<M: Manager> PoolInner<M> {
     /// Lets go of retired connections. Returns the panics of those that were dropped in place, by number.
-    pub(crate) fn retire(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Vec<(u64, Panic)> {
+    pub(crate) fn retire(&self, retired: Vec<(PoolEntry<M>, RetireReason)>) -> Vec<(u64, Panic)> {
         let (mut to_drop, mut to_close) = (Vec::new(), Vec::new());
         for (mut entry, reason) in retired {
             self.announce(&entry, reason);

@@ -79,7 +79,7 @@ use self::connects::Connects;
 pub(crate) use self::connects::{ClosedAtOnce, FailedAttempt};
 use self::deadlines::Deadlines;
 pub(crate) use self::diagnosis::Diagnosis;
-pub(crate) use self::effects::{Effects, FailedConnect, Few};
+pub(crate) use self::effects::{Effects, FailedConnect};
 pub(crate) use self::entry::Entry;
 use self::eviction::Eviction;
 pub(crate) use self::eviction::Home;
