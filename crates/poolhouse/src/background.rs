@@ -40,8 +40,7 @@ pub(crate) fn ensure<M: Manager>(inner: &Arc<PoolInner<M>>) -> Result<(), Runtim
     let runtime = Handle::current();
     // A runtime without a timer has to fail here, where the caller sees it.
     let _timer = sleep(Duration::ZERO);
-    let mut fx = PoolEffects::<M>::default();
-    let new_home = inner.state.decide(&mut fx, |state, _| {
+    let (new_home, _) = inner.decide(|state, _, _| {
         if state.home_of(runtime.id()).is_some() {
             return None;
         }
@@ -49,7 +48,6 @@ pub(crate) fn ensure<M: Manager>(inner: &Arc<PoolInner<M>>) -> Result<(), Runtim
         state.homes.push((runtime.id(), home));
         Some(home)
     });
-    inner.carry_out(fx);
     let Some(home) = new_home else { return Ok(()) };
     runtime.spawn(run(Guard::new(inner, home)));
     // A runtime that has ended drops the task at once.
@@ -75,8 +73,7 @@ impl<M: Manager> Guard<M> {
 impl<M: Manager> Drop for Guard<M> {
     fn drop(&mut self) {
         let Some(inner) = self.inner.upgrade() else { return };
-        let (now, mut fx) = (inner.now(), PoolEffects::<M>::default());
-        let to_close = inner.state.decide(&mut fx, |state, fx| {
+        let (to_close, _) = inner.decide(|state, now, fx| {
             state.homes.retain(|(_, other)| *other != self.home);
             state.policy.home_lost(self.home, now, fx);
             if !state.homes.is_empty() {
@@ -85,7 +82,6 @@ impl<M: Manager> Drop for Guard<M> {
             fx.retired.extend(std::mem::take(&mut state.to_retire));
             std::mem::take(&mut state.to_close)
         });
-        inner.carry_out(fx);
         // Nobody is left to close them gracefully.
         drop(to_close);
     }
@@ -201,9 +197,7 @@ pub(crate) fn adopt<M: Manager>(
         return Err(connection);
     }
     let runtime = Handle::current().id();
-    let (now, mut fx) = (inner.now(), PoolEffects::<M>::default());
-    let key = inner.state.decide(&mut fx, |state, _| state.policy.reserve(state.home_of(runtime)?, now));
-    inner.carry_out(fx);
+    let (key, _) = inner.decide(|state, now, _| state.policy.reserve(state.home_of(runtime)?, now));
     match key {
         Some(key) => {
             Connecting::new(inner, key).1.connected(connection);

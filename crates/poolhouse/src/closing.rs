@@ -11,7 +11,7 @@ use crate::inner::{PoolInner, log, millis};
 use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
 use crate::policy::Entry;
-use crate::state::{PoolEffects, PoolEntry};
+use crate::state::PoolEntry;
 
 impl<M: Manager> PoolInner<M> {
     /// Lets go of retired connections. Returns the panics of those that were dropped in place, by number.
@@ -49,8 +49,7 @@ impl<M: Manager> PoolInner<M> {
     /// until it has closed: the task finds them though the last handle may be gone by then.
     fn hand_over(&self, to_close: Vec<PoolEntry<M>>) -> Vec<PoolEntry<M>> {
         let Some(this) = self.this.upgrade() else { return to_close };
-        let mut fx = PoolEffects::<M>::default();
-        let left = self.state.decide(&mut fx, |state, fx| {
+        let (left, _) = self.decide(|state, _, fx| {
             if state.homes.is_empty() {
                 return to_close;
             }
@@ -58,7 +57,6 @@ impl<M: Manager> PoolInner<M> {
             fx.plan = true;
             Vec::new()
         });
-        self.carry_out(fx);
         left
     }
 

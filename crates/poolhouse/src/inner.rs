@@ -68,15 +68,22 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// Reads the clock, lets the policy decide, unlocks, and carries out what it decided. The clock is read before the lock
-    /// is taken: the lock is held for less time so. Cannot panic once the decision is made.
+    /// is taken: the lock is held for less time so. Cannot panic once the decision is made. Returns what `carry_out` does too.
+    pub(crate) fn decide<T>(
+        &self,
+        decide: impl FnOnce(&mut State<M>, Tick, &mut PoolEffects<M>) -> T,
+    ) -> (T, Option<Vec<(u64, Panic)>>) {
+        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
+        let value = self.state.decide(&mut fx, |state, fx| decide(state, now, fx));
+        (value, self.carry_out(fx))
+    }
+
+    /// The same where only the policy is asked.
     pub(crate) fn apply<T>(
         &self,
         decide: impl FnOnce(&mut PoolPolicy<M>, Tick, &mut PoolEffects<M>) -> T,
     ) -> T {
-        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
-        let value = self.state.decide(&mut fx, |state, fx| decide(&mut state.policy, now, fx));
-        self.carry_out(fx);
-        value
+        self.decide(|state, now, fx| decide(&mut state.policy, now, fx)).0
     }
 
     /// The same for an acquire, which must not wait for the drop of a connection: a background task closes what is
@@ -189,13 +196,11 @@ impl<M: Manager> PoolInner<M> {
 
     /// Closes the pool, unless it is closed, and tells of it.
     pub(crate) fn close(&self) {
-        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
-        let was_open = self.state.decide(&mut fx, |state, fx| {
+        let (was_open, _) = self.decide(|state, now, fx| {
             // What an acquire has left to a background task, which may find nothing here any more.
             fx.retired.extend(std::mem::take(&mut state.to_retire));
             state.policy.close(now, fx)
         });
-        self.carry_out(fx);
         if !was_open {
             return;
         }
@@ -288,12 +293,11 @@ impl<M: Manager> PoolInner<M> {
             let held_for = self.now().since(entry.held_since);
             self.tell(|pool| Event::Released { pool, connection: entry.id, held_for });
         }
-        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
         let own = entry.id;
-        self.state.decide(&mut fx, |state, fx| state.policy.give_back(entry, disposition, now, fx));
+        let ((), panics) = self.decide(|state, now, fx| state.policy.give_back(entry, disposition, now, fx));
         // A connection that panics as its own holder closes it is the holder's to know of. Another may go for this one, if
         // more would be idle than may be.
-        if let Some(panics) = self.carry_out(fx)
+        if let Some(panics) = panics
             && let Some((_, panic)) = panics.into_iter().find(|(id, _)| *id == own)
             && !std::thread::panicking()
         {

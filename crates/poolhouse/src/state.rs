@@ -58,18 +58,19 @@ impl<M: Manager> StateLock<M> {
         fx: &mut PoolEffects<M>,
         decide: impl FnOnce(&mut State<M>, &mut PoolEffects<M>) -> T,
     ) -> T {
-        let mut state = lock(&self.0);
-        let locked = watch::Locked::new();
-        let value = decide(&mut state, fx);
-        drop((locked, state));
-        value
+        self.with(|state| decide(state, fx))
     }
 
     /// Reads under the lock.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&State<M>) -> T) -> T {
-        let state = lock(&self.0);
+        self.with(|state| read(state))
+    }
+
+    #[inline]
+    fn with<T>(&self, act: impl FnOnce(&mut State<M>) -> T) -> T {
+        let mut state = lock(&self.0);
         let locked = watch::Locked::new();
-        let value = read(&state);
+        let value = act(&mut state);
         drop((locked, state));
         value
     }
