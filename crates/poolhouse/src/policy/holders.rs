@@ -1,7 +1,5 @@
 //! A record for each open connection: where the connection is, and who holds it since when.
 
-use std::hash::{Hash, Hasher};
-use std::num::NonZeroU64;
 use std::panic::Location;
 use std::thread::{self, ThreadId};
 
@@ -15,47 +13,19 @@ use crate::events::RetireReason;
 
 /// The current task, or a thread outside of any task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Caller(NonZeroU64);
+pub(crate) enum Caller {
+    Task(tokio::task::Id),
+    Thread(ThreadId),
+}
 
 impl Caller {
     pub(crate) fn current() -> Self {
-        match tokio::task::try_id() {
-            Some(id) => Self::number(&id, 1),
-            None => Self::thread(),
-        }
-    }
-
-    fn thread() -> Self {
         thread_local! {
             // Cached: the handle of the current thread is reference-counted.
             static ID: ThreadId = thread::current().id();
         }
-        Self::number(&ID.try_with(|id| *id).unwrap_or_else(|_| thread::current().id()), 0)
-    }
-
-    /// Both kinds have numbers of their own, which they show only to a hasher.
-    fn number(id: &impl Hash, kind: u64) -> Self {
-        let mut number = Number(0);
-        id.hash(&mut number);
-        Self(NonZeroU64::new(number.0 << 1 | kind).unwrap_or(NonZeroU64::MAX))
-    }
-}
-
-struct Number(u64);
-
-impl Hasher for Number {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+        let thread = || ID.try_with(|id| *id).unwrap_or_else(|_| thread::current().id());
+        tokio::task::try_id().map_or_else(|| Self::Thread(thread()), Self::Task)
     }
 }
 
@@ -272,18 +242,6 @@ mod tests {
         let here = Caller::current();
         assert_eq!(Caller::current(), here);
         assert_ne!(thread::spawn(Caller::current).join().unwrap(), here);
-    }
-
-    /// Neither a thread nor a task shows itself as bytes today. One that did would have a number of its own too.
-    #[test]
-    fn bytes_make_a_number_too() {
-        let number = |bytes: &[u8]| {
-            let mut number = Number(0);
-            number.write(bytes);
-            number.finish()
-        };
-        assert_ne!(number(&[1, 0]), number(&[1, 3]));
-        assert_ne!(number(&[1, 0]), number(&[2, 0]));
     }
 
     #[tokio::test]
