@@ -38,6 +38,9 @@ pub(crate) struct RuntimeEnded;
 /// Outside of a runtime.
 pub(crate) fn ensure<M: Manager>(inner: &Arc<PoolInner<M>>) -> Result<(), RuntimeEnded> {
     let runtime = Handle::current();
+    if inner.state.read(|state| state.home_of(runtime.id()).is_some()) {
+        return Ok(());
+    }
     // A runtime without a timer has to fail here, where the caller sees it.
     let _timer = sleep(Duration::ZERO);
     let (new_home, _) = inner.decide(|state, _, _| {

@@ -74,7 +74,7 @@ mod upkeep;
 mod wait_queue;
 mod waiting;
 
-pub(crate) use self::acquiring::{Enqueued, Polled};
+pub(crate) use self::acquiring::Polled;
 use self::connects::Connects;
 pub(crate) use self::connects::{ClosedAtOnce, FailedAttempt};
 use self::deadlines::Deadlines;
