@@ -176,9 +176,10 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// After it has its place in the queue, so that a closed pool answers outside of a runtime too. The future may have moved
-    /// to a runtime without a background task, or the task's runtime may have ended. Outside of any runtime, a future that has
-    /// begun to wait relies on whichever background task there is. Where there is none, nobody would keep its deadline.
+    /// After it has its place in the queue, so that a closed pool answers outside of a runtime too. The future may have
+    /// moved to a runtime without a background task, or the task's runtime may have ended. Outside of any runtime, a
+    /// future that has begun to wait relies on whichever background task there is. Where there is none, nobody would keep
+    /// its deadline.
     fn go_on_waiting(&mut self, begins: bool, site: Site) -> Poll<Acquired<M>> {
         let inner = self.inner;
         if begins && site.caller.is_some() {

@@ -137,8 +137,8 @@ async fn run<M: Manager>(guard: Guard<M>) {
     in_flight.tasks.shutdown().await;
 }
 
-/// Begins what the plan says. Returns for how long there is nothing else to do. `None` once the pool is gone, or closed and
-/// empty.
+/// Begins what the plan says. Returns for how long there is nothing else to do. `None` once the pool is gone, or closed
+/// and empty.
 fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Option<Duration> {
     let inner = guard.inner.upgrade()?;
     let now = inner.now();

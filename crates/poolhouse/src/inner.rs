@@ -68,7 +68,8 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// Reads the clock, lets the policy decide, unlocks, and carries out what it decided. The clock is read before the lock
-    /// is taken: the lock is held for less time so. Cannot panic once the decision is made. Returns what `carry_out` does too.
+    /// is taken: the lock is held for less time so. Cannot panic once the decision is made. Returns what `carry_out` does
+    /// too.
     pub(crate) fn decide<T>(
         &self,
         decide: impl FnOnce(&mut State<M>, Tick, &mut PoolEffects<M>) -> T,

@@ -89,8 +89,8 @@ impl<C, E, W> Policy<C, E, W> {
         self.idle.take_at(place)
     }
 
-    /// What became of a waiter. If nothing has, and there is a waker, that takes the place of the one before, to be dropped
-    /// outside of the lock.
+    /// What became of a waiter. If nothing has, and there is a waker, that takes the place of the one before, to be
+    /// dropped outside of the lock.
     pub(crate) fn poll(
         &mut self,
         wait: Wait,

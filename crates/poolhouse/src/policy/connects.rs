@@ -206,42 +206,11 @@ impl<E> Connects<E> {
         self.last_connection
     }
 
-    /// Gives up the youngest attempts, `count` of them at most. Each keeps its share of the maximum until its background
-    /// task has dropped it. Returns whether there were any.
-    pub(super) fn abandon(&mut self, count: usize) -> bool {
-        let wanted = self.attempts.iter().filter(|(_, attempt)| attempt.state == AttemptState::Wanted);
-        let mut keys: Vec<_> = wanted.map(|(key, attempt)| (attempt.started, key)).collect();
-        keys.sort_unstable();
-        for (_, key) in keys.iter().rev().take(count) {
-            self.abandon_one(*key);
-        }
-        count > 0 && !keys.is_empty()
-    }
-
-    fn abandon_one(&mut self, key: usize) {
-        let attempt = &mut self.attempts[key];
-        attempt.state = AttemptState::Abandoned;
-        self.abandoned += 1;
-        self.replacing -= usize::from(attempt.replaces.is_some());
-    }
-
     /// What is opening now has to have gone by then.
     pub(super) fn end_by(&mut self, at: Tick) {
         for (_, attempt) in &mut self.attempts {
             attempt.ends_by = Some(attempt.ends_by.map_or(at, |before| before.min(at)));
         }
-    }
-
-    /// The attempts that a background task has to drop. It is told once.
-    pub(super) fn take_abandoned(&mut self, home: Home) -> Vec<usize> {
-        let of_home = self.attempts.iter_mut().filter(|(_, attempt)| attempt.origin.home == home);
-        let abandoned = of_home.filter(|(_, attempt)| attempt.state == AttemptState::Abandoned);
-        abandoned
-            .map(|(key, attempt)| {
-                attempt.state = AttemptState::Dropping;
-                key
-            })
-            .collect()
     }
 
     /// Ends the pause after failures. Returns the last error, to be dropped outside of the lock.

@@ -30,7 +30,7 @@
 //! | `eviction.rs` | why a connection retires: the one `retire_reason()` |
 //! | `holders.rs` | where each open connection is, and who holds it |
 //! | `connects.rs` | attempts to connect, and what follows from their results |
-//! | `connects/patience.rs` | for how long an attempt is relied upon |
+//! | `connects/patience.rs` | for how long an attempt is relied upon, and giving it up |
 //! | `backoff.rs` | the pause after failed connects |
 //! | `health_checks.rs` | which connections must pass a check or a reset, and when |
 //! | `upkeep.rs` | which connections are being checked or reset now, and for which waiter |
