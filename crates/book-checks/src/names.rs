@@ -28,8 +28,8 @@ fn pattern(pattern: &str) -> Regex {
 static MEMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[^\w:])((?:blocking::)?[A-Z]\w+)::(\w+)"));
 static FIELD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(stats|config)\.([a-z_]+)"));
 static TARGET: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u:\b)poolhouse::([a-z_]+)(?:$|[^\w:])"));
-static LOGGED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"target: "poolhouse::([a-z_]+)""#));
-static LABEL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"Self::\w+ => "([a-z_]+)""#));
+static LOGGED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"(?:target:|\w,) "poolhouse::([a-z_]+)""#));
+static LABEL: LazyLock<Regex> = LazyLock::new(|| pattern(r#"Self::\w+, "([a-z_]+)""#));
 static REASON: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?-u:\b)reason `([a-z_]+)`"));
 static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z_][A-Za-z0-9_]*"));
 static OTHERS: LazyLock<Regex> = LazyLock::new(|| {
@@ -211,7 +211,7 @@ mod tests {
     const LIB: &str = "pub use crate::a::{Pool, PoolStats, Event};\n";
     const A: &str = "pub struct Pool;\nimpl Pool {\n    pub fn acquire(&self) { info!(target: \"poolhouse::leak\", \"\") }\n\
         fn own_helper(&self) {}\n}\npub struct PoolStats { pub pending_requests: usize }\npub enum Event { Retired }\n";
-    const EVENTS: &str = "fn label() { match a { Self::Idle => \"idle_timeout\" } }\n";
+    const EVENTS: &str = "const ALL: [(Self, &str); 1] = [(Self::Idle, \"idle_timeout\")];\n";
 
     fn check_with(text: &str) -> Vec<Finding> {
         let files = [

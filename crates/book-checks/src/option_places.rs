@@ -200,6 +200,7 @@ fn names(root: &Path, place: &Place, config: &syn::File) -> BTreeSet<String> {
     match place.form {
         Form::Method(name) => {
             strings(method(config, name), &mut found);
+            keys(method(config, name), &mut found);
             reads(method(config, name), "self", &mut found);
         }
         Form::Tests => {
@@ -264,6 +265,20 @@ fn strings(tokens: TokenStream, found: &mut BTreeSet<String>) {
             TokenTree::Group(group) => strings(group.stream(), found),
             TokenTree::Literal(literal) => {
                 found.insert(literal.to_string().trim_matches('"').to_owned());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `name => ..`.
+fn keys(tokens: TokenStream, found: &mut BTreeSet<String>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (index, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) => keys(group.stream(), found),
+            TokenTree::Ident(name) if is(tokens.get(index + 1), '=') && is(tokens.get(index + 2), '>') => {
+                found.insert(name.to_string());
             }
             _ => {}
         }
@@ -335,7 +350,7 @@ mod tests {
     use crate::fixture::{Fixture, expect};
 
     const SOURCE: &str = "pub struct PoolConfig {\n    /// Of time.\n    pub limit: u8,\n    pub _non_exhaustive: (),\n}\n\
-        impl PoolConfig {\n    fn validate(&self) { no(\"limit\") }\n    fn options(&self) { [(\"limit\", 1)] }\n}\n\
+        impl PoolConfig {\n    fn validate(&self) { no(\"limit\") }\n    fn options(&self) { all! { limit => 1 } }\n}\n\
         mod tests { fn bounds() { case(\"limit\") } }\n";
 
     /// Each place with a file of it that names the option.
@@ -383,7 +398,7 @@ mod tests {
             ("examples/configurations/a.rs", "fn a() { limit }", "the situation"),
             ("CHANGELOG.md", "- limit\n", "say that it is there"),
             (CONFIG, &SOURCE.replace("no(\"limit\")", "no(\"more\")"), "refuse in `validate`"),
-            (CONFIG, &SOURCE.replace("[(\"limit\", 1)]", "[]"), "add it to `options`"),
+            (CONFIG, &SOURCE.replace("limit => 1", ""), "add it to `options`"),
             (CONFIG, &SOURCE.replace("case(\"limit\")", "case()"), "to the test of `validate`"),
             (CONFIG, &SOURCE.replace("    /// Of time.\n", "\n"), "has no documentation"),
         ] {

@@ -78,38 +78,44 @@ fn of_row(row: &str) -> Option<Record> {
     })
 }
 
-/// Every `tracing::level!(target: "..", ..)` in these tokens.
+/// Every `tracing::level!(target: "..", ..)` and every `log!(pool, level, ".."; ..)` in these tokens.
 fn records(file: &str, tokens: TokenStream, found: &mut Vec<Record>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     for (index, token) in tokens.iter().enumerate() {
         let TokenTree::Group(group) = token else { continue };
-        let is_macro =
-            index > 1 && matches!(&tokens[index - 1], TokenTree::Punct(punct) if punct.as_char() == '!');
-        let level = if is_macro { tokens[index - 2].to_string() } else { String::new() };
-        let level = level.trim_end_matches("_span").to_owned();
-        let is_level = matches!(level.as_str(), "trace" | "debug" | "info" | "warn" | "error");
-        match target(group.stream()) {
-            Some(target) if is_level => {
-                let line = token.span().start().line;
-                let fields = fields(group.stream());
-                found.push(Record { target, level, fields, file: file.to_owned(), line });
-            }
-            _ => records(file, group.stream(), found),
-        }
+        let is_macro = index > 1 && is_punct(&tokens[index - 1], '!');
+        let name = if is_macro { tokens[index - 2].to_string() } else { String::new() };
+        let arguments: Vec<TokenTree> = group.stream().into_iter().collect();
+        let head = if name == "log" { short(&arguments) } else { long(&name, &arguments) };
+        let Some((level, target, rest)) = head else {
+            records(file, group.stream(), found);
+            continue;
+        };
+        let (target, line) = (target.to_string().trim_matches('"').to_owned(), token.span().start().line);
+        found.push(Record { target, level, fields: fields(rest), file: file.to_owned(), line });
     }
 }
 
-fn target(arguments: TokenStream) -> Option<String> {
-    let mut tokens = arguments.into_iter();
-    let is_target = matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == "target");
-    is_target.then(|| tokens.nth(1).map(|text| text.to_string().trim_matches('"').to_owned()))?
+fn is_punct(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
+}
+
+fn long<'a>(name: &str, arguments: &'a [TokenTree]) -> Option<(String, &'a TokenTree, &'a [TokenTree])> {
+    let level = name.trim_end_matches("_span");
+    let [TokenTree::Ident(word), _, target, _, rest @ ..] = arguments else { return None };
+    let is_record = word == "target" && matches!(level, "trace" | "debug" | "info" | "warn" | "error");
+    is_record.then(|| (level.to_owned(), target, rest))
+}
+
+fn short(arguments: &[TokenTree]) -> Option<(String, &TokenTree, &[TokenTree])> {
+    let end = arguments.iter().position(|token| is_punct(token, ';'))?;
+    let [.., level, _, target] = &arguments[..end] else { return None };
+    Some((level.to_string(), target, &arguments[end + 1..]))
 }
 
 /// The names of the fields: `connection`, `%error`, `held = ..`.
-fn fields(arguments: TokenStream) -> BTreeSet<String> {
-    let tokens: Vec<TokenTree> = arguments.into_iter().collect();
-    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
-    let names = tokens.split(is_comma).skip(1).filter_map(|field| {
+fn fields(arguments: &[TokenTree]) -> BTreeSet<String> {
+    let names = arguments.split(|token| is_punct(token, ',')).filter_map(|field| {
         field.iter().find_map(|token| match token {
             TokenTree::Punct(_) => None,
             TokenTree::Ident(name) => Some(Some(name.to_string())),
@@ -130,7 +136,7 @@ pub(crate) fn events(root: &Path) -> Result<String, String> {
 pub(crate) fn reasons(root: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(root.join("crates/poolhouse/src/events.rs")).unwrap_or_default();
     variants(root, "RetireReason", "| reason | in logs and metrics | why |\n|---|---|---|\n", |part| {
-        let arm = format!("Self::{} => \"", part.name);
+        let arm = format!("(Self::{}, \"", part.name);
         let label =
             text.split_once(&arm).and_then(|(_, rest)| rest.split_once('"')).map_or("", |(label, _)| label);
         format!("| `{}` | `{label}` | {} |\n", part.name, summary(&part.doc))
@@ -156,15 +162,18 @@ mod tests {
 
     #[test]
     fn the_table_and_the_code_must_say_the_same() {
-        let lib =
-            "//! | `poolhouse::a` | warn | it failed | `error` |\n//! | `poolhouse::b` | debug | gone | |\n";
+        let lib = "//! | `poolhouse::a` | warn | it failed | `error` |\n//! | `poolhouse::b` | debug | gone | |\n\
+                   //! | `poolhouse::c` | warn | lost | `held` |\n";
         let code = "fn a() {\n    tracing::warn!(target: \"poolhouse::a\", target_address = %t(1, 2), %error, \"failed\");\n    \
-                    tracing::debug!(\n        target: \"poolhouse::a\", connection = entry.id, \"new\");\n}\n";
+                    tracing::debug!(\n        target: \"poolhouse::a\", connection = entry.id, \"new\");\n    \
+                    log!(self.inner, warn, \"poolhouse::c\"; held, \"lost\");\n    \
+                    log!(inner, warn, \"poolhouse::d\"; \"found\");\n}\n";
         let fixture = Fixture::new(&[(LIB, lib), ("crates/poolhouse/src/a.rs", code)]);
         expect(
             check(&fixture.book),
             &[
                 ("crates/poolhouse/src/a.rs", 3, "poolhouse::a, debug, with the fields {\"connection\"}"),
+                ("crates/poolhouse/src/a.rs", 6, "poolhouse::d, warn, with the fields {}"),
                 (LIB, 1, "nothing records poolhouse::b, debug"),
             ],
         );

@@ -98,11 +98,7 @@ pub(crate) struct Sleep {
 }
 
 pub(crate) fn sleep(duration: Duration) -> Sleep {
-    sleep_until(current() + duration)
-}
-
-pub(crate) fn sleep_until(until: Instant) -> Sleep {
-    Sleep { until, wanted: Arc::default() }
+    Sleep { until: current() + duration, wanted: Arc::default() }
 }
 
 impl Drop for Sleep {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::task::coop::poll_proceed;
@@ -14,11 +14,11 @@ use tracing::span::EnteredSpan;
 
 use crate::background;
 use crate::call_out::{Shielded, call_out};
-use crate::error::{AcquireError, ConnectError, Holder, page};
+use crate::error::{AcquireError, Holder, page};
 use crate::events::Event;
-use crate::inner::PoolInner;
+use crate::inner::{PoolInner, log};
 use crate::manager::Manager;
-use crate::policy::{self, Enqueued, Polled, Refusal, Tick, Wait};
+use crate::policy::{self, Polled, Site, Wait};
 use crate::pooled_connection::PooledConnection;
 use crate::state::PoolEntry;
 use crate::sync::Handle;
@@ -45,11 +45,13 @@ pub struct Acquire<'a, M: Manager> {
     /// `None` for `connection_timeout`.
     own_limit: Option<policy::Span>,
     state: State,
+    span: Span,
 }
 
+#[derive(Clone, Copy)]
 enum State {
     New,
-    Waiting { wait: Wait, span: Span },
+    Waiting(Wait),
     Ended,
 }
 
@@ -61,9 +63,22 @@ fn enter(span: &Span) -> Shielded<EnteredSpan> {
     Shielded(span.0.as_ref().and_then(|span| call_out(|| span.as_ref().clone().entered()).ok()))
 }
 
+fn new_span<M: Manager>(inner: &PoolInner<M>) -> Span {
+    let mut span = Shielded(None);
+    // The macro asks this too, and does more before it.
+    if LevelFilter::current() >= LevelFilter::DEBUG {
+        drop(call_out(|| {
+            let new = tracing::debug_span!(target: "poolhouse::acquire", "acquire",
+                target_address = %inner.target(), pool = inner.name.as_deref());
+            span.0 = (!new.is_disabled()).then(|| Box::new(new));
+        }));
+    }
+    span
+}
+
 impl<M: Manager> Drop for Acquire<'_, M> {
     fn drop(&mut self) {
-        if let State::Waiting { wait, .. } = self.state {
+        if let State::Waiting(wait) = self.state {
             self.inner.apply(|policy, now, fx| policy.cancel(wait, now, fx));
         }
     }
@@ -79,16 +94,17 @@ impl<M: Manager> Future for Acquire<'_, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A loop of acquires that never wait gives way to the other tasks of its thread.
         let budget = ready!(poll_proceed(cx));
-        let polled = match &self.state {
-            State::New => self.begin(cx),
-            State::Waiting { span, .. } => {
-                let _entered = enter(span);
-                self.poll_waiting(cx)
-            }
+        let span = match self.state {
+            State::New => new_span(self.inner),
+            State::Waiting(_) => Shielded(self.span.0.take()),
             State::Ended => panic!("polled after it ended: await an acquire once"),
         };
+        let _entered = enter(&span);
+        let polled = self.take_or_wait(cx);
         if polled.is_ready() {
             budget.made_progress();
+        } else {
+            self.span = span;
         }
         polled
     }
@@ -98,7 +114,7 @@ impl<M: Manager> fmt::Debug for Acquire<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::New => "not polled yet",
-            State::Waiting { .. } => "waiting",
+            State::Waiting(_) => "waiting",
             State::Ended => "ended",
         };
         f.debug_struct("Acquire").field("acquired_at", &self.at).field("state", &state).finish()
@@ -111,179 +127,95 @@ impl<M: Manager> Acquire<'_, M> {
         at: &'static Location<'static>,
         limit: Option<Duration>,
     ) -> Acquire<'a, M> {
-        Acquire { inner, at, own_limit: limit.map(policy::Span::from), state: State::New }
-    }
-
-    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        self.state = State::Ended;
-        // The macro asks this too, and does more before it.
-        if LevelFilter::current() < LevelFilter::DEBUG {
-            return self.take_or_join(Shielded(None), cx);
+        Acquire {
+            inner,
+            at,
+            own_limit: limit.map(policy::Span::from),
+            state: State::New,
+            span: Shielded(None),
         }
-        let mut span = Shielded(None);
-        self.inner.log(|target| {
-            let new = tracing::debug_span!(target: "poolhouse::acquire", "acquire", target_address = %target, pool = target.pool);
-            span.0 = (!new.is_disabled()).then(|| Box::new(new));
-        });
-        let _entered = enter(&span);
-        self.take_or_join(span, cx)
     }
 
-    fn take_or_join(&mut self, span: Span, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+    fn take_or_wait(&mut self, cx: &Context<'_>) -> Poll<Acquired<M>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
-        // Wakers are cloned and dropped outside of the lock: either may run foreign code.
-        let mut waker = Some(cx.waker().clone());
-        let (mut at_home, mut nested) = (false, Vec::new());
-        let ((enqueued, since), now) = inner.apply_for_acquire(|state, since, fx| {
-            let enqueued = state.policy.take_or_join(since, site, (&mut waker, own_limit), fx);
-            if matches!(enqueued, Enqueued::Waiting(_)) {
-                at_home = Handle::try_current().is_ok_and(|handle| state.home_of(handle.id()).is_some());
-                nested = state.policy.nested(site.caller, since);
-            }
-            (enqueued, since)
-        });
-        inner.shield("a waker", || drop(waker));
-        match enqueued {
-            Enqueued::Taken(entry) => match inner.look_over(entry, now) {
-                Ok(entry) => Poll::Ready(Ok(hand_out(inner, entry, self.at, Duration::ZERO))),
-                Err(dead) => match self.rejoin(dead, since, span) {
-                    Ok(()) => self.poll_waiting(cx),
-                    Err(refusal) => self.refused(refusal),
-                },
-            },
-            Enqueued::Waiting(ticket) => {
-                self.state = State::Waiting { wait: Wait { ticket, since, own_limit }, span };
-                self.warn_of_nesting(nested);
-                // After the place in the queue, so that a closed pool answers outside of a runtime too. The waker is in
-                // the queue, so this wait need not ask again.
-                self.ensure_background(at_home)
-            }
-            Enqueued::Refused(refusal) => self.refused(refusal),
-        }
-    }
-
-    fn ensure_background(&mut self, at_home: bool) -> Poll<Acquired<M>> {
-        if !at_home && background::ensure(self.inner).is_err() {
-            return self.runtime_ended();
-        }
-        Poll::Pending
-    }
-
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let inner = self.inner;
         loop {
-            let State::Waiting { wait, .. } = self.state else { return Poll::Pending };
-            let (polled, now) = self.ask(wait, cx);
-            let answer = match polled {
-                Polled::Waiting => return self.go_on_waiting(),
-                Polled::Granted(entry) => Ok(entry),
-                Polled::Refused(refusal) => Err(inner.refused(refusal)),
-                Polled::TimedOut(diagnosis) => Err(inner.timed_out(diagnosis)),
-            };
-            // The ticket has been handed in.
-            let span = match std::mem::replace(&mut self.state, State::Ended) {
-                State::Waiting { span, .. } => span,
-                State::New | State::Ended => Shielded(None),
-            };
-            let entry = match answer {
-                Ok(entry) => entry,
-                Err(error) => return self.failed(error),
-            };
-            match inner.look_over(entry, now) {
-                Ok(entry) => return Poll::Ready(Ok(hand_out(inner, entry, self.at, now.since(wait.since)))),
-                Err(dead) => {
-                    if let Err(refusal) = self.rejoin(dead, wait.since, span) {
-                        return self.refused(refusal);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The result of the wait, and the time of that result. If there is none yet, the waker in the queue is the current
-    /// one.
-    fn ask(&self, wait: Wait, cx: &Context<'_>) -> (Polled<M::Connection, ConnectError>, Tick) {
-        let (inner, caller) = (self.inner, self.inner.caller());
-        // Its drop may panic, when the ticket has been handed in.
-        let mut spare = Shielded(None);
-        loop {
-            let mut current = true;
-            let refresh = |waker: &mut Option<Waker>| {
-                if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    match spare.0.take() {
-                        Some(fresh) => spare.0 = waker.replace(fresh),
-                        None => current = false,
-                    }
-                }
-            };
-            let (polled, now) =
-                inner.apply_for_acquire(|state, now, fx| state.policy.poll(wait, now, caller, refresh, fx));
-            if current || !matches!(polled, Polled::Waiting) {
-                return (polled, now);
-            }
-            spare.0 = Some(cx.waker().clone());
-        }
-    }
-
-    /// The future may have moved to a runtime without a background task, or the task's runtime may have ended. Outside
-    /// of any runtime, the future relies on whichever background task there is. Where there is none, nobody would keep its
-    /// deadline.
-    fn go_on_waiting(&mut self) -> Poll<Acquired<M>> {
-        let state = &self.inner.state;
-        match Handle::try_current() {
-            Ok(handle) => self.ensure_background(state.read(|state| state.home_of(handle.id()).is_some())),
-            Err(_) if state.read(|state| state.homes.is_empty()) => self.runtime_ended(),
-            Err(_) => Poll::Pending,
-        }
-    }
-
-    /// Goes back to its turn in the queue, because the connection is dead.
-    fn rejoin(&mut self, dead: PoolEntry<M>, since: Tick, span: Span) -> Result<(), Refusal<ConnectError>> {
-        let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
-        let (ticket, _) = inner
-            .apply_for_acquire(|state, now, fx| state.policy.rejoin(dead, (since, own_limit), now, site, fx));
-        self.state = State::Waiting { wait: Wait { ticket: ticket?, since, own_limit }, span };
-        Ok(())
-    }
-
-    /// Warns that the task holds a connection of this pool already: enough of such tasks wait for each other.
-    fn warn_of_nesting(&self, held: Vec<Holder>) {
-        for holder in held {
-            self.inner.log(|target| {
-                tracing::warn!(
-                    target: "poolhouse::acquire",
-                    target_address = %target,
-                    pool = target.pool,
-                    connection = holder.connection,
-                    acquired_at = %holder.acquired_at,
-                    guide = page::DEADLOCK_AT_N,
-                    "a task that holds a connection waits for another of the same pool: enough of them wait for each other"
-                );
+            // Wakers are cloned and dropped outside of the lock: either may run foreign code.
+            let mut waker = Some(cx.waker().clone());
+            // Whatever panics from here on finds nothing to give up.
+            let before = std::mem::replace(&mut self.state, State::Ended);
+            let (polled, now) = inner.apply_for_acquire(|state, now, fx| match before {
+                State::Waiting(wait) => state.policy.poll(wait, now, site.caller, &mut waker, fx),
+                _ => state.policy.take_or_join(now, site, (&mut waker, own_limit), fx),
             });
+            inner.shield("a waker", || drop(waker));
+            let entry = match polled {
+                Polled::Granted(entry) => entry,
+                Polled::Waiting(wait) => {
+                    self.state = State::Waiting(wait);
+                    return self.go_on_waiting(matches!(before, State::New), site);
+                }
+                Polled::Refused(refusal) => return self.failed(inner.refused(refusal)),
+                Polled::TimedOut(diagnosis) => return self.failed(inner.timed_out(diagnosis)),
+            };
+            let (since, waited) = match before {
+                State::Waiting(wait) => (wait.since, now.since(wait.since)),
+                _ => (entry.held_since, Duration::ZERO),
+            };
+            let dead = match inner.look_over(entry, now) {
+                Ok(entry) => return Poll::Ready(Ok(hand_out(inner, entry, self.at, waited))),
+                Err(dead) => dead,
+            };
+            // Back to its turn in the queue.
+            let (rejoined, _) = inner.apply_for_acquire(|state, now, fx| {
+                state.policy.rejoin(dead, (since, own_limit), now, site, fx)
+            });
+            match rejoined {
+                Ok(wait) => self.state = State::Waiting(wait),
+                Err(refusal) => return self.failed(inner.refused(refusal)),
+            }
         }
     }
 
-    fn refused(&self, refusal: Refusal<ConnectError>) -> Poll<Acquired<M>> {
-        self.failed(self.inner.refused(refusal))
-    }
-
-    fn runtime_ended(&mut self) -> Poll<Acquired<M>> {
+    /// After it has its place in the queue, so that a closed pool answers outside of a runtime too. The future may have
+    /// moved to a runtime without a background task, or the task's runtime may have ended. Outside of any runtime, a
+    /// future that has begun to wait relies on whichever background task there is. Where there is none, nobody would keep
+    /// its deadline.
+    fn go_on_waiting(&mut self, begins: bool, site: Site) -> Poll<Acquired<M>> {
         let inner = self.inner;
-        if let State::Waiting { wait, .. } = std::mem::replace(&mut self.state, State::Ended) {
+        if begins && site.caller.is_some() {
+            let now = inner.now();
+            self.warn_of_nesting(inner.state.read(|state| state.policy.nested(site.caller, now)));
+        }
+        let is_driven = if begins || Handle::try_current().is_ok() {
+            background::ensure(inner).is_ok()
+        } else {
+            inner.state.read(|state| !state.homes.is_empty())
+        };
+        if is_driven {
+            return Poll::Pending;
+        }
+        if let State::Waiting(wait) = std::mem::replace(&mut self.state, State::Ended) {
             inner.apply(|policy, now, fx| policy.fail(wait, now, fx));
         }
         self.failed(inner.runtime_ended())
     }
 
+    /// Warns that the task holds a connection of this pool already: enough of such tasks wait for each other.
+    fn warn_of_nesting(&self, held: Vec<Holder>) {
+        for holder in held {
+            log!(self.inner, warn, "poolhouse::acquire"; connection = holder.connection,
+                acquired_at = %holder.acquired_at, guide = page::DEADLOCK_AT_N,
+                "a task that holds a connection waits for another of the same pool: enough of them wait for each other");
+        }
+    }
+
     fn failed(&self, error: AcquireError) -> Poll<Acquired<M>> {
         // The span has the address too, but is off where only warnings are on.
-        self.inner.log(|target| {
-            if error.is_timeout() {
-                tracing::warn!(target: "poolhouse::acquire", target_address = %target, pool = target.pool, %error, "an acquire timed out");
-            } else {
-                tracing::debug!(target: "poolhouse::acquire", target_address = %target, pool = target.pool, %error, "an acquire failed");
-            }
-        });
+        if error.is_timeout() {
+            log!(self.inner, warn, "poolhouse::acquire"; %error, "an acquire timed out");
+        } else {
+            log!(self.inner, debug, "poolhouse::acquire"; %error, "an acquire failed");
+        }
         self.inner.tell(|pool| Event::AcquireFailed { pool, error: &error, acquired_at: self.at });
         Poll::Ready(Err(error))
     }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::config::{ConfigError, PoolConfig};
 use crate::error::{Counted, Holder, is_or_are, page};
+use crate::inner::log;
 use crate::manager::Manager;
 use crate::policy::Policy;
 use crate::pool::Pool;
@@ -288,14 +289,7 @@ impl<M: Manager> Pool<M> {
         inner.close();
         Close(Box::pin(async move {
             self.drained().await;
-            inner.log(|target| {
-                tracing::debug!(
-                    target: "poolhouse::close",
-                    target_address = %target,
-                    pool = target.pool,
-                    "the pool is closed"
-                );
-            });
+            log!(inner, debug, "poolhouse::close"; "the pool is closed");
         }))
     }
 
@@ -364,15 +358,8 @@ impl<M: Manager> Pool<M> {
             let still_closing = if in_time { 0 } else { closing };
             let report = CloseReport { still_held, still_closing, in_time };
             if !in_time {
-                self.inner().log(|target| {
-                    tracing::warn!(
-                        target: "poolhouse::close",
-                        target_address = %target,
-                        pool = target.pool,
-                        held = report.still_held.len(),
-                        "not closed in time: {report}"
-                    );
-                });
+                let held = report.still_held.len();
+                log!(self.inner(), warn, "poolhouse::close"; held, "not closed in time: {report}");
             }
             report
         }

@@ -12,21 +12,21 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
 
-use crate::call_out::{call_out, call_out_within};
+use crate::call_out::call_out_within;
 use crate::chores::{DoingChore, do_chore};
 use crate::closing::close_gracefully;
-use crate::error::{BoxError, ConnectError, Failure, Holder, page};
+use crate::error::{ConnectError, Failure, Holder, page};
 use crate::events::Event;
-use crate::inner::{PoolInner, millis};
+use crate::inner::{PoolInner, log, millis};
 use crate::manager::{FailureKind, Manager};
 use crate::policy::{FailedAttempt, Home, Plan};
 use crate::state::PoolEffects;
 use crate::sync::{AbortHandle, Handle, JoinSet, Notify};
-use crate::time::{sleep, sleep_until};
+use crate::time::{sleep, within};
 
 /// No background task can begin in a runtime that has ended or is about to.
 pub(crate) struct RuntimeEnded;
@@ -38,10 +38,12 @@ pub(crate) struct RuntimeEnded;
 /// Outside of a runtime.
 pub(crate) fn ensure<M: Manager>(inner: &Arc<PoolInner<M>>) -> Result<(), RuntimeEnded> {
     let runtime = Handle::current();
+    if inner.state.read(|state| state.home_of(runtime.id()).is_some()) {
+        return Ok(());
+    }
     // A runtime without a timer has to fail here, where the caller sees it.
     let _timer = sleep(Duration::ZERO);
-    let mut fx = PoolEffects::<M>::default();
-    let new_home = inner.state.decide(&mut fx, |state, _| {
+    let (new_home, _) = inner.decide(|state, _, _| {
         if state.home_of(runtime.id()).is_some() {
             return None;
         }
@@ -49,7 +51,6 @@ pub(crate) fn ensure<M: Manager>(inner: &Arc<PoolInner<M>>) -> Result<(), Runtim
         state.homes.push((runtime.id(), home));
         Some(home)
     });
-    inner.carry_out(fx);
     let Some(home) = new_home else { return Ok(()) };
     runtime.spawn(run(Guard::new(inner, home)));
     // A runtime that has ended drops the task at once.
@@ -75,8 +76,7 @@ impl<M: Manager> Guard<M> {
 impl<M: Manager> Drop for Guard<M> {
     fn drop(&mut self) {
         let Some(inner) = self.inner.upgrade() else { return };
-        let (now, mut fx) = (inner.now(), PoolEffects::<M>::default());
-        let to_close = inner.state.decide(&mut fx, |state, fx| {
+        let (to_close, _) = inner.decide(|state, now, fx| {
             state.homes.retain(|(_, other)| *other != self.home);
             state.policy.home_lost(self.home, now, fx);
             if !state.homes.is_empty() {
@@ -85,27 +85,30 @@ impl<M: Manager> Drop for Guard<M> {
             fx.retired.extend(std::mem::take(&mut state.to_retire));
             std::mem::take(&mut state.to_close)
         });
-        inner.carry_out(fx);
         // Nobody is left to close them gracefully.
         drop(to_close);
     }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Job {
+    /// By the key of the attempt. A key may be used again once its attempt has ended.
+    Connect(usize),
+    /// By the number of the connection.
+    Chore(u64),
 }
 
 /// What the task has begun.
 #[derive(Default)]
 struct InFlight {
     tasks: JoinSet<()>,
-    /// By the key of the attempt. A key may be used again once its attempt has ended.
-    connects: HashMap<usize, AbortHandle>,
-    /// By the number of the connection.
-    chores: HashMap<u64, AbortHandle>,
+    jobs: HashMap<Job, AbortHandle>,
 }
 
 impl InFlight {
     /// Drops the connects and the chores. What is closing goes on.
     fn drop_all(&mut self) {
-        let connects = self.connects.drain().map(|(_, task)| task);
-        connects.chain(self.chores.drain().map(|(_, task)| task)).for_each(|task| task.abort());
+        self.jobs.drain().for_each(|(_, task)| task.abort());
     }
 }
 
@@ -119,27 +122,24 @@ async fn run<M: Manager>(guard: Guard<M>) {
         let mut plan_wanted = pin!(guard.plan_wanted.notified());
         // From here on a notification is kept.
         plan_wanted.as_mut().enable();
-        let Some(wake_at) = carry_out_plan(&guard, &mut in_flight) else { break };
-        let mut time = pin!(sleep_or_never(wake_at));
-        poll_fn(|cx| {
+        let Some(time) = carry_out_plan(&guard, &mut in_flight) else { break };
+        let something = poll_fn(|cx| {
             // All three lead to a new plan. Ended tasks come first, so that they are let go of, and all of them: a plan looks
             // at every connection, so a plan for each of many connects that end together would take long.
             let mut ended = false;
             while matches!(pin!(in_flight.tasks.join_next()).poll(cx), Poll::Ready(Some(_))) {
                 ended = true;
             }
-            if ended || plan_wanted.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            time.as_mut().poll(cx)
-        })
-        .await;
+            if ended { Poll::Ready(()) } else { plan_wanted.as_mut().poll(cx) }
+        });
+        let _: Option<()> = within(time, something).await;
     }
     in_flight.tasks.shutdown().await;
 }
 
-/// Begins what the plan says. `None` once the pool is gone, or closed and empty; the inner value is when to plan again.
-fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Option<Option<Instant>> {
+/// Begins what the plan says. Returns for how long there is nothing else to do. `None` once the pool is gone, or closed
+/// and empty.
+fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Option<Duration> {
     let inner = guard.inner.upgrade()?;
     let now = inner.now();
     let mut fx = PoolEffects::<M>::default();
@@ -162,52 +162,28 @@ fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Opt
     if let (true, drained) = stage {
         in_flight.drop_all();
         // Held connections come back yet, and may have to be closed gracefully.
-        return if drained { None } else { Some(None) };
+        return (!drained).then_some(Duration::MAX);
     }
-    for key in abandoned {
-        if let Some(task) = in_flight.connects.remove(&key) {
-            task.abort();
-        }
+    let unwanted = abandoned.into_iter().map(Job::Connect).chain(cut_chores.into_iter().map(Job::Chore));
+    for task in unwanted.filter_map(|job| in_flight.jobs.remove(&job)) {
+        task.abort();
     }
-    for connection in cut_chores {
-        if let Some(task) = in_flight.chores.remove(&connection) {
-            task.abort();
-        }
-    }
-    in_flight.connects.retain(|_, task| !task.is_finished());
-    in_flight.chores.retain(|_, task| !task.is_finished());
+    in_flight.jobs.retain(|_, task| !task.is_finished());
     for (key, attempt) in connects {
-        in_flight.connects.insert(key, in_flight.tasks.spawn(connect(attempt)));
+        in_flight.jobs.insert(Job::Connect(key), in_flight.tasks.spawn(connect(attempt)));
     }
     for (connection, chore) in chores {
-        in_flight.chores.insert(connection, in_flight.tasks.spawn(do_chore(chore)));
+        in_flight.jobs.insert(Job::Chore(connection), in_flight.tasks.spawn(do_chore(chore)));
     }
     for holder in leaks {
         report_leak(&inner, holder);
     }
-    Some(wake_at.and_then(|at| inner.instant(at)))
-}
-
-async fn sleep_or_never(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
+    Some(wake_at.map_or(Duration::MAX, |at| at.since(inner.now())))
 }
 
 fn report_leak<M: Manager>(inner: &PoolInner<M>, holder: Holder) {
-    inner.log(|target| {
-        tracing::warn!(
-            target: "poolhouse::leak",
-            target_address = %target,
-            pool = target.pool,
-            connection = holder.connection,
-            acquired_at = %holder.acquired_at,
-            held_ms = millis(holder.held_for),
-            guide = page::LEAKS,
-            "a connection is held longer than leak_threshold"
-        );
-    });
+    log!(inner, warn, "poolhouse::leak"; connection = holder.connection, acquired_at = %holder.acquired_at,
+        held_ms = millis(holder.held_for), guide = page::LEAKS, "a connection is held longer than leak_threshold");
     inner.tell(|pool| Event::Leaked { pool, holder });
 }
 
@@ -224,9 +200,7 @@ pub(crate) fn adopt<M: Manager>(
         return Err(connection);
     }
     let runtime = Handle::current().id();
-    let (now, mut fx) = (inner.now(), PoolEffects::<M>::default());
-    let key = inner.state.decide(&mut fx, |state, _| state.policy.reserve(state.home_of(runtime)?, now));
-    inner.carry_out(fx);
+    let (key, _) = inner.decide(|state, now, _| state.policy.reserve(state.home_of(runtime)?, now));
     match key {
         Some(key) => {
             Connecting::new(inner, key).1.connected(connection);
@@ -269,16 +243,7 @@ impl<M: Manager> Connecting<M> {
         }
         let (connection, took) =
             inner.apply(|policy, now, fx| policy.connected(key, connection, (opened_at, now), fx));
-        inner.log(|target| {
-            tracing::debug!(
-                target: "poolhouse::connect",
-                target_address = %target,
-                pool = target.pool,
-                connection,
-                elapsed_ms = millis(took),
-                "connected"
-            );
-        });
+        log!(inner, debug, "poolhouse::connect"; connection, elapsed_ms = millis(took), "connected");
     }
 }
 
@@ -291,42 +256,29 @@ impl<M: Manager> Drop for Connecting<M> {
     }
 }
 
-/// Why a connect ends without a connection, other than time.
-enum Refused<E> {
-    Manager(E),
-    Hook(BoxError),
-}
-
-impl<E: Into<BoxError>> Refused<E> {
-    fn boxed(self) -> BoxError {
-        match self {
-            Self::Manager(error) => error.into(),
-            Self::Hook(error) => error,
-        }
-    }
-}
-
 async fn connect<M: Manager>(mut this: Connecting<M>) {
     let inner = Arc::clone(&this.inner);
     let limit = inner.config().connect_attempt_timeout;
+    // What an error says itself counts more than what the manager says of it.
+    let unwrap = |error, kind| {
+        let (error, own_kind) = Failure::unwrap(error);
+        (error, own_kind.unwrap_or(kind))
+    };
     let attempt = || async {
-        let mut connection = inner.manager.connect().await.map_err(Refused::Manager)?;
-        inner.hooks.after_connect(&mut connection).await.map_err(Refused::Hook)?;
+        let mut connection = inner.manager.connect().await.map_err(|error| {
+            let mut kind = FailureKind::Transient;
+            inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
+            unwrap(error.into(), kind)
+        })?;
+        let hook = inner.hooks.after_connect(&mut connection).await;
+        hook.map_err(|error| unwrap(error, FailureKind::Transient))?;
         Ok(connection)
     };
-    match call_out_within(limit, attempt).await {
-        Ok(Some(Ok(connection))) => this.connected(connection),
-        Ok(Some(Err(refused))) => {
-            let mut kind = FailureKind::Transient;
-            if let Refused::Manager(error) = &refused {
-                inner.shield("Manager::classify", || kind = inner.manager.classify(error));
-            }
-            match call_out(|| Failure::unwrap(refused.boxed())) {
-                Ok((error, own_kind)) => this.failed(ConnectError::Failed(error), own_kind.unwrap_or(kind)),
-                Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),
-            }
-        }
-        Ok(None) => this.failed(ConnectError::TimedOut(limit), FailureKind::Transient),
-        Err(_) => this.failed(ConnectError::Panicked, FailureKind::Transient),
-    }
+    let (error, kind) = match call_out_within(limit, attempt).await {
+        Ok(Some(Ok(connection))) => return this.connected(connection),
+        Ok(Some(Err((error, kind)))) => (ConnectError::Failed(error), kind),
+        Ok(None) => (ConnectError::TimedOut(limit), FailureKind::Transient),
+        Err(_) => (ConnectError::Panicked, FailureKind::Transient),
+    };
+    this.failed(error, kind);
 }

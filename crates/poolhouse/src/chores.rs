@@ -9,7 +9,7 @@ use crate::call_out::{Panic, call_out, call_out_within};
 use crate::error::{BoxError, Failure, Inner, page};
 use crate::events::Event;
 use crate::hooks::{Discard, call_hook};
-use crate::inner::{PoolInner, millis};
+use crate::inner::{PoolInner, log, millis};
 use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
 use crate::policy::{Chore, Outcome};
@@ -87,9 +87,7 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
             let error = error.as_deref().map(|error| error as &(dyn Error + 'static));
             inner.tell(|pool| match chore {
                 Chore::Reset => Event::ResetFailed { pool, connection, error },
-                Chore::Check | Chore::Prepare { .. } | Chore::Inspect => {
-                    Event::CheckFailed { pool, connection, error }
-                }
+                _ => Event::CheckFailed { pool, connection, error },
             });
         }
         Outcome::Discarded | Outcome::PeerClosed | Outcome::Cut => {}
@@ -130,53 +128,25 @@ fn limit<M: Manager>(inner: &PoolInner<M>, chore: Chore) -> (Duration, &'static 
     let config = inner.config();
     match chore {
         Chore::Reset => (config.reset_timeout, "reset_timeout"),
-        Chore::Check | Chore::Prepare { .. } | Chore::Inspect => {
-            (config.health_check_timeout, "health_check_timeout")
-        }
+        _ => (config.health_check_timeout, "health_check_timeout"),
     }
 }
 
 fn panicked<M: Manager>(inner: &PoolInner<M>, chore: Chore, connection: u64) -> (Outcome, Option<BoxError>) {
-    inner.log(|target| match chore {
-        Chore::Reset => tracing::warn!(
-            target: "poolhouse::reset",
-            target_address = %target,
-            pool = target.pool,
-            connection,
-            guide = page::PANICS,
-            "the manager panicked while it reset: see the panic's message on stderr"
-        ),
-        Chore::Check | Chore::Prepare { .. } | Chore::Inspect => tracing::warn!(
-            target: "poolhouse::check",
-            target_address = %target,
-            pool = target.pool,
-            connection,
-            guide = page::PANICS,
-            "the manager panicked while it checked: see the panic's message on stderr"
-        ),
-    });
+    match chore {
+        Chore::Reset => log!(inner, warn, "poolhouse::reset"; connection, guide = page::PANICS,
+            "the manager panicked while it reset: see the panic's message on stderr"),
+        _ => log!(inner, warn, "poolhouse::check"; connection, guide = page::PANICS,
+            "the manager panicked while it checked: see the panic's message on stderr"),
+    }
     (Outcome::Panicked, None)
 }
 
 fn log_passed<M: Manager>(inner: &PoolInner<M>, chore: Chore, (connection, elapsed_ms): (u64, u64)) {
-    inner.log(|target| match chore {
-        Chore::Reset => tracing::trace!(
-            target: "poolhouse::reset",
-            target_address = %target,
-            pool = target.pool,
-            connection,
-            elapsed_ms,
-            "reset"
-        ),
-        Chore::Check | Chore::Prepare { .. } | Chore::Inspect => tracing::trace!(
-            target: "poolhouse::check",
-            target_address = %target,
-            pool = target.pool,
-            connection,
-            elapsed_ms,
-            "healthy"
-        ),
-    });
+    match chore {
+        Chore::Reset => log!(inner, trace, "poolhouse::reset"; connection, elapsed_ms, "reset"),
+        _ => log!(inner, trace, "poolhouse::check"; connection, elapsed_ms, "healthy"),
+    }
 }
 
 fn log_failed<M: Manager>(
@@ -185,26 +155,10 @@ fn log_failed<M: Manager>(
     (connection, elapsed_ms): (u64, u64),
     error: &dyn fmt::Display,
 ) {
-    inner.log(|target| match chore {
-        Chore::Reset => tracing::warn!(
-            target: "poolhouse::reset",
-            target_address = %target,
-            pool = target.pool,
-            connection,
-            elapsed_ms,
-            %error,
-            guide = page::SESSION_STATE,
-            "cannot reset"
-        ),
-        Chore::Check | Chore::Prepare { .. } | Chore::Inspect => tracing::warn!(
-            target: "poolhouse::check",
-            target_address = %target,
-            pool = target.pool,
-            connection,
-            elapsed_ms,
-            %error,
-            guide = page::STALE_CONNECTIONS,
-            "unhealthy"
-        ),
-    });
+    match chore {
+        Chore::Reset => log!(inner, warn, "poolhouse::reset"; connection, elapsed_ms, %error,
+            guide = page::SESSION_STATE, "cannot reset"),
+        _ => log!(inner, warn, "poolhouse::check"; connection, elapsed_ms, %error,
+            guide = page::STALE_CONNECTIONS, "unhealthy"),
+    }
 }

@@ -64,15 +64,4 @@ impl Clock {
     fn slept(&self) -> Span {
         Span::from_nanos(self.slept.load(Relaxed))
     }
-
-    /// When a timer has to fire for it, if the machine does not sleep until then. `None` when that is later than an
-    /// `Instant` can be.
-    pub(crate) fn instant(&self, at: Tick) -> Option<Instant> {
-        let begin = Tick::START + self.slept();
-        // A paused clock may stand before the clock that the pool was made by.
-        if at < begin {
-            return self.origin.checked_sub(begin.since(at));
-        }
-        self.origin.checked_add(at.since(begin))
-    }
 }

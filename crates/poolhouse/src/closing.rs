@@ -8,15 +8,15 @@ use crate::call_out::{Panic, call_out, call_out_within};
 use crate::error::{Inner, page};
 use crate::events::{Event, RetireReason};
 use crate::hooks::call_hook;
-use crate::inner::{PoolInner, millis};
+use crate::inner::{PoolInner, log, millis};
 use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
-use crate::policy::{Entry, Few};
-use crate::state::{PoolEffects, PoolEntry};
+use crate::policy::Entry;
+use crate::state::PoolEntry;
 
 impl<M: Manager> PoolInner<M> {
     /// Lets go of retired connections. Returns the panics of those that were dropped in place, by number.
-    pub(crate) fn retire(&self, retired: Few<(PoolEntry<M>, RetireReason)>) -> Vec<(u64, Panic)> {
+    pub(crate) fn retire(&self, retired: Vec<(PoolEntry<M>, RetireReason)>) -> Vec<(u64, Panic)> {
         let (mut to_drop, mut to_close) = (Vec::new(), Vec::new());
         for (mut entry, reason) in retired {
             self.announce(&entry, reason);
@@ -30,16 +30,7 @@ impl<M: Manager> PoolInner<M> {
 
     fn announce(&self, entry: &PoolEntry<M>, reason: RetireReason) {
         let connection = entry.id;
-        self.log(|target| {
-            tracing::debug!(
-                target: "poolhouse::retire",
-                target_address = %target,
-                pool = target.pool,
-                connection,
-                reason = reason.as_str(),
-                "closing a connection"
-            );
-        });
+        log!(self, debug, "poolhouse::retire"; connection, reason = reason.as_str(), "closing a connection");
         self.tell(|pool| Event::Retired { pool, connection, reason, age: self.now().since(entry.opened_at) });
     }
 
@@ -59,8 +50,7 @@ impl<M: Manager> PoolInner<M> {
     /// until it has closed: the task finds them though the last handle may be gone by then.
     fn hand_over(&self, to_close: Vec<PoolEntry<M>>) -> Vec<PoolEntry<M>> {
         let Some(this) = self.this.upgrade() else { return to_close };
-        let mut fx = PoolEffects::<M>::default();
-        let left = self.state.decide(&mut fx, |state, fx| {
+        let (left, _) = self.decide(|state, _, fx| {
             if state.homes.is_empty() {
                 return to_close;
             }
@@ -68,7 +58,6 @@ impl<M: Manager> PoolInner<M> {
             fx.plan = true;
             Vec::new()
         });
-        self.carry_out(fx);
         left
     }
 
@@ -130,42 +119,18 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
         Err(panic) => Err(panic),
     };
     let elapsed_ms = millis(inner.now().since(began));
-    inner.log(|target| match result {
-        Ok(Some(Err(error))) => tracing::warn!(
-            target: "poolhouse::retire",
-            target_address = %target,
-            pool = target.pool,
-            connection = id,
-            elapsed_ms,
-            error = %Inner(&*error),
+    match &result {
+        Ok(Some(Err(error))) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
+            error = %Inner(&**error), guide = page::SHUTTING_DOWN, "the hook before close failed"),
+        Ok(Some(Ok(()))) => {
+            log!(inner, trace, "poolhouse::retire"; connection = id, elapsed_ms, "closed gracefully");
+        }
+        Ok(None) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
             guide = page::SHUTTING_DOWN,
-            "the hook before close failed"
-        ),
-        Ok(Some(Ok(()))) => tracing::trace!(
-            target: "poolhouse::retire",
-            target_address = %target,
-            pool = target.pool,
-            connection = id,
-            elapsed_ms,
-            "closed gracefully"
-        ),
-        Ok(None) => tracing::warn!(
-            target: "poolhouse::retire",
-            target_address = %target,
-            pool = target.pool,
-            connection = id,
-            elapsed_ms,
-            guide = page::SHUTTING_DOWN,
-            "a graceful close took longer than close_timeout: the connection is dropped"
-        ),
-        Err(_) => tracing::warn!(
-            target: "poolhouse::retire",
-            target_address = %target,
-            pool = target.pool,
-            connection = id,
-            elapsed_ms,
-            guide = page::PANICS,
-            "the manager panicked while it closed a connection: see the panic's message on stderr"
-        ),
-    });
+            "a graceful close took longer than close_timeout: the connection is dropped"),
+        Err(_) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms, guide = page::PANICS,
+            "the manager panicked while it closed a connection: see the panic's message on stderr"),
+    }
+    // The hook's error is the user's.
+    drop(call_out(|| drop(result)));
 }

@@ -278,58 +278,38 @@ impl PoolConfig {
     /// assert!(options.contains(&("idle_timeout", "5 min".to_string())));
     /// ```
     pub fn options(&self) -> Vec<(&'static str, String)> {
-        // Taken apart by name, so that an option cannot be forgotten here.
-        let Self {
-            min_connections,
-            max_connections,
-            connection_timeout,
-            min_idle,
-            max_idle,
-            idle_timeout,
-            health_check_interval,
-            max_lifetime,
-            max_uses,
-            check_after_idle,
-            connect_attempt_timeout,
-            health_check_timeout,
-            reset_timeout,
-            close_timeout,
-            max_connecting,
-            max_pending,
-            lifetime_jitter,
-            connect_backoff,
-            max_connect_backoff,
-            fail_fast_after,
-            idle_order,
-            leak_threshold,
-            detect_nested_acquires,
-            _non_exhaustive: (),
-        } = self;
-        vec![
-            ("min_connections", min_connections.to_string()),
-            ("max_connections", max_connections.to_string()),
-            ("connection_timeout", in_units(*connection_timeout)),
-            ("min_idle", min_idle.to_string()),
-            ("max_idle", or_none(max_idle)),
-            ("idle_timeout", in_units(*idle_timeout)),
-            ("health_check_interval", in_units(*health_check_interval)),
-            ("max_lifetime", in_units(*max_lifetime)),
-            ("max_uses", or_none(max_uses)),
-            ("check_after_idle", in_units(*check_after_idle)),
-            ("connect_attempt_timeout", in_units(*connect_attempt_timeout)),
-            ("health_check_timeout", in_units(*health_check_timeout)),
-            ("reset_timeout", in_units(*reset_timeout)),
-            ("close_timeout", in_units(*close_timeout)),
-            ("max_connecting", max_connecting.to_string()),
-            ("max_pending", or_none(max_pending)),
-            ("lifetime_jitter", lifetime_jitter.to_string()),
-            ("connect_backoff", in_units(*connect_backoff)),
-            ("max_connect_backoff", in_units(*max_connect_backoff)),
-            ("fail_fast_after", in_units(*fail_fast_after)),
-            ("idle_order", format!("{idle_order:?}")),
-            ("leak_threshold", in_units(*leak_threshold)),
-            ("detect_nested_acquires", detect_nested_acquires.to_string()),
-        ]
+        // Takes `Self` apart by name, so that an option cannot be forgotten here.
+        macro_rules! options {
+            ($($name:ident => $shown:expr,)+) => {{
+                let Self { $($name,)+ _non_exhaustive: () } = self;
+                vec![$((stringify!($name), $shown)),+]
+            }};
+        }
+        options! {
+            min_connections => min_connections.to_string(),
+            max_connections => max_connections.to_string(),
+            connection_timeout => in_units(*connection_timeout),
+            min_idle => min_idle.to_string(),
+            max_idle => or_none(max_idle),
+            idle_timeout => in_units(*idle_timeout),
+            health_check_interval => in_units(*health_check_interval),
+            max_lifetime => in_units(*max_lifetime),
+            max_uses => or_none(max_uses),
+            check_after_idle => in_units(*check_after_idle),
+            connect_attempt_timeout => in_units(*connect_attempt_timeout),
+            health_check_timeout => in_units(*health_check_timeout),
+            reset_timeout => in_units(*reset_timeout),
+            close_timeout => in_units(*close_timeout),
+            max_connecting => max_connecting.to_string(),
+            max_pending => or_none(max_pending),
+            lifetime_jitter => lifetime_jitter.to_string(),
+            connect_backoff => in_units(*connect_backoff),
+            max_connect_backoff => in_units(*max_connect_backoff),
+            fail_fast_after => in_units(*fail_fast_after),
+            idle_order => format!("{idle_order:?}"),
+            leak_threshold => in_units(*leak_threshold),
+            detect_nested_acquires => detect_nested_acquires.to_string(),
+        }
     }
 }
 

@@ -250,26 +250,26 @@ pub enum RetireReason {
 }
 
 impl RetireReason {
-    /// Every reason, in the order of the variants.
-    pub(crate) const ALL: [Self; 18] = [
-        Self::Lifetime,
-        Self::Idle,
-        Self::Uses,
-        Self::MaxIdle,
-        Self::Shrunk,
-        Self::PoolClosed,
-        Self::RuntimeGone,
-        Self::CheckFailed,
-        Self::ResetFailed,
-        Self::HookFailed,
-        Self::NotRetained,
-        Self::PeerClosed,
-        Self::NotReusable,
-        Self::Invalidated,
-        Self::InvalidatedAll,
-        Self::Suspended,
-        Self::Panicked,
-        Self::Detached,
+    /// Every reason with its short name, in the order of the variants.
+    pub(crate) const ALL: [(Self, &'static str); 18] = [
+        (Self::Lifetime, "max_lifetime"),
+        (Self::Idle, "idle_timeout"),
+        (Self::Uses, "max_uses"),
+        (Self::MaxIdle, "max_idle"),
+        (Self::Shrunk, "resize"),
+        (Self::PoolClosed, "pool_closed"),
+        (Self::RuntimeGone, "runtime_gone"),
+        (Self::CheckFailed, "check_failed"),
+        (Self::ResetFailed, "reset_failed"),
+        (Self::HookFailed, "hook_failed"),
+        (Self::NotRetained, "not_retained"),
+        (Self::PeerClosed, "peer_closed"),
+        (Self::NotReusable, "not_reusable"),
+        (Self::Invalidated, "invalidated"),
+        (Self::InvalidatedAll, "invalidate_all"),
+        (Self::Suspended, "suspended"),
+        (Self::Panicked, "panicked"),
+        (Self::Detached, "detached"),
     ];
 
     /// A short name that does not change: the `reason` field of the `poolhouse::retire` record, and a label for metrics.
@@ -278,26 +278,7 @@ impl RetireReason {
     /// assert_eq!(poolhouse::RetireReason::Idle.as_str(), "idle_timeout");
     /// ```
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lifetime => "max_lifetime",
-            Self::Idle => "idle_timeout",
-            Self::Uses => "max_uses",
-            Self::MaxIdle => "max_idle",
-            Self::Shrunk => "resize",
-            Self::PoolClosed => "pool_closed",
-            Self::RuntimeGone => "runtime_gone",
-            Self::CheckFailed => "check_failed",
-            Self::ResetFailed => "reset_failed",
-            Self::HookFailed => "hook_failed",
-            Self::NotRetained => "not_retained",
-            Self::PeerClosed => "peer_closed",
-            Self::NotReusable => "not_reusable",
-            Self::Invalidated => "invalidated",
-            Self::InvalidatedAll => "invalidate_all",
-            Self::Suspended => "suspended",
-            Self::Panicked => "panicked",
-            Self::Detached => "detached",
-        }
+        Self::ALL[self as usize].1
     }
 }
 
@@ -313,11 +294,11 @@ mod tests {
 
     #[test]
     fn every_reason_stands_at_its_number_and_has_a_name_of_its_own() {
-        for (number, reason) in RetireReason::ALL.into_iter().enumerate() {
+        for (number, (reason, _)) in RetireReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, number, "{reason}");
         }
         let names: std::collections::HashSet<_> =
-            RetireReason::ALL.into_iter().map(RetireReason::as_str).collect();
+            RetireReason::ALL.into_iter().map(|(_, name)| name).collect();
         assert_eq!(names.len(), RetireReason::ALL.len());
     }
 }

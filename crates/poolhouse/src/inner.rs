@@ -1,14 +1,13 @@
 //! What every handle of a pool shares: the policy's decisions are made and carried out here.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::builder::PoolBuilder;
 use crate::call_out::{Panic, call_out, shielded};
@@ -21,6 +20,17 @@ use crate::manager::{FailureKind, Manager};
 use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Refusal, Site, Tick};
 use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
 use crate::sync::Notify;
+
+/// Writes a record to the log, with what all records have. A subscriber is the user's code too. The semicolon keeps the
+/// formatter from putting each field on a line of its own.
+macro_rules! log {
+    ($inner:expr, $level:ident, $target:literal; $($record:tt)+) => {
+        drop($crate::call_out::call_out(|| tracing::$level!(
+            target: $target, target_address = %$inner.target(), pool = $inner.name.as_deref(), $($record)+
+        )))
+    };
+}
+pub(crate) use log;
 
 pub(crate) struct PoolInner<M: Manager> {
     /// Itself, for what has to outlive the call that begins it.
@@ -58,15 +68,23 @@ impl<M: Manager> PoolInner<M> {
     }
 
     /// Reads the clock, lets the policy decide, unlocks, and carries out what it decided. The clock is read before the lock
-    /// is taken: the lock is held for less time so. Cannot panic once the decision is made.
+    /// is taken: the lock is held for less time so. Cannot panic once the decision is made. Returns what `carry_out` does
+    /// too.
+    pub(crate) fn decide<T>(
+        &self,
+        decide: impl FnOnce(&mut State<M>, Tick, &mut PoolEffects<M>) -> T,
+    ) -> (T, Option<Vec<(u64, Panic)>>) {
+        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
+        let value = self.state.decide(&mut fx, |state, fx| decide(state, now, fx));
+        (value, self.carry_out(fx))
+    }
+
+    /// The same where only the policy is asked.
     pub(crate) fn apply<T>(
         &self,
         decide: impl FnOnce(&mut PoolPolicy<M>, Tick, &mut PoolEffects<M>) -> T,
     ) -> T {
-        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
-        let value = self.state.decide(&mut fx, |state, fx| decide(&mut state.policy, now, fx));
-        self.carry_out(fx);
-        value
+        self.decide(|state, now, fx| decide(&mut state.policy, now, fx)).0
     }
 
     /// The same for an acquire, which must not wait for the drop of a connection: a background task closes what is
@@ -129,27 +147,15 @@ impl<M: Manager> PoolInner<M> {
     pub(crate) fn shield(&self, what: &str, code: impl FnOnce()) -> Option<Panic> {
         let panic = call_out(code).err();
         if panic.is_some() {
-            self.log(|target| {
-                tracing::error!(
-                    target: "poolhouse::panic",
-                    target_address = %target,
-                    pool = target.pool,
-                    guide = page::PANICS,
-                    "{what} panicked: see the panic's message on stderr"
-                );
-            });
+            log!(self, error, "poolhouse::panic"; guide = page::PANICS,
+                "{what} panicked: see the panic's message on stderr");
         }
         panic
     }
 
-    /// Writes to the log. A subscriber is the user's code too.
-    pub(crate) fn log(&self, write: impl FnOnce(Target<'_, M>)) {
-        drop(call_out(|| write(Target { manager: &self.manager, pool: self.name.as_deref() })));
-    }
-
-    /// Where the pool's connections go, as the manager says.
+    /// Where the pool's connections go, as the manager says. A record asks only if somebody reads it.
     pub(crate) fn target(&self) -> Cow<'_, str> {
-        target_of(&self.manager)
+        call_out(|| self.manager.target()).unwrap_or(Cow::Borrowed("(unknown: Manager::target panicked)"))
     }
 
     /// Tells the listener, if there is one.
@@ -157,15 +163,8 @@ impl<M: Manager> PoolInner<M> {
         let Some(listener) = &self.listener else { return };
         let event = event(self.name.as_deref());
         if call_out(|| listener.on_event(&event)).is_err() {
-            self.log(|target| {
-                tracing::error!(
-                    target: "poolhouse::listener",
-                    target_address = %target,
-                    pool = target.pool,
-                    guide = page::MONITORING,
-                    "the listener panicked: see the panic's message on stderr"
-                );
-            });
+            log!(self, error, "poolhouse::listener"; guide = page::MONITORING,
+                "the listener panicked: see the panic's message on stderr");
         }
     }
 
@@ -175,18 +174,8 @@ impl<M: Manager> PoolInner<M> {
 
     /// Tells the log and the listener of a connect that has failed.
     pub(crate) fn report_failed_connect(&self, error: &ConnectError, took: Duration, kind: FailureKind) {
-        let permanent = kind == FailureKind::Permanent;
-        self.log(|target| {
-            tracing::warn!(
-                target: "poolhouse::connect",
-                target_address = %target,
-                pool = target.pool,
-                elapsed_ms = millis(took),
-                permanent,
-                %error,
-                "cannot connect"
-            );
-        });
+        let (elapsed_ms, permanent) = (millis(took), kind == FailureKind::Permanent);
+        log!(self, warn, "poolhouse::connect"; elapsed_ms, permanent, %error, "cannot connect");
         self.tell(|pool| Event::ConnectFailed { pool, error, took, kind });
     }
 
@@ -201,11 +190,6 @@ impl<M: Manager> PoolInner<M> {
         reading.now
     }
 
-    /// When a timer has to fire for it. `None` when that is later than an `Instant` can be.
-    pub(crate) fn instant(&self, at: Tick) -> Option<Instant> {
-        self.clock.instant(at)
-    }
-
     /// The current task, if nested-acquire detection is on.
     pub(crate) fn caller(&self) -> Option<Caller> {
         self.detect_nested_acquires.load(Ordering::Relaxed).then(Caller::current)
@@ -213,26 +197,16 @@ impl<M: Manager> PoolInner<M> {
 
     /// Closes the pool, unless it is closed, and tells of it.
     pub(crate) fn close(&self) {
-        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
-        let was_open = self.state.decide(&mut fx, |state, fx| {
+        let (was_open, _) = self.decide(|state, now, fx| {
             // What an acquire has left to a background task, which may find nothing here any more.
             fx.retired.extend(std::mem::take(&mut state.to_retire));
             state.policy.close(now, fx)
         });
-        self.carry_out(fx);
         if !was_open {
             return;
         }
         let held = self.state.read(|state| state.policy.held());
-        self.log(|target| {
-            tracing::debug!(
-                target: "poolhouse::close",
-                target_address = %target,
-                pool = target.pool,
-                held,
-                "closing the pool"
-            );
-        });
+        log!(self, debug, "poolhouse::close"; held, "closing the pool");
         self.tell(|pool| Event::Closed { pool, held });
     }
 
@@ -276,10 +250,10 @@ impl<M: Manager> PoolInner<M> {
         if !entry.needs_look(now) {
             return Ok(entry);
         }
-        entry.looked(now);
+        entry.looked_at = Some(now);
         match call_out(|| self.manager.is_connected(&mut entry.connection)) {
             Ok(true) => {
-                if entry.is_fresh() {
+                if entry.fresh {
                     self.apply(|policy, now, fx| policy.proven(&mut entry, now, fx));
                 }
                 Ok(entry)
@@ -320,12 +294,11 @@ impl<M: Manager> PoolInner<M> {
             let held_for = self.now().since(entry.held_since);
             self.tell(|pool| Event::Released { pool, connection: entry.id, held_for });
         }
-        let (now, mut fx) = (self.now(), PoolEffects::<M>::default());
         let own = entry.id;
-        self.state.decide(&mut fx, |state, fx| state.policy.give_back(entry, disposition, now, fx));
+        let ((), panics) = self.decide(|state, now, fx| state.policy.give_back(entry, disposition, now, fx));
         // A connection that panics as its own holder closes it is the holder's to know of. Another may go for this one, if
         // more would be idle than may be.
-        if let Some(panics) = self.carry_out(fx)
+        if let Some(panics) = panics
             && let Some((_, panic)) = panics.into_iter().find(|(id, _)| *id == own)
             && !std::thread::panicking()
         {
@@ -364,23 +337,6 @@ impl From<ClosedAtOnce> for ConnectError {
     fn from(_: ClosedAtOnce) -> Self {
         Self::ClosedAtOnce
     }
-}
-
-/// The address for a record of the log: the manager is asked only if somebody reads it.
-pub(crate) struct Target<'a, M> {
-    manager: &'a M,
-    /// The name of the pool.
-    pub(crate) pool: Option<&'a str>,
-}
-
-impl<M: Manager> fmt::Display for Target<'_, M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&target_of(self.manager))
-    }
-}
-
-fn target_of<M: Manager>(manager: &M) -> Cow<'_, str> {
-    call_out(|| manager.target()).unwrap_or(Cow::Borrowed("(unknown: Manager::target panicked)"))
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

@@ -88,6 +88,7 @@ impl FailureKind {
 /// # Ok(())
 /// # }
 /// ```
+#[expect(unused_variables, reason = "a method that does nothing shows what it gets")]
 pub trait Manager: Send + Sync + 'static {
     /// What the pool hands out.
     type Connection: Send + 'static;
@@ -139,7 +140,6 @@ pub trait Manager: Send + Sync + 'static {
         &self,
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        let _ = connection;
         async { Ok(()) }
     }
 
@@ -149,7 +149,6 @@ pub trait Manager: Send + Sync + 'static {
     /// block. Answer `false` for a connection in the middle of an exchange. This stops one caller from reading
     /// another's reply. The default answers `true`.
     fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
-        let _ = connection;
         true
     }
 
@@ -159,7 +158,6 @@ pub trait Manager: Send + Sync + 'static {
     /// not block: check whether the session has changed, or answer `true` if you cannot tell. Unless it answers `true`,
     /// [`reset`](Manager::reset) is never called. The default answers `false`.
     fn needs_reset(&self, connection: &mut Self::Connection) -> bool {
-        let _ = connection;
         false
     }
 
@@ -173,7 +171,6 @@ pub trait Manager: Send + Sync + 'static {
         &self,
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        let _ = connection;
         async { Ok(()) }
     }
 
@@ -184,7 +181,6 @@ pub trait Manager: Send + Sync + 'static {
     /// about a connection whose peer has closed it, or whose runtime has ended. Unless it answers `true`, `close` is
     /// never called. The default answers `false`.
     fn needs_close(&self, connection: &mut Self::Connection, reason: RetireReason) -> bool {
-        let _ = (connection, reason);
         false
     }
 
@@ -207,7 +203,6 @@ pub trait Manager: Send + Sync + 'static {
     /// the operating system whether the end of the stream, or an unexpected byte, has arrived. A connection
     /// for which it answers `false` is closed, and the acquire gets another. The default answers `true`.
     fn is_connected(&self, connection: &mut Self::Connection) -> bool {
-        let _ = connection;
         true
     }
 
@@ -217,7 +212,6 @@ pub trait Manager: Send + Sync + 'static {
     /// [`after_connect`](crate::PoolBuilder::after_connect) is transient. A [`Failure`](crate::Failure) from either has
     /// its own kind, which takes precedence.
     fn classify(&self, error: &Self::Error) -> FailureKind {
-        let _ = error;
         FailureKind::Transient
     }
 
@@ -248,11 +242,8 @@ impl<M: Manager> Manager for Arc<M> {
         M::connect(self)
     }
 
-    fn check(
-        &self,
-        connection: &mut Self::Connection,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        M::check(self, connection)
+    async fn check(&self, connection: &mut Self::Connection) -> Result<(), Self::Error> {
+        M::check(self, connection).await
     }
 
     fn is_reusable(&self, connection: &mut Self::Connection) -> bool {
@@ -263,11 +254,8 @@ impl<M: Manager> Manager for Arc<M> {
         M::needs_reset(self, connection)
     }
 
-    fn reset(
-        &self,
-        connection: &mut Self::Connection,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        M::reset(self, connection)
+    async fn reset(&self, connection: &mut Self::Connection) -> Result<(), Self::Error> {
+        M::reset(self, connection).await
     }
 
     fn needs_close(&self, connection: &mut Self::Connection, reason: RetireReason) -> bool {

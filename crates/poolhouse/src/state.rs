@@ -14,7 +14,7 @@ use crate::config::PoolConfig;
 use crate::error::ConnectError;
 use crate::events::RetireReason;
 use crate::manager::Manager;
-use crate::policy::{Effects, Entry, Few, Home, Policy};
+use crate::policy::{Effects, Entry, Home, Policy};
 use crate::sync::{Mutex, RuntimeId, lock};
 
 pub(crate) type PoolPolicy<M> = Policy<<M as Manager>::Connection, ConnectError, Waker>;
@@ -27,7 +27,7 @@ pub(crate) struct State<M: Manager> {
     /// The runtimes that run a background task of this pool.
     pub(crate) homes: Vec<(RuntimeId, Home)>,
     /// Retired connections that a background task lets go of, because an acquire must not wait for their drop.
-    pub(crate) to_retire: Few<(PoolEntry<M>, RetireReason)>,
+    pub(crate) to_retire: Vec<(PoolEntry<M>, RetireReason)>,
     /// Connections that a background task closes gracefully. They have been announced. Each keeps the pool's state alive, so
     /// there are some only while a background task runs.
     pub(crate) to_close: Vec<Closing<M>>,
@@ -47,7 +47,7 @@ impl<M: Manager> StateLock<M> {
         if prepares {
             policy.prepare_before_reuse();
         }
-        Self(Mutex::new(State { policy, homes: Vec::new(), to_retire: Few::default(), to_close: Vec::new() }))
+        Self(Mutex::new(State { policy, homes: Vec::new(), to_retire: Vec::new(), to_close: Vec::new() }))
     }
 
     /// Lets the policy decide under the lock, and adds to `fx` what it leaves to do. The caller owns `fx`, so it is
@@ -58,18 +58,19 @@ impl<M: Manager> StateLock<M> {
         fx: &mut PoolEffects<M>,
         decide: impl FnOnce(&mut State<M>, &mut PoolEffects<M>) -> T,
     ) -> T {
-        let mut state = lock(&self.0);
-        let locked = watch::Locked::new();
-        let value = decide(&mut state, fx);
-        drop((locked, state));
-        value
+        self.with(|state| decide(state, fx))
     }
 
     /// Reads under the lock.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&State<M>) -> T) -> T {
-        let state = lock(&self.0);
+        self.with(|state| read(state))
+    }
+
+    #[inline]
+    fn with<T>(&self, act: impl FnOnce(&mut State<M>) -> T) -> T {
+        let mut state = lock(&self.0);
         let locked = watch::Locked::new();
-        let value = read(&state);
+        let value = act(&mut state);
         drop((locked, state));
         value
     }

@@ -177,7 +177,7 @@ impl CloseCounts {
     /// assert!(poolhouse::CloseCounts::default().iter().all(|(_, count)| count == 0));
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = (RetireReason, u64)> {
-        RetireReason::ALL.into_iter().zip(self.0)
+        RetireReason::ALL.into_iter().map(|(reason, _)| (reason, self.get(reason)))
     }
 
     /// How many in all.

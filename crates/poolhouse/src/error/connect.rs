@@ -175,9 +175,3 @@ pub struct Retry {
     /// When the next attempt begins. Zero if it is under way.
     pub next_in: Duration,
 }
-
-impl Retry {
-    pub(crate) fn new(age: Duration, next_in: Duration) -> Self {
-        Self { age, next_in }
-    }
-}

@@ -77,12 +77,6 @@ pub struct Holder {
     pub held_for: Duration,
 }
 
-impl Holder {
-    pub(crate) fn new(connection: u64, acquired_at: &'static Location<'static>, held_for: Duration) -> Self {
-        Self { connection, acquired_at, held_for }
-    }
-}
-
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "held for {}, acquired at {}", brief(self.held_for), self.acquired_at)
@@ -165,42 +159,42 @@ impl fmt::Display for AcquireTimeout {
             write!(f, "; this task itself holds {count} of them, {one}acquired at {}", holder.acquired_at)?;
             f.write_str(": acquire once and pass the connection on, or release it first")?;
         }
-        f.write_str(match phase {
-            Phase::Queueing if self.server_is_busy => {
-                "; the server takes no more connections: release connections sooner, or let others leave room at it"
-            }
-            Phase::Queueing => {
-                "; release connections sooner, raise max_connections, or shed load with max_pending"
-            }
-            Phase::Connecting if self.server_is_busy => {
-                "; the server takes no more connections: let others leave room at it, or raise its limit"
-            }
-            Phase::Connecting => {
-                "; check the address, and that the server runs and accepts connections in time"
-            }
-            Phase::Checking => {
-                "; check that the server answers, and that the hook before_reuse is quick; if peers vanish, lower \
-                 health_check_timeout"
-            }
-            Phase::Resetting => "; check that a reset is quick, or lower reset_timeout",
-            Phase::Suspended => "; the pool is suspended: call Pool::resume() when the server is back",
-        })?;
-        write!(f, "; guide: {}", self.page())
+        let (advice, page) = self.advice();
+        write!(f, "; {advice}; guide: {page}")
     }
 }
 
 impl AcquireTimeout {
-    fn page(&self) -> &'static str {
+    /// What to do, and the page of the guide that says more.
+    fn advice(&self) -> (&'static str, &'static str) {
+        let queueing = |page| if self.nested.is_empty() { page } else { page::DEADLOCK_AT_N };
+        let last_error = self.last_connect_error.as_deref();
         match self.phase {
-            Phase::Queueing if !self.nested.is_empty() => page::DEADLOCK_AT_N,
-            Phase::Queueing | Phase::Connecting if self.server_is_busy => page::TOO_MANY_CLIENTS,
-            Phase::Queueing => page::POOL_EXHAUSTION,
-            Phase::Connecting => {
-                self.last_connect_error.as_ref().map_or(page::SERVER_DOWN, |error| error.page())
+            Phase::Queueing if self.server_is_busy => (
+                "the server takes no more connections: release connections sooner, or let others leave room at it",
+                queueing(page::TOO_MANY_CLIENTS),
+            ),
+            Phase::Queueing => (
+                "release connections sooner, raise max_connections, or shed load with max_pending",
+                queueing(page::POOL_EXHAUSTION),
+            ),
+            Phase::Connecting if self.server_is_busy => (
+                "the server takes no more connections: let others leave room at it, or raise its limit",
+                page::TOO_MANY_CLIENTS,
+            ),
+            Phase::Connecting => (
+                "check the address, and that the server runs and accepts connections in time",
+                last_error.map_or(page::SERVER_DOWN, ConnectError::page),
+            ),
+            Phase::Checking => (
+                "check that the server answers, and that the hook before_reuse is quick; if peers vanish, lower \
+                 health_check_timeout",
+                page::STALE_CONNECTIONS,
+            ),
+            Phase::Resetting => ("check that a reset is quick, or lower reset_timeout", page::SESSION_STATE),
+            Phase::Suspended => {
+                ("the pool is suspended: call Pool::resume() when the server is back", page::MAINTENANCE)
             }
-            Phase::Checking => page::STALE_CONNECTIONS,
-            Phase::Resetting => page::SESSION_STATE,
-            Phase::Suspended => page::MAINTENANCE,
         }
     }
 }

@@ -55,15 +55,8 @@ pub struct PacketConnection<S = DefaultStream> {
     unanswered: u64,
     /// A packet that arrived while nobody was receiving.
     early: Option<BytesMut>,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Sound,
-    /// In the middle of a call. If the call is dropped, it stays here.
-    Busy,
-    Broken,
+    /// No call has failed or been dropped half-way. False also while a packet is being sent.
+    sound: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
@@ -84,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
             max_frame_length: options.longest_frame(),
             unanswered: 0,
             early: None,
-            state: State::Sound,
+            sound: true,
         }
     }
 
@@ -120,20 +113,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
         if payload.len() > self.max_frame_length {
             return Err(self.too_long(payload.len() as u64, true));
         }
-        self.begin()?;
+        self.ensure_sound()?;
+        // Until it is sent: a call that is dropped half-way leaves it so.
+        self.sound = false;
         self.unanswered += 1;
-        let limit = self.io_timeout;
-        let length = payload.len();
-        let sent = within(limit, feed(Pin::new(&mut self.framed), payload)).await;
-        if let Some(Ok(())) = sent {
-            give_back(self.framed.write_buffer_mut(), length);
-        }
-        let result = match sent {
-            Some(Ok(())) => Ok(()),
+        let (limit, length) = (self.io_timeout, payload.len());
+        match within(limit, feed(Pin::new(&mut self.framed), payload)).await {
+            Some(Ok(())) => {
+                give_back(self.framed.write_buffer_mut(), length);
+                self.sound = true;
+                Ok(())
+            }
             Some(Err(error)) => Err(PacketError::Io { target: self.target(), error }),
             None => Err(PacketError::TimedOut { target: self.target(), limit, sending: true }),
-        };
-        self.end(result)
+        }
     }
 
     /// Receives one packet.
@@ -167,22 +160,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// # }
     /// ```
     pub async fn receive(&mut self) -> Result<Bytes, PacketError> {
-        if self.state != State::Sound {
-            return Err(self.broken());
-        }
+        self.ensure_sound()?;
         let limit = self.io_timeout;
         let received = within(limit, poll_fn(|cx| self.poll_receive(cx))).await;
-        match received {
-            Some(Ok(packet)) => {
-                self.unanswered = self.unanswered.saturating_sub(1);
-                Ok(packet.freeze())
-            }
-            Some(Err(error)) => self.end(Err(error)),
-            None => {
-                let error = PacketError::TimedOut { target: self.target(), limit, sending: false };
-                self.end(Err(error))
-            }
+        let timed_out = || PacketError::TimedOut { target: self.target(), limit, sending: false };
+        let received = received.unwrap_or_else(|| Err(timed_out()));
+        match &received {
+            Ok(_) => self.unanswered = self.unanswered.saturating_sub(1),
+            Err(_) => self.sound = false,
         }
+        received.map(BytesMut::freeze)
     }
 
     /// Whether the connection still works as far as can be told without a round trip: no call on it has failed, and the
@@ -199,8 +186,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
     /// # }
     /// ```
     pub fn is_connected(&mut self) -> bool {
-        if self.state != State::Sound || self.early.is_some() {
-            return self.state == State::Sound;
+        if !self.sound || self.early.is_some() {
+            return self.sound;
         }
         match self.poll_receive(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => true,
@@ -209,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
                 true
             }
             Poll::Ready(Err(_)) => {
-                self.state = State::Broken;
+                self.sound = false;
                 false
             }
         }
@@ -235,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
 
     /// The same without a look at the stream.
     pub(super) fn is_settled(&self) -> bool {
-        self.unanswered == 0 && self.state == State::Sound && self.early.is_none() && !self.mid_frame()
+        self.unanswered == 0 && self.sound && self.early.is_none() && !self.mid_frame()
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -306,21 +293,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
         PacketError::FrameTooLong { target: self.target(), length, max: self.max_frame_length, sending }
     }
 
-    fn broken(&self) -> PacketError {
-        PacketError::Broken { target: self.target() }
-    }
-
-    fn begin(&mut self) -> Result<(), PacketError> {
-        if self.state != State::Sound {
-            return Err(self.broken());
-        }
-        self.state = State::Busy;
-        Ok(())
-    }
-
-    fn end<T>(&mut self, result: Result<T, PacketError>) -> Result<T, PacketError> {
-        self.state = if result.is_ok() { State::Sound } else { State::Broken };
-        result
+    fn ensure_sound(&self) -> Result<(), PacketError> {
+        if self.sound { Ok(()) } else { Err(PacketError::Broken { target: self.target() }) }
     }
 }
 
@@ -329,7 +303,7 @@ impl<S> fmt::Debug for PacketConnection<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PacketConnection")
             .field("target", &self.target)
-            .field("state", &self.state)
+            .field("sound", &self.sound)
             .field("unanswered", &self.unanswered)
             .finish_non_exhaustive()
     }

@@ -14,19 +14,12 @@ use crate::events::RetireReason;
 /// takes longer than this.
 const PICK_UP: Duration = Duration::from_millis(100);
 
-/// How an acquire begins.
-pub(crate) enum Enqueued<C, E> {
-    Taken(Box<Entry<C>>),
-    Waiting(Ticket),
-    Refused(Refusal<E>),
-}
-
-/// What became of a wait.
+/// How an acquire begins, or what became of its wait.
 pub(crate) enum Polled<C, E> {
     Granted(Box<Entry<C>>),
     Refused(Refusal<E>),
     TimedOut(Diagnosis<E>),
-    Waiting,
+    Waiting(Wait),
 }
 
 impl<C, E, W> Policy<C, E, W> {
@@ -42,9 +35,9 @@ impl<C, E, W> Policy<C, E, W> {
         site: Site,
         (waker, own_limit): (&mut Option<W>, Option<Span>),
         fx: &mut Effects<C, E, W>,
-    ) -> Enqueued<C, E> {
+    ) -> Polled<C, E> {
         if let Some(entry) = self.try_take(now, site, fx) {
-            return Enqueued::Taken(entry);
+            return Polled::Granted(entry);
         }
         let refusal = if self.is_closed() {
             Some(Refusal::Closed)
@@ -52,13 +45,13 @@ impl<C, E, W> Policy<C, E, W> {
             self.outage(now).or_else(|| self.waiting.overload(self.waiting.len()))
         };
         if let Some(refusal) = refusal {
-            self.counts.failed += 1;
-            return Enqueued::Refused(refusal);
+            self.stats.failed_acquisitions += 1;
+            return Polled::Refused(refusal);
         }
         let ticket = self.waiting.join(waker.take(), (now, own_limit), site.at);
         self.wake_by(Deadline::Wait, self.waiting.deadline(now, own_limit), fx);
         self.request_plan_if_work(now, fx);
-        Enqueued::Waiting(ticket)
+        Polled::Waiting(Wait { ticket, since: now, own_limit })
     }
 
     /// An idle connection, if nobody waits for one. `None` says nothing about why.
@@ -79,7 +72,7 @@ impl<C, E, W> Policy<C, E, W> {
         entry.turn = self.waiting.next_turn();
         entry.held_since = now;
         self.holders.on_acquired(entry.record, now, site);
-        self.timings.on_acquired(Span::ZERO);
+        self.stats.wait_times.record_micros(0);
         self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
         if self.config.min_idle > 0 {
             self.request_plan_if_work(now, fx);
@@ -96,13 +89,14 @@ impl<C, E, W> Policy<C, E, W> {
         self.idle.take_at(place)
     }
 
-    /// What became of a waiter. If nothing has, `refresh` may replace its waker.
+    /// What became of a waiter. If nothing has, and there is a waker, that takes the place of the one before, to be
+    /// dropped outside of the lock.
     pub(crate) fn poll(
         &mut self,
         wait: Wait,
         now: Tick,
         caller: Option<Caller>,
-        refresh: impl FnOnce(&mut Option<W>),
+        waker: &mut Option<W>,
         fx: &mut Effects<C, E, W>,
     ) -> Polled<C, E> {
         self.look_again_at_served(wait.ticket, now, fx);
@@ -111,10 +105,12 @@ impl<C, E, W> Policy<C, E, W> {
             self.end_late_wait(wait, now, fx);
         }
         if self.waiting.answered(wait.ticket).is_none() {
-            refresh(self.waiting.waker_of(wait.ticket));
+            if let Some(fresh) = waker.take() {
+                *waker = self.waiting.waker_of(wait.ticket).replace(fresh);
+            }
             self.waiting.keep_own_deadline(wait);
             self.wake_by(Deadline::Wait, deadline, fx);
-            return Polled::Waiting;
+            return Polled::Waiting(wait);
         }
         let (waker, outcome) = self.waiting.leave(wait);
         fx.spent_waker = waker;
@@ -124,12 +120,12 @@ impl<C, E, W> Policy<C, E, W> {
                 Polled::Granted(entry.expect("the answer says that it is there"))
             }
             Outcome::Refused(refusal) => {
-                self.counts.failed += 1;
+                self.stats.failed_acquisitions += 1;
                 Polled::Refused(refusal)
             }
             Outcome::TimedOut(mut diagnosis) => {
-                self.counts.failed += 1;
-                self.timings.on_timed_out(now.span_since(wait.since));
+                self.stats.failed_acquisitions += 1;
+                self.stats.timed_out_waits.record_micros(now.span_since(wait.since).as_micros());
                 // What is the waiter's own; the rest is of the moment at which its wait ended.
                 diagnosis.timeout.waited = now.since(wait.since);
                 diagnosis.timeout.nested = self.nested(caller, now);
@@ -227,30 +223,30 @@ impl<C, E, W> Policy<C, E, W> {
         now: Tick,
         site: Site,
         fx: &mut Effects<C, E, W>,
-    ) -> Result<Ticket, Refusal<E>>
+    ) -> Result<Wait, Refusal<E>>
     where
         E: From<ClosedAtOnce>,
     {
         let turn = dead.turn;
         self.found_dead(dead, now, fx);
         if self.is_closed() {
-            self.counts.failed += 1;
+            self.stats.failed_acquisitions += 1;
             return Err(Refusal::Closed);
         }
         let ticket = self.waiting.join_in_turn(turn, (since, own_limit), site.at);
         self.serve_after_rejoin(now, fx);
-        Ok(ticket)
+        Ok(Wait { ticket, since, own_limit })
     }
 
     /// An acquire was dropped while it waited. What it was served goes to the next.
     pub(crate) fn cancel(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.timings.on_cancelled(now.span_since(wait.since));
+        self.stats.cancelled_waits.record_micros(now.span_since(wait.since).as_micros());
         self.give_up(wait, now, fx);
     }
 
     /// A wait ends because nobody can serve it.
     pub(crate) fn fail(&mut self, wait: Wait, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.counts.failed += 1;
+        self.stats.failed_acquisitions += 1;
         self.give_up(wait, now, fx);
     }
 

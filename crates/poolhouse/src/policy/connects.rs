@@ -16,11 +16,10 @@ use self::patience::ConnectTimeEwma;
 pub(super) use self::patience::GRACE;
 use super::backoff::Backoff;
 use super::deadlines::Deadline;
-use super::entry::Birth;
 use super::eviction::{Home, Origin};
 use super::lifetime::Lifetime;
 use super::waiting::Refusal;
-use super::{Effects, Entry, FailedConnect, Policy, Tick};
+use super::{Effects, Entry, FailedConnect, Policy, Span, Tick};
 use crate::config::PoolConfig;
 use crate::events::RetireReason;
 use crate::manager::FailureKind;
@@ -207,42 +206,11 @@ impl<E> Connects<E> {
         self.last_connection
     }
 
-    /// Gives up the youngest attempts, `count` of them at most. Each keeps its share of the maximum until its background
-    /// task has dropped it. Returns whether there were any.
-    pub(super) fn abandon(&mut self, count: usize) -> bool {
-        let wanted = self.attempts.iter().filter(|(_, attempt)| attempt.state == AttemptState::Wanted);
-        let mut keys: Vec<_> = wanted.map(|(key, attempt)| (attempt.started, key)).collect();
-        keys.sort_unstable();
-        for (_, key) in keys.iter().rev().take(count) {
-            self.abandon_one(*key);
-        }
-        count > 0 && !keys.is_empty()
-    }
-
-    fn abandon_one(&mut self, key: usize) {
-        let attempt = &mut self.attempts[key];
-        attempt.state = AttemptState::Abandoned;
-        self.abandoned += 1;
-        self.replacing -= usize::from(attempt.replaces.is_some());
-    }
-
     /// What is opening now has to have gone by then.
     pub(super) fn end_by(&mut self, at: Tick) {
         for (_, attempt) in &mut self.attempts {
             attempt.ends_by = Some(attempt.ends_by.map_or(at, |before| before.min(at)));
         }
-    }
-
-    /// The attempts that a background task has to drop. It is told once.
-    pub(super) fn take_abandoned(&mut self, home: Home) -> Vec<usize> {
-        let of_home = self.attempts.iter_mut().filter(|(_, attempt)| attempt.origin.home == home);
-        let abandoned = of_home.filter(|(_, attempt)| attempt.state == AttemptState::Abandoned);
-        abandoned
-            .map(|(key, attempt)| {
-                attempt.state = AttemptState::Dropping;
-                key
-            })
-            .collect()
     }
 
     /// Ends the pause after failures. Returns the last error, to be dropped outside of the lock.
@@ -333,32 +301,46 @@ impl<C, E, W> Policy<C, E, W> {
     ) -> (u64, Duration) {
         let attempt = self.attempt_ended(attempt, fx);
         let took = opened_at.since(attempt.started);
-        self.counts.created += 1;
+        self.stats.connections_created += 1;
         // What was opened elsewhere says nothing about connecting.
         self.connects.worked |= attempt.adopted;
         if !attempt.adopted {
-            self.timings.on_connected(took.into());
+            self.stats.connect_times.record_micros(Span::from(took).as_micros());
             // One that stalled, or during which the machine slept, says nothing about how long a connect takes.
             if !attempt.stalled {
                 self.connects.connect_time.record(took.min(self.config.connect_attempt_timeout));
             }
         }
-        let birth = Birth { origin: attempt.origin, connect_began_at: attempt.started, opened_at };
         let ends_by = attempt.ends_by.map(|at| (at, self.lead()));
         let lifetime = Lifetime::draw(opened_at, ends_by, &self.config, &mut self.rng);
         let id = attempt.connection.unwrap_or_else(|| self.connects.next_connection());
         let record = self.holders.on_opened(id, lifetime, opened_at);
-        let mut entry = Box::new(Entry::new(connection, id, record, &birth));
-        entry.fresh = !attempt.adopted;
-        entry.turn = self.waiting.next_turn();
         self.wake_by(Deadline::Successor, lifetime.replace_at, fx);
         // With one more there may be one above the minimum, so the idle time of the others counts.
         if let Some(longest) = self.idle.longest_idle_since() {
             self.wake_by(Deadline::Idle, self.idles_out_at(longest), fx);
         }
         let replaced = attempt.replaces.and_then(|old| self.replace(old, fx));
-        entry.idle_since = replaced.unwrap_or(entry.idle_since);
-        self.place(entry, now, fx);
+        let entry = Entry {
+            connection,
+            id,
+            use_count: 0,
+            record,
+            fresh: !attempt.adopted,
+            needs_reset: false,
+            manager_resets: false,
+            manager_closes: false,
+            prepared: true,
+            origin: attempt.origin,
+            connect_began_at: attempt.started,
+            opened_at,
+            idle_since: replaced.unwrap_or(opened_at),
+            held_since: opened_at,
+            checked_at: opened_at,
+            looked_at: None,
+            turn: self.waiting.next_turn(),
+        };
+        self.place(Box::new(entry), now, fx);
         if attempt.state != AttemptState::Wanted {
             self.abandon_surplus(fx);
         }
@@ -391,7 +373,7 @@ impl<C, E, W> Policy<C, E, W> {
         fx: &mut Effects<C, E, W>,
     ) -> Duration {
         let attempt = self.attempt_ended(attempt, fx);
-        self.counts.failed_connects += 1;
+        self.stats.failed_connects += 1;
         if self.eviction.is_current(attempt.origin) && !attempt.stalled {
             let kind = failure.kind;
             self.note_failure(failure, self.open() == 0, (attempt.started, now), fx);
@@ -486,7 +468,7 @@ impl<C, E, W> Policy<C, E, W> {
             let error = Arc::new(E::from(ClosedAtOnce));
             let took = entry.opened_at.since(entry.connect_began_at);
             fx.failed_connect = Some(Box::new(FailedConnect { error: Arc::clone(&error), took }));
-            self.counts.failed_connects += 1;
+            self.stats.failed_connects += 1;
             let failure = FailedAttempt { error, kind: FailureKind::Transient };
             self.note_failure(failure, self.open() == 1, (entry.connect_began_at, now), fx);
         }

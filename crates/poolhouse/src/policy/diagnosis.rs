@@ -62,8 +62,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        let (open, active, acquisitions) = (self.open(), self.held(), self.timings.acquisitions());
-        let (timed_out_waits, cancelled_waits) = (self.timings.timed_out(), self.timings.cancelled());
+        let (open, active, acquisitions) = (self.open(), self.held(), self.stats.wait_times.count());
         PoolStats {
             total_connections: open,
             active_connections: active,
@@ -71,27 +70,15 @@ impl<C, E, W> Policy<C, E, W> {
             pending_requests: self.waiting.len(),
             total_acquisitions: acquisitions,
             total_releases: acquisitions - active as u64,
-            failed_acquisitions: self.counts.failed,
-            connections_created: self.counts.created,
-            connections_destroyed: self.counts.closed.total(),
+            connections_destroyed: self.stats.closed.total(),
             max_connections: self.config.max_connections,
             connecting: self.connects.under_way(),
             checking: self.upkeep.checks(),
             resetting: self.upkeep.resets(),
-            failed_connects: self.counts.failed_connects,
-            failed_checks: self.counts.failed_checks,
-            failed_resets: self.counts.failed_resets,
-            timed_out_acquisitions: timed_out_waits.count(),
-            cancelled_acquisitions: cancelled_waits.count(),
-            waited_acquisitions: self.counts.waited,
-            closed: self.counts.closed.clone(),
-            reported_leaks: self.counts.reported_leaks,
+            timed_out_acquisitions: self.stats.timed_out_waits.count(),
+            cancelled_acquisitions: self.stats.cancelled_waits.count(),
             suspended: self.is_suspended(),
-            wait_times: self.timings.waits(),
-            timed_out_waits,
-            cancelled_waits,
-            hold_times: self.timings.holds(),
-            connect_times: self.timings.connects(),
+            ..self.stats.clone()
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a decision leaves to do once the lock is free. Everything in here is the user's code, or leads to it.
 //!
-//! Every decision returns one of these, and most are empty or wake one waiter. So the rest is boxed.
+//! Every decision fills one of these, and most are empty or wake one waiter: that allocates nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ pub(crate) struct Effects<C, E, W> {
     /// The waker of an acquire that no longer waits: dropping it may run foreign code.
     pub(crate) spent_waker: Option<W>,
     /// Errors that the policy has forgotten, to be dropped.
-    pub(crate) spent_errors: Few<Arc<E>>,
+    pub(crate) spent_errors: Vec<Arc<E>>,
     /// To be told to the log and the listener, dropped, and then reported with `closed`.
-    pub(crate) retired: Few<(Box<Entry<C>>, RetireReason)>,
+    pub(crate) retired: Vec<(Box<Entry<C>>, RetireReason)>,
     /// To be told to the log and the listener.
     pub(crate) failed_connect: Option<Box<FailedConnect<E>>>,
     /// The background has to make a new plan.
@@ -48,8 +48,8 @@ impl<C, E, W> Default for Effects<C, E, W> {
         Self {
             wake: Wakes::default(),
             spent_waker: None,
-            spent_errors: Few::default(),
-            retired: Few::default(),
+            spent_errors: Vec::new(),
+            retired: Vec::new(),
             failed_connect: None,
             plan: false,
             progress: false,
@@ -60,12 +60,12 @@ impl<C, E, W> Default for Effects<C, E, W> {
 /// Wakers, without an allocation for the first: a release wakes one.
 pub(crate) struct Wakes<W> {
     first: Option<W>,
-    rest: Few<W>,
+    rest: Vec<W>,
 }
 
 impl<W> Default for Wakes<W> {
     fn default() -> Self {
-        Self { first: None, rest: Few::default() }
+        Self { first: None, rest: Vec::new() }
     }
 }
 
@@ -90,44 +90,5 @@ impl<W> IntoIterator for Wakes<W> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.first.into_iter().chain(self.rest)
-    }
-}
-
-/// A list that is rarely used: one word while it is empty.
-#[expect(clippy::box_collection, reason = "a vector would be three words")]
-pub(crate) struct Few<T>(Option<Box<Vec<T>>>);
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T> Few<T> {
-    pub(crate) fn push(&mut self, item: T) {
-        self.0.get_or_insert_default().push(item);
-    }
-}
-
-impl<T> Extend<T> for Few<T> {
-    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
-        items.into_iter().for_each(|item| self.push(item));
-    }
-}
-
-impl<T> std::ops::Deref for Few<T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        self.0.as_ref().map_or(&[], |items| items.as_slice())
-    }
-}
-
-impl<T> IntoIterator for Few<T> {
-    type Item = T;
-    type IntoIter = std::vec::IntoIter<T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.map_or_else(Vec::new, |items| *items).into_iter()
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Entry<C> {
     /// The key of its record in `Holders`.
     pub(super) record: u32,
     /// Whether nobody has found it to work since its connect: it is neither used nor looked at yet.
-    pub(super) fresh: bool,
+    pub(crate) fresh: bool,
     /// Whether its last holder has left something behind: nobody gets it before a reset (`reset.between`).
     pub(super) needs_reset: bool,
     /// Whether it is the manager that wants the reset, and not a hook alone.
@@ -38,55 +38,16 @@ pub(crate) struct Entry<C> {
     pub(crate) held_since: Tick,
     /// When it was opened, or last passed a health check.
     pub(super) checked_at: Tick,
-    /// When `Manager::is_connected` was last asked.
-    looked_at: Option<Tick>,
+    /// When `Manager::is_connected` was last asked: the reading of the clock comes before the look.
+    pub(crate) looked_at: Option<Tick>,
     /// The place in the order of arrival of the acquire that it was handed to.
     pub(super) turn: Turn,
 }
 
-/// When a connection came to be.
-pub(super) struct Birth {
-    pub(super) origin: Origin,
-    pub(super) connect_began_at: Tick,
-    pub(super) opened_at: Tick,
-}
-
 impl<C> Entry<C> {
-    pub(super) fn new(connection: C, id: u64, record: u32, birth: &Birth) -> Self {
-        Self {
-            connection,
-            id,
-            use_count: 0,
-            record,
-            fresh: true,
-            needs_reset: false,
-            manager_resets: false,
-            manager_closes: false,
-            prepared: true,
-            origin: birth.origin,
-            connect_began_at: birth.connect_began_at,
-            opened_at: birth.opened_at,
-            idle_since: birth.opened_at,
-            held_since: birth.opened_at,
-            checked_at: birth.opened_at,
-            looked_at: None,
-            turn: Turn::default(),
-        }
-    }
-
     /// Whether it has to be asked for a sign of life, without a round trip, before it is handed out.
     pub(crate) fn needs_look(&self, now: Tick) -> bool {
         self.fresh || self.looked_at.is_none_or(|at| at + LOOK_INTERVAL <= now || now < at)
-    }
-
-    /// It is looked at now: the reading of the clock comes before the look.
-    pub(crate) fn looked(&mut self, now: Tick) {
-        self.looked_at = Some(now);
-    }
-
-    /// Whether the look that has just been taken is the first proof that its connect has worked.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.fresh
     }
 
     /// For how long nobody had used it when it was handed out.

@@ -139,19 +139,9 @@ impl<C, E, W> Policy<C, E, W> {
         fx.progress = true;
         let reason = match outcome {
             Outcome::Passed => {
-                let proves_to_work = match ended.chore {
-                    Chore::Check => true,
-                    Chore::Reset => {
-                        entry.needs_reset = false;
-                        true
-                    }
-                    Chore::Prepare { check } => {
-                        entry.prepared = true;
-                        check
-                    }
-                    Chore::Inspect => false,
-                };
-                if proves_to_work {
+                entry.needs_reset &= ended.chore != Chore::Reset;
+                entry.prepared |= matches!(ended.chore, Chore::Prepare { .. });
+                if matches!(ended.chore, Chore::Check | Chore::Reset | Chore::Prepare { check: true }) {
                     entry.checked_at = now;
                     self.place(entry, now, fx);
                 } else {
@@ -165,12 +155,12 @@ impl<C, E, W> Policy<C, E, W> {
             Outcome::Failed | Outcome::Panicked => {
                 let reason = match ended.chore {
                     Chore::Check | Chore::Prepare { .. } => {
-                        self.counts.failed_checks += 1;
+                        self.stats.failed_checks += 1;
                         self.checks.doubt(ended.began);
                         RetireReason::CheckFailed
                     }
                     Chore::Reset => {
-                        self.counts.failed_resets += 1;
+                        self.stats.failed_resets += 1;
                         RetireReason::ResetFailed
                     }
                     Chore::Inspect => RetireReason::NotRetained,

@@ -1,7 +1,5 @@
 //! A record for each open connection: where the connection is, and who holds it since when.
 
-use std::hash::{Hash, Hasher};
-use std::num::NonZeroU64;
 use std::panic::Location;
 use std::thread::{self, ThreadId};
 
@@ -15,47 +13,19 @@ use crate::events::RetireReason;
 
 /// The current task, or a thread outside of any task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Caller(NonZeroU64);
+pub(crate) enum Caller {
+    Task(tokio::task::Id),
+    Thread(ThreadId),
+}
 
 impl Caller {
     pub(crate) fn current() -> Self {
-        match tokio::task::try_id() {
-            Some(id) => Self::number(&id, 1),
-            None => Self::thread(),
-        }
-    }
-
-    fn thread() -> Self {
         thread_local! {
             // Cached: the handle of the current thread is reference-counted.
             static ID: ThreadId = thread::current().id();
         }
-        Self::number(&ID.try_with(|id| *id).unwrap_or_else(|_| thread::current().id()), 0)
-    }
-
-    /// Both kinds have numbers of their own, which they show only to a hasher.
-    fn number(id: &impl Hash, kind: u64) -> Self {
-        let mut number = Number(0);
-        id.hash(&mut number);
-        Self(NonZeroU64::new(number.0 << 1 | kind).unwrap_or(NonZeroU64::MAX))
-    }
-}
-
-struct Number(u64);
-
-impl Hasher for Number {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+        let thread = || ID.try_with(|id| *id).unwrap_or_else(|_| thread::current().id());
+        tokio::task::try_id().map_or_else(|| Self::Thread(thread()), Self::Task)
     }
 }
 
@@ -74,57 +44,43 @@ struct Hold {
     reported: bool,
 }
 
-impl Hold {
-    fn new(since: Tick, site: Site) -> Self {
-        Self { since, site, reported: false }
-    }
-}
-
 /// Where an open connection is.
 enum Place<C> {
     /// Idle or under a health check.
-    Unused {
-        idle_since: Tick,
-    },
-    /// Decided for a waiter, which has not picked it up yet.
-    Served {
-        entry: Box<Entry<C>>,
-        ticket: Ticket,
-        hold: Hold,
-    },
-    Held(Hold),
+    Unused { idle_since: Tick },
+    /// With a holder, or decided for a waiter, which has not picked it up yet.
+    Held { hold: Hold, served: Option<(Box<Entry<C>>, Ticket)> },
 }
 
-struct Record<C> {
-    connection: u64,
-    lifetime: Lifetime,
+pub(super) struct Record<C> {
+    pub(super) connection: u64,
+    pub(super) lifetime: Lifetime,
     /// Its successor is open, so it retires as soon as nobody holds it.
-    has_successor: bool,
+    pub(super) has_successor: bool,
     place: Place<C>,
 }
 
 impl<C> Record<C> {
+    /// `None` while it is held.
+    pub(super) fn idle_since(&self) -> Option<Tick> {
+        match self.place {
+            Place::Unused { idle_since } => Some(idle_since),
+            Place::Held { .. } => None,
+        }
+    }
+
     fn hold(&self) -> Option<&Hold> {
         match &self.place {
             Place::Unused { .. } => None,
-            Place::Served { hold, .. } | Place::Held(hold) => Some(hold),
+            Place::Held { hold, .. } => Some(hold),
         }
     }
 
     fn holder(&self, now: Tick) -> Option<Holder> {
         let hold = self.hold()?;
-        Some(Holder::new(self.connection, hold.site.at, now.since(hold.since)))
+        let (connection, acquired_at) = (self.connection, hold.site.at);
+        Some(Holder { connection, acquired_at, held_for: now.since(hold.since) })
     }
-}
-
-/// What decides whether a connection needs a successor.
-pub(super) struct Ageing {
-    pub(super) connection: u64,
-    pub(super) replace_at: Tick,
-    pub(super) retire_at: Tick,
-    /// `None` while it is held.
-    pub(super) idle_since: Option<Tick>,
-    pub(super) has_successor: bool,
 }
 
 pub(super) struct Holders<C> {
@@ -157,7 +113,8 @@ impl<C> Holders<C> {
     }
 
     pub(super) fn on_acquired(&mut self, record: u32, now: Tick, site: Site) {
-        self.records[record as usize].place = Place::Held(Hold::new(now, site));
+        let hold = Hold { since: now, site, reported: false };
+        self.records[record as usize].place = Place::Held { hold, served: None };
     }
 
     /// The entry waits in the record until the waiter picks it up.
@@ -169,9 +126,9 @@ impl<C> Holders<C> {
         at: &'static Location<'static>,
     ) {
         // The caller is known when the waiter picks it up.
-        let hold = Hold::new(now, Site { at, caller: None });
+        let hold = Hold { since: now, site: Site { at, caller: None }, reported: false };
         let record = &mut self.records[entry.record as usize];
-        record.place = Place::Served { entry, ticket, hold };
+        record.place = Place::Held { hold, served: Some((entry, ticket)) };
     }
 
     pub(super) fn on_unused(&mut self, record: u32, idle_since: Tick) {
@@ -181,21 +138,17 @@ impl<C> Holders<C> {
     /// What was decided for a waiter, for as long as it has not picked it up.
     pub(super) fn served(&self, record: u32) -> Option<&Entry<C>> {
         match &self.records[record as usize].place {
-            Place::Served { entry, .. } => Some(entry),
-            Place::Unused { .. } | Place::Held(_) => None,
+            Place::Held { served: Some((entry, _)), .. } => Some(entry),
+            _ => None,
         }
     }
 
     /// The waiter picks up what was decided for it.
     pub(super) fn pick_up(&mut self, record: u32, caller: Option<Caller>) -> Option<Box<Entry<C>>> {
-        let place = &mut self.records[record as usize].place;
-        let Place::Served { hold, .. } = place else { return None };
+        let Place::Held { hold, served } = &mut self.records[record as usize].place else { return None };
+        let (entry, _) = served.take()?;
         hold.site.caller = caller;
-        let held = Place::Held(*hold);
-        match std::mem::replace(place, held) {
-            Place::Served { entry, .. } => Some(entry),
-            Place::Unused { .. } | Place::Held(_) => None,
-        }
+        Some(entry)
     }
 
     /// Takes back what was decided for waiters and `which` says is no longer for them. The records say that nobody
@@ -203,13 +156,11 @@ impl<C> Holders<C> {
     pub(super) fn take_back(&mut self, which: impl Fn(&Entry<C>) -> bool) -> Vec<(Box<Entry<C>>, Ticket)> {
         let mut taken = Vec::new();
         for (_, record) in &mut self.records {
-            if let Place::Served { entry, .. } = &record.place
-                && which(entry)
+            if let Place::Held { served, .. } = &mut record.place
+                && let Some((entry, ticket)) = served.take_if(|(entry, _)| which(entry))
             {
-                let unused = Place::Unused { idle_since: entry.idle_since };
-                if let Place::Served { entry, ticket, .. } = std::mem::replace(&mut record.place, unused) {
-                    taken.push((entry, ticket));
-                }
+                record.place = Place::Unused { idle_since: entry.idle_since };
+                taken.push((entry, ticket));
             }
         }
         taken
@@ -224,8 +175,7 @@ impl<C> Holders<C> {
 
     /// How many are held whose successors are open.
     pub(super) fn held_with_successor(&self) -> usize {
-        let held = self.records.iter().filter(|(_, record)| record.hold().is_some());
-        held.filter(|(_, record)| record.has_successor).count()
+        self.records().filter(|record| record.has_successor && record.hold().is_some()).count()
     }
 
     pub(super) fn lifetime(&self, record: u32) -> &Lifetime {
@@ -245,17 +195,8 @@ impl<C> Holders<C> {
         }
     }
 
-    pub(super) fn ageing(&self) -> impl Iterator<Item = Ageing> {
-        self.records.iter().map(|(_, record)| Ageing {
-            connection: record.connection,
-            replace_at: record.lifetime.replace_at,
-            retire_at: record.lifetime.retire_at,
-            idle_since: match record.place {
-                Place::Unused { idle_since } => Some(idle_since),
-                Place::Served { .. } | Place::Held(_) => None,
-            },
-            has_successor: record.has_successor,
-        })
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record<C>> {
+        self.records.iter().map(|(_, record)| record)
     }
 
     /// The holds that have just become too long, each once, and when the next one does.
@@ -263,7 +204,7 @@ impl<C> Holders<C> {
         let (mut leaks, mut oldest) = (Vec::new(), None);
         for (_, record) in &mut self.records {
             let hold = match &mut record.place {
-                Place::Served { hold, .. } | Place::Held(hold) if !hold.reported => hold,
+                Place::Held { hold, .. } if !hold.reported => hold,
                 _ => continue,
             };
             if is_leak(hold.since) {
@@ -278,7 +219,7 @@ impl<C> Holders<C> {
 
     /// Who holds a connection now, the longest first.
     pub(super) fn longest_first(&self, now: Tick) -> Vec<Holder> {
-        let mut holders: Vec<_> = self.records.iter().filter_map(|(_, record)| record.holder(now)).collect();
+        let mut holders: Vec<_> = self.records().filter_map(|record| record.holder(now)).collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
         holders
     }
@@ -286,8 +227,8 @@ impl<C> Holders<C> {
     /// What a task or thread holds already.
     pub(super) fn held_by(&self, caller: Option<Caller>, now: Tick) -> Vec<Holder> {
         let Some(caller) = caller else { return Vec::new() };
-        let records = self.records.iter().map(|(_, record)| record);
-        let own = records.filter(|record| record.hold().and_then(|hold| hold.site.caller) == Some(caller));
+        let own =
+            self.records().filter(|record| record.hold().and_then(|hold| hold.site.caller) == Some(caller));
         own.filter_map(|record| record.holder(now)).collect()
     }
 }
@@ -301,18 +242,6 @@ mod tests {
         let here = Caller::current();
         assert_eq!(Caller::current(), here);
         assert_ne!(thread::spawn(Caller::current).join().unwrap(), here);
-    }
-
-    /// Neither a thread nor a task shows itself as bytes today. One that did would have a number of its own too.
-    #[test]
-    fn bytes_make_a_number_too() {
-        let number = |bytes: &[u8]| {
-            let mut number = Number(0);
-            number.write(bytes);
-            number.finish()
-        };
-        assert_ne!(number(&[1, 0]), number(&[1, 3]));
-        assert_ne!(number(&[1, 0]), number(&[2, 0]));
     }
 
     #[tokio::test]

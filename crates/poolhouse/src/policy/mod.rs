@@ -30,13 +30,12 @@
 //! | `eviction.rs` | why a connection retires: the one `retire_reason()` |
 //! | `holders.rs` | where each open connection is, and who holds it |
 //! | `connects.rs` | attempts to connect, and what follows from their results |
-//! | `connects/patience.rs` | for how long an attempt is relied upon |
+//! | `connects/patience.rs` | for how long an attempt is relied upon, and giving it up |
 //! | `backoff.rs` | the pause after failed connects |
 //! | `health_checks.rs` | which connections must pass a check or a reset, and when |
 //! | `upkeep.rs` | which connections are being checked or reset now, and for which waiter |
 //! | `lifetime.rs` | when the lifetime of a connection ends |
 //! | `deadlines.rs` | when the background task must act: one enum, one `next_wake()` |
-//! | `timings.rs` | the durations of waits, holds and connects |
 //!
 //! The second group are decisions that touch several of these:
 //!
@@ -71,17 +70,16 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 mod tick;
-mod timings;
 mod upkeep;
 mod wait_queue;
 mod waiting;
 
-pub(crate) use self::acquiring::{Enqueued, Polled};
+pub(crate) use self::acquiring::Polled;
 use self::connects::Connects;
 pub(crate) use self::connects::{ClosedAtOnce, FailedAttempt};
 use self::deadlines::Deadlines;
 pub(crate) use self::diagnosis::Diagnosis;
-pub(crate) use self::effects::{Effects, FailedConnect, Few};
+pub(crate) use self::effects::{Effects, FailedConnect};
 pub(crate) use self::entry::Entry;
 use self::eviction::Eviction;
 pub(crate) use self::eviction::Home;
@@ -92,7 +90,6 @@ use self::idle::IdleSet;
 pub(crate) use self::release::Disposition;
 pub(crate) use self::schedule::Plan;
 pub(crate) use self::tick::{Span, Tick};
-use self::timings::Timings;
 use self::upkeep::Upkeep;
 pub(crate) use self::upkeep::{Chore, Outcome};
 #[cfg(test)]
@@ -100,7 +97,7 @@ use self::wait_queue::Ticket;
 use self::waiting::Waiting;
 pub(crate) use self::waiting::{Refusal, Wait};
 use crate::config::PoolConfig;
-use crate::stats::CloseCounts;
+use crate::stats::PoolStats;
 
 /// A connection type, an error type, and whatever wakes a waiter.
 pub(crate) struct Policy<C, E, W> {
@@ -114,8 +111,8 @@ pub(crate) struct Policy<C, E, W> {
     checks: HealthChecks,
     upkeep: Upkeep,
     deadlines: Deadlines,
-    timings: Timings,
-    counts: Counts,
+    /// What only grows. What is of the moment is filled in when somebody asks.
+    stats: PoolStats,
     /// How many connections are on their way out.
     closing: usize,
     /// How many acquisitions there had been at the last plan.
@@ -147,19 +144,6 @@ impl Limits {
     }
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    failed: u64,
-    /// Acquisitions that had to wait.
-    waited: u64,
-    created: u64,
-    closed: CloseCounts,
-    failed_connects: u64,
-    failed_checks: u64,
-    failed_resets: u64,
-    reported_leaks: u64,
-}
-
 impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn new(config: PoolConfig, rng: fastrand::Rng) -> Self {
         Self {
@@ -172,8 +156,7 @@ impl<C, E, W> Policy<C, E, W> {
             checks: HealthChecks::default(),
             upkeep: Upkeep::default(),
             deadlines: Deadlines::default(),
-            timings: Timings::default(),
-            counts: Counts::default(),
+            stats: PoolStats::default(),
             closing: 0,
             planned_at: 0,
             rng,

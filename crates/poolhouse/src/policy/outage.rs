@@ -31,7 +31,7 @@ impl<C, E, W> Policy<C, E, W> {
         }
         let last = self.connects.last_failure()?;
         let next_in = self.connects.pause(now).map(|end| end.since(now)).unwrap_or_default();
-        let retry = Retry::new(now.since(last.at), next_in);
+        let retry = Retry { age: now.since(last.at), next_in };
         Some(Refusal::Connect { error: Arc::clone(&last.error), attempts: last.in_a_row, retry: Some(retry) })
     }
 

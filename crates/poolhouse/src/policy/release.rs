@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::deadlines::Deadline;
-use super::{Effects, Entry, Policy, Tick};
+use super::{Effects, Entry, Policy, Span, Tick};
 use crate::events::RetireReason;
 
 /// What the holder says of a connection that it gives back.
@@ -38,7 +38,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     fn end_hold(&mut self, entry: &Entry<C>, now: Tick) {
-        self.timings.on_returned(now.span_since(entry.held_since));
+        self.stats.hold_times.record_micros(now.span_since(entry.held_since).as_micros());
         self.holders.on_unused(entry.record, entry.idle_since);
     }
 
@@ -74,7 +74,7 @@ impl<C, E, W> Policy<C, E, W> {
     /// A held connection leaves the pool alive. Its share of the maximum is free at once.
     pub(crate) fn detach(&mut self, entry: Entry<C>, now: Tick, fx: &mut Effects<C, E, W>) -> (C, Duration) {
         let held_for = now.since(entry.held_since);
-        self.timings.on_returned(held_for.into());
+        self.stats.hold_times.record_micros(Span::from(held_for).as_micros());
         self.forget(&entry, RetireReason::Detached, fx);
         fx.progress = true;
         self.request_plan_if_work(now, fx);
@@ -95,8 +95,8 @@ impl<C, E, W> Policy<C, E, W> {
     /// Decides a connection for the oldest waiter, and has the waiter woken.
     fn serve(&mut self, mut entry: Box<Entry<C>>, now: Tick, fx: &mut Effects<C, E, W>) {
         let head = self.waiting.serve_head(entry.record);
-        self.timings.on_acquired(now.span_since(head.since));
-        self.counts.waited += 1;
+        self.stats.wait_times.record_micros(now.span_since(head.since).as_micros());
+        self.stats.waited_acquisitions += 1;
         (entry.held_since, entry.turn) = (now, head.turn);
         self.holders.on_served(entry, head.ticket, now, head.at);
         fx.wake.extend(head.waker);
@@ -161,7 +161,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     fn forget(&mut self, entry: &Entry<C>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
         self.holders.on_gone(entry.record);
-        self.counts.closed.add(reason);
+        self.stats.closed.add(reason);
         // With what is held, what may be idle has changed. And this may be the last that a closed pool has.
         fx.plan |= self.config.max_idle.is_some() || self.is_closed();
         if self.open() == 0 {

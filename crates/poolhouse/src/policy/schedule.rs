@@ -182,20 +182,20 @@ impl<C, E, W> Policy<C, E, W> {
         }
         let lead = self.lead();
         // What neither minimum needs.
-        let without = || self.holders.ageing().filter(|record| !record.has_successor);
-        let idle_without = without().filter(|record| record.idle_since.is_some()).count();
+        let without = || self.holders.records().filter(|record| !record.has_successor);
+        let idle_without = without().filter(|record| record.idle_since().is_some()).count();
         let mut surplus = without()
             .count()
             .saturating_sub(self.config.min_connections)
             .min(idle_without.saturating_sub(self.config.min_idle));
         let mut wanted = Vec::new();
-        for record in self.holders.ageing() {
-            if record.replace_at > now || record.has_successor {
+        for record in self.holders.records() {
+            if record.lifetime.replace_at > now || record.has_successor {
                 continue;
             }
-            let in_use = record.idle_since.is_none_or(|since| {
+            let in_use = record.idle_since().is_none_or(|since| {
                 let idle_until = (since + self.limits.idle).if_ever();
-                let idles_out = idle_until.is_some_and(|at| at <= record.retire_at);
+                let idles_out = idle_until.is_some_and(|at| at <= record.lifetime.retire_at);
                 now.since(since) <= lead && !idles_out
             });
             if !in_use && surplus > 0 {
@@ -214,15 +214,15 @@ impl<C, E, W> Policy<C, E, W> {
         }
         let threshold = self.limits.leak;
         let (leaks, oldest) = self.holders.leaks(|since| since + threshold <= now, now);
-        self.counts.reported_leaks += leaks.len() as u64;
+        self.stats.reported_leaks += leaks.len() as u64;
         plan.leaks = leaks;
         if let Some(since) = oldest {
             self.deadlines.bring_forward(Deadline::Leak, since + threshold);
         }
         // While connections are being used the background looks at least once in `leak_threshold`, so that a hold that
         // begins need not wake it.
-        if self.timings.acquisitions() > self.planned_at {
-            self.planned_at = self.timings.acquisitions();
+        if self.stats.wait_times.count() > self.planned_at {
+            self.planned_at = self.stats.wait_times.count();
             self.deadlines.bring_forward(Deadline::Leak, now + threshold);
         }
     }
@@ -231,8 +231,11 @@ impl<C, E, W> Policy<C, E, W> {
     fn enter_deadlines(&mut self, now: Tick) {
         let patience = self.connects.patience();
         let out_of_patience = self.upkeep.wanted_since().map(|began| (Deadline::Patience, began + patience));
-        let age = self.holders.ageing().filter(|record| !record.has_successor).flat_map(|record| {
-            [(Deadline::Successor, record.replace_at), (Deadline::Lifetime, record.retire_at)]
+        let age = self.holders.records().filter(|record| !record.has_successor).flat_map(|record| {
+            [
+                (Deadline::Successor, record.lifetime.replace_at),
+                (Deadline::Lifetime, record.lifetime.retire_at),
+            ]
         });
         let idle = self.idle.iter().flat_map(|entry| self.idle_deadlines(entry));
         // A connection that is out may come back at any time from now on. Its deadlines are entered as if it came back now,

@@ -34,7 +34,6 @@ impl Tick {
 pub(crate) struct Span(u64);
 
 impl Span {
-    pub(super) const ZERO: Self = Self(0);
     pub(super) const FOREVER: Self = Self(u64::MAX);
 
     pub(crate) fn from_nanos(nanos: u64) -> Self {

@@ -441,7 +441,7 @@ mod tests {
     fn the_memory_of_the_diagnoses_of_a_crowd_goes_with_it() {
         let policy = Policy::<(), (), u32>::new(PoolConfig::default(), fastrand::Rng::with_seed(7));
         for (size, kept) in [(1000, true), (2000, false)] {
-            let (mut waiting, waits) = crowd(size, Some(Span::ZERO));
+            let (mut waiting, waits) = crowd(size, Some(Span::from_nanos(0)));
             for (position, wait) in (1..).zip(&waits) {
                 let diagnosis = policy.diagnose(Duration::ZERO, Tick::START);
                 waiting.time_out(vec![(wait.ticket, position)], diagnosis, &mut Vec::new());

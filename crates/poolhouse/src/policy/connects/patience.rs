@@ -1,4 +1,4 @@
-//! For how long an attempt to connect is relied upon.
+//! For how long an attempt to connect is relied upon, and what becomes of one that is given up.
 //!
 //! Where idle connections have to pass a check first, those who wait rely on a check, or on an attempt, for about as long as
 //! a connect takes. Then the next one begins beside it.
@@ -43,6 +43,37 @@ impl<E> Connects<E> {
     /// there.
     pub(in crate::policy) fn patience(&self) -> Duration {
         self.connect_time.0.unwrap_or_default().max(Duration::from_millis(1))
+    }
+
+    /// Gives up the youngest attempts, `count` of them at most. Each keeps its share of the maximum until its background
+    /// task has dropped it. Returns whether there were any.
+    pub(in crate::policy) fn abandon(&mut self, count: usize) -> bool {
+        let wanted = self.attempts.iter().filter(|(_, attempt)| attempt.state == AttemptState::Wanted);
+        let mut keys: Vec<_> = wanted.map(|(key, attempt)| (attempt.started, key)).collect();
+        keys.sort_unstable();
+        for (_, key) in keys.iter().rev().take(count) {
+            self.abandon_one(*key);
+        }
+        count > 0 && !keys.is_empty()
+    }
+
+    fn abandon_one(&mut self, key: usize) {
+        let attempt = &mut self.attempts[key];
+        attempt.state = AttemptState::Abandoned;
+        self.abandoned += 1;
+        self.replacing -= usize::from(attempt.replaces.is_some());
+    }
+
+    /// The attempts that a background task has to drop. It is told once.
+    pub(in crate::policy) fn take_abandoned(&mut self, home: Home) -> Vec<usize> {
+        let of_home = self.attempts.iter_mut().filter(|(_, attempt)| attempt.origin.home == home);
+        let abandoned = of_home.filter(|(_, attempt)| attempt.state == AttemptState::Abandoned);
+        abandoned
+            .map(|(key, attempt)| {
+                attempt.state = AttemptState::Dropping;
+                key
+            })
+            .collect()
     }
 
     /// Gives up the overdue attempts of all background tasks but the one in `home`, which is about to end its own. Each

@@ -169,7 +169,7 @@ fn a_closed_policy_drains() {
     assert!(policy.close(now, &mut fx));
     assert!(!policy.close(now, &mut fx), "it was closed already");
     assert!(
-        matches!(policy.take_or_join(now, here(), (&mut Some(1), None), &mut fx), Enqueued::Refused(_))
+        matches!(policy.take_or_join(now, here(), (&mut Some(1), None), &mut fx), Polled::Refused(_))
             && policy.try_take(now, here(), &mut fx).is_none()
     );
     policy.connected(coming, 3, (now, now), &mut fx);

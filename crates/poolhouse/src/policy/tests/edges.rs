@@ -213,7 +213,7 @@ fn what_nobody_used_is_checked_before_the_next_has_it() {
     // The first is served, and its runtime stands still for longer than a connection is trusted.
     let later = now + second;
     policy.cancel(first, later, &mut fx);
-    assert!(matches!(ask(&mut policy, next, later, &mut fx), Polled::Waiting));
+    assert!(matches!(ask(&mut policy, next, later, &mut fx), Polled::Waiting(_)));
     assert_eq!(policy.plan(later, home, &mut fx).entries().len(), 1);
 }
 

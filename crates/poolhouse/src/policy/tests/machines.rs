@@ -21,15 +21,15 @@ fn fresh() -> (TestPolicy, Home, Boxed, Tick) {
 fn when_a_connection_has_to_be_looked_at() {
     let (mut policy, _, mut entry, now) = fresh();
     let after = |micros| now + Duration::from_micros(micros);
-    assert!(entry.is_fresh() && entry.needs_look(now));
-    entry.looked(now);
+    assert!(entry.fresh && entry.needs_look(now));
+    entry.looked_at = Some(now);
     assert!(entry.needs_look(now), "nobody has used it");
     policy.proven(&mut entry, now, &mut Fx::default());
-    assert!(!entry.is_fresh());
+    assert!(!entry.fresh);
     let needs: Vec<_> = [0, 999, 1000, 1001].map(|micros| entry.needs_look(after(micros))).into();
     assert_eq!(needs, [false, false, true, true]);
     assert!(entry.needs_look(now - Duration::from_micros(1)), "a clock that went back says nothing");
-    entry.looked(after(5000));
+    entry.looked_at = Some(after(5000));
     assert!(!entry.needs_look(after(5999)) && entry.needs_look(after(6000)));
 }
 

@@ -77,7 +77,7 @@ fn join_for(
 ) -> Wait {
     let own_limit = own_limit.map(Span::from);
     match policy.take_or_join(now, here(), (&mut Some(waiter), own_limit), fx) {
-        Enqueued::Waiting(ticket) => Wait { ticket, since: now, own_limit },
+        Polled::Waiting(wait) => wait,
         _ => panic!("{waiter} does not wait"),
     }
 }
@@ -89,7 +89,7 @@ fn join(policy: &mut TestPolicy, now: Tick, waiter: u32, fx: &mut Fx) -> Wait {
 
 /// Asks what became of a waiter, and leaves its waker as it is.
 fn ask(policy: &mut TestPolicy, wait: Wait, now: Tick, fx: &mut Fx) -> Answer {
-    policy.poll(wait, now, None, |_| (), fx)
+    policy.poll(wait, now, None, &mut None, fx)
 }
 
 /// What a waiter has got, if anything.
@@ -97,7 +97,7 @@ fn got(policy: &mut TestPolicy, wait: Wait, now: Tick) -> Option<Result<Boxed, R
     match ask(policy, wait, now, &mut Fx::default()) {
         Polled::Granted(entry) => Some(Ok(entry)),
         Polled::Refused(refusal) => Some(Err(refusal)),
-        Polled::Waiting | Polled::TimedOut(_) => None,
+        Polled::Waiting(_) | Polled::TimedOut(_) => None,
     }
 }
 

@@ -33,7 +33,8 @@ fn an_end_for_each_in_its_share_of_the_time() {
     let mut fx = Fx::default();
     policy.invalidate_all_over(SECOND * 100, now, &mut fx);
     assert!(fx.plan && fx.retired.is_empty());
-    let ends: Vec<_> = policy.holders.ageing().map(|record| (record.replace_at, record.retire_at)).collect();
+    let ends = policy.holders.records().map(|record| (record.lifetime.replace_at, record.lifetime.retire_at));
+    let ends: Vec<_> = ends.collect();
     assert_eq!(ends.len(), 4);
     for (share, (replace_at, retire_at)) in (0_u32..).zip(ends) {
         let (from, to) = (now + SECOND * 25 * share, now + SECOND * 25 * (share + 1));
@@ -41,8 +42,8 @@ fn an_end_for_each_in_its_share_of_the_time() {
         assert_eq!(retire_at.since(replace_at), SECOND * 25, "no earlier than the share of one");
     }
     policy.connected(coming, 5, (now + SECOND, now + SECOND), &mut fx);
-    let last = policy.holders.ageing().find(|record| record.connection == 5).expect("open");
-    assert_eq!(last.retire_at, now + SECOND * 100, "what was opening goes with the others");
+    let last = policy.holders.records().find(|record| record.connection == 5).expect("open");
+    assert_eq!(last.lifetime.retire_at, now + SECOND * 100, "what was opening goes with the others");
     drop(held);
 }
 

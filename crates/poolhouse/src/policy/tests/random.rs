@@ -97,13 +97,14 @@ impl World {
         } else {
             let id = self.arrive();
             match self.policy.take_or_join(now, here(), (&mut Some(id), own_limit), fx) {
-                Enqueued::Taken(entry) => Some((id, entry)),
-                Enqueued::Waiting(ticket) => {
-                    self.wait((id, Wait { ticket, since: now, own_limit }));
+                Polled::Granted(entry) => Some((id, entry)),
+                Polled::Waiting(wait) => {
+                    self.wait((id, wait));
                     self.asleep.insert(id);
                     None
                 }
-                Enqueued::Refused(refusal) => {
+                Polled::TimedOut(_) => unreachable!("it has only begun"),
+                Polled::Refused(refusal) => {
                     let outage = self.policy.outage_from().is_some_and(|from| from <= now);
                     let right = match refusal {
                         Refusal::Overloaded { .. } => !outage,
@@ -136,9 +137,9 @@ impl World {
         let now = self.now;
         let known = self.expected_position(id);
         let index = self.policy.waiting.tickets().iter().position(|ticket| *ticket == wait.ticket);
-        let answer = self.policy.poll(wait, now, None, |waker| *waker = Some(id), fx);
+        let answer = self.policy.poll(wait, now, None, &mut Some(id), fx);
         let late = self.deadline(wait) <= now;
-        if matches!(answer, Polled::Waiting) {
+        if matches!(answer, Polled::Waiting(_)) {
             assert!(!late, "it waits for ever: {}", self.context);
             self.asleep.insert(id);
             return;
@@ -170,7 +171,7 @@ impl World {
                 }
                 assert!(diagnosis.position <= diagnosis.waiting, "{}", self.context);
             }
-            Polled::Waiting => unreachable!(),
+            Polled::Waiting(_) => unreachable!(),
         }
     }
 
@@ -182,8 +183,8 @@ impl World {
         let ((id, since, own_limit), dead) = self.held.pop().expect("handed out just now");
         self.tally.granted -= 1;
         self.tally.dead += 1;
-        let ticket = self.policy.rejoin(dead, (since, own_limit), self.now, here(), fx);
-        self.wait((id, Wait { ticket: ticket.expect("the pool is open"), since, own_limit }));
+        let wait = self.policy.rejoin(dead, (since, own_limit), self.now, here(), fx);
+        self.wait((id, wait.expect("the pool is open")));
     }
 
     fn give_up(&mut self, fx: &mut Fx) {
@@ -415,7 +416,7 @@ fn after_any_run_the_pool_closes() {
             let answer = ask(&mut world.policy, wait, world.now, &mut Fx::default());
             let closed = matches!(answer, Polled::Refused(Refusal::Closed));
             let ended = matches!(had, Some("refused" | "timed out"));
-            assert!(closed != ended && !matches!(answer, Polled::Waiting), "{}", world.context);
+            assert!(closed != ended && !matches!(answer, Polled::Waiting(_)), "{}", world.context);
         }
         world.waits.clear();
         world.let_go(Outcome::Cut);

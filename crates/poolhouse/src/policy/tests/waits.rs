@@ -159,7 +159,7 @@ fn each_wait_has_its_own_length() {
         let end = now + SECOND * ends;
         assert_eq!(policy.deadlines.due(deadlines::Deadline::Wait), end);
         let before = end - Duration::from_nanos(1);
-        assert!(matches!(ask(&mut policy, wait, before, &mut fx), Polled::Waiting));
+        assert!(matches!(ask(&mut policy, wait, before, &mut fx), Polled::Waiting(_)));
         assert!(matches!(ask(&mut policy, wait, end, &mut fx), Polled::TimedOut(_)));
         drop(held);
     }
@@ -202,7 +202,7 @@ fn a_waiter_that_comes_back_displaces_the_youngest() {
         let second = join(&mut policy, now, 1, &mut fx);
         let third = join(&mut policy, now, 2, &mut fx);
         let full = policy.take_or_join(now, here(), (&mut Some(3), None), &mut fx);
-        assert!(matches!(full, Enqueued::Refused(Refusal::Overloaded { waiting: 2, max_pending: 2 })));
+        assert!(matches!(full, Polled::Refused(Refusal::Overloaded { waiting: 2, max_pending: 2 })));
         let failed = policy.stats().failed_acquisitions;
         let mut fx = Fx::default();
         let first = match case {
@@ -220,8 +220,7 @@ fn a_waiter_that_comes_back_displaces_the_youngest() {
             }
             _ => {
                 let dead = got(&mut policy, first, now).expect("served").expect("a connection");
-                let ticket = policy.rejoin(dead, (now, None), now, here(), &mut fx).expect("it waits again");
-                Wait { ticket, ..first }
+                policy.rejoin(dead, (now, None), now, here(), &mut fx).expect("it waits again")
             }
         };
         assert_eq!(policy.waiting.tickets(), [first.ticket, second.ticket], "{case}: by arrival");
@@ -297,7 +296,7 @@ fn what_outlives_its_lifetime_before_it_is_picked_up() {
     let second = join(&mut policy, now, 1, &mut fx);
     let over = now + SECOND * 60;
     let mut fx = Fx::default();
-    assert!(matches!(ask(&mut policy, first, over, &mut fx), Polled::Waiting));
+    assert!(matches!(ask(&mut policy, first, over, &mut fx), Polled::Waiting(_)));
     assert_eq!(retired(&fx), [(1, RetireReason::Lifetime)]);
     assert_eq!(policy.waiting.tickets(), [first.ticket, second.ticket]);
     let stats = policy.stats();
@@ -318,7 +317,7 @@ fn what_grows_stale_before_it_is_picked_up() {
     let second = join(&mut policy, now, 1, &mut Fx::default());
     let late = now + SECOND * 5;
     let mut fx = Fx::default();
-    assert!(matches!(ask(&mut policy, first, late, &mut fx), Polled::Waiting));
+    assert!(matches!(ask(&mut policy, first, late, &mut fx), Polled::Waiting(_)));
     assert!(fx.plan && fx.retired.is_empty());
     assert_eq!((policy.idle.len(), policy.held()), (1, 0));
     assert_eq!(policy.idle.iter().next().expect("idle").idle_since, now, "it has idled since it came back");
@@ -341,7 +340,7 @@ fn what_grows_stale_and_is_one_too_many() {
     let wait = served_to(&mut policy, held, 0, now);
     let mut fx = Fx::default();
     policy.resize(1, now, &mut fx);
-    assert!(matches!(ask(&mut policy, wait, now + SECOND * 5, &mut fx), Polled::Waiting));
+    assert!(matches!(ask(&mut policy, wait, now + SECOND * 5, &mut fx), Polled::Waiting(_)));
     assert_eq!(retired(&fx), [(2, RetireReason::Shrunk)]);
     drop(other);
 }

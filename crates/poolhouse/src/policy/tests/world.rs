@@ -324,7 +324,7 @@ impl World {
     }
 
     /// `stats.consistent`.
-    fn check_stats(&self, stats: &crate::stats::PoolStats) {
+    fn check_stats(&self, stats: &PoolStats) {
         let (context, tally) = (&self.context, &self.tally);
         assert_eq!(stats.total_connections, stats.idle_connections + stats.active_connections, "{context}");
         let total = stats.total_connections as u64;
