@@ -4,7 +4,6 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::iter::successors;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bb8::{CustomizeConnection, ManageConnection};
@@ -287,18 +286,8 @@ impl<M: ManageConnection> Bb8<M> {
 
     fn failed(&self, error: M::Error) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
-        match (self.box_error)(error).downcast::<Failure>() {
-            Ok(failure) => *failure,
-            Err(error) => Failure::new(kind_of(&*error).unwrap_or(kind), error),
-        }
+        Failure::or(kind, (self.box_error)(error))
     }
-}
-
-/// The kind that an error brings along: that of the first [`Failure`] in its chain of sources.
-fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
-    // An error may be its own source.
-    let links = successors(Some(error), |&error| error.source()).take(16);
-    links.filter_map(|error| error.downcast_ref::<Failure>()).map(Failure::kind).next()
 }
 
 /// A test under way. However it ends, the bridge knows whether it has passed.

@@ -1,5 +1,6 @@
 //! A connection that the pool does not have yet.
 
+use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -29,7 +30,7 @@ impl<C> Drop for Fresh<C> {
     fn drop(&mut self) {
         if thread::panicking() {
             let connection = self.0.take();
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(connection)));
+            catch_unwind(AssertUnwindSafe(|| drop(connection))).unwrap_or_else(forget);
         }
     }
 }

@@ -4,7 +4,6 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::iter::successors;
 use std::sync::Arc;
 
 use deadpool::managed::{self, RecycleError};
@@ -231,22 +230,12 @@ impl<M: managed::Manager> Deadpool<M> {
 
     pub(crate) fn failed(&self, error: M::Error) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
-        match (self.box_error)(error).downcast::<Failure>() {
-            Ok(failure) => *failure,
-            Err(error) => Failure::new(kind_of(&*error).unwrap_or(kind), error),
-        }
+        Failure::or(kind, (self.box_error)(error))
     }
 
     fn is_open(&self, object: &mut Object<M>) -> bool {
         self.is_connected.as_ref().is_none_or(|is_connected| is_connected(object))
     }
-}
-
-/// The kind that an error brings along: that of the first [`Failure`] in its chain of sources.
-fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
-    // An error may be its own source.
-    let links = successors(Some(error), |&error| error.source()).take(16);
-    links.filter_map(|error| error.downcast_ref::<Failure>()).map(Failure::kind).next()
 }
 
 impl<M: managed::Manager + 'static> poolhouse::Manager for Deadpool<M> {

@@ -1,6 +1,7 @@
 //! A connection with what deadpool's pool keeps beside it: its metrics, and the manager that has to hear of its end.
 
 use std::fmt;
+use std::mem::forget;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -101,7 +102,7 @@ impl<M: managed::Manager> Object<M> {
             Ok(()) => object,
             Err(panic) => {
                 // Not while that panic unwinds: two at once would end the process.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(object)));
+                catch_unwind(AssertUnwindSafe(|| drop(object))).unwrap_or_else(forget);
                 resume_unwind(panic)
             }
         }
@@ -146,9 +147,18 @@ impl<M: managed::Manager> Drop for Object<M> {
         // panic already.
         let detached = catch_unwind(AssertUnwindSafe(|| self.manager.detach(&mut object)));
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(object)));
-        if let Err(panic) = detached.and(dropped)
-            && !thread::panicking()
-        {
+        let panic = match (detached, dropped) {
+            (Ok(()), Ok(())) => return,
+            (Ok(()), Err(panic)) => panic,
+            (Err(panic), dropped) => {
+                dropped.unwrap_or_else(forget);
+                panic
+            }
+        };
+        // A payload may panic as it is dropped, so it is forgotten.
+        if thread::panicking() {
+            forget(panic);
+        } else {
             resume_unwind(panic);
         }
     }

@@ -60,7 +60,8 @@ impl Pools {
             for gauge in gauges {
                 (gauge.read)(&reading, &mut |value, attribute| {
                     let key = (gauge.instrument.name, observed.name.clone(), attribute);
-                    *sums.entry(key).or_default() += value;
+                    let sum = sums.entry(key).or_default();
+                    *sum = sum.saturating_add(value);
                 });
             }
         }

@@ -264,6 +264,7 @@ fn a_listener_may_use_the_metrics_during_an_export() {
             }
             stopped.store(true, SeqCst);
         });
+        assert!(closed_elsewhere.load(SeqCst), "no export closed a pool: this test has shown nothing");
         ended.send(()).unwrap();
     });
     assert_eq!(end.recv_timeout(Duration::from_secs(20)), Ok(()), "the listener waits for the export");

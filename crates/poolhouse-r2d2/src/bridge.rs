@@ -4,7 +4,8 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
-use std::panic::resume_unwind;
+use std::mem::forget;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use poolhouse::{Failure, FailureKind, Manager, RetireReason};
@@ -324,7 +325,15 @@ impl<M: ManageConnection> Manager for R2d2<M> {
         blocking(move || {
             let mut connection = manager.connect().map_err(|error| errors.failed(error))?;
             if let Some(customizer) = &customizer {
-                customizer.on_acquire(&mut connection).map_err(|error| errors.failed(error))?;
+                match catch_unwind(AssertUnwindSafe(|| customizer.on_acquire(&mut connection))) {
+                    Ok(acquired) => acquired.map_err(|error| errors.failed(error))?,
+                    Err(panic) => {
+                        // Its drop may panic too, of the same cause: two panics at once would end the process.
+                        let dropped = catch_unwind(AssertUnwindSafe(|| drop(connection)));
+                        dropped.unwrap_or_else(forget);
+                        resume_unwind(panic)
+                    }
+                }
             }
             Ok(Connection::new(connection, customizer))
         })

@@ -1,6 +1,7 @@
 //! A connection that is dropped where it may block.
 
 use std::fmt;
+use std::mem::forget;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -179,8 +180,13 @@ impl<M: ManageConnection> Drop for Connection<M> {
         if Handle::try_current().is_ok() {
             // If there is no thread to be had, the closure is dropped, and the connection with it.
             drop(thread::Builder::new().name("poolhouse-r2d2".to_owned()).spawn(release));
-        } else {
-            release();
+        } else if let Err(panic) = catch_unwind(AssertUnwindSafe(release)) {
+            // Two panics at once would end the process.
+            if thread::panicking() {
+                forget(panic);
+            } else {
+                resume_unwind(panic);
+            }
         }
     }
 }

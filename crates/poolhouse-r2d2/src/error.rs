@@ -22,7 +22,7 @@ impl<E> Errors<E> {
 
     pub(crate) fn failed(&self, error: E) -> Failure {
         let kind = self.classify.as_ref().map_or(FailureKind::Transient, |classify| classify(&error));
-        Failure::new(kind, (self.box_error)(error))
+        Failure::or(kind, (self.box_error)(error))
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
 
-use crate::call_out::call_out_within;
+use crate::call_out::{Shielded, call_out_within};
 use crate::chores::{DoingChore, do_chore};
 use crate::closing::close_gracefully;
 use crate::error::{ConnectError, Failure, Holder, page};
@@ -265,14 +265,17 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
         (error, own_kind.unwrap_or(kind))
     };
     let attempt = || async {
-        let mut connection = inner.manager.connect().await.map_err(|error| {
+        let connection = inner.manager.connect().await.map_err(|error| {
             let mut kind = FailureKind::Transient;
             inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
             unwrap(error.into(), kind)
         })?;
-        let hook = inner.hooks.after_connect(&mut connection).await;
+        // If the hook panics, the connection is dropped meanwhile, and its drop may panic too. Two panics at once would
+        // end the process.
+        let mut fresh = Shielded(Some(connection));
+        let hook = inner.hooks.after_connect(fresh.0.as_mut().expect("taken only below")).await;
         hook.map_err(|error| unwrap(error, FailureKind::Transient))?;
-        Ok(connection)
+        Ok(fresh.0.take().expect("taken only here"))
     };
     let (error, kind) = match call_out_within(limit, attempt).await {
         Ok(Some(Ok(connection))) => return this.connected(connection),

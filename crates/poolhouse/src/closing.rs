@@ -113,17 +113,17 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
         }
         said
     };
-    let result = match call_out_within(limit, goodbye).await {
-        Ok(Some(said)) => said,
-        Ok(None) => Ok(None),
-        Err(panic) => Err(panic),
-    };
+    let result = call_out_within(limit, goodbye).await;
     let elapsed_ms = millis(inner.now().since(began));
     match &result {
-        Ok(Some(Err(error))) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
+        Ok(Some(Ok(Some(Err(error))))) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
             error = %Inner(&**error), guide = page::SHUTTING_DOWN, "the hook before close failed"),
-        Ok(Some(Ok(()))) => {
+        Ok(Some(Ok(_))) => {
             log!(inner, trace, "poolhouse::retire"; connection = id, elapsed_ms, "closed gracefully");
+        }
+        Ok(Some(Err(_))) => {
+            log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms, guide = page::PANICS,
+                "the hook before close panicked: see the panic's message on stderr");
         }
         Ok(None) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
             guide = page::SHUTTING_DOWN,

@@ -52,6 +52,7 @@
 //! | `poolhouse::retire` | trace | a connection has been closed gracefully | `connection`, `elapsed_ms` |
 //! | `poolhouse::retire` | warn | a graceful close took longer than `close_timeout` | `connection`, `elapsed_ms`, `guide` |
 //! | `poolhouse::retire` | warn | the hook before close failed | `connection`, `elapsed_ms`, `error`, `guide` |
+//! | `poolhouse::retire` | warn | the hook before close panicked | `connection`, `elapsed_ms`, `guide` |
 //! | `poolhouse::retire` | warn | the manager panicked while it closed | `connection`, `elapsed_ms`, `guide` |
 //! | `poolhouse::leak` | warn | a connection is held for longer than `leak_threshold` | `connection`, `acquired_at`, `held_ms`, `guide` |
 //! | `poolhouse::panic` | error | your code panicked outside any call: a waker, a drop, `classify` | `guide` |

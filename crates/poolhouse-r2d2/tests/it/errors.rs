@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io;
 use std::rc::Rc;
 
-use poolhouse::{AcquireError, FailureKind, Pool, PoolConfig};
+use poolhouse::{AcquireError, Failure, FailureKind, Pool, PoolConfig};
 use poolhouse_r2d2::R2d2;
 use r2d2::ManageConnection;
 
@@ -98,4 +98,19 @@ async fn a_permanent_failure_reaches_those_who_wait_at_once() {
 fn debug_shows_no_more_than_the_type_of_the_manager() {
     let shown = format!("{:?}", R2d2::new(Refuses(db_error)).with_target("db.example:5432"));
     assert!(shown.contains("Refuses") && shown.contains("db.example:5432"), "{shown}");
+}
+
+/// A manager that knows what its failure means says so with a `Failure`. It keeps its kind, and the error inside is found.
+#[tokio::test(start_paused = true)]
+async fn a_failure_keeps_its_kind() {
+    fn failure() -> Failure {
+        Failure::new(FailureKind::Permanent, db_error())
+    }
+    let transient = |_: &Failure| FailureKind::Transient;
+    for bridge in [R2d2::new(Refuses(failure)), R2d2::new(Refuses(failure)).classify_with(transient)] {
+        let pool = Pool::new(bridge, PoolConfig::default()).unwrap();
+        let error = pool.acquire().await.unwrap_err();
+        assert!(matches!(error, AcquireError::Connect(_)), "{error}");
+        assert!(error.manager_error::<DbError>().is_some(), "{error:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use poolhouse::{Pool, RetireReason};
+use poolhouse::{Pool, PooledConnection, RetireReason};
 use poolhouse_r2d2::R2d2;
 use r2d2::CustomizeConnection;
 
@@ -26,6 +26,66 @@ async fn a_panicking_manager_costs_no_capacity() {
         mock.state().panics = None;
         assert_hands_out_exactly(&pool, 1).await;
     }
+}
+
+/// Panics.
+#[derive(Debug)]
+struct Panics;
+
+/// Its drop panics.
+struct Fragile;
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        panic!("told to panic in a drop");
+    }
+}
+
+struct MakesFragile;
+
+impl r2d2::ManageConnection for MakesFragile {
+    type Connection = Fragile;
+    type Error = io::Error;
+
+    fn connect(&self) -> io::Result<Fragile> {
+        Ok(Fragile)
+    }
+
+    fn is_valid(&self, _: &mut Fragile) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn has_broken(&self, _: &mut Fragile) -> bool {
+        false
+    }
+}
+
+impl CustomizeConnection<Fragile, io::Error> for Panics {
+    fn on_acquire(&self, _: &mut Fragile) -> io::Result<()> {
+        panic!("told to panic in a customizer");
+    }
+}
+
+/// `panic.no_loss`: one poisoned mutex makes a customizer panic, and then the drop of the connection. The process goes on.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_customizer_and_in_the_drop_does_not_end_the_process() {
+    let bridge = R2d2::new(MakesFragile).connection_customizer(Box::new(Panics));
+    let pool = Pool::new(bridge, config(1)).unwrap();
+    pool.acquire_within(Duration::from_secs(2)).await.unwrap_err();
+    assert_eq!((pool.stats().connecting, pool.stats().active_connections), (0, 0));
+}
+
+/// The same for a detached connection, dropped outside of any runtime while its holder panics.
+#[test]
+fn a_panic_of_a_drop_does_not_end_a_process_whose_thread_panics_already() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let pool = Pool::new(R2d2::new(MakesFragile), config(1)).unwrap();
+    let detached = runtime.block_on(async { PooledConnection::detach(pool.acquire().await.unwrap()) });
+    let panicked = std::thread::spawn(move || {
+        let _detached = detached;
+        panic!("told to panic while holding");
+    });
+    assert!(panicked.join().is_err());
 }
 
 /// `size.max`: a connection whose test panicked takes up room until it has gone.

@@ -57,6 +57,21 @@ impl Failure {
         Self { kind, error: error.into() }
     }
 
+    /// The same for an error that may bring a kind along: if it is a `Failure`, or has one in its chain of sources, that
+    /// kind counts, and otherwise this one. For a manager that wraps another one.
+    ///
+    /// ```
+    /// use poolhouse::{Failure, FailureKind};
+    ///
+    /// let full = Failure::new(FailureKind::Busy, "too many clients");
+    /// assert_eq!(Failure::or(FailureKind::Transient, full).kind(), FailureKind::Busy);
+    /// assert_eq!(Failure::or(FailureKind::Transient, "no route").kind(), FailureKind::Transient);
+    /// ```
+    pub fn or(kind: FailureKind, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let (error, own) = Self::unwrap(error.into());
+        Self { kind: own.unwrap_or(kind), error }
+    }
+
     /// How the pool treats it.
     ///
     /// ```

@@ -111,3 +111,45 @@ async fn in_a_callback() {
     assert!(task.await.unwrap_err().is_panic());
     assert_hands_out_exactly(&pool, 1, "callback").await;
 }
+
+/// `panic.no_loss`: one poisoned mutex makes a hook panic, and then the drop of the connection that it had, while the first
+/// panic unwinds. The process goes on.
+#[tokio::test(start_paused = true)]
+async fn in_a_hook_and_in_the_drop_of_its_connection() {
+    struct Fragile;
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            panic!("told to panic in a drop");
+        }
+    }
+    struct MakesFragile;
+    impl poolhouse::Manager for MakesFragile {
+        type Connection = Fragile;
+        type Error = std::io::Error;
+
+        async fn connect(&self) -> std::io::Result<Fragile> {
+            Ok(Fragile)
+        }
+    }
+    let limit = std::time::Duration::from_secs(2);
+    let config = PoolConfig { max_connections: 1, ..PoolConfig::default() };
+    let at_once =
+        Pool::builder(MakesFragile).config(config.clone()).after_connect(|_| panic!("told to panic"));
+    let later = Pool::builder(MakesFragile)
+        .config(config.clone())
+        .after_connect(|_| Box::pin(async { panic!("told to panic") }));
+    for builder in [at_once, later] {
+        let pool = builder.build().unwrap();
+        pool.acquire_within(limit).await.unwrap_err();
+        assert!(pool.stats().failed_connects > 0);
+        pool.close().await;
+    }
+    let pool = Pool::builder(MakesFragile)
+        .config(config)
+        .before_close(|_, _| panic!("told to panic"))
+        .build()
+        .unwrap();
+    drop(pool.acquire().await.unwrap());
+    pool.close().await;
+    assert_eq!(pool.stats().idle_connections, 0);
+}
