@@ -204,6 +204,34 @@ fn the_readers_own_numbers_get_a_size_that_the_address_repeats() {
     assert_quiet(&mut page);
 }
 
+/// As it stands, the form asks what the question above it asks. What is slow is asked for only if something is.
+#[test]
+#[ignore = "long: drives a browser"]
+fn an_untouched_form_gives_the_answer_to_the_question() {
+    let mut page = start_or_skip!(Chromium::find()).page();
+    page.open(&lab("sizing"));
+    start(&mut page, "");
+    assert_eq!(page.evaluate("lab.sizing.form.elements.slow.disabled"), true);
+    page.evaluate("lab.sizing.form.requestSubmit()");
+    page.until("lab.screen.hidden === false");
+    let answer = "lab.sizing.answer.firstChild.textContent";
+    assert_eq!(text(&mut page, answer), "Set max_connections to 16.");
+    // A few slow requests need more, and an address repeats them.
+    page.evaluate(
+        "(({ holds }) => { holds.value = 'mixed'; holds.dispatchEvent(new Event('change')); })(lab.sizing.form.elements)",
+    );
+    assert_eq!(page.evaluate("lab.sizing.form.elements.slow.disabled"), false);
+    page.evaluate("lab.sizing.form.elements.slow.value = 2000");
+    page.evaluate("lab.sizing.form.requestSubmit()");
+    page.until("location.hash.includes('2000') && !lab.status.textContent.startsWith('Running')");
+    let said = text(&mut page, answer);
+    let address = text(&mut page, "location.hash").replace("#lab/sizing/", "");
+    start(&mut page, &address);
+    assert_eq!(text(&mut page, answer), said);
+    assert_eq!(page.evaluate("lab.sizing.form.elements.holds.value"), "mixed");
+    assert_quiet(&mut page);
+}
+
 #[test]
 #[ignore = "long: drives a browser"]
 fn several_loads_stand_beside_the_curve() {
