@@ -109,7 +109,7 @@ fn one_slow_request_in_fifty_needs_a_larger_pool() {
 }
 
 #[test]
-fn a_target_for_the_whole_request_is_kept_or_said_to_be_hopeless() {
+fn a_hopeless_target_for_the_whole_request_is_said() {
     let load = "rate=180&hold=22&target=20&replicas=4&slow=400&long_every=50";
     let hopeless = sized(&format!("{load}&total=120"));
     assert_eq!(
@@ -117,7 +117,12 @@ fn a_target_for_the_whole_request_is_kept_or_said_to_be_hopeless() {
         "Set max_connections to 4. No size brings 99 of 100 requests below 120 ms in all: one in 50 takes 400 ms, without \
          any wait. Hold for a shorter time."
     );
-    // Kept by more connections than the wait alone needs.
+}
+
+/// By more connections than the wait alone needs.
+#[test]
+#[ignore = "long: many runs"]
+fn a_target_for_the_whole_request_is_kept() {
     let load = "rate=200&hold=50&holds=constant&target=100";
     let (wait, total) = (sized(load), sized(&format!("{load}&total=60")));
     assert!(total.answer > wait.answer, "{} and {}", total.answer, wait.answer);
@@ -141,6 +146,7 @@ fn long_holds_are_simulated_for_long_enough() {
 }
 
 #[test]
+#[ignore = "long: many runs"]
 fn what_no_run_can_check_is_arithmetic_alone() {
     for (text, answer, simulated) in [
         ("rate=2600&hold=300&target=20", 818, Simulated::TooShort),
@@ -160,6 +166,7 @@ fn what_no_run_can_check_is_arithmetic_alone() {
 
 /// What a run rounds, or takes by luck, does not make the pool smaller.
 #[test]
+#[ignore = "long: many runs"]
 fn a_sample_does_not_go_below_the_arithmetic_by_chance() {
     for (text, answer) in [
         ("rate=800&hold=20.4&target=20&holds=constant", 19),
@@ -172,6 +179,7 @@ fn a_sample_does_not_go_below_the_arithmetic_by_chance() {
 
 /// What is said of a size is said by the same authority as the size.
 #[test]
+#[ignore = "long: many runs"]
 fn where_the_simulation_counts_the_sentences_are_its_own() {
     let sizing = sized("rate=200&hold=50&target=20&contention=2");
     let grown = sizing.p99_wait_grown.unwrap();
@@ -197,6 +205,7 @@ fn what_has_no_size_is_said() {
 
 /// Where the arithmetic is only near the truth, the simulation counts.
 #[test]
+#[ignore = "long: many runs"]
 fn where_the_arithmetic_is_wrong_the_simulation_counts() {
     let sizing = sized("rate=200&hold=50&target=20&contention=2");
     assert!(needs(&sizing) > sizing.by_arithmetic, "{sizing:?}");
