@@ -350,7 +350,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// The successor of `old` is here. An idle one goes, and hands on how long it has idled, so that replacing a
-    /// connection does not keep it from idling out. One that is held or under a health check goes when it comes back.
+    /// connection does not keep it from idling out. One that is held or in a chore goes when it comes back.
     fn replace(&mut self, old: u64, fx: &mut Effects<C, E, W>) -> Option<Tick> {
         if let Some(entry) = self.idle.take(old) {
             let idle_since = entry.idle_since;

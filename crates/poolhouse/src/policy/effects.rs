@@ -1,6 +1,6 @@
 //! What a decision leaves to do once the lock is free. Everything in here is the user's code, or leads to it.
 //!
-//! Every decision fills one of these, and most are empty or wake one waiter: that allocates nothing.
+//! Every decision fills `fx`, the list of its caller. Most leave it empty or wake one waiter: that allocates nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,6 @@
-//! Which connections may stay: the one place that says why a connection retires.
+//! Whether a connection that nobody holds may stay. It may not if the pool is closed, suspended or invalidated, if its
+//! runtime has ended, if there are too many, or if its lifetime, uses or idle time are over. What a check, a holder,
+//! `max_idle` or the pool's owner has against a connection is said where that is found.
 
 use super::{Entry, Policy, Tick};
 use crate::events::RetireReason;
@@ -107,7 +109,7 @@ impl Eviction {
 }
 
 impl<C, E, W> Policy<C, E, W> {
-    /// Why a connection that nobody holds has to go, if so. Every decision to retire one asks here.
+    /// Why a connection that nobody holds has to go, if so. Asked before it gets a place or a holder, and by each plan.
     #[inline]
     pub(super) fn retire_reason(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {
         if let Some(reason) = self.eviction.no_longer_eligible(entry.origin) {

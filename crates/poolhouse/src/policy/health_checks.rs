@@ -1,9 +1,12 @@
 //! Which connections that nobody holds have to pass something before they are handed out, and when.
 //!
 //! A reset begins as soon as a connection has come back that wants one, whether or not anybody waits. A regular health
-//! check comes after `health_check_interval`; at most a tenth of the connections that nobody holds are checked at a time,
-//! so that most can be taken at any instant. A waiter's check comes at once: with `check_after_idle`, and for connections
-//! that are in doubt because a check of another has failed. The hook before reuse runs for a waiter only.
+//! check comes after `health_check_interval`; at most a tenth of the connections that nobody holds are checked at a
+//! time, so that most can be taken at any instant. A waiter's check comes at once: with `check_after_idle`, and for
+//! connections in doubt. The hook before reuse runs for a waiter only.
+//!
+//! If a check fails, all connections that have not proved to work since it began are in doubt; with `check_now`, all
+//! are. The next plan has all of these checked that are idle, whether or not anybody waits, and beyond that tenth.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! What the pool decides. Plain synchronous code: it takes the time as an argument, and knows no runtime and no socket.
 //!
-//! A connection is in exactly one of four places: among the idle, with a holder, under a health check, or on its way
-//! out. The first three are *open*; together with the attempts to connect and those on the way out they never exceed
-//! the maximum (`size.max`). A call that takes a connection out of a place also puts it into the next, so no
-//! count is ever wrong between two calls.
+//! A connection is in exactly one of four places: among the idle, with a holder, in a chore (a health check, a reset, a
+//! hook or `retain`), or on its way out. The first three are *open*; together with the attempts to connect and those on
+//! the way out they never exceed the maximum (`size.max`). A call that takes a connection out of a place also puts it
+//! into the next, so no count is ever wrong between two calls.
 //!
 //! Acquiring: if nobody waits and an idle connection is fit, it is handed out. Otherwise the acquire joins the queue.
 //! Releasing: a connection that comes back, or a new one, goes straight to the head of the queue, whichever is first
@@ -20,14 +20,15 @@
 //! out after it has unlocked (`foreign.unlocked`). A closing connection keeps its share of the maximum until `closed` says
 //! that it is gone.
 //!
-//! Each file has one job. The first group are machines with state of their own, which nothing else can reach:
+//! Each file has one job. The first group are machines with state of their own, which nothing else can reach.
+//! Those of eviction, connects and health checks also have decisions of the policy, which touch other machines:
 //!
 //! | file | what it decides or keeps |
 //! |---|---|
 //! | `waiting.rs` | the waiters, the answer for each, and whose time is up |
 //! | `wait_queue.rs` | the queue itself |
 //! | `idle.rs` | which connections are idle, in what order |
-//! | `eviction.rs` | why a connection retires: the one `retire_reason()` |
+//! | `eviction.rs` | whether a connection that nobody holds may stay: `retire_reason()` |
 //! | `holders.rs` | where each open connection is, and who holds it |
 //! | `connects.rs` | attempts to connect, and what follows from their results |
 //! | `connects/patience.rs` | for how long an attempt is relied upon, and giving it up |
@@ -43,7 +44,7 @@
 //! |---|---|
 //! | `acquiring.rs` | taking an idle connection or joining the queue, the end of a wait, giving up |
 //! | `release.rs` | taking a connection back, and its next place |
-//! | `schedule.rs` | the plan of the background task |
+//! | `schedule.rs` | the plan of the background task, and what ends with a runtime |
 //! | `outage.rs` | whether acquires fail fast |
 //! | `admin.rs` | resize, invalidate, suspend, close |
 //! | `diagnosis.rs` | statistics, holders, and why a wait timed out |
@@ -164,12 +165,12 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
-    /// How many connections are idle, held, or under a health check.
+    /// How many connections are idle, held, or in a chore.
     fn open(&self) -> usize {
         self.holders.open()
     }
 
-    /// Of these, all but those whose checks are told to stop: they are as good as gone.
+    /// Of these, all but those whose chores are told to stop: they are as good as gone.
     fn staying(&self) -> usize {
         self.open() - self.upkeep.cut()
     }

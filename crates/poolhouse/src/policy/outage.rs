@@ -1,5 +1,5 @@
-//! Failing fast: while nothing is open and connecting has failed for `fail_fast_after`, acquires are told at once. A failure
-//! of a time at which a connection was open that worked does not count.
+//! Failing fast, a circuit breaker: while nothing is open and connecting has failed for `fail_fast_after`, acquires are
+//! told at once. Failures while a working connection was open do not count.
 //!
 //! It lasts until a connect succeeds, so the background has to go on trying whether or not anybody waits: one attempt at a
 //! time, at the pace of the backoff. When the last background task has ended, nobody tries, and the outage is forgotten.

@@ -1,8 +1,12 @@
 //! What the background is to do: the plan, and who asks for a new one.
 //!
-//! Connects are asked for: one for each waiter that has no attempt under way for it, as many as `min_connections` lacks,
-//! and one for each connection in use whose lifetime is about to end, so that its successor is there before it goes. All
-//! within the room there is, `max_connecting`, and the pause after failures.
+//! A plan ends the waits whose time is up, retires what is overdue, and finds leaks. It begins resets, checks and
+//! connects. The end of a runtime is here too: its connections retire.
+//!
+//! Connects are asked for: one for each waiter that has no attempt under way for it, as many as `min_connections` and
+//! `min_idle` lack, one at a time to learn whether an outage is over, and one for each connection in use whose lifetime
+//! is about to end, so that its successor is there before it goes. All within the room there is, `max_connecting`, and
+//! the pause after failures.
 //!
 //! With `check_after_idle` a waiter first gets a check of an idle connection. If the check takes longer than a connect
 //! usually does, the waiter gets a connect as well, and whichever ends first serves it: a dead peer that says nothing
