@@ -30,7 +30,7 @@
 //! | `idle.rs` | which connections are idle, in what order |
 //! | `eviction.rs` | whether a connection that nobody holds may stay: `retire_reason()` |
 //! | `holders.rs` | where each open connection is, and who holds it |
-//! | `connects.rs` | attempts to connect, and what follows from their results |
+//! | `connects.rs` | attempts to connect, and their results: `refuse_if_permanent()` answers all who wait |
 //! | `connects/patience.rs` | for how long an attempt is relied upon, and giving it up |
 //! | `backoff.rs` | the pause after failed connects |
 //! | `health_checks.rs` | which connections must pass a check or a reset, and when |
