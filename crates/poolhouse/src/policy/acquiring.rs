@@ -74,7 +74,7 @@ impl<C, E, W> Policy<C, E, W> {
         entry.held_since = now;
         self.holders.on_acquired(entry.record, now, site);
         self.stats.wait_times.record_micros(0);
-        self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
+        self.wake_by(Deadline::Leak, now + self.limits.leak_threshold, fx);
         if self.config.min_idle > 0 {
             self.request_plan_if_work(now, fx);
         }

@@ -133,13 +133,13 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// How many connections are on their way out.
-    pub(crate) fn closing(&self) -> usize {
-        self.closing
+    pub(crate) fn leaving(&self) -> usize {
+        self.leaving
     }
 
     /// Whether the pool has nothing: none held, none idle, none opening, none in a chore, none on its way out.
     pub(crate) fn is_drained(&self) -> bool {
-        self.open() + self.connects.under_way() + self.closing == 0
+        self.open() + self.connects.under_way() + self.leaving == 0
     }
 
     /// Retires what nobody holds. Connections in a chore go too, and not only when the chore ends: the peer may be

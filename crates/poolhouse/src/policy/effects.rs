@@ -14,7 +14,7 @@ pub(crate) struct Effects<C, E, W> {
     pub(crate) spent_waker: Option<W>,
     /// Errors that the policy has forgotten, to be dropped.
     pub(crate) spent_errors: Vec<Arc<E>>,
-    /// To be told to the log and the listener, dropped, and then reported with `closed`.
+    /// To be told to the log and the listener, dropped, and then reported with `connections_gone`.
     pub(crate) retired: Vec<(Box<Entry<C>>, RetireReason)>,
     /// To be told to the log and the listener.
     pub(crate) failed_connect: Option<Box<FailedConnect<E>>>,

@@ -118,7 +118,7 @@ impl<C, E, W> Policy<C, E, W> {
             Some(RetireReason::Shrunk)
         } else if let Some(reason) = self.holders.end_of_life(entry.record, now) {
             Some(reason)
-        } else if entry.use_count >= self.limits.uses {
+        } else if entry.use_count >= self.limits.max_uses {
             Some(RetireReason::Uses)
         } else if self.idles_out_at(entry.idle_since) <= now {
             Some(RetireReason::Idle)
@@ -131,7 +131,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn idles_out_at(&self, idle_since: Tick) -> Tick {
         let spare_idle = self.config.min_idle == 0 || self.unused() > self.config.min_idle;
         if spare_idle && self.staying() > self.config.min_connections {
-            idle_since + self.limits.idle
+            idle_since + self.limits.idle_timeout
         } else {
             Tick::NEVER
         }

@@ -51,7 +51,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// What a connection has to pass before it is handed out.
     pub(super) fn due_chore(&self, entry: &Entry<C>, now: Tick) -> Option<Chore> {
-        let check = entry.is_stale(self.limits.trust, now) || self.checks.is_in_doubt(entry);
+        let check = entry.is_stale(self.limits.check_after_idle, now) || self.checks.is_in_doubt(entry);
         if entry.needs_reset {
             Some(Chore::Reset)
         } else if self.checks.has_to_be_readied(entry) {
@@ -98,7 +98,7 @@ impl<C, E, W> Policy<C, E, W> {
         for entry in idle.take_all(|entry| checks.is_in_doubt(entry)) {
             self.begin_chore(entry, Chore::Check, (home, now), false, plan);
         }
-        let interval = self.limits.check_interval;
+        let interval = self.limits.health_check_interval;
         while self.has_room_for_check()
             && let Some(entry) = self.idle.take_longest_unproven(|entry| entry.is_stale(interval, now))
         {

@@ -17,8 +17,8 @@
 //! the queue.
 //!
 //! Nothing here wakes, closes, spawns or runs the user's code. Each call fills an [`Effects`], and the caller carries it
-//! out after it has unlocked (`foreign.unlocked`). A closing connection keeps its share of the maximum until `closed` says
-//! that it is gone.
+//! out after it has unlocked (`foreign.unlocked`). A closing connection keeps its share of the maximum until
+//! `connections_gone` says so.
 //!
 //! Each file has one job. The first group are machines with state of their own, which nothing else can reach.
 //! Those of eviction, connects and health checks also have decisions of the policy, which touch other machines:
@@ -115,32 +115,31 @@ pub(crate) struct Policy<C, E, W> {
     /// What only grows. What is of the moment is filled in when somebody asks.
     stats: PoolStats,
     /// How many connections are on their way out.
-    closing: usize,
+    leaving: usize,
     /// How many acquisitions there had been at the last plan.
-    planned_at: u64,
+    acquisitions_at_plan: u64,
     rng: fastrand::Rng,
 }
 
-/// The limits of the configuration that are asked for again and again.
+/// The limits of the configuration that are asked for again and again, each by the name of its option.
 struct Limits {
-    idle: Span,
-    check_interval: Span,
-    leak: Span,
-    /// How long after its last proof a connection is handed out without a check.
-    trust: Span,
-    uses: u64,
-    fail_fast: Span,
+    idle_timeout: Span,
+    health_check_interval: Span,
+    leak_threshold: Span,
+    check_after_idle: Span,
+    max_uses: u64,
+    fail_fast_after: Span,
 }
 
 impl Limits {
     fn new(config: &PoolConfig) -> Self {
         Self {
-            idle: config.idle_timeout.into(),
-            check_interval: config.health_check_interval.into(),
-            leak: config.leak_threshold.into(),
-            trust: config.check_after_idle.into(),
-            uses: config.max_uses.unwrap_or(u64::MAX),
-            fail_fast: config.fail_fast_after.into(),
+            idle_timeout: config.idle_timeout.into(),
+            health_check_interval: config.health_check_interval.into(),
+            leak_threshold: config.leak_threshold.into(),
+            check_after_idle: config.check_after_idle.into(),
+            max_uses: config.max_uses.unwrap_or(u64::MAX),
+            fail_fast_after: config.fail_fast_after.into(),
         }
     }
 }
@@ -158,8 +157,8 @@ impl<C, E, W> Policy<C, E, W> {
             upkeep: Upkeep::default(),
             deadlines: Deadlines::default(),
             stats: PoolStats::default(),
-            closing: 0,
-            planned_at: 0,
+            leaving: 0,
+            acquisitions_at_plan: 0,
             rng,
             config,
         }

@@ -15,12 +15,12 @@ use crate::error::Retry;
 impl<C, E, W> Policy<C, E, W> {
     /// From when acquires fail fast, if connecting goes on failing and nothing opens.
     pub(super) fn outage_from(&self) -> Option<Tick> {
-        let is_on = self.limits.fail_fast != Span::FOREVER && self.eviction.is_in_service();
+        let is_on = self.limits.fail_fast_after != Span::FOREVER && self.eviction.is_in_service();
         if !is_on || self.open() > 0 {
             return None;
         }
         let down_since = self.connects.last_failure()?.down_since?;
-        Some(down_since + self.limits.fail_fast)
+        Some(down_since + self.limits.fail_fast_after)
     }
 
     /// What an acquire is told at once, if so.

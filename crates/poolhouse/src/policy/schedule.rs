@@ -61,7 +61,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// The same, of one that is idle since then and has last proved to work then.
     fn deadlines_of_rest(&self, idle_since: Tick, proven_at: Tick) -> [(Deadline, Tick); 2] {
-        let check = proven_at + self.limits.check_interval;
+        let check = proven_at + self.limits.health_check_interval;
         [(Deadline::Idle, self.idles_out_at(idle_since)), (Deadline::Check, check)]
     }
 
@@ -78,7 +78,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// How many more connections the maximum leaves room for.
     pub(super) fn room(&self) -> usize {
-        self.config.max_connections.saturating_sub(self.open() + self.connects.under_way() + self.closing)
+        self.config.max_connections.saturating_sub(self.open() + self.connects.under_way() + self.leaving)
     }
 
     pub(super) fn slots(&self) -> usize {
@@ -140,7 +140,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.begin_wanted_chores(home, now, &mut plan);
         self.begin_due_checks(home, now, &mut plan);
         self.begin_connects(now, home, &mut plan);
-        self.report_leaks(now, &mut plan);
+        self.find_leaks(now, &mut plan);
         self.enter_deadlines(now);
         // Not in the table, for other background tasks have other times for it: a time in the table is one that all know.
         plan.wake_at = self.deadlines.next_wake().min(self.connects.next_stall(home)).if_ever();
@@ -198,7 +198,7 @@ impl<C, E, W> Policy<C, E, W> {
                 continue;
             }
             let in_use = record.idle_since().is_none_or(|since| {
-                let idle_until = (since + self.limits.idle).if_ever();
+                let idle_until = (since + self.limits.idle_timeout).if_ever();
                 let idles_out = idle_until.is_some_and(|at| at <= record.lifetime.retire_at);
                 now.since(since) <= lead && !idles_out
             });
@@ -212,11 +212,11 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Each hold that has become too long, once.
-    fn report_leaks(&mut self, now: Tick, plan: &mut Plan<C>) {
-        if self.limits.leak == Span::FOREVER {
+    fn find_leaks(&mut self, now: Tick, plan: &mut Plan<C>) {
+        if self.limits.leak_threshold == Span::FOREVER {
             return;
         }
-        let threshold = self.limits.leak;
+        let threshold = self.limits.leak_threshold;
         let (leaks, oldest) = self.holders.leaks(|since| since + threshold <= now, now);
         self.stats.reported_leaks += leaks.len() as u64;
         plan.leaks = leaks;
@@ -225,8 +225,8 @@ impl<C, E, W> Policy<C, E, W> {
         }
         // While connections are being used the background looks at least once in `leak_threshold`, so that a hold that
         // begins need not wake it.
-        if self.stats.wait_times.count() > self.planned_at {
-            self.planned_at = self.stats.wait_times.count();
+        if self.stats.wait_times.count() > self.acquisitions_at_plan {
+            self.acquisitions_at_plan = self.stats.wait_times.count();
             self.deadlines.bring_forward(Deadline::Leak, now + threshold);
         }
     }
