@@ -354,7 +354,7 @@ impl<M: Manager> Pool<M> {
         async move {
             let in_time = timeout(limit, closed).await.is_ok();
             let still_held = if in_time { Vec::new() } else { self.holders() };
-            let closing = self.inner().state.read(|state| state.policy.closing());
+            let closing = self.inner().state.read(|state| state.policy.leaving());
             let still_closing = if in_time { 0 } else { closing };
             let report = CloseReport { still_held, still_closing, in_time };
             if !in_time {

@@ -1,8 +1,9 @@
 //! The background task: carries out the policy's plans.
 //!
-//! A pool has one such task in each runtime that waits for its connections. It begins with the first acquire that finds
-//! nothing idle, and ends with its runtime, or when the pool is closed and everything in it has closed. All of them ask the same policy
-//! for work, so a runtime that nobody drives for a while holds up only what it has begun itself.
+//! A pool has one such task in each runtime that waits for its connections. It begins with the first acquire that has
+//! to wait, or with `warm_up`, `check_now` or `add`. It ends with its runtime, or when the pool is gone, or closed and
+//! empty. All of them ask the same policy for work, so a runtime that nobody drives for a while holds up only what it
+//! has begun itself.
 //!
 //! The task waits in one place. It begins to listen before it plans, and every round plans, so a notification is seen
 //! whether it comes before the plan, between the plan and the wait, or during the wait.

@@ -4,7 +4,8 @@
 //! (`foreign.unlocked`): a debug assertion watches it. And a panic ends here, as a value: the pool finishes what it has
 //! decided before anybody is told (`panic.no_loss`).
 //!
-//! Three calls do not: `Manager::validate`, the clone of a waker and the callback of `acquire_async`. None
+//! These do not: `IntoManager::into_manager`, `Manager::validate`, the clone of a waker, the callback of
+//! `acquire_async`, and the drop of the manager, the listener and the hooks, when nothing of the pool is left. None
 //! runs under the lock, and a panic there loses nothing.
 
 use std::any::Any;

@@ -58,8 +58,8 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
     let inner = Arc::clone(&this.inner);
     let Some(entry) = this.entry.as_mut() else { return };
     let (chore, connection, began) = (this.chore, entry.id, inner.now());
-    let limit = limit(&inner, chore);
-    let result = call_out_within(limit.0, || run(&inner, chore, entry)).await;
+    let (limit, option) = time_limit(&inner, chore);
+    let result = call_out_within(limit, || run(&inner, chore, entry)).await;
     let elapsed_ms = millis(inner.now().since(began));
     let (outcome, error) = match result {
         // A manager without a check of its own would never notice what costs no round trip to see.
@@ -74,7 +74,7 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
             (outcome, Some(error))
         }
         Ok(None) => {
-            let silence = format_args!("no answer after {:?} ({})", limit.0, limit.1);
+            let silence = format_args!("no answer after {limit:?} ({option})");
             log_failed(&inner, chore, (connection, elapsed_ms), &silence);
             (Outcome::Failed, None)
         }
@@ -124,7 +124,7 @@ async fn run<M: Manager>(
 }
 
 /// How long it may take, and the name of the option that says so.
-fn limit<M: Manager>(inner: &PoolInner<M>, chore: Chore) -> (Duration, &'static str) {
+fn time_limit<M: Manager>(inner: &PoolInner<M>, chore: Chore) -> (Duration, &'static str) {
     let config = inner.config();
     match chore {
         Chore::Reset => (config.reset_timeout, "reset_timeout"),

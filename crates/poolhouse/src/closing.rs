@@ -72,7 +72,7 @@ impl<M: Manager> PoolInner<M> {
             let panic = self.shield("a connection that was closed", || drop(entry));
             panics.extend(panic.map(|panic| (id, panic)));
         }
-        self.apply(|policy, now, fx| policy.closed(count, now, fx));
+        self.apply(|policy, now, fx| policy.connections_gone(count, now, fx));
         panics
     }
 }
@@ -94,7 +94,7 @@ impl<M: Manager> Drop for Closing<M> {
     fn drop(&mut self) {
         let entry = self.entry.take();
         self.inner.shield("a connection that was closed", || drop(entry));
-        self.inner.apply(|policy, now, fx| policy.closed(1, now, fx));
+        self.inner.apply(|policy, now, fx| policy.connections_gone(1, now, fx));
     }
 }
 

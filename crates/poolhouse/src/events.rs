@@ -1,4 +1,8 @@
 //! What a pool tells a listener: one event for each thing that happens to a connection.
+//!
+//! There is no queue. An event is told where it happens, while nobody else can have the connection (see
+//! `Connecting::connected`, `hand_out`, and `take_back` and `retire` of `PoolInner`), so the events of one connection
+//! come in order.
 
 use std::error::Error;
 use std::fmt;

@@ -109,8 +109,9 @@ impl<M: Manager> PoolInner<M> {
         }
     }
 
-    /// Does what a decision has left to do, if anything. Returns the panics of connections that were closed, by number: they
-    /// have been logged, and only the holder of such a connection has a use for its own.
+    /// Does what a decision has left to do. `None` if that is nothing, so none of the user's code has run. Else the
+    /// panics of connections that were closed, by number: they have been logged, and only the holder of such a
+    /// connection has a use for its own.
     #[inline]
     pub(crate) fn carry_out(&self, fx: PoolEffects<M>) -> Option<Vec<(u64, Panic)>> {
         if fx.is_empty() {

@@ -69,11 +69,12 @@ impl<C, E, W> Policy<C, E, W> {
             fx.plan |= self.idle.iter().any(|entry| self.retire_reason(entry, now).is_some());
             return None;
         };
+        // It waits for nothing, but goes back to this turn if the connection turns out dead.
         entry.turn = self.waiting.next_turn();
         entry.held_since = now;
         self.holders.on_acquired(entry.record, now, site);
         self.stats.wait_times.record_micros(0);
-        self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
+        self.wake_by(Deadline::Leak, now + self.limits.leak_threshold, fx);
         if self.config.min_idle > 0 {
             self.request_plan_if_work(now, fx);
         }
@@ -89,8 +90,8 @@ impl<C, E, W> Policy<C, E, W> {
         self.idle.take_at(place)
     }
 
-    /// What became of a waiter. If nothing has, and there is a waker, that takes the place of the one before, to be
-    /// dropped outside of the lock.
+    /// What became of a waiter. If its time is up, all waits end whose time is up. If nothing has become of it, and
+    /// there is a waker, that takes the place of the one before, to be dropped outside of the lock.
     pub(crate) fn poll(
         &mut self,
         wait: Wait,

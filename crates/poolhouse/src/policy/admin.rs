@@ -8,7 +8,7 @@ use crate::config::PoolConfig;
 use crate::events::RetireReason;
 
 impl<C, E, W> Policy<C, E, W> {
-    /// Sets the maximum. Connections under a health check go first, for nobody can use them now; then idle ones, then
+    /// Sets the maximum. Connections in a chore go first, for nobody can use them now; then idle ones, then
     /// attempts to connect, and held ones as they come back.
     pub(crate) fn resize(&mut self, max_connections: usize, now: Tick, fx: &mut Effects<C, E, W>) {
         self.config.max_connections = max_connections;
@@ -133,16 +133,16 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// How many connections are on their way out.
-    pub(crate) fn closing(&self) -> usize {
-        self.closing
+    pub(crate) fn leaving(&self) -> usize {
+        self.leaving
     }
 
-    /// Whether the pool has nothing: none held, none idle, none opening, none under a check, none on its way out.
+    /// Whether the pool has nothing: none held, none idle, none opening, none in a chore, none on its way out.
     pub(crate) fn is_drained(&self) -> bool {
-        self.open() + self.connects.under_way() + self.closing == 0
+        self.open() + self.connects.under_way() + self.leaving == 0
     }
 
-    /// Retires what nobody holds. Connections under a check go too, and not only when the check ends: the peer may be
+    /// Retires what nobody holds. Connections in a chore go too, and not only when the chore ends: the peer may be
     /// silent. What a waiter was served and has not picked up is taken back.
     fn retire_unused(&mut self, reason: RetireReason, now: Tick, fx: &mut Effects<C, E, W>) {
         self.retire_idle(reason, |_| true, fx);

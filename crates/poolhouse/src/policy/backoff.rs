@@ -2,6 +2,9 @@
 //!
 //! The pause is the pool's, not a waiter's: however many wait, a dead server sees one attempt at a time until a connect
 //! succeeds. Attempts that were under way together count as one failure.
+//!
+//! While the server is down and acquires do not fail fast yet, the pause is shorter: `pauses_for` in `connects.rs`. The
+//! plan, in `schedule.rs`, begins the attempts.
 
 use std::time::Duration;
 

@@ -350,7 +350,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// The successor of `old` is here. An idle one goes, and hands on how long it has idled, so that replacing a
-    /// connection does not keep it from idling out. One that is held or under a health check goes when it comes back.
+    /// connection does not keep it from idling out. One that is held or in a chore goes when it comes back.
     fn replace(&mut self, old: u64, fx: &mut Effects<C, E, W>) -> Option<Tick> {
         if let Some(entry) = self.idle.take(old) {
             let idle_since = entry.idle_since;
@@ -362,9 +362,8 @@ impl<C, E, W> Policy<C, E, W> {
         None
     }
 
-    /// A connect has failed. A permanent failure is the answer to everybody who waits, unless a connection is open or
-    /// about to be: that one serves them. What began before `invalidate_all` or a suspension says nothing about now, nor does
-    /// what has stalled. Returns how long the connect took.
+    /// A connect has failed. What began before `invalidate_all` or a suspension says nothing about now, nor does what
+    /// has stalled. Returns how long the connect took.
     pub(crate) fn connect_failed(
         &mut self,
         attempt: usize,
@@ -377,16 +376,7 @@ impl<C, E, W> Policy<C, E, W> {
         if self.eviction.is_current(attempt.origin) && !attempt.stalled {
             let kind = failure.kind;
             self.note_failure(failure, self.open() == 0, (attempt.started, now), fx);
-            if kind == FailureKind::Permanent && self.open() + self.connects.coming() == 0 {
-                let Self { connects, waiting, .. } = self;
-                if let Some(last) = connects.last_failure() {
-                    let refusal = || {
-                        let (error, attempts) = (Arc::clone(&last.error), last.in_a_row);
-                        Refusal::Connect { error, attempts, retry: None }
-                    };
-                    waiting.refuse_all(refusal, &mut fx.wake);
-                }
-            }
+            self.refuse_if_permanent(kind, fx);
             self.end_waits_in_outage(now, fx);
             self.wake_for_outage(fx);
         } else {
@@ -394,6 +384,21 @@ impl<C, E, W> Policy<C, E, W> {
         }
         self.request_plan_if_work(now, fx);
         now.since(attempt.started)
+    }
+
+    /// A permanent failure is the answer to everybody who waits, unless a connection is open or about to be: that one
+    /// serves them.
+    fn refuse_if_permanent(&mut self, kind: FailureKind, fx: &mut Effects<C, E, W>) {
+        if kind != FailureKind::Permanent || self.open() + self.connects.coming() > 0 {
+            return;
+        }
+        let Self { connects, waiting, .. } = self;
+        let Some(last) = connects.last_failure() else { return };
+        let refusal = || {
+            let (error, attempts) = (Arc::clone(&last.error), last.in_a_row);
+            Refusal::Connect { error, attempts, retry: None }
+        };
+        waiting.refuse_all(refusal, &mut fx.wake);
     }
 
     /// A connect went away without an outcome: it was abandoned, the pool closed, or the runtime ended.

@@ -126,7 +126,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.connects.stalled() > 0 && self.open() == 0 && self.room() == 0
     }
 
-    /// What a waiter waits for now.
+    /// What a waiter waits for now. If chores and connects are under way for waiters, what there is more of is named.
     fn phase(&self) -> Phase {
         let (coming, wanted) = (self.connects.coming(), self.upkeep.wanted());
         if self.is_suspended() {

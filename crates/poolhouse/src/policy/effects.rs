@@ -1,6 +1,6 @@
 //! What a decision leaves to do once the lock is free. Everything in here is the user's code, or leads to it.
 //!
-//! Every decision fills one of these, and most are empty or wake one waiter: that allocates nothing.
+//! Every decision fills `fx`, the list of its caller. Most leave it empty or wake one waiter: that allocates nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) struct Effects<C, E, W> {
     pub(crate) spent_waker: Option<W>,
     /// Errors that the policy has forgotten, to be dropped.
     pub(crate) spent_errors: Vec<Arc<E>>,
-    /// To be told to the log and the listener, dropped, and then reported with `closed`.
+    /// To be told to the log and the listener, dropped, and then reported with `connections_gone`.
     pub(crate) retired: Vec<(Box<Entry<C>>, RetireReason)>,
     /// To be told to the log and the listener.
     pub(crate) failed_connect: Option<Box<FailedConnect<E>>>,

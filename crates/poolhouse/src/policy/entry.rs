@@ -30,9 +30,10 @@ pub(crate) struct Entry<C> {
     /// Whether it may be handed out as it is: it is new, or the hook before reuse has passed. Asked only if there is one.
     pub(super) prepared: bool,
     pub(super) origin: Origin,
-    /// When its connect began, and when it ended.
     pub(super) connect_began_at: Tick,
+    /// When its connect ended.
     pub(crate) opened_at: Tick,
+    /// Since when nobody uses it. If it took the place of an idle one, since when nobody had used that.
     pub(super) idle_since: Tick,
     /// When it was last handed out.
     pub(crate) held_since: Tick,

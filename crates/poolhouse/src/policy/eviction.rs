@@ -1,4 +1,6 @@
-//! Which connections may stay: the one place that says why a connection retires.
+//! Whether a connection that nobody holds may stay. It may not if the pool is closed, suspended or invalidated, if its
+//! runtime has ended, if there are too many, or if its lifetime, uses or idle time are over. What a check, a holder,
+//! `max_idle` or the pool's owner has against a connection is said where that is found.
 
 use super::{Entry, Policy, Tick};
 use crate::events::RetireReason;
@@ -107,7 +109,7 @@ impl Eviction {
 }
 
 impl<C, E, W> Policy<C, E, W> {
-    /// Why a connection that nobody holds has to go, if so. Every decision to retire one asks here.
+    /// Why a connection that nobody holds has to go, if so. Asked before it gets a place or a holder, and by each plan.
     #[inline]
     pub(super) fn retire_reason(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {
         if let Some(reason) = self.eviction.no_longer_eligible(entry.origin) {
@@ -116,7 +118,7 @@ impl<C, E, W> Policy<C, E, W> {
             Some(RetireReason::Shrunk)
         } else if let Some(reason) = self.holders.end_of_life(entry.record, now) {
             Some(reason)
-        } else if entry.use_count >= self.limits.uses {
+        } else if entry.use_count >= self.limits.max_uses {
             Some(RetireReason::Uses)
         } else if self.idles_out_at(entry.idle_since) <= now {
             Some(RetireReason::Idle)
@@ -129,7 +131,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn idles_out_at(&self, idle_since: Tick) -> Tick {
         let spare_idle = self.config.min_idle == 0 || self.unused() > self.config.min_idle;
         if spare_idle && self.staying() > self.config.min_connections {
-            idle_since + self.limits.idle
+            idle_since + self.limits.idle_timeout
         } else {
             Tick::NEVER
         }

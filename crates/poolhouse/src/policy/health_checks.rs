@@ -1,9 +1,12 @@
 //! Which connections that nobody holds have to pass something before they are handed out, and when.
 //!
 //! A reset begins as soon as a connection has come back that wants one, whether or not anybody waits. A regular health
-//! check comes after `health_check_interval`; at most a tenth of the connections that nobody holds are checked at a time,
-//! so that most can be taken at any instant. A waiter's check comes at once: with `check_after_idle`, and for connections
-//! that are in doubt because a check of another has failed. The hook before reuse runs for a waiter only.
+//! check comes after `health_check_interval`; at most a tenth of the connections that nobody holds are checked at a
+//! time, so that most can be taken at any instant. A waiter's check comes at once: with `check_after_idle`, and for
+//! connections in doubt. The hook before reuse runs for a waiter only.
+//!
+//! If a check fails, all connections that have not proved to work since it began are in doubt; with `check_now`, all
+//! are. The next plan has all of these checked that are idle, whether or not anybody waits, and beyond that tenth.
 
 use std::time::Duration;
 
@@ -48,7 +51,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// What a connection has to pass before it is handed out.
     pub(super) fn due_chore(&self, entry: &Entry<C>, now: Tick) -> Option<Chore> {
-        let check = entry.is_stale(self.limits.trust, now) || self.checks.is_in_doubt(entry);
+        let check = entry.is_stale(self.limits.check_after_idle, now) || self.checks.is_in_doubt(entry);
         if entry.needs_reset {
             Some(Chore::Reset)
         } else if self.checks.has_to_be_readied(entry) {
@@ -95,7 +98,7 @@ impl<C, E, W> Policy<C, E, W> {
         for entry in idle.take_all(|entry| checks.is_in_doubt(entry)) {
             self.begin_chore(entry, Chore::Check, (home, now), false, plan);
         }
-        let interval = self.limits.check_interval;
+        let interval = self.limits.health_check_interval;
         while self.has_room_for_check()
             && let Some(entry) = self.idle.take_longest_unproven(|entry| entry.is_stale(interval, now))
         {

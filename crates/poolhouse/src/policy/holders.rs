@@ -46,7 +46,7 @@ struct Hold {
 
 /// Where an open connection is.
 enum Place<C> {
-    /// Idle or under a health check.
+    /// Idle or in a chore.
     Unused { idle_since: Tick },
     /// With a holder, or decided for a waiter, which has not picked it up yet.
     Held { hold: Hold, served: Option<(Box<Entry<C>>, Ticket)> },

@@ -1,4 +1,5 @@
-//! When a connection's life ends, held or not.
+//! When a connection's lifetime ends: after `max_lifetime`, less a jitter that is drawn once. A held one goes when it
+//! comes back.
 
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ pub(super) struct Lifetime {
 }
 
 impl Lifetime {
-    /// One that began to open before `invalidate_all_over` retires with the others of that time.
+    /// Draws the jitter: by what share of `max_lifetime` it retires early. With `ends_by` it began to open before
+    /// `invalidate_all_over`, and retires with the others of that time.
     pub(super) fn draw(
         opened_at: Tick,
         ends_by: Option<(Tick, Duration)>,

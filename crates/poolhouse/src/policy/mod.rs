@@ -1,9 +1,9 @@
 //! What the pool decides. Plain synchronous code: it takes the time as an argument, and knows no runtime and no socket.
 //!
-//! A connection is in exactly one of four places: among the idle, with a holder, under a health check, or on its way
-//! out. The first three are *open*; together with the attempts to connect and those on the way out they never exceed
-//! the maximum (`size.max`). A call that takes a connection out of a place also puts it into the next, so no
-//! count is ever wrong between two calls.
+//! A connection is in exactly one of four places: among the idle, with a holder, in a chore (a health check, a reset, a
+//! hook or `retain`), or on its way out. The first three are *open*; together with the attempts to connect and those on
+//! the way out they never exceed the maximum (`size.max`). A call that takes a connection out of a place also puts it
+//! into the next, so no count is ever wrong between two calls.
 //!
 //! Acquiring: if nobody waits and an idle connection is fit, it is handed out. Otherwise the acquire joins the queue.
 //! Releasing: a connection that comes back, or a new one, goes straight to the head of the queue, whichever is first
@@ -17,19 +17,20 @@
 //! the queue.
 //!
 //! Nothing here wakes, closes, spawns or runs the user's code. Each call fills an [`Effects`], and the caller carries it
-//! out after it has unlocked (`foreign.unlocked`). A closing connection keeps its share of the maximum until `closed` says
-//! that it is gone.
+//! out after it has unlocked (`foreign.unlocked`). A closing connection keeps its share of the maximum until
+//! `connections_gone` says so.
 //!
-//! Each file has one job. The first group are machines with state of their own, which nothing else can reach:
+//! Each file has one job. The first group are machines with state of their own, which nothing else can reach.
+//! Those of eviction, connects and health checks also have decisions of the policy, which touch other machines:
 //!
 //! | file | what it decides or keeps |
 //! |---|---|
 //! | `waiting.rs` | the waiters, the answer for each, and whose time is up |
 //! | `wait_queue.rs` | the queue itself |
 //! | `idle.rs` | which connections are idle, in what order |
-//! | `eviction.rs` | why a connection retires: the one `retire_reason()` |
+//! | `eviction.rs` | whether a connection that nobody holds may stay: `retire_reason()` |
 //! | `holders.rs` | where each open connection is, and who holds it |
-//! | `connects.rs` | attempts to connect, and what follows from their results |
+//! | `connects.rs` | attempts to connect, and their results: `refuse_if_permanent()` answers all who wait |
 //! | `connects/patience.rs` | for how long an attempt is relied upon, and giving it up |
 //! | `backoff.rs` | the pause after failed connects |
 //! | `health_checks.rs` | which connections must pass a check or a reset, and when |
@@ -43,7 +44,7 @@
 //! |---|---|
 //! | `acquiring.rs` | taking an idle connection or joining the queue, the end of a wait, giving up |
 //! | `release.rs` | taking a connection back, and its next place |
-//! | `schedule.rs` | the plan of the background task |
+//! | `schedule.rs` | the plan of the background task, and what ends with a runtime |
 //! | `outage.rs` | whether acquires fail fast |
 //! | `admin.rs` | resize, invalidate, suspend, close |
 //! | `diagnosis.rs` | statistics, holders, and why a wait timed out |
@@ -114,32 +115,31 @@ pub(crate) struct Policy<C, E, W> {
     /// What only grows. What is of the moment is filled in when somebody asks.
     stats: PoolStats,
     /// How many connections are on their way out.
-    closing: usize,
+    leaving: usize,
     /// How many acquisitions there had been at the last plan.
-    planned_at: u64,
+    acquisitions_at_plan: u64,
     rng: fastrand::Rng,
 }
 
-/// The limits of the configuration that are asked for again and again.
+/// The limits of the configuration that are asked for again and again, each by the name of its option.
 struct Limits {
-    idle: Span,
-    check_interval: Span,
-    leak: Span,
-    /// How long after its last proof a connection is handed out without a check.
-    trust: Span,
-    uses: u64,
-    fail_fast: Span,
+    idle_timeout: Span,
+    health_check_interval: Span,
+    leak_threshold: Span,
+    check_after_idle: Span,
+    max_uses: u64,
+    fail_fast_after: Span,
 }
 
 impl Limits {
     fn new(config: &PoolConfig) -> Self {
         Self {
-            idle: config.idle_timeout.into(),
-            check_interval: config.health_check_interval.into(),
-            leak: config.leak_threshold.into(),
-            trust: config.check_after_idle.into(),
-            uses: config.max_uses.unwrap_or(u64::MAX),
-            fail_fast: config.fail_fast_after.into(),
+            idle_timeout: config.idle_timeout.into(),
+            health_check_interval: config.health_check_interval.into(),
+            leak_threshold: config.leak_threshold.into(),
+            check_after_idle: config.check_after_idle.into(),
+            max_uses: config.max_uses.unwrap_or(u64::MAX),
+            fail_fast_after: config.fail_fast_after.into(),
         }
     }
 }
@@ -157,19 +157,19 @@ impl<C, E, W> Policy<C, E, W> {
             upkeep: Upkeep::default(),
             deadlines: Deadlines::default(),
             stats: PoolStats::default(),
-            closing: 0,
-            planned_at: 0,
+            leaving: 0,
+            acquisitions_at_plan: 0,
             rng,
             config,
         }
     }
 
-    /// How many connections are idle, held, or under a health check.
+    /// How many connections are idle, held, or in a chore.
     fn open(&self) -> usize {
         self.holders.open()
     }
 
-    /// Of these, all but those whose checks are told to stop: they are as good as gone.
+    /// Of these, all but those whose chores are told to stop: they are as good as gone.
     fn staying(&self) -> usize {
         self.open() - self.upkeep.cut()
     }

@@ -1,5 +1,5 @@
-//! Failing fast: while nothing is open and connecting has failed for `fail_fast_after`, acquires are told at once. A failure
-//! of a time at which a connection was open that worked does not count.
+//! Failing fast, a circuit breaker: while nothing is open and connecting has failed for `fail_fast_after`, acquires are
+//! told at once. Failures while a working connection was open do not count.
 //!
 //! It lasts until a connect succeeds, so the background has to go on trying whether or not anybody waits: one attempt at a
 //! time, at the pace of the backoff. When the last background task has ended, nobody tries, and the outage is forgotten.
@@ -15,12 +15,12 @@ use crate::error::Retry;
 impl<C, E, W> Policy<C, E, W> {
     /// From when acquires fail fast, if connecting goes on failing and nothing opens.
     pub(super) fn outage_from(&self) -> Option<Tick> {
-        let is_on = self.limits.fail_fast != Span::FOREVER && self.eviction.is_in_service();
+        let is_on = self.limits.fail_fast_after != Span::FOREVER && self.eviction.is_in_service();
         if !is_on || self.open() > 0 {
             return None;
         }
         let down_since = self.connects.last_failure()?.down_since?;
-        Some(down_since + self.limits.fail_fast)
+        Some(down_since + self.limits.fail_fast_after)
     }
 
     /// What an acquire is told at once, if so.

@@ -100,7 +100,7 @@ impl<C, E, W> Policy<C, E, W> {
         (entry.held_since, entry.turn) = (now, head.turn);
         self.holders.on_served(entry, head.ticket, now, head.at);
         fx.wake.extend(head.waker);
-        self.wake_by(Deadline::Leak, now + self.limits.leak, fx);
+        self.wake_by(Deadline::Leak, now + self.limits.leak_threshold, fx);
     }
 
     /// Puts a connection among the idle.
@@ -141,10 +141,10 @@ impl<C, E, W> Policy<C, E, W> {
         }
     }
 
-    /// Sends a connection on its way out. It still takes up room, so `closed` asks for its replacement.
+    /// Sends a connection on its way out. It still takes up room, so `connections_gone` asks for its replacement.
     pub(super) fn retire(&mut self, entry: Box<Entry<C>>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
         self.forget(&entry, reason, fx);
-        self.closing += 1;
+        self.leaving += 1;
         fx.retired.push((entry, reason));
     }
 
@@ -171,8 +171,8 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Retired connections are gone, and their share of the maximum is free.
-    pub(crate) fn closed(&mut self, count: usize, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.closing -= count;
+    pub(crate) fn connections_gone(&mut self, count: usize, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.leaving -= count;
         fx.progress = true;
         // A background task stays until everything has closed.
         fx.plan |= self.is_closed();

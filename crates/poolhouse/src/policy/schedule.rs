@@ -1,8 +1,12 @@
 //! What the background is to do: the plan, and who asks for a new one.
 //!
-//! Connects are asked for: one for each waiter that has no attempt under way for it, as many as `min_connections` lacks,
-//! and one for each connection in use whose lifetime is about to end, so that its successor is there before it goes. All
-//! within the room there is, `max_connecting`, and the pause after failures.
+//! A plan ends the waits whose time is up, retires what is overdue, and finds leaks. It begins resets, checks and
+//! connects. The end of a runtime is here too: its connections retire.
+//!
+//! Connects are asked for: one for each waiter that has no attempt under way for it, as many as `min_connections` and
+//! `min_idle` lack, one at a time to learn whether an outage is over, and one for each connection in use whose lifetime
+//! is about to end, so that its successor is there before it goes. All within the room there is, `max_connecting`, and
+//! the pause after failures.
 //!
 //! With `check_after_idle` a waiter first gets a check of an idle connection. If the check takes longer than a connect
 //! usually does, the waiter gets a connect as well, and whichever ends first serves it: a dead peer that says nothing
@@ -57,7 +61,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// The same, of one that is idle since then and has last proved to work then.
     fn deadlines_of_rest(&self, idle_since: Tick, proven_at: Tick) -> [(Deadline, Tick); 2] {
-        let check = proven_at + self.limits.check_interval;
+        let check = proven_at + self.limits.health_check_interval;
         [(Deadline::Idle, self.idles_out_at(idle_since)), (Deadline::Check, check)]
     }
 
@@ -74,7 +78,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// How many more connections the maximum leaves room for.
     pub(super) fn room(&self) -> usize {
-        self.config.max_connections.saturating_sub(self.open() + self.connects.under_way() + self.closing)
+        self.config.max_connections.saturating_sub(self.open() + self.connects.under_way() + self.leaving)
     }
 
     pub(super) fn slots(&self) -> usize {
@@ -136,7 +140,7 @@ impl<C, E, W> Policy<C, E, W> {
         self.begin_wanted_chores(home, now, &mut plan);
         self.begin_due_checks(home, now, &mut plan);
         self.begin_connects(now, home, &mut plan);
-        self.report_leaks(now, &mut plan);
+        self.find_leaks(now, &mut plan);
         self.enter_deadlines(now);
         // Not in the table, for other background tasks have other times for it: a time in the table is one that all know.
         plan.wake_at = self.deadlines.next_wake().min(self.connects.next_stall(home)).if_ever();
@@ -194,7 +198,7 @@ impl<C, E, W> Policy<C, E, W> {
                 continue;
             }
             let in_use = record.idle_since().is_none_or(|since| {
-                let idle_until = (since + self.limits.idle).if_ever();
+                let idle_until = (since + self.limits.idle_timeout).if_ever();
                 let idles_out = idle_until.is_some_and(|at| at <= record.lifetime.retire_at);
                 now.since(since) <= lead && !idles_out
             });
@@ -208,11 +212,11 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Each hold that has become too long, once.
-    fn report_leaks(&mut self, now: Tick, plan: &mut Plan<C>) {
-        if self.limits.leak == Span::FOREVER {
+    fn find_leaks(&mut self, now: Tick, plan: &mut Plan<C>) {
+        if self.limits.leak_threshold == Span::FOREVER {
             return;
         }
-        let threshold = self.limits.leak;
+        let threshold = self.limits.leak_threshold;
         let (leaks, oldest) = self.holders.leaks(|since| since + threshold <= now, now);
         self.stats.reported_leaks += leaks.len() as u64;
         plan.leaks = leaks;
@@ -221,8 +225,8 @@ impl<C, E, W> Policy<C, E, W> {
         }
         // While connections are being used the background looks at least once in `leak_threshold`, so that a hold that
         // begins need not wake it.
-        if self.stats.wait_times.count() > self.planned_at {
-            self.planned_at = self.stats.wait_times.count();
+        if self.stats.wait_times.count() > self.acquisitions_at_plan {
+            self.acquisitions_at_plan = self.stats.wait_times.count();
             self.deadlines.bring_forward(Deadline::Leak, now + threshold);
         }
     }

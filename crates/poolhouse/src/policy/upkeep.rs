@@ -89,7 +89,7 @@ impl Upkeep {
         self.under_way.iter().any(|one| one.proven_at < then)
     }
 
-    /// What comes of a reset is for those that wait then.
+    /// A chore begins.
     pub(super) fn begin<C>(
         &mut self,
         entry: &Entry<C>,
@@ -98,6 +98,7 @@ impl Upkeep {
         wanted: bool,
     ) {
         let (connection, proven_at) = (entry.id, entry.proven_at());
+        // What comes of a reset is for those that wait then.
         let wanted = wanted || chore == Chore::Reset;
         let one = UnderWay { connection, home, chore, began, proven_at, wanted, cut: None, told: false };
         self.under_way.push(one);

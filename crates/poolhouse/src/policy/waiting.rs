@@ -135,7 +135,7 @@ pub(super) struct Waiting<E, W> {
     max_pending: Option<usize>,
 }
 
-/// A waiter that is about to be served.
+/// The head of the queue, which has just been answered with a connection.
 pub(super) struct Head<W> {
     pub(super) ticket: Ticket,
     pub(super) turn: Turn,

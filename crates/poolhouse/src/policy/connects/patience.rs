@@ -1,7 +1,7 @@
 //! For how long an attempt to connect is relied upon, and what becomes of one that is given up.
 //!
 //! Where idle connections have to pass a check first, those who wait rely on a check, or on an attempt, for about as long as
-//! a connect takes. Then the next one begins beside it.
+//! a connect takes. Then the next one begins beside it (hedging).
 //!
 //! A background task ends its attempts in time. One that is overdue all the same belongs to a runtime that nobody drives:
 //! it keeps its share of the maximum, for its connection may be half open, but nobody waits for it any more.

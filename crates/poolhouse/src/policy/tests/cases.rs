@@ -37,7 +37,7 @@ fn a_closing_connection_keeps_its_share() {
     join(&mut policy, now, 0, &mut fx);
     policy.give_back(held, Disposition::Retire(RetireReason::Invalidated), now, &mut fx);
     assert_eq!(policy.plan(now, home, &mut fx).connects.len(), 0, "the old socket is still open");
-    policy.closed(1, now, &mut fx);
+    policy.connections_gone(1, now, &mut fx);
     assert_eq!(policy.plan(now, home, &mut fx).connects.len(), 1);
 }
 

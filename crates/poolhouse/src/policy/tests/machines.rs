@@ -84,7 +84,7 @@ fn what_keeps_a_pool_from_being_drained() {
     assert!(!policy.is_drained(), "one is opening and one closing");
     policy.connect_lost(key, now, &mut fx);
     assert!(!policy.is_drained(), "one is closing");
-    policy.closed(1, now, &mut fx);
+    policy.connections_gone(1, now, &mut fx);
     assert!(policy.is_drained());
 }
 

@@ -121,7 +121,7 @@ fn carry_out(policy: &mut TestPolicy, now: Tick, fx: Fx) -> Vec<u32> {
     let mut woken: Vec<u32> = fx.wake.into_iter().collect();
     if !fx.retired.is_empty() {
         let mut after = Fx::default();
-        policy.closed(fx.retired.len(), now, &mut after);
+        policy.connections_gone(fx.retired.len(), now, &mut after);
         assert!(after.retired.is_empty());
         woken.extend(after.wake);
     }

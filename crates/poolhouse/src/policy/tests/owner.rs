@@ -82,16 +82,16 @@ fn what_is_on_its_way_out() {
     let (mut policy, home, now) = policy(config(3));
     open(&mut policy, home, 3, now);
     let held = take(&mut policy, now);
-    assert_eq!(policy.closing(), 0);
+    assert_eq!(policy.leaving(), 0);
     policy.close(now, &mut Fx::default());
-    assert_eq!(policy.closing(), 2);
+    assert_eq!(policy.leaving(), 2);
     let mut fx = Fx::default();
     policy.give_back(held, Disposition::Reuse, now, &mut fx);
     assert!(fx.plan, "it may be the last");
-    assert_eq!(policy.closing(), 3);
+    assert_eq!(policy.leaving(), 3);
     let mut fx = Fx::default();
-    policy.closed(1, now, &mut fx);
-    assert!(fx.plan && policy.closing() == 2);
+    policy.connections_gone(1, now, &mut fx);
+    assert!(fx.plan && policy.leaving() == 2);
 }
 
 /// `PoolConfig::max_idle`: a waiter that goes away leaves one more that may be too many, and the plan looks.

@@ -211,7 +211,7 @@ impl World {
         Picture {
             waiting,
             answers: answers.collect(),
-            share: policy.open() + policy.connects.under_way() + policy.closing,
+            share: policy.open() + policy.connects.under_way() + policy.leaving,
             staying: policy.open() - policy.upkeep.cut() + policy.connects.coming(),
         }
     }
@@ -292,7 +292,7 @@ impl World {
         assert_eq!(policy.holders(self.now).len(), policy.held(), "{context}");
         assert_eq!(policy.upkeep.under_way(), self.checking.len(), "{context}");
         assert_eq!(policy.connects.under_way(), self.connects.len(), "{context}");
-        assert_eq!(policy.closing, 0, "{context}");
+        assert_eq!(policy.leaving, 0, "{context}");
 
         // size.max, resize.exact: only held ones may be above a maximum that shrank.
         assert!(picture.staying <= policy.config.max_connections.max(policy.held()), "{context}");
