@@ -159,10 +159,15 @@ fn routes(pool: PacketPool) -> Router {
         .with_state(pool)
 }
 
-/// A browser sends `Origin` with each POST: no page that an operator has open may
-/// change the pool through a forwarded port.
+/// No page that an operator has open may reach the pool through a forwarded port.
+/// A browser sends `Origin` with each POST, and as `Host` the name that it used.
 async fn guard(request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::ORIGIN) {
+    let host =
+        request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let name =
+        host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let is_ours = matches!(name, Some("127.0.0.1" | "localhost" | "pool"));
+    if !is_ours || request.headers().contains_key(header::ORIGIN) {
         return (StatusCode::FORBIDDEN, "not from a browser\n").into_response();
     }
     match timeout(Duration::from_secs(1), next.run(request)).await {
@@ -263,6 +268,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("== refused");
     for (header, body) in [
         ("origin: https://example.com", ""),
+        ("host: pages.example.com", ""),
         ("content-length: 2000", &*"#".repeat(2000)),
         ("content-length: 100", "a body that never ends"),
     ] {

@@ -19,7 +19,7 @@ export class Player {
         this.speed = make("select", { "aria-label": "Speed" }, ...speeds);
         this.slider = make("input", { type: "range", min: 0, max: this.last, "aria-label": "Moment of the run" });
         this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
-        this.moment = make("output");
+        this.moment = make("output", { "aria-live": "off" });
         const parts = [this.playing, step, this.speed, this.slider, this.moment];
         this.element = make("div", { className: "pool-lab-player" }, ...parts);
     }

@@ -89,12 +89,12 @@ class PoolLab extends HTMLElement {
         if (control) {
             const note = make("p", { id: `${control.id}-error`, className: "pool-lab-error" }, why);
             control.closest(".pool-lab-knob").after(note);
-            control.ariaInvalid = "true";
+            control.setAttribute("aria-invalid", "true");
             control.setAttribute("aria-describedby", note.id);
             this.unmark = () => {
                 note.remove();
                 control.removeAttribute("aria-describedby");
-                control.ariaInvalid = null;
+                control.removeAttribute("aria-invalid");
             };
             control.closest("details")?.setAttribute("open", "");
             control.focus();
@@ -140,7 +140,7 @@ class PoolLab extends HTMLElement {
         const [first, text = ""] = parts;
         if (this.sizing && first === "size") {
             this.sizing.read(text);
-            await this.size(text);
+            await this.size(this.sizing.text());
         } else {
             await this.run(this.knobs.read(parts));
         }
@@ -173,6 +173,8 @@ class PoolLab extends HTMLElement {
 
     run(texts = this.knobs.texts()) {
         return this.work(this.knobs.form, async () => {
+            // A run before this one may have filled the form since.
+            this.knobs.fill(texts.map(pairs));
             this.remember(...texts);
             const runs = await this.runsOf(texts);
             const changed = ["First, changed", "Second, changed"];
@@ -273,13 +275,20 @@ class PoolLab extends HTMLElement {
 
     /** Puts runs of the first one at several loads beside the curve. */
     async several() {
-        this.loads.replaceChildren(make("p", { role: "status" }, "Running seven loads…"));
+        const { loads } = this;
+        loads.replaceChildren(make("p", { role: "status" }, "Running seven loads…"));
+        let sweep;
         try {
-            this.sweep = await ask("sweep", this.runs[0].knobs);
+            sweep = await ask("sweep", this.runs[0].knobs);
         } catch (error) {
-            this.loads.replaceChildren(make("p", { role: "status" }, `No runs: ${error.message}.`));
+            loads.replaceChildren(make("p", { role: "status" }, `No runs: ${error.message}.`));
             return;
         }
+        // They belong to a run that has gone if another one is shown by now.
+        if (loads !== this.loads) {
+            return;
+        }
+        this.sweep = sweep;
         const rows = this.sweep.points.map((point) => [
             `${round(point.load * 100)} %`,
             `${round(point.utilisation * 100)} %`,

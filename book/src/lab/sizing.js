@@ -2,6 +2,7 @@
 
 import { ask } from "./ask.js";
 import { make } from "./elements.js";
+import { pairs } from "./knobs.js";
 
 const OF_SLOW = "mixed";
 
@@ -15,9 +16,9 @@ const GROUPS = [
             "holds",
             "How much does that time vary?",
             [
-                ["exponential", "A lot: many are short, and some take several times the mean"],
+                ["exponential", "A lot: some take several times the mean"],
                 ["constant", "Hardly: all are alike"],
-                [OF_SLOW, "Most are alike, and a few are slow"],
+                [OF_SLOW, "Little, but a few are slow"],
             ],
         ],
         ["long_every", "If a few are slow: one request in so many", 50],
@@ -35,7 +36,7 @@ const GROUPS = [
         ["boot", "Seconds until a new copy is ready", 5],
         ["fault_for", "Seconds until an old copy has ended (at most its grace period)", 30],
         ["server_limit", "Connections that the server accepts (empty: you do not know)"],
-        ["reserved", "Of these, not for this program: PostgreSQL reserves 3, and other clients need some", 3],
+        ["reserved", "Of these, not for this program: PostgreSQL reserves 3, and other clients need some", "3"],
     ],
 ];
 
@@ -43,7 +44,7 @@ const FIELDS = GROUPS.flatMap(([, ...fields]) => fields);
 
 export class Sizing {
     constructor(id, { preset, onSize }) {
-        this.given = new URLSearchParams(preset.scenarios[0].knobs);
+        this.given = pairs(preset.scenarios[0].knobs);
         this.form = make("form", { noValidate: true, className: "pool-lab-sizing" });
         for (const [title, ...fields] of GROUPS) {
             const set = make("fieldset", {}, make("legend", {}, title));
@@ -86,16 +87,20 @@ export class Sizing {
 
     text() {
         const { elements } = this.form;
-        const filled = FIELDS.map(([name]) => elements[name]).filter(
-            ({ disabled, value }) => !disabled && value.trim() !== "",
-        );
+        // An empty field that is not optional is for the module to refuse.
+        const isAsked = ([name, , initial]) =>
+            !elements[name].disabled && (initial !== undefined || elements[name].value.trim() !== "");
+        const filled = FIELDS.filter(isAsked).map(([name]) => elements[name]);
         // What separates fields is no part of a number.
         return filled.map(({ name, value }) => `${name}=${value.trim().replace(/[&=\n]/g, " ")}`).join("&");
     }
 
     /** Takes the numbers over from an address, as `text` gives them. */
     read(text) {
-        const given = new URLSearchParams(text);
+        const given = pairs(text);
+        if (given.has("slow") && !given.has("holds")) {
+            given.set("holds", OF_SLOW);
+        }
         for (const [name, , initial = ""] of FIELDS) {
             const otherwise = Array.isArray(initial) ? initial[0][0] : initial;
             this.form.elements[name].value = given.get(name) ?? otherwise;

@@ -283,7 +283,7 @@ mod tests {
         ] {
             assert_eq!(
                 rate(wild),
-                "Requests that need a connection: give a number from 0.01 to 1000000.",
+                "Requests that need a connection, at each pool: give a number from 0.01 to 1000000.",
                 "{wild}"
             );
         }

@@ -1,5 +1,6 @@
 //! The answer of a sizing in sentences, for a reader who knows nothing of queues.
 
+use crate::ledger::Outcome;
 use crate::scenario::Arrivals;
 use crate::sizing::{Simulated, Sizing};
 
@@ -35,7 +36,7 @@ fn headline(sizing: &Sizing) -> String {
             time(total),
             long_holds(sizing),
             if sizing.need.scenario.values.holds == 0.0 {
-                "Hold for a shorter time, or say above how your hold times vary"
+                "Hold for a shorter time. If your hold times vary less, say so and ask again"
             } else {
                 "Hold for a shorter time"
             }
@@ -86,7 +87,7 @@ fn on_average(sizing: &Sizing) -> String {
 
 fn room_for_chance(sizing: &Sizing) -> String {
     let (connections, target) = (counted(sizing.by_arithmetic), time(sizing.need.target));
-    let by = if sizing.spread == 1.0 {
+    let by = if (sizing.spread - 1.0).abs() < 0.005 {
         "(Erlang C.)".to_owned()
     } else {
         let than = if sizing.spread > 1.0 { "more" } else { "less" };
@@ -95,9 +96,15 @@ fn room_for_chance(sizing: &Sizing) -> String {
             number(sizing.spread)
         )
     };
+    let size = if sizing.counts_simulation() {
+        format!(
+            "By arithmetic that is {connections} for a wait of at most {target}; the simulation below decides."
+        )
+    } else {
+        format!("With {connections} 99 of 100 requests wait at most {target} for one.")
+    };
     format!(
-        "Requests do not come evenly. By chance several come at once, so the pool needs more than the average. With \
-         {connections} 99 of 100 requests wait at most {target} for one. {by}"
+        "Requests do not come evenly. By chance several come at once, so the pool needs more than the average. {size} {by}"
     )
 }
 
@@ -173,8 +180,13 @@ fn simulation(sizing: &Sizing) -> Option<String> {
         return Some(format!("{none}{total}"));
     }
     let figures = &sizing.run.as_ref()?.figures;
+    let served = figures.count(Outcome::Served) + figures.count(Outcome::Late);
+    let lost = match figures.requests() - served {
+        0 => String::new(),
+        lost => format!(", and {lost} got no connection or no answer"),
+    };
     let waited = format!(
-        "Simulated with {} and {} requests, 99 of 100 waited at most {}, and took at most {} in all, the hold included",
+        "Simulated with {} and {} requests, 99 of 100 waited at most {}, and took at most {} in all, the hold included{lost}",
         counted(answer),
         figures.requests(),
         time(figures.p99_wait as f64),
@@ -194,7 +206,7 @@ fn simulation(sizing: &Sizing) -> Option<String> {
             "In the simulation {needs} are enough for the target, and by the arithmetic {by_arithmetic}. A run is one sample, \
              and the arithmetic is exact for such a load: it counts."
         ),
-        Simulated::Needs(needs) if sizing.need.total.is_some() => format!(
+        Simulated::Needs(needs) if sizing.need.total.is_some() && !sizing.is_total_hopeless() => format!(
             "For both targets the simulation needs {needs}, and the arithmetic, which knows the wait only, {by_arithmetic}."
         ),
         Simulated::Needs(needs) => format!(

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
 
-use crate::call_out::{Shielded, call_out_within};
+use crate::call_out::call_out_within;
 use crate::chores::{DoingChore, do_chore};
 use crate::closing::close_gracefully;
 use crate::error::{ConnectError, Failure, Holder, page};
@@ -271,12 +271,10 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
             inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
             unwrap(error.into(), kind)
         })?;
-        // If the hook panics, the connection is dropped meanwhile, and its drop may panic too. Two panics at once would
-        // end the process.
-        let mut fresh = Shielded(Some(connection));
-        let hook = inner.hooks.after_connect(fresh.0.as_mut().expect("taken only below")).await;
+        let mut fresh = Fresh { inner: &inner, connection: Some(connection) };
+        let hook = inner.hooks.after_connect(fresh.connection.as_mut().expect("taken only below")).await;
         hook.map_err(|error| unwrap(error, FailureKind::Transient))?;
-        Ok(fresh.0.take().expect("taken only here"))
+        Ok(fresh.connection.take().expect("taken only here"))
     };
     let (error, kind) = match call_out_within(limit, attempt).await {
         Ok(Some(Ok(connection))) => return this.connected(connection),
@@ -285,4 +283,19 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
         Err(_) => (ConnectError::Panicked, FailureKind::Transient),
     };
     this.failed(error, kind);
+}
+
+/// A connection that no place in the pool has yet. If its hook fails, it is dropped, also while a panic of the hook
+/// unwinds: two panics at once would end the process, so that of its drop ends here.
+struct Fresh<'a, M: Manager> {
+    inner: &'a PoolInner<M>,
+    connection: Option<M::Connection>,
+}
+
+impl<M: Manager> Drop for Fresh<'_, M> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.inner.shield("a connection that was closed", || drop(connection));
+        }
+    }
 }

@@ -108,29 +108,37 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
         let (hook, lent) = (inner.hooks.before_close.as_ref(), &mut connection);
         // If the hook panics, the manager closes the connection all the same.
         let said = call_out_within(Duration::MAX, move || call_hook(hook, lent, info)).await;
+        let elapsed_ms = millis(inner.now().since(began));
+        let is_well = matches!(said, Ok(None | Some(Ok(()))));
+        match &said {
+            Ok(Some(Err(error))) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
+                error = %Inner(&**error), guide = page::SHUTTING_DOWN, "the hook before close failed"),
+            Err(_) => {
+                log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms, guide = page::PANICS,
+                    "the hook before close panicked: see the panic's message on stderr");
+            }
+            Ok(_) => {}
+        }
+        // The hook's error is the user's.
+        drop(call_out(|| drop(said)));
         if manager_closes {
             inner.manager.close(connection).await;
+        } else {
+            inner.shield("a connection that was closed", || drop(connection));
         }
-        said
+        is_well
     };
     let result = call_out_within(limit, goodbye).await;
     let elapsed_ms = millis(inner.now().since(began));
-    match &result {
-        Ok(Some(Ok(Some(Err(error))))) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
-            error = %Inner(&**error), guide = page::SHUTTING_DOWN, "the hook before close failed"),
-        Ok(Some(Ok(_))) => {
+    match result {
+        Ok(Some(true)) => {
             log!(inner, trace, "poolhouse::retire"; connection = id, elapsed_ms, "closed gracefully");
         }
-        Ok(Some(Err(_))) => {
-            log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms, guide = page::PANICS,
-                "the hook before close panicked: see the panic's message on stderr");
-        }
+        Ok(Some(false)) => {}
         Ok(None) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms,
             guide = page::SHUTTING_DOWN,
             "a graceful close took longer than close_timeout: the connection is dropped"),
         Err(_) => log!(inner, warn, "poolhouse::retire"; connection = id, elapsed_ms, guide = page::PANICS,
             "the manager panicked while it closed a connection: see the panic's message on stderr"),
     }
-    // The hook's error is the user's.
-    drop(call_out(|| drop(result)));
 }

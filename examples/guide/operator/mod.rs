@@ -13,7 +13,8 @@ pub(crate) fn request(
 ) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let head = format!("{line} HTTP/1.1\r\nhost: pool\r\nconnection: close");
+    let host = if header.starts_with("host:") { "" } else { "host: pool\r\n" };
+    let head = format!("{line} HTTP/1.1\r\n{host}connection: close");
     stream.write_all(format!("{head}\r\n{header}\r\n\r\n{body}").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -235,7 +235,7 @@ fn lab_prints_the_runs_of_a_preset_and_of_knobs_and_refuses_the_rest() {
     assert!(preset.contains("| two at a time |") && preset.contains("timed out: "), "{preset}");
     let sized = printed(&["--size", "rate=100&hold=50&target=20&duration=20"]);
     assert!(sized.starts_with("Set max_connections to "), "{sized}");
-    assert!(printed(&["--loads", knobs]).starts_with("| busy | requests a second |"));
+    assert!(printed(&["--loads", knobs]).starts_with("| load | busy | requests a second |"));
     for (wrong, said) in
         [("silly", "no preset silly"), ("rate=0", "rate is \"0\""), ("colour=red", "colour is no knob")]
     {

@@ -140,10 +140,18 @@ async fn in_a_hook_and_in_the_drop_of_its_connection() {
         .after_connect(|_| Box::pin(async { panic!("told to panic") }));
     for builder in [at_once, later] {
         let pool = builder.build().unwrap();
-        pool.acquire_within(limit).await.unwrap_err();
+        let error = pool.acquire_within(limit).await.unwrap_err().to_string();
+        assert!(error.contains("the manager panicked while it connected"), "{error}");
         assert!(pool.stats().failed_connects > 0);
         pool.close().await;
     }
+    // Of an error of the hook nobody but the log learns what the drop did.
+    let fails = Pool::builder(MakesFragile)
+        .config(config.clone())
+        .after_connect(|_| Box::pin(async { Err("no role".into()) }));
+    let pool = fails.build().unwrap();
+    let error = pool.acquire_within(limit).await.unwrap_err().to_string();
+    assert!(error.contains("no role"), "{error}");
     let pool = Pool::builder(MakesFragile)
         .config(config)
         .before_close(|_, _| panic!("told to panic"))
