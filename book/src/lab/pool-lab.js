@@ -139,8 +139,7 @@ class PoolLab extends HTMLElement {
         }
         const [first, text = ""] = parts;
         if (this.sizing && first === "size") {
-            this.sizing.read(text);
-            await this.size(this.sizing.text());
+            await this.size(this.sizing.read(text));
         } else {
             await this.run(this.knobs.read(parts));
         }

@@ -95,7 +95,7 @@ export class Sizing {
         return filled.map(({ name, value }) => `${name}=${value.trim().replace(/[&=\n]/g, " ")}`).join("&");
     }
 
-    /** Takes the numbers over from an address, as `text` gives them. */
+    /** Takes the numbers over from an address, as `text` gives them. Returns what to ask: also what has no field. */
     read(text) {
         const given = pairs(text);
         if (given.has("slow") && !given.has("holds")) {
@@ -104,8 +104,10 @@ export class Sizing {
         for (const [name, , initial = ""] of FIELDS) {
             const otherwise = Array.isArray(initial) ? initial[0][0] : initial;
             this.form.elements[name].value = given.get(name) ?? otherwise;
+            given.delete(name);
         }
         this.fit();
+        return [this.text(), ...[...given].map((pair) => pair.join("="))].join("&");
     }
 
     /** Shows the answer and its reasons. Returns the run of the answer, or null if the lab has none. */
