@@ -124,6 +124,11 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// How many requests got no connection or no answer.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.requests() - self.count(Outcome::Served) - self.count(Outcome::Late)
+    }
+
     /// How many requests had this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.outcomes[outcome as usize]

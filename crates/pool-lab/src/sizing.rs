@@ -2,7 +2,7 @@
 
 use crate::drive::run;
 use crate::json::{Object, array, text};
-use crate::ledger::{Figures, Outcome};
+use crate::ledger::Figures;
 use crate::need::Need;
 use crate::report::report;
 use crate::run::Run;
@@ -10,7 +10,7 @@ use crate::scenario::{Arrivals, KnobError, Scenario};
 use crate::theory;
 
 /// How far from the answer of the arithmetic the simulation looks for its own.
-const STEPS: usize = 8;
+pub(crate) const STEPS: usize = 8;
 /// One answer takes up to ten runs. With more requests in each, a phone would be busy for too long.
 const MOST_REQUESTS: f64 = 50_000.0;
 /// A queue forgets what it was like in one such time, so a run has to be many of them long.
@@ -119,8 +119,9 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
     }
     sizing.answer = share.map_or(sizing.needed, |share| sizing.needed.min(share));
     sizing.run = sizing.scenario_with(sizing.answer).map(|scenario| run(&scenario));
-    sizing.p99_wait = sizing.p99_at(1.0);
-    sizing.p99_wait_grown = sizing.p99_at(GROWTH);
+    sizing.p99_wait = sizing.p99_at(1.0, sizing.run.as_ref().map(|run| &run.figures));
+    let grown = sizing.counts_simulation().then(|| sizing.grown()).flatten();
+    sizing.p99_wait_grown = sizing.p99_at(GROWTH, grown.as_ref());
     Ok(sizing)
 }
 
@@ -141,16 +142,17 @@ impl Sizing {
     }
 
     /// The wait of 99 of 100 at the answer and so many times the load.
-    fn p99_at(&self, load: f64) -> Option<f64> {
-        let arithmetic = self.p99_by_arithmetic(self.answer, load);
-        if !self.counts_simulation() {
-            return arithmetic;
-        }
-        arithmetic?;
+    fn p99_at(&self, load: f64, simulated: Option<&Figures>) -> Option<f64> {
+        let arithmetic = self.p99_by_arithmetic(self.answer, load)?;
+        if self.counts_simulation() { Some(simulated?.p99_wait as f64) } else { Some(arithmetic) }
+    }
+
+    /// The figures of the answer with a fifth more requests, unless its queue would grow without end.
+    fn grown(&self) -> Option<Figures> {
+        self.p99_by_arithmetic(self.answer, GROWTH)?;
         let scenario = self.scenario_with(self.answer)?;
-        let rate = scenario.values.rate * load;
-        let grown = scenario.with(&format!("rate={rate}")).ok()?;
-        Some(run(&grown).figures.p99_wait as f64)
+        let rate = scenario.values.rate * GROWTH;
+        Some(run(&scenario.with(&format!("rate={rate}")).ok()?).figures)
     }
 
     /// Whether the simulation says more than the arithmetic.
@@ -176,8 +178,7 @@ impl Sizing {
 
     fn keeps(&self, figures: &Figures) -> bool {
         // Whoever got no connection, or no answer, has not waited for a short time.
-        let served = figures.count(Outcome::Served) + figures.count(Outcome::Late);
-        let are_served = (figures.requests() - served) * 100 <= figures.requests();
+        let are_served = figures.unanswered() * 100 <= figures.requests();
         let total = self.need.total.filter(|_| !self.is_total_hopeless());
         are_served
             && figures.p99_wait as f64 <= self.need.target
@@ -197,23 +198,21 @@ impl Sizing {
         if !self.is_long_enough(self.by_arithmetic) {
             return Simulated::TooShort;
         }
-        let keeps = |connections: &usize| {
-            scenario(*connections).is_some_and(|scenario| self.keeps(&run(&scenario).figures))
+        let seed = self.need.scenario.values.seed;
+        let keeps_with = |connections, seed| {
+            let scenario = scenario(connections).and_then(|each| each.with(&format!("seed={seed}")).ok());
+            scenario.is_some_and(|scenario| self.keeps(&run(&scenario).figures))
         };
-        let again = |connections| {
-            let other = scenario(connections).and_then(|scenario| {
-                let seed = (scenario.values.seed + 1.0) % 1e9;
-                scenario.with(&format!("seed={seed}")).ok()
-            });
-            other.is_some_and(|scenario| self.keeps(&run(&scenario).figures))
-        };
+        let keeps = |connections: &usize| keeps_with(*connections, seed);
         if keeps(&self.by_arithmetic) {
             // One that holds all of its connections on average has a queue without end.
             let least = self.by_arithmetic.saturating_sub(STEPS).max(self.held as usize + 1);
             let fewer = (least..self.by_arithmetic).rev();
             // Below it one sample may keep the target by luck.
             let surely = |connections: &usize| {
-                self.is_long_enough(*connections) && keeps(connections) && again(*connections)
+                self.is_long_enough(*connections)
+                    && keeps(connections)
+                    && keeps_with(*connections, (seed + 1.0) % 1e9)
             };
             let last = fewer.take_while(surely).last();
             return Simulated::Needs(last.unwrap_or(self.by_arithmetic));

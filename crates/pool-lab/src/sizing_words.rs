@@ -1,8 +1,7 @@
 //! The answer of a sizing in sentences, for a reader who knows nothing of queues.
 
-use crate::ledger::Outcome;
 use crate::scenario::Arrivals;
-use crate::sizing::{Simulated, Sizing};
+use crate::sizing::{STEPS, Simulated, Sizing};
 
 /// The first one is the answer, the others are its reasons.
 pub(crate) fn words(sizing: &Sizing) -> Vec<String> {
@@ -180,8 +179,7 @@ fn simulation(sizing: &Sizing) -> Option<String> {
         return Some(format!("{none}{total}"));
     }
     let figures = &sizing.run.as_ref()?.figures;
-    let served = figures.count(Outcome::Served) + figures.count(Outcome::Late);
-    let lost = match figures.requests() - served {
+    let lost = match figures.unanswered() {
         0 => String::new(),
         lost => format!(", and {lost} got no connection or no answer"),
     };
@@ -213,7 +211,7 @@ fn simulation(sizing: &Sizing) -> Option<String> {
             "For the target the simulation needs {needs}, and the arithmetic, which is near the truth only for such a load, \
              {by_arithmetic}: the simulation counts."
         ),
-        _ => format!("In the simulation no size up to {} keeps the target.", by_arithmetic + 8),
+        _ => format!("In the simulation no size up to {} keeps the target.", by_arithmetic + STEPS),
     };
     Some(format!("{waited}. The arithmetic says {} for the wait. {size}", time(p99)))
 }

@@ -261,24 +261,23 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
     let inner = Arc::clone(&this.inner);
     let limit = inner.config().connect_attempt_timeout;
     // What an error says itself counts more than what the manager says of it.
-    let unwrap = |error, kind| {
-        let (error, own_kind) = Failure::unwrap(error);
-        (error, own_kind.unwrap_or(kind))
-    };
     let attempt = || async {
         let connection = inner.manager.connect().await.map_err(|error| {
             let mut kind = FailureKind::Transient;
             inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
-            unwrap(error.into(), kind)
+            Failure::or(kind, error)
         })?;
         let mut fresh = Fresh { inner: &inner, connection: Some(connection) };
         let hook = inner.hooks.after_connect(fresh.connection.as_mut().expect("taken only below")).await;
-        hook.map_err(|error| unwrap(error, FailureKind::Transient))?;
-        Ok(fresh.connection.take().expect("taken only here"))
+        hook.map_err(|error| Failure::or(FailureKind::Transient, error))?;
+        Ok::<_, Failure>(fresh.connection.take().expect("taken only here"))
     };
     let (error, kind) = match call_out_within(limit, attempt).await {
         Ok(Some(Ok(connection))) => return this.connected(connection),
-        Ok(Some(Err((error, kind)))) => (ConnectError::Failed(error), kind),
+        Ok(Some(Err(failure))) => {
+            let kind = failure.kind();
+            (ConnectError::Failed(failure.into_inner()), kind)
+        }
         Ok(None) => (ConnectError::TimedOut(limit), FailureKind::Transient),
         Err(_) => (ConnectError::Panicked, FailureKind::Transient),
     };
