@@ -103,15 +103,20 @@
     const labs = [...document.querySelectorAll("pool-lab")];
 
     const open = async (lab, address) => {
+        if (address) {
+            lab.scrollIntoView();
+        }
         try {
             await import(new URL(`${path_to_root}lab/pool-lab.js`, document.baseURI));
         } catch {
             lab.textContent = "The lab cannot be loaded here. It needs a page that comes from a web server.";
             return;
         }
-        if (!lab.knobs) {
-            await lab.start(address);
+        if (!lab.started) {
+            lab.started = lab.start(address);
+            await lab.started;
         } else if (address) {
+            await lab.started;
             await lab.reproduce(address);
         }
         // A control whose value is wrong has the focus, and is in view.

@@ -5,16 +5,23 @@ const TOO_LONG = 30_000;
 // Who waits for an answer.
 const pending = new Map();
 let worker;
+let timer;
 let last = 0;
 
 const stop = (failure) => {
     worker?.terminate();
     worker = undefined;
-    for (const { reject, timer } of pending.values()) {
-        clearTimeout(timer);
+    clearTimeout(timer);
+    for (const { reject } of pending.values()) {
         reject(new Error(failure));
     }
     pending.clear();
+};
+
+/** The worker does one thing at a time: the next one begins now. */
+const watch = () => {
+    clearTimeout(timer);
+    timer = pending.size && setTimeout(() => stop("the run took too long and was stopped: ask for less"), TOO_LONG);
 };
 
 const start = () => {
@@ -22,12 +29,12 @@ const start = () => {
     worker.onerror = () => stop("the lab could not be loaded; it needs a page that comes from a web server");
     worker.onmessage = ({ data: { id, json, failure } }) => {
         const entry = pending.get(id);
-        clearTimeout(entry?.timer);
         if (failure) {
             // A module that has stopped in the middle of a run is not to be asked again.
             return stop(failure);
         }
         pending.delete(id);
+        watch();
         const answer = JSON.parse(json);
         if (answer.error) {
             const error = new Error(answer.error);
@@ -50,7 +57,9 @@ export const ask = (verb, text) =>
             start();
         }
         const id = ++last;
-        const timer = setTimeout(() => stop("the run took too long and was stopped: ask for less"), TOO_LONG);
-        pending.set(id, { resolve, reject, timer });
+        pending.set(id, { resolve, reject });
+        if (pending.size === 1) {
+            watch();
+        }
         worker.postMessage({ id, verb, text });
     });

@@ -5,6 +5,8 @@ import { make } from "./elements.js";
 /** The values in a text for the module, by name. */
 export const pairs = (text) => new Map(text.split("&").filter(Boolean).map((pair) => pair.split(/=(.*)/s, 2)));
 
+const title = ({ label, unit, off }) => label + (unit ? ` in ${unit}` : "") + (off ? " (0: off)" : "");
+
 export class Knobs {
     /** A row for each knob: one value for both configurations, or one each if it is the pool's, or differs. */
     constructor(id, { knobs, preset, onRun }) {
@@ -37,8 +39,7 @@ export class Knobs {
         const set = make("fieldset", {}, legend);
         for (const knob of knobs) {
             const inputs = (own(knob) ? names : [""]).map((_, index) => this.control(knob, index));
-            const text = knob.label + (knob.unit ? ` in ${knob.unit}` : "") + (knob.off ? " (0: off)" : "");
-            const label = make("label", { for: inputs[0].id }, text);
+            const label = make("label", { for: inputs[0].id }, title(knob));
             set.append(make("div", { className: "pool-lab-knob" }, label, ...inputs));
         }
         return set;
@@ -70,8 +71,10 @@ export class Knobs {
         for (const [group, legend] of this.legends) {
             legend.textContent = `${group}: ${names.join(", then ")}`;
         }
-        for (const { name, label } of this.knobs.filter((knob) => this.own(knob.name, 1))) {
-            names.forEach((each, index) => this.own(name, index).setAttribute("aria-label", `${label}, ${each}`));
+        for (const knob of this.knobs.filter(({ name }) => this.own(name, 1))) {
+            const named = (each, index) =>
+                this.own(knob.name, index).setAttribute("aria-label", `${title(knob)}, ${each}`);
+            names.forEach(named);
         }
     }
 

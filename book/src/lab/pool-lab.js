@@ -70,6 +70,9 @@ class PoolLab extends HTMLElement {
             }
         } catch (error) {
             this.fail(error);
+            if (!this.knobs) {
+                this.append(button("Try again", () => this.start(address)));
+            }
         }
     }
 
@@ -82,7 +85,7 @@ class PoolLab extends HTMLElement {
         const named = (name) => form?.elements.namedItem(name);
         const control = knob ? (named(`${index}.${knob}`) ?? named(`0.${knob}`) ?? named(knob)) : null;
         const known = this.knobs?.knobs.find(({ name }) => name === knob);
-        const label = control?.labels[0]?.textContent ?? known?.label;
+        const label = control?.ariaLabel ?? control?.labels[0]?.textContent ?? known?.label;
         const why = label ? `${label}: ${said}.` : `${message}.`;
         this.status.textContent = `No run: ${why}`;
         this.classList.add("failed");
@@ -115,10 +118,10 @@ class PoolLab extends HTMLElement {
             ...answers,
         );
         this.screen = make("div", { hidden: true, className: "pool-lab-screen" });
-        this.knobs = new Knobs(id, { knobs, preset, onRun: () => this.run() });
+        this.knobs = new Knobs(id, { knobs, preset, onRun: () => this.anew(() => this.run()) });
         const parts = [this.question, this.verdict];
         if (preset.name === "sizing") {
-            this.sizing = new Sizing(id, { preset, onSize: () => this.size(this.sizing.text()) });
+            this.sizing = new Sizing(id, { preset, onSize: () => this.anew(() => this.size(this.sizing.text())) });
             parts.push(this.sizing.form, this.sizing.answer);
         }
         this.replaceChildren(...parts, this.status, details("Turn the knobs", this.knobs.form), this.screen);
@@ -151,6 +154,12 @@ class PoolLab extends HTMLElement {
         // What the verdict is about.
         this.knobs.reset();
         await this.run();
+    }
+
+    /** Does what a reader asks for. The verdict is about another run. */
+    anew(act) {
+        this.verdict.textContent = "";
+        return act();
     }
 
     /** Does what a form asks for, after all before it, and says how it goes. */
@@ -214,7 +223,8 @@ class PoolLab extends HTMLElement {
                 return ask("run", this.knobs.text(1));
             };
             // At the bounds of the lab, one less.
-            const runs = [run, await beside(1).catch(() => beside(-2))];
+            const less = (error) => (error.knob ? beside(-2) : Promise.reject(error));
+            const runs = [run, await beside(1).catch(less)];
             const names = runs.map(({ knobs }, index) => {
                 const { value } = this.knobs.own("max_connections", index);
                 const connections = value === "1" ? "1 connection" : `${value} connections`;

@@ -14,7 +14,8 @@ pub(crate) struct LabArgs {
     /// Print all of each run as JSON, as the browser computes it
     #[arg(long)]
     pub(crate) json: bool,
-    /// Size the pool: from `rate`, `hold`, `target`, `total`, `replicas`, `surge`, `server_limit` and `reserved`
+    /// Size the pool from what the form of the lab asks for: `rate`, `hold`, `holds`, `long_every`, `slow`, `target`,
+    /// `total`, `replicas`, `surge`, `boot`, `fault_for`, `server_limit` and `reserved`
     #[arg(long, conflicts_with = "json")]
     pub(crate) size: bool,
     /// Run the first configuration at several loads, beside what Erlang C says

@@ -84,7 +84,8 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
     if share == Some(0) {
         let limit = values.server_limit;
         let message = format!(
-            "leaves {limit} for {alive} copies in a deploy: run fewer, put a proxy in between, or raise it"
+            "leaves {limit} connections for the {alive} copies that run at once in a deploy: run fewer, put a proxy in \
+             between, or raise it"
         );
         return wrong("server_limit", message);
     }

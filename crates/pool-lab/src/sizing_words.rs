@@ -2,6 +2,7 @@
 
 use crate::scenario::Arrivals;
 use crate::sizing::{STEPS, Simulated, Sizing};
+use crate::words::counted;
 
 /// The first one is the answer, the others are its reasons.
 pub(crate) fn words(sizing: &Sizing) -> Vec<String> {
@@ -85,7 +86,7 @@ fn on_average(sizing: &Sizing) -> String {
 }
 
 fn room_for_chance(sizing: &Sizing) -> String {
-    let (connections, target) = (counted(sizing.by_arithmetic), time(sizing.need.target));
+    let (connections, target) = (counted(sizing.by_arithmetic, "connection"), time(sizing.need.target));
     let by = if (sizing.spread - 1.0).abs() < 0.005 {
         "(Erlang C.)".to_owned()
     } else {
@@ -115,7 +116,7 @@ fn budget(sizing: &Sizing) -> Option<String> {
     let who = if replicas > 1 { format!("{replicas} copies") } else { "It".to_owned() };
     let deploy = format!(
         "{who} may open {}, and {} during a deploy, when up to {alive} copies run at once, those that are ending included.",
-        counted(replicas * answer),
+        counted(replicas * answer, "connection"),
         alive * answer
     );
     let Some(share) = sizing.share else {
@@ -147,10 +148,12 @@ fn growth(sizing: &Sizing) -> Option<String> {
         None => "the queue grows without end".to_owned(),
     };
     let wanted = match sizing.needed_grown() {
-        Some(wanted) if wanted > answer => format!(", and your target needs {}", counted(wanted)),
+        Some(wanted) if wanted > answer => {
+            format!(", and your target needs {}", counted(wanted, "connection"))
+        }
         _ => String::new(),
     };
-    Some(format!("With a fifth more requests and {} {more}{wanted}.", counted(answer)))
+    Some(format!("With a fifth more requests and {} {more}{wanted}.", counted(answer, "connection")))
 }
 
 /// The simulation beside the arithmetic.
@@ -185,7 +188,7 @@ fn simulation(sizing: &Sizing) -> Option<String> {
     };
     let waited = format!(
         "Simulated with {} and {} requests, 99 of 100 waited at most {}, and took at most {} in all, the hold included{lost}",
-        counted(answer),
+        counted(answer, "connection"),
         figures.requests(),
         time(figures.p99_wait as f64),
         time(figures.p99_total as f64)
@@ -214,10 +217,6 @@ fn simulation(sizing: &Sizing) -> Option<String> {
         _ => format!("In the simulation no size up to {} keeps the target.", by_arithmetic + STEPS),
     };
     Some(format!("{waited}. The arithmetic says {} for the wait. {size}", time(p99)))
-}
-
-fn counted(connections: usize) -> String {
-    if connections == 1 { "1 connection".to_owned() } else { format!("{connections} connections") }
 }
 
 fn time(millis: f64) -> String {

@@ -21,13 +21,18 @@ pub(crate) fn summary(run: &Run) -> String {
     let outcomes = if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) };
     format!(
         "Of {requests} requests, {outcomes}. Half of those with a connection waited at most {} ms, 99 of 100 at most {} ms. \
-         The pool was {:.0} % busy; at most {} callers waited at once and at most {} connections were open.",
+         The pool was {:.0} % busy; at most {} waited at once and at most {} were open.",
         figures.p50_wait,
         figures.p99_wait,
         figures.utilisation * 100.0,
-        figures.most_waiting,
-        figures.most_open
+        counted(figures.most_waiting, "caller"),
+        counted(figures.most_open, "connection")
     )
+}
+
+/// So many of them, in the singular if it is one.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The pool's knobs that differ from its defaults, as Rust that compiles.

@@ -198,7 +198,8 @@ fn where_the_simulation_counts_the_sentences_are_its_own() {
 fn what_has_no_size_is_said() {
     assert!(refused("arrivals=closed").starts_with("arrivals is closed: choose poisson"));
     assert!(
-        refused("replicas=3&server_limit=3").starts_with("server_limit leaves 3 for 6 copies in a deploy")
+        refused("replicas=3&server_limit=3")
+            .starts_with("server_limit leaves 3 connections for the 6 copies")
     );
     assert!(refused("rate=10000&hold=60000").starts_with("hold is 60000 ms"));
 }

@@ -95,7 +95,8 @@ impl FacadeMetrics {
     /// Sets the gauges to what the pools' statistics say now. Those of a pool that has gone become 0, because a recorder
     /// keeps them.
     ///
-    /// Call it when you export, or on a timer if your recorder exports by itself.
+    /// Call it when you export, or on a timer if your recorder exports by itself. Call it from one place: of two calls at
+    /// once, the one that read first may write last.
     ///
     /// ```
     /// # let metrics = poolhouse_otel::FacadeMetrics::new();

@@ -84,7 +84,7 @@ pub enum Event<'a> {
         pool: Option<&'a str>,
         /// Its number.
         connection: u64,
-        /// How long the connect took.
+        /// How long the connect took. Zero for a connection that [`Pool::add`](crate::Pool::add) took in.
         took: Duration,
     },
     /// A connection has been handed out.

@@ -51,6 +51,13 @@ enum AttemptState {
     Dropping,
 }
 
+impl Attempt {
+    /// How long the connect took. What was opened elsewhere says nothing about connecting.
+    fn took(&self, opened_at: Tick) -> Duration {
+        if self.adopted { Duration::ZERO } else { opened_at.since(self.started) }
+    }
+}
+
 /// The latest failure to connect, if no connect has succeeded since.
 pub(super) struct LastFailure<E> {
     pub(super) error: Arc<E>,
@@ -288,7 +295,7 @@ impl<C, E, W> Policy<C, E, W> {
         let connection = self.connects.next_connection();
         let attempt = &mut self.connects.attempts[attempt];
         attempt.connection = Some(connection);
-        (connection, now.since(attempt.started))
+        (connection, attempt.took(now))
     }
 
     /// A connect succeeded at `opened_at`. Returns the connection's number, and how long the connect took.
@@ -300,9 +307,8 @@ impl<C, E, W> Policy<C, E, W> {
         fx: &mut Effects<C, E, W>,
     ) -> (u64, Duration) {
         let attempt = self.attempt_ended(attempt, fx);
-        let took = opened_at.since(attempt.started);
+        let took = attempt.took(opened_at);
         self.stats.connections_created += 1;
-        // What was opened elsewhere says nothing about connecting.
         self.connects.worked |= attempt.adopted;
         if !attempt.adopted {
             self.stats.connect_times.record_micros(Span::from(took).as_micros());

@@ -313,6 +313,11 @@ fn how_long_connects_took() {
     policy.connected(key, 1, (now + SECOND, now + SECOND), &mut Fx::default());
     let times = policy.stats().connect_times;
     assert_eq!((times.count(), times.sum()), (1, SECOND));
+    // What was opened elsewhere is no connect.
+    let key = policy.reserve(home, now).expect("there is room");
+    assert_eq!(policy.announce(key, now + SECOND).1, Duration::ZERO);
+    let (_, took) = policy.connected(key, 2, (now + SECOND, now + SECOND), &mut Fx::default());
+    assert_eq!((took, policy.stats().connect_times.count()), (Duration::ZERO, 1));
 }
 
 /// `stats.consistent`: how long acquires waited and holders held, and how many waited at all.
