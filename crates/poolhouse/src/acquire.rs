@@ -1,4 +1,4 @@
-//! The future of one acquire.
+//! The future of one acquire, and the look at a connection before it is handed out.
 
 use std::fmt;
 use std::future::Future;
@@ -15,10 +15,10 @@ use tracing::span::EnteredSpan;
 use crate::background;
 use crate::call_out::{Shielded, call_out};
 use crate::error::{AcquireError, Holder, page};
-use crate::events::Event;
+use crate::events::{Event, RetireReason};
 use crate::inner::{PoolInner, log};
 use crate::manager::Manager;
-use crate::policy::{self, Polled, Site, Wait};
+use crate::policy::{self, Polled, Site, Tick, Wait};
 use crate::pooled_connection::PooledConnection;
 use crate::state::PoolEntry;
 use crate::sync::Handle;
@@ -233,6 +233,34 @@ pub(crate) fn try_acquire<M: Manager>(
             Ok(entry) => return Some(hand_out(inner, entry, at, Duration::ZERO)),
             Err(dead) => {
                 inner.apply_for_acquire(|state, now, fx| state.policy.found_dead(dead, now, fx));
+            }
+        }
+    }
+}
+
+impl<M: Manager> PoolInner<M> {
+    /// Looks whether the peer has closed a connection that is about to be handed out, unless somebody has just looked. An
+    /// error holds a dead one.
+    ///
+    /// # Panics
+    ///
+    /// If the manager does. The connection is retired first.
+    fn look_over(&self, mut entry: PoolEntry<M>, now: Tick) -> Result<PoolEntry<M>, PoolEntry<M>> {
+        if !entry.needs_look(now) {
+            return Ok(entry);
+        }
+        entry.looked_at = Some(now);
+        match call_out(|| self.manager.is_connected(&mut entry.connection)) {
+            Ok(true) => {
+                if entry.fresh {
+                    self.apply(|policy, now, fx| policy.proven(&mut entry, now, fx));
+                }
+                Ok(entry)
+            }
+            Ok(false) => Err(entry),
+            Err(panic) => {
+                self.apply(|policy, now, fx| policy.discard(entry, RetireReason::Panicked, now, fx));
+                panic.resume()
             }
         }
     }

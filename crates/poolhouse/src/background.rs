@@ -151,7 +151,7 @@ fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Opt
         let stage = (state.policy.is_closed(), state.policy.is_drained());
         (stage, plan, to_retire, to_close)
     });
-    let Plan { connects, abandoned, cut_chores, chores, leaks, wake_at } = plan;
+    let Plan { connects, abandoned_connects, abandoned_chores, chores, leaks, wake_at } = plan;
     // What the plan has begun has an owner before any of the user's code runs.
     let connects: Vec<_> = connects.into_iter().map(|key| Connecting::new(&inner, key)).collect();
     let chores: Vec<_> = chores.into_iter().map(|chore| DoingChore::new(&inner, chore)).collect();
@@ -165,7 +165,8 @@ fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Opt
         // Held connections come back yet, and may have to be closed gracefully.
         return (!drained).then_some(Duration::MAX);
     }
-    let unwanted = abandoned.into_iter().map(Job::Connect).chain(cut_chores.into_iter().map(Job::Chore));
+    let unwanted =
+        abandoned_connects.into_iter().map(Job::Connect).chain(abandoned_chores.into_iter().map(Job::Chore));
     for task in unwanted.filter_map(|job| in_flight.jobs.remove(&job)) {
         task.abort();
     }

@@ -12,7 +12,7 @@ use crate::hooks::{Discard, call_hook};
 use crate::inner::{PoolInner, log, millis};
 use crate::maintenance::ConnectionInfo;
 use crate::manager::Manager;
-use crate::policy::{Chore, Outcome};
+use crate::policy::{Chore, ChoreOutcome};
 use crate::state::PoolEntry;
 
 /// A connection in the hands of a background task. It is retired unless the chore passes, whatever ends it.
@@ -21,26 +21,34 @@ pub(crate) struct DoingChore<M: Manager> {
     /// `None` once it has gone back.
     entry: Option<PoolEntry<M>>,
     chore: Chore,
-    outcome: Outcome,
+    outcome: ChoreOutcome,
 }
 
 impl<M: Manager> DoingChore<M> {
     pub(crate) fn new(inner: &Arc<PoolInner<M>>, (entry, chore): (PoolEntry<M>, Chore)) -> (u64, Self) {
-        (entry.id, Self { inner: Arc::clone(inner), entry: Some(entry), chore, outcome: Outcome::Cut })
+        (
+            entry.id,
+            Self { inner: Arc::clone(inner), entry: Some(entry), chore, outcome: ChoreOutcome::Dropped },
+        )
     }
 
     /// The pool's owner looks at a connection. It stays, unless the owner says otherwise.
     pub(crate) fn inspecting(inner: &Arc<PoolInner<M>>, entry: PoolEntry<M>) -> Self {
-        Self { inner: Arc::clone(inner), entry: Some(entry), chore: Chore::Inspect, outcome: Outcome::Passed }
+        Self {
+            inner: Arc::clone(inner),
+            entry: Some(entry),
+            chore: Chore::Inspect,
+            outcome: ChoreOutcome::Passed,
+        }
     }
 
     pub(crate) fn inspect(&mut self, keep: impl FnOnce(&mut PoolEntry<M>) -> bool) -> Result<bool, Panic> {
         let Some(entry) = self.entry.as_mut() else { return Ok(true) };
         let kept = call_out(|| keep(entry));
         self.outcome = match kept {
-            Ok(true) => Outcome::Passed,
-            Ok(false) => Outcome::Failed,
-            Err(_) => Outcome::Panicked,
+            Ok(true) => ChoreOutcome::Passed,
+            Ok(false) => ChoreOutcome::Failed,
+            Err(_) => ChoreOutcome::Panicked,
         };
         kept
     }
@@ -64,11 +72,11 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
     let (outcome, error) = match result {
         // A manager without a check of its own would never notice what costs no round trip to see.
         Ok(Some(Ok(()))) => match call_out(|| inner.manager.is_connected(&mut entry.connection)) {
-            Ok(true) => (Outcome::Passed, None),
-            Ok(false) => (Outcome::PeerClosed, None),
+            Ok(true) => (ChoreOutcome::Passed, None),
+            Ok(false) => (ChoreOutcome::PeerClosed, None),
             Err(_) => panicked(&inner, chore, connection),
         },
-        Ok(Some(Err((_, error)))) if error.is::<Discard>() => (Outcome::Discarded, None),
+        Ok(Some(Err((_, error)))) if error.is::<Discard>() => (ChoreOutcome::Discarded, None),
         Ok(Some(Err((outcome, error)))) => {
             log_failed(&inner, chore, (connection, elapsed_ms), &Inner(&*error));
             (outcome, Some(error))
@@ -76,21 +84,21 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
         Ok(None) => {
             let silence = format_args!("no answer after {limit:?} ({option})");
             log_failed(&inner, chore, (connection, elapsed_ms), &silence);
-            (Outcome::Failed, None)
+            (ChoreOutcome::Failed, None)
         }
         Err(_) => panicked(&inner, chore, connection),
     };
     this.outcome = outcome;
     match outcome {
-        Outcome::Passed => log_passed(&inner, chore, (connection, elapsed_ms)),
-        Outcome::Failed | Outcome::Refused | Outcome::Panicked => {
+        ChoreOutcome::Passed => log_passed(&inner, chore, (connection, elapsed_ms)),
+        ChoreOutcome::Failed | ChoreOutcome::Refused | ChoreOutcome::Panicked => {
             let error = error.as_deref().map(|error| error as &(dyn Error + 'static));
             inner.tell(|pool| match chore {
                 Chore::Reset => Event::ResetFailed { pool, connection, error },
                 _ => Event::CheckFailed { pool, connection, error },
             });
         }
-        Outcome::Discarded | Outcome::PeerClosed | Outcome::Cut => {}
+        ChoreOutcome::Discarded | ChoreOutcome::PeerClosed | ChoreOutcome::Dropped => {}
     }
     inner.shield("the error of a health check", || drop(error));
 }
@@ -100,8 +108,8 @@ async fn run<M: Manager>(
     inner: &PoolInner<M>,
     chore: Chore,
     entry: &mut PoolEntry<M>,
-) -> Result<(), (Outcome, BoxError)> {
-    let failed = |error: BoxError| (Outcome::Failed, Failure::unwrap(error).0);
+) -> Result<(), (ChoreOutcome, BoxError)> {
+    let failed = |error: BoxError| (ChoreOutcome::Failed, Failure::unwrap(error).0);
     let info = ConnectionInfo::of(entry, inner.now());
     let (manager, hooks, connection) = (&inner.manager, &inner.hooks, &mut entry.connection);
     match chore {
@@ -116,7 +124,7 @@ async fn run<M: Manager>(
             if check {
                 manager.check(connection).await.map_err(Into::into).map_err(failed)?;
             }
-            let refused = |error| (Outcome::Refused, Failure::unwrap(error).0);
+            let refused = |error| (ChoreOutcome::Refused, Failure::unwrap(error).0);
             call_hook(hooks.before_reuse.as_ref(), connection, info).await.map_err(refused)
         }
         Chore::Inspect => Ok(()),
@@ -132,14 +140,18 @@ fn time_limit<M: Manager>(inner: &PoolInner<M>, chore: Chore) -> (Duration, &'st
     }
 }
 
-fn panicked<M: Manager>(inner: &PoolInner<M>, chore: Chore, connection: u64) -> (Outcome, Option<BoxError>) {
+fn panicked<M: Manager>(
+    inner: &PoolInner<M>,
+    chore: Chore,
+    connection: u64,
+) -> (ChoreOutcome, Option<BoxError>) {
     match chore {
         Chore::Reset => log!(inner, warn, "poolhouse::reset"; connection, guide = page::PANICS,
             "the manager panicked while it reset: see the panic's message on stderr"),
         _ => log!(inner, warn, "poolhouse::check"; connection, guide = page::PANICS,
             "the manager panicked while it checked: see the panic's message on stderr"),
     }
-    (Outcome::Panicked, None)
+    (ChoreOutcome::Panicked, None)
 }
 
 fn log_passed<M: Manager>(inner: &PoolInner<M>, chore: Chore, (connection, elapsed_ms): (u64, u64)) {

@@ -14,11 +14,11 @@ use crate::call_out::{Panic, call_out, shielded};
 use crate::clock::Clock;
 use crate::config::PoolConfig;
 use crate::error::{AcquireError, ConnectError, ConnectFailed, page};
-use crate::events::{Event, Listener, RetireReason};
+use crate::events::{Event, Listener};
 use crate::hooks::Hooks;
 use crate::manager::{FailureKind, Manager};
-use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Disposition, Refusal, Site, Tick};
-use crate::state::{PoolEffects, PoolEntry, PoolPolicy, State, StateLock};
+use crate::policy::{Caller, ClosedAtOnce, Diagnosis, Refusal, Site, Tick};
+use crate::state::{PoolEffects, PoolPolicy, State, StateLock};
 use crate::sync::Notify;
 
 /// Writes a record to the log, with what all records have. A subscriber is the user's code too. The semicolon keeps the
@@ -239,72 +239,6 @@ impl<M: Manager> PoolInner<M> {
 
     pub(crate) fn site(&self, at: &'static Location<'static>) -> Site {
         Site { at, caller: self.caller() }
-    }
-
-    /// Looks whether the peer has closed a connection that is about to be handed out, unless somebody has just looked. An
-    /// error holds a dead one.
-    ///
-    /// # Panics
-    ///
-    /// If the manager does. The connection is retired first.
-    pub(crate) fn look_over(&self, mut entry: PoolEntry<M>, now: Tick) -> Result<PoolEntry<M>, PoolEntry<M>> {
-        if !entry.needs_look(now) {
-            return Ok(entry);
-        }
-        entry.looked_at = Some(now);
-        match call_out(|| self.manager.is_connected(&mut entry.connection)) {
-            Ok(true) => {
-                if entry.fresh {
-                    self.apply(|policy, now, fx| policy.proven(&mut entry, now, fx));
-                }
-                Ok(entry)
-            }
-            Ok(false) => Err(entry),
-            Err(panic) => {
-                self.apply(|policy, now, fx| policy.discard(entry, RetireReason::Panicked, now, fx));
-                panic.resume()
-            }
-        }
-    }
-
-    /// A held connection comes back. Needs no runtime, and does not block.
-    pub(crate) fn give_back(&self, mut entry: PoolEntry<M>) {
-        if std::thread::panicking() {
-            return self.take_back(entry, Disposition::Retire(RetireReason::Panicked));
-        }
-        let asked = call_out(|| {
-            if !self.manager.is_reusable(&mut entry.connection) {
-                return Disposition::Retire(RetireReason::NotReusable);
-            }
-            entry.manager_resets = self.manager.needs_reset(&mut entry.connection);
-            let resets = entry.manager_resets || self.hooks.on_return.is_some();
-            if resets { Disposition::Reset } else { Disposition::Reuse }
-        });
-        match asked {
-            Ok(disposition) => self.take_back(entry, disposition),
-            Err(panic) => {
-                self.take_back(entry, Disposition::Retire(RetireReason::Panicked));
-                panic.resume();
-            }
-        }
-    }
-
-    pub(crate) fn take_back(&self, entry: PoolEntry<M>, disposition: Disposition) {
-        // Before anybody else can have it, so that the events of one connection come in order.
-        if self.listens() {
-            let held_for = self.now().since(entry.held_since);
-            self.tell(|pool| Event::Released { pool, connection: entry.id, held_for });
-        }
-        let own = entry.id;
-        let ((), panics) = self.decide(|state, now, fx| state.policy.give_back(entry, disposition, now, fx));
-        // A connection that panics as its own holder closes it is the holder's to know of. Another may go for this one, if
-        // more would be idle than may be.
-        if let Some(panics) = panics
-            && let Some((_, panic)) = panics.into_iter().find(|(id, _)| *id == own)
-            && !std::thread::panicking()
-        {
-            panic.resume();
-        }
     }
 
     pub(crate) fn refused(&self, refusal: Refusal<ConnectError>) -> AcquireError {

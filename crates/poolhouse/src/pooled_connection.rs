@@ -1,10 +1,11 @@
-//! A connection that somebody holds.
+//! A connection that somebody holds, and its way back.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call_out::call_out;
 use crate::events::{Event, RetireReason};
 use crate::inner::PoolInner;
 use crate::manager::Manager;
@@ -205,6 +206,48 @@ impl<M: Manager> PooledConnection<M> {
 
     fn entry(&self) -> &PoolEntry<M> {
         self.entry.as_ref().expect(HOLDS)
+    }
+}
+
+impl<M: Manager> PoolInner<M> {
+    /// A held connection comes back. Needs no runtime, and does not block.
+    fn give_back(&self, mut entry: PoolEntry<M>) {
+        if std::thread::panicking() {
+            return self.take_back(entry, Disposition::Retire(RetireReason::Panicked));
+        }
+        let asked = call_out(|| {
+            if !self.manager.is_reusable(&mut entry.connection) {
+                return Disposition::Retire(RetireReason::NotReusable);
+            }
+            entry.manager_resets = self.manager.needs_reset(&mut entry.connection);
+            let resets = entry.manager_resets || self.hooks.on_return.is_some();
+            if resets { Disposition::Reset } else { Disposition::Reuse }
+        });
+        match asked {
+            Ok(disposition) => self.take_back(entry, disposition),
+            Err(panic) => {
+                self.take_back(entry, Disposition::Retire(RetireReason::Panicked));
+                panic.resume();
+            }
+        }
+    }
+
+    fn take_back(&self, entry: PoolEntry<M>, disposition: Disposition) {
+        // Before anybody else can have it, so that the events of one connection come in order.
+        if self.listens() {
+            let held_for = self.now().since(entry.held_since);
+            self.tell(|pool| Event::Released { pool, connection: entry.id, held_for });
+        }
+        let own = entry.id;
+        let ((), panics) = self.decide(|state, now, fx| state.policy.give_back(entry, disposition, now, fx));
+        // A connection that panics as its own holder closes it is the holder's to know of. Another may go for this one, if
+        // more would be idle than may be.
+        if let Some(panics) = panics
+            && let Some((_, panic)) = panics.into_iter().find(|(id, _)| *id == own)
+            && !std::thread::panicking()
+        {
+            panic.resume();
+        }
     }
 }
 

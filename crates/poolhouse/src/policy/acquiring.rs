@@ -82,7 +82,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// The next idle connection that may be handed out as it is.
-    fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
+    pub(super) fn take_fit(&mut self, now: Tick) -> Option<Box<Entry<C>>> {
         let fit = |entry: &Entry<C>| {
             self.retire_reason(entry, now).is_none() && self.due_chore(entry, now).is_none()
         };
@@ -100,7 +100,7 @@ impl<C, E, W> Policy<C, E, W> {
         waker: &mut Option<W>,
         fx: &mut Effects<C, E, W>,
     ) -> Polled<C, E> {
-        self.look_again_at_served(wait.ticket, now, fx);
+        self.revoke_if_unfit(wait.ticket, now, fx);
         let deadline = self.waiting.deadline(wait.since, wait.own_limit);
         if deadline <= now && self.waiting.answered(wait.ticket).is_none() {
             self.end_late_wait(wait, now, fx);
@@ -162,9 +162,9 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Takes back what a waiter was served if it has become unfit before the waiter came for it, as happens when its
     /// runtime has been blocked for long.
-    fn look_again_at_served(&mut self, ticket: Ticket, now: Tick, fx: &mut Effects<C, E, W>) {
+    fn revoke_if_unfit(&mut self, ticket: Ticket, now: Tick, fx: &mut Effects<C, E, W>) {
         let Some(Answer::Granted(record)) = self.waiting.answered(ticket) else { return };
-        let Some(entry) = self.holders.served(record) else { return };
+        let Some(entry) = self.holders.granted(record) else { return };
         let late = entry.held_since + PICK_UP <= now;
         let stale = self.checks.is_in_doubt(entry) || (late && self.due_chore(entry, now).is_some());
         // One whose successor is open is fit to the end of its lifetime: taking it back would cost the waiter its turn.
@@ -172,8 +172,8 @@ impl<C, E, W> Policy<C, E, W> {
         if !expired && !stale {
             return;
         }
-        for (entry, ticket) in self.holders.take_back(|entry| entry.record == record) {
-            self.waiting.rejoin(ticket);
+        for (entry, ticket) in self.holders.revoke(|entry| entry.record == record) {
+            self.waiting.revoke_answer(ticket);
             match self.retire_reason(&entry, now) {
                 Some(reason) => self.retire(entry, reason, fx),
                 None => self.shelve(entry, now, fx),
@@ -183,16 +183,16 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Takes back what waiters were served, and have not picked up, that is no longer eligible.
-    pub(super) fn take_back_ineligible(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+    pub(super) fn revoke_ineligible(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
         let Self { holders, eviction, .. } = self;
-        let taken = holders.take_back(|entry| eviction.no_longer_eligible(entry.origin).is_some());
+        let taken = holders.revoke(|entry| eviction.no_longer_eligible(entry.origin).is_some());
         if taken.is_empty() {
             return;
         }
         for (entry, ticket) in taken {
             let reason = self.retire_reason(&entry, now).unwrap_or(RetireReason::RuntimeGone);
             self.retire(entry, reason, fx);
-            self.waiting.rejoin(ticket);
+            self.waiting.revoke_answer(ticket);
         }
         self.serve_after_rejoin(now, fx);
     }
@@ -205,15 +205,6 @@ impl<C, E, W> Policy<C, E, W> {
             self.waiting.shed(&mut fx.wake);
         }
         self.request_plan_if_work(now, fx);
-    }
-
-    /// Serves those who wait with what is idle and fit.
-    pub(super) fn serve_idle(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
-        while self.somebody_waits()
-            && let Some(entry) = self.take_fit(now)
-        {
-            self.place(entry, now, fx);
-        }
     }
 
     /// An acquire goes back to its turn, because the connection that it was handed is dead.

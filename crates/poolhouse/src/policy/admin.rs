@@ -16,8 +16,8 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     fn keep_to_max(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
-        let cut = self.upkeep.cut_some(self.surplus(), RetireReason::Shrunk);
-        fx.plan |= cut > 0;
+        let abandoned = self.upkeep.abandon_some(self.surplus(), RetireReason::Shrunk);
+        fx.plan |= abandoned > 0;
         while self.surplus() > 0
             && let Some(entry) = self.idle.take_longest_idle()
         {
@@ -116,7 +116,7 @@ impl<C, E, W> Policy<C, E, W> {
         let was_open = self.eviction.close();
         if was_open {
             self.retire_idle(RetireReason::PoolClosed, |_| true, fx);
-            self.take_back_ineligible(now, fx);
+            self.revoke_ineligible(now, fx);
             self.waiting.refuse_all(|| Refusal::Closed, &mut fx.wake);
             fx.plan = true;
             fx.progress = true;
@@ -147,8 +147,8 @@ impl<C, E, W> Policy<C, E, W> {
     fn retire_unused(&mut self, reason: RetireReason, now: Tick, fx: &mut Effects<C, E, W>) {
         self.retire_idle(reason, |_| true, fx);
         self.connects.abandon(usize::MAX);
-        self.upkeep.cut_some(usize::MAX, reason);
-        self.take_back_ineligible(now, fx);
+        self.upkeep.abandon_some(usize::MAX, reason);
+        self.revoke_ineligible(now, fx);
         fx.plan = true;
     }
 }

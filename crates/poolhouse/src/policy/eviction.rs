@@ -2,7 +2,7 @@
 //! runtime has ended, if there are too many, or if its lifetime, uses or idle time are over. What a check, a holder,
 //! `max_idle` or the pool's owner has against a connection is said where that is found.
 
-use super::{Entry, Policy, Tick};
+use super::{Effects, Entry, Policy, Tick};
 use crate::events::RetireReason;
 
 /// The background task, and so the runtime, that opened a connection.
@@ -109,6 +109,26 @@ impl Eviction {
 }
 
 impl<C, E, W> Policy<C, E, W> {
+    /// A background task begins, in a runtime of its own.
+    pub(crate) fn home_opened(&mut self) -> Home {
+        self.eviction.add_home()
+    }
+
+    /// A background task has ended. Its runtime is gone, and with it the I/O of every connection opened
+    /// there. All waiters are woken, for one of them may have to start the next task.
+    pub(crate) fn home_lost(&mut self, home: Home, now: Tick, fx: &mut Effects<C, E, W>) {
+        self.eviction.remove_home(home);
+        if !self.eviction.has_home() {
+            // Nobody has looked since whether the server is back.
+            self.connects.forget_outage();
+        }
+        self.deadlines.clear();
+        self.retire_idle(RetireReason::RuntimeGone, |entry| entry.origin.home == home, fx);
+        self.revoke_ineligible(now, fx);
+        self.waiting.wake_all(&mut fx.wake);
+        fx.plan = true;
+    }
+
     /// Why a connection that nobody holds has to go, if so. Asked before it gets a place or a holder, and by each plan.
     #[inline]
     pub(super) fn retire_reason(&self, entry: &Entry<C>, now: Tick) -> Option<RetireReason> {

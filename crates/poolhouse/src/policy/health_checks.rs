@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::eviction::Home;
-use super::upkeep::{Chore, Outcome};
+use super::upkeep::{Chore, ChoreOutcome, UnderWay};
 use super::{Effects, Entry, Plan, Policy, Tick};
 use crate::events::RetireReason;
 
@@ -132,8 +132,8 @@ impl<C, E, W> Policy<C, E, W> {
     /// A chore has ended. It does not count as use: the connection goes on being idle.
     pub(crate) fn chore_ended(
         &mut self,
-        mut entry: Box<Entry<C>>,
-        outcome: Outcome,
+        entry: Box<Entry<C>>,
+        outcome: ChoreOutcome,
         now: Tick,
         fx: &mut Effects<C, E, W>,
     ) {
@@ -141,44 +141,58 @@ impl<C, E, W> Policy<C, E, W> {
         fx.plan = true;
         fx.progress = true;
         let reason = match outcome {
-            Outcome::Passed => {
-                entry.needs_reset &= ended.chore != Chore::Reset;
-                entry.prepared |= matches!(ended.chore, Chore::Prepare { .. });
-                if matches!(ended.chore, Chore::Check | Chore::Reset | Chore::Prepare { check: true }) {
-                    entry.checked_at = now;
-                    self.place(entry, now, fx);
-                } else {
-                    self.place_unproven(entry, now, fx);
-                }
-                if ended.cut.is_some() {
-                    self.abandon_surplus(fx);
-                }
-                return;
+            ChoreOutcome::Passed => return self.chore_passed(entry, &ended, now, fx),
+            ChoreOutcome::Failed => self.chore_failed(&ended),
+            ChoreOutcome::Panicked => {
+                self.chore_failed(&ended);
+                RetireReason::Panicked
             }
-            Outcome::Failed | Outcome::Panicked => {
-                let reason = match ended.chore {
-                    Chore::Check | Chore::Prepare { .. } => {
-                        self.stats.failed_checks += 1;
-                        self.checks.doubt(ended.began);
-                        RetireReason::CheckFailed
-                    }
-                    Chore::Reset => {
-                        self.stats.failed_resets += 1;
-                        RetireReason::ResetFailed
-                    }
-                    Chore::Inspect => RetireReason::NotRetained,
-                };
-                if outcome == Outcome::Failed { reason } else { RetireReason::Panicked }
-            }
-            Outcome::Refused => RetireReason::HookFailed,
-            Outcome::Discarded => RetireReason::NotRetained,
-            Outcome::PeerClosed => RetireReason::PeerClosed,
-            Outcome::Cut => {
+            ChoreOutcome::Refused => RetireReason::HookFailed,
+            ChoreOutcome::Discarded => RetireReason::NotRetained,
+            ChoreOutcome::PeerClosed => RetireReason::PeerClosed,
+            ChoreOutcome::Dropped => {
                 let ineligible = self.eviction.no_longer_eligible(entry.origin);
-                ended.cut.or(ineligible).unwrap_or(RetireReason::RuntimeGone)
+                ended.abandoned.or(ineligible).unwrap_or(RetireReason::RuntimeGone)
             }
         };
         self.retire(entry, reason, fx);
+    }
+
+    fn chore_passed(
+        &mut self,
+        mut entry: Box<Entry<C>>,
+        ended: &UnderWay,
+        now: Tick,
+        fx: &mut Effects<C, E, W>,
+    ) {
+        entry.needs_reset &= ended.chore != Chore::Reset;
+        entry.prepared |= matches!(ended.chore, Chore::Prepare { .. });
+        if matches!(ended.chore, Chore::Check | Chore::Reset | Chore::Prepare { check: true }) {
+            entry.checked_at = now;
+            self.place(entry, now, fx);
+        } else {
+            self.place_unproven(entry, now, fx);
+        }
+        if ended.abandoned.is_some() {
+            // It stays after all, so another one goes.
+            self.abandon_surplus(fx);
+        }
+    }
+
+    /// Counts the failure, and doubts the others if it was a check. Says why the connection has to go.
+    fn chore_failed(&mut self, ended: &UnderWay) -> RetireReason {
+        match ended.chore {
+            Chore::Check | Chore::Prepare { .. } => {
+                self.stats.failed_checks += 1;
+                self.checks.doubt(ended.began);
+                RetireReason::CheckFailed
+            }
+            Chore::Reset => {
+                self.stats.failed_resets += 1;
+                RetireReason::ResetFailed
+            }
+            Chore::Inspect => RetireReason::NotRetained,
+        }
     }
 
     /// Takes every idle connection out, for the pool's owner to look at.

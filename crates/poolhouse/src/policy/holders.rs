@@ -49,7 +49,7 @@ enum Place<C> {
     /// Idle or in a chore.
     Unused { idle_since: Tick },
     /// With a holder, or decided for a waiter, which has not picked it up yet.
-    Held { hold: Hold, served: Option<(Box<Entry<C>>, Ticket)> },
+    Held { hold: Hold, granted: Option<(Box<Entry<C>>, Ticket)> },
 }
 
 pub(super) struct Record<C> {
@@ -114,11 +114,11 @@ impl<C> Holders<C> {
 
     pub(super) fn on_acquired(&mut self, record: u32, now: Tick, site: Site) {
         let hold = Hold { since: now, site, reported: false };
-        self.records[record as usize].place = Place::Held { hold, served: None };
+        self.records[record as usize].place = Place::Held { hold, granted: None };
     }
 
     /// The entry waits in the record until the waiter picks it up.
-    pub(super) fn on_served(
+    pub(super) fn on_granted(
         &mut self,
         entry: Box<Entry<C>>,
         ticket: Ticket,
@@ -128,7 +128,7 @@ impl<C> Holders<C> {
         // The caller is known when the waiter picks it up.
         let hold = Hold { since: now, site: Site { at, caller: None }, reported: false };
         let record = &mut self.records[entry.record as usize];
-        record.place = Place::Held { hold, served: Some((entry, ticket)) };
+        record.place = Place::Held { hold, granted: Some((entry, ticket)) };
     }
 
     pub(super) fn on_unused(&mut self, record: u32, idle_since: Tick) {
@@ -136,28 +136,28 @@ impl<C> Holders<C> {
     }
 
     /// What was decided for a waiter, for as long as it has not picked it up.
-    pub(super) fn served(&self, record: u32) -> Option<&Entry<C>> {
+    pub(super) fn granted(&self, record: u32) -> Option<&Entry<C>> {
         match &self.records[record as usize].place {
-            Place::Held { served: Some((entry, _)), .. } => Some(entry),
+            Place::Held { granted: Some((entry, _)), .. } => Some(entry),
             _ => None,
         }
     }
 
     /// The waiter picks up what was decided for it.
     pub(super) fn pick_up(&mut self, record: u32, caller: Option<Caller>) -> Option<Box<Entry<C>>> {
-        let Place::Held { hold, served } = &mut self.records[record as usize].place else { return None };
-        let (entry, _) = served.take()?;
+        let Place::Held { hold, granted } = &mut self.records[record as usize].place else { return None };
+        let (entry, _) = granted.take()?;
         hold.site.caller = caller;
         Some(entry)
     }
 
     /// Takes back what was decided for waiters and `which` says is no longer for them. The records say that nobody
     /// uses the connections.
-    pub(super) fn take_back(&mut self, which: impl Fn(&Entry<C>) -> bool) -> Vec<(Box<Entry<C>>, Ticket)> {
+    pub(super) fn revoke(&mut self, which: impl Fn(&Entry<C>) -> bool) -> Vec<(Box<Entry<C>>, Ticket)> {
         let mut taken = Vec::new();
         for (_, record) in &mut self.records {
-            if let Place::Held { served, .. } = &mut record.place
-                && let Some((entry, ticket)) = served.take_if(|(entry, _)| which(entry))
+            if let Place::Held { granted, .. } = &mut record.place
+                && let Some((entry, ticket)) = granted.take_if(|(entry, _)| which(entry))
             {
                 record.place = Place::Unused { idle_since: entry.idle_since };
                 taken.push((entry, ticket));

@@ -28,7 +28,7 @@
 //! | `waiting.rs` | the waiters, the answer for each, and whose time is up |
 //! | `wait_queue.rs` | the queue itself |
 //! | `idle.rs` | which connections are idle, in what order |
-//! | `eviction.rs` | whether a connection that nobody holds may stay: `retire_reason()` |
+//! | `eviction.rs` | whether a connection that nobody holds may stay: `retire_reason()`; what ends with a runtime |
 //! | `holders.rs` | where each open connection is, and who holds it |
 //! | `connects.rs` | attempts to connect, and their results: `refuse_if_permanent()` answers all who wait |
 //! | `connects/patience.rs` | for how long an attempt is relied upon, and giving it up |
@@ -43,8 +43,8 @@
 //! | file | what it decides |
 //! |---|---|
 //! | `acquiring.rs` | taking an idle connection or joining the queue, the end of a wait, giving up |
-//! | `release.rs` | taking a connection back, and its next place |
-//! | `schedule.rs` | the plan of the background task, and what ends with a runtime |
+//! | `release.rs` | taking a connection back, its next place, and whom it serves |
+//! | `schedule.rs` | the plan of the background task |
 //! | `outage.rs` | whether acquires fail fast |
 //! | `admin.rs` | resize, invalidate, suspend, close |
 //! | `diagnosis.rs` | statistics, holders, and why a wait timed out |
@@ -92,7 +92,7 @@ pub(crate) use self::release::Disposition;
 pub(crate) use self::schedule::Plan;
 pub(crate) use self::tick::{Span, Tick};
 use self::upkeep::Upkeep;
-pub(crate) use self::upkeep::{Chore, Outcome};
+pub(crate) use self::upkeep::{Chore, ChoreOutcome};
 #[cfg(test)]
 use self::wait_queue::Ticket;
 use self::waiting::Waiting;
@@ -171,7 +171,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Of these, all but those whose chores are told to stop: they are as good as gone.
     fn staying(&self) -> usize {
-        self.open() - self.upkeep.cut()
+        self.open() - self.upkeep.abandoned()
     }
 
     /// How many nobody holds.

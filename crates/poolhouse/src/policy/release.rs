@@ -98,9 +98,18 @@ impl<C, E, W> Policy<C, E, W> {
         self.stats.wait_times.record_micros(now.span_since(head.since).as_micros());
         self.stats.waited_acquisitions += 1;
         (entry.held_since, entry.turn) = (now, head.turn);
-        self.holders.on_served(entry, head.ticket, now, head.at);
+        self.holders.on_granted(entry, head.ticket, now, head.at);
         fx.wake.extend(head.waker);
         self.wake_by(Deadline::Leak, now + self.limits.leak_threshold, fx);
+    }
+
+    /// Serves those who wait with what is idle and fit.
+    pub(super) fn serve_idle(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
+        while self.somebody_waits()
+            && let Some(entry) = self.take_fit(now)
+        {
+            self.place(entry, now, fx);
+        }
     }
 
     /// Puts a connection among the idle.
@@ -134,7 +143,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn keep_to_max_idle(&mut self, fx: &mut Effects<C, E, W>) {
         let Some(max_idle) = self.config.max_idle else { return };
         let most = max_idle.saturating_add(self.waiting.len() + self.holders.held_with_successor());
-        while self.unused() - self.upkeep.cut() > most
+        while self.unused() - self.upkeep.abandoned() > most
             && let Some(entry) = self.idle.take_longest_idle()
         {
             self.retire(entry, RetireReason::MaxIdle, fx);

@@ -1,7 +1,7 @@
 //! What the background is to do: the plan, and who asks for a new one.
 //!
 //! A plan ends the waits whose time is up, retires what is overdue, and finds leaks. It begins resets, checks and
-//! connects. The end of a runtime is here too: its connections retire.
+//! connects.
 //!
 //! Connects are asked for: one for each waiter that has no attempt under way for it, as many as `min_connections` and
 //! `min_idle` lack, one at a time to learn whether an outage is over, and one for each connection in use whose lifetime
@@ -17,18 +17,17 @@ use super::eviction::Home;
 use super::upkeep::Chore;
 use super::{Effects, Entry, Policy, Span, Tick};
 use crate::error::Holder;
-use crate::events::RetireReason;
 
 /// What the background has to begin and to end, and when to ask again.
 pub(crate) struct Plan<C> {
     /// The keys of the attempts to begin.
     pub(crate) connects: Vec<usize>,
     /// The keys of the attempts to drop.
-    pub(crate) abandoned: Vec<usize>,
+    pub(crate) abandoned_connects: Vec<usize>,
     /// The connections to check, to reset or to prepare.
     pub(crate) chores: Vec<(Box<Entry<C>>, Chore)>,
     /// The connections whose chores are to be dropped.
-    pub(crate) cut_chores: Vec<u64>,
+    pub(crate) abandoned_chores: Vec<u64>,
     /// Holds to report as leaks.
     pub(crate) leaks: Vec<Holder>,
     /// `None` for never.
@@ -39,9 +38,9 @@ impl<C> Default for Plan<C> {
     fn default() -> Self {
         Self {
             connects: Vec::new(),
-            abandoned: Vec::new(),
+            abandoned_connects: Vec::new(),
             chores: Vec::new(),
-            cut_chores: Vec::new(),
+            abandoned_chores: Vec::new(),
             leaks: Vec::new(),
             wake_at: None,
         }
@@ -99,26 +98,6 @@ impl<C, E, W> Policy<C, E, W> {
         for_waiters.max(for_minimum).max(for_spare).max(self.probes_wanted()).min(self.slots())
     }
 
-    /// A background task begins, in a runtime of its own.
-    pub(crate) fn home_opened(&mut self) -> Home {
-        self.eviction.add_home()
-    }
-
-    /// A background task has ended. Its runtime is gone, and with it the I/O of every connection opened
-    /// there. All waiters are woken, for one of them may have to start the next task.
-    pub(crate) fn home_lost(&mut self, home: Home, now: Tick, fx: &mut Effects<C, E, W>) {
-        self.eviction.remove_home(home);
-        if !self.eviction.has_home() {
-            // Nobody has looked since whether the server is back.
-            self.connects.forget_outage();
-        }
-        self.deadlines.clear();
-        self.retire_idle(RetireReason::RuntimeGone, |entry| entry.origin.home == home, fx);
-        self.take_back_ineligible(now, fx);
-        self.waiting.wake_all(&mut fx.wake);
-        fx.plan = true;
-    }
-
     /// Retires what has come of age, and says what the background in `home` has to begin, what to drop, and when to come
     /// back. The connects and checks in the plan are under way from here on.
     pub(crate) fn plan(&mut self, now: Tick, home: Home, fx: &mut Effects<C, E, W>) -> Plan<C> {
@@ -126,8 +105,8 @@ impl<C, E, W> Policy<C, E, W> {
         if self.is_closed() {
             return plan;
         }
-        plan.abandoned = self.connects.take_abandoned(home);
-        plan.cut_chores = self.upkeep.take_cut(home);
+        plan.abandoned_connects = self.connects.take_abandoned(home);
+        plan.abandoned_chores = self.upkeep.take_abandoned(home);
         self.deadlines.clear();
         self.connects.give_up_overdue(home, now);
         self.end_due_waits(now, fx);

@@ -19,7 +19,7 @@ pub(crate) enum Chore {
 
 /// How a chore ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum ChoreOutcome {
     Passed,
     Failed,
     /// The hook before reuse said no. The health check before it had passed.
@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
     /// The peer had closed the connection.
     PeerClosed,
     /// It was dropped half-way, so the connection may be in the middle of an exchange.
-    Cut,
+    Dropped,
 }
 
 pub(super) struct UnderWay {
@@ -44,7 +44,7 @@ pub(super) struct UnderWay {
     /// Whether a waiter is to have the connection.
     wanted: bool,
     /// Why the background task is to drop it, if so.
-    pub(super) cut: Option<RetireReason>,
+    pub(super) abandoned: Option<RetireReason>,
     /// Whether the background task has been told.
     told: bool,
 }
@@ -70,8 +70,8 @@ impl Upkeep {
 
     /// Those that are told to stop. Their connections are about to go.
     #[inline]
-    pub(super) fn cut(&self) -> usize {
-        self.under_way.iter().filter(|one| one.cut.is_some()).count()
+    pub(super) fn abandoned(&self) -> usize {
+        self.under_way.iter().filter(|one| one.abandoned.is_some()).count()
     }
 
     /// Those whose connections are for waiters.
@@ -100,7 +100,8 @@ impl Upkeep {
         let (connection, proven_at) = (entry.id, entry.proven_at());
         // What comes of a reset is for those that wait then.
         let wanted = wanted || chore == Chore::Reset;
-        let one = UnderWay { connection, home, chore, began, proven_at, wanted, cut: None, told: false };
+        let one =
+            UnderWay { connection, home, chore, began, proven_at, wanted, abandoned: None, told: false };
         self.under_way.push(one);
     }
 
@@ -110,15 +111,15 @@ impl Upkeep {
     }
 
     /// Ends some early, `count` of them at most: no waiter will have their connections. Returns how many.
-    pub(super) fn cut_some(&mut self, count: usize, reason: RetireReason) -> usize {
-        let uncut = self.under_way.iter_mut().filter(|one| one.cut.is_none());
-        uncut.take(count).map(|one| (one.cut, one.wanted) = (Some(reason), false)).count()
+    pub(super) fn abandon_some(&mut self, count: usize, reason: RetireReason) -> usize {
+        let kept = self.under_way.iter_mut().filter(|one| one.abandoned.is_none());
+        kept.take(count).map(|one| (one.abandoned, one.wanted) = (Some(reason), false)).count()
     }
 
     /// The connections whose chores a background task has to drop. It is told once.
-    pub(super) fn take_cut(&mut self, home: Home) -> Vec<u64> {
+    pub(super) fn take_abandoned(&mut self, home: Home) -> Vec<u64> {
         let of_home = self.under_way.iter_mut().filter(|one| one.home == home);
-        let to_tell = of_home.filter(|one| one.cut.is_some() && !one.told);
+        let to_tell = of_home.filter(|one| one.abandoned.is_some() && !one.told);
         to_tell
             .map(|one| {
                 one.told = true;

@@ -107,7 +107,7 @@ impl<T: Default> WaitQueue<T> {
     }
 
     /// Takes an answer back: the waiter goes to its turn.
-    pub(super) fn rejoin(&mut self, ticket: Ticket) {
+    pub(super) fn revoke_answer(&mut self, ticket: Ticket) {
         self.link_in_turn(ticket.0);
     }
 
@@ -306,7 +306,7 @@ mod tests {
         assert!(queue.any_common());
         queue.answer(common, 7);
         assert!(!queue.any_common());
-        queue.rejoin(common);
+        queue.revoke_answer(common);
         assert!(queue.any_common());
         queue.leave(own);
         queue.leave(common);

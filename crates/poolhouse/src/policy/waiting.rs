@@ -212,8 +212,8 @@ impl<E, W> Waiting<E, W> {
     }
 
     /// Takes back what a waiter was answered. It has been woken, and asks before it sleeps again.
-    pub(super) fn rejoin(&mut self, ticket: Ticket) {
-        self.queue.rejoin(ticket);
+    pub(super) fn revoke_answer(&mut self, ticket: Ticket) {
+        self.queue.revoke_answer(ticket);
     }
 
     pub(super) fn keep_own_deadline(&mut self, wait: Wait) {

@@ -54,8 +54,8 @@ fn an_abandoned_attempt_serves_nobody() {
     assert_eq!(policy.plan(now, home, &mut fx).connects.len(), 1);
     policy.invalidate_all(now, &mut fx);
     let plan = policy.plan(now, home, &mut fx);
-    assert_eq!((plan.connects.len(), plan.abandoned.len()), (1, 1));
-    assert!(policy.plan(now, home, &mut fx).abandoned.is_empty(), "told once");
+    assert_eq!((plan.connects.len(), plan.abandoned_connects.len()), (1, 1));
+    assert!(policy.plan(now, home, &mut fx).abandoned_connects.is_empty(), "told once");
 }
 
 /// `release.anywhere`: what one runtime opened goes with it, and what another opened stays.
@@ -100,12 +100,16 @@ fn an_attempt_that_stalls_elsewhere_is_relied_on_no_longer() {
         assert!(plan.connects.is_empty(), "one comes: {context}");
         let overdue = began + policy.config.connect_attempt_timeout + SECOND;
         assert_eq!(plan.wake_at, Some(overdue), "{context}");
-        assert_eq!(policy.plan(overdue, first, &mut fx).abandoned, [], "its own task ends it: {context}");
+        assert_eq!(
+            policy.plan(overdue, first, &mut fx).abandoned_connects,
+            [],
+            "its own task ends it: {context}"
+        );
 
         let plan = policy.plan(overdue, second, &mut fx);
         assert_eq!(plan.connects.len(), max - 1, "it keeps its share: {context}");
-        assert_eq!(plan.abandoned, [], "it is not this task's to drop: {context}");
-        assert_eq!(policy.plan(overdue, first, &mut fx).abandoned, [stalls], "{context}");
+        assert_eq!(plan.abandoned_connects, [], "it is not this task's to drop: {context}");
+        assert_eq!(policy.plan(overdue, first, &mut fx).abandoned_connects, [stalls], "{context}");
         let phase = policy.diagnose(SECOND, overdue).timeout.phase;
         assert_eq!(phase, Phase::Connecting, "there is nothing to release: {context}");
         let told = policy.telling_failures();
@@ -293,13 +297,13 @@ fn every_home_is_told_to_drop_its_checks() {
     let (mut fx, due) = (Fx::default(), now + SECOND * 30);
     let mut begun = policy.plan(due, first, &mut fx).entries();
     let ended = begun.pop().expect("two at a time");
-    policy.chore_ended(ended, Outcome::Passed, due, &mut fx);
+    policy.chore_ended(ended, ChoreOutcome::Passed, due, &mut fx);
     begun.extend(policy.plan(due, second, &mut fx).entries());
     let ids: Vec<_> = begun.iter().map(|entry| entry.id).collect();
     assert_eq!(ids.len(), 2);
     policy.suspend(due, &mut fx);
-    assert_eq!(policy.plan(due, first, &mut fx).cut_chores, ids[..1]);
+    assert_eq!(policy.plan(due, first, &mut fx).abandoned_chores, ids[..1]);
     policy.home_lost(first, due, &mut fx);
-    assert_eq!(policy.plan(due, second, &mut fx).cut_chores, ids[1..]);
-    assert!(policy.plan(due, second, &mut fx).cut_chores.is_empty(), "told once");
+    assert_eq!(policy.plan(due, second, &mut fx).abandoned_chores, ids[1..]);
+    assert!(policy.plan(due, second, &mut fx).abandoned_chores.is_empty(), "told once");
 }

@@ -80,11 +80,11 @@ fn when_the_hook_before_reuse_has_to_run() {
         let (entry, chore) = policy.plan(now, home, &mut fx).chores.pop().expect("the hook runs");
         assert_eq!(chore, Chore::Prepare { check: false });
         if granted {
-            policy.chore_ended(entry, Outcome::Passed, now, &mut fx);
+            policy.chore_ended(entry, ChoreOutcome::Passed, now, &mut fx);
             assert!(matches!(got(&mut policy, wait, now), Some(Ok(_))));
         } else {
             policy.cancel(wait, now, &mut fx);
-            policy.chore_ended(entry, Outcome::Passed, now, &mut fx);
+            policy.chore_ended(entry, ChoreOutcome::Passed, now, &mut fx);
             assert!(
                 policy.try_take(now, here(), &mut fx).is_none(),
                 "the hook was for a waiter that has gone"

@@ -132,7 +132,7 @@ fn checks_leave_connections_in_reach_and_reach_all() {
             assert_eq!(policy.idle.len() + checks.len(), size as usize);
             for entry in checks {
                 assert!(seen.insert(entry.connection), "{size}: checked twice");
-                policy.chore_ended(entry, Outcome::Passed, due, &mut fx);
+                policy.chore_ended(entry, ChoreOutcome::Passed, due, &mut fx);
             }
             assert!(fx.plan && fx.retired.is_empty(), "{size}: the next comes at once");
         }
@@ -151,7 +151,7 @@ fn a_check_changes_neither_place_nor_idle_time() {
     policy.give_back(held, Disposition::Reuse, later, &mut fx);
     for _ in 0..2 {
         let entry = policy.plan(later, home, &mut fx).entries().pop().expect("due");
-        policy.chore_ended(entry, Outcome::Passed, later, &mut fx);
+        policy.chore_ended(entry, ChoreOutcome::Passed, later, &mut fx);
     }
     let order: Vec<_> = policy.idle.iter().map(|entry| (entry.connection, entry.idle_since)).collect();
     assert_eq!(order.last(), Some(&(3, later)));

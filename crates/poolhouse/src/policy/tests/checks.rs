@@ -27,7 +27,7 @@ fn a_failed_check_puts_the_others_in_doubt() {
     policy.give_back(proven, Disposition::Reuse, began + SECOND, &mut fx);
     let ended = began + SECOND * 3;
     let mut fx = Fx::default();
-    policy.chore_ended(failing, Outcome::Failed, ended, &mut fx);
+    policy.chore_ended(failing, ChoreOutcome::Failed, ended, &mut fx);
     assert!(fx.plan);
     assert_eq!(fx.retired[0].1, RetireReason::CheckFailed);
     assert_eq!(policy.stats().failed_checks, 1);
@@ -43,7 +43,7 @@ fn a_failed_check_puts_the_others_in_doubt() {
     assert_eq!(back.id, ids.1);
     let passed = checks.pop().expect("three");
     let id = passed.id;
-    policy.chore_ended(passed, Outcome::Passed, ended + SECOND, &mut fx);
+    policy.chore_ended(passed, ChoreOutcome::Passed, ended + SECOND, &mut fx);
     assert_eq!(policy.try_take(ended + SECOND, here(), &mut fx).expect("proven again").id, id);
 }
 
@@ -52,7 +52,9 @@ fn a_failed_check_puts_the_others_in_doubt() {
 #[test]
 fn other_ends_of_a_check_cast_no_doubt() {
     let gone = RetireReason::RuntimeGone;
-    for (outcome, reason) in [(Outcome::Cut, gone), (Outcome::PeerClosed, RetireReason::PeerClosed)] {
+    for (outcome, reason) in
+        [(ChoreOutcome::Dropped, gone), (ChoreOutcome::PeerClosed, RetireReason::PeerClosed)]
+    {
         let (mut policy, _, entry, due) = checking(config(4), 4);
         let mut fx = Fx::default();
         policy.chore_ended(entry, outcome, due + SECOND, &mut fx);
@@ -68,12 +70,12 @@ fn other_ends_of_a_check_cast_no_doubt() {
 fn a_waiter_gets_what_passes_the_doubt() {
     let (mut policy, home, failing, due) = checking(config(3), 3);
     let mut fx = Fx::default();
-    policy.chore_ended(failing, Outcome::Failed, due + SECOND, &mut fx);
+    policy.chore_ended(failing, ChoreOutcome::Failed, due + SECOND, &mut fx);
     let wait = join(&mut policy, due + SECOND, 0, &mut fx);
     let plan = policy.plan(due + SECOND, home, &mut fx);
     assert_eq!((plan.chores.len(), policy.upkeep.wanted()), (2, 1), "one for the waiter, one for itself");
     for (entry, _) in plan.chores {
-        policy.chore_ended(entry, Outcome::Passed, due + SECOND, &mut fx);
+        policy.chore_ended(entry, ChoreOutcome::Passed, due + SECOND, &mut fx);
     }
     assert!(matches!(got(&mut policy, wait, due + SECOND), Some(Ok(_))));
 }
@@ -85,14 +87,14 @@ fn a_shrink_cuts_checks_first() {
     let mut fx = Fx::default();
     policy.resize(3, due, &mut fx);
     assert!(fx.plan && fx.retired.is_empty());
-    assert_eq!((policy.upkeep.cut(), policy.idle.len()), (1, 3));
-    let told = policy.plan(due, home, &mut fx).cut_chores;
+    assert_eq!((policy.upkeep.abandoned(), policy.idle.len()), (1, 3));
+    let told = policy.plan(due, home, &mut fx).abandoned_chores;
     assert_eq!(told, [entry.id]);
     assert_eq!(retired(&fx), [], "the one under the check is the one too many");
     policy.resize(2, due, &mut fx);
     assert_eq!(fx.retired.len(), 1, "the cut one is leaving already");
     let mut fx = Fx::default();
-    policy.chore_ended(entry, Outcome::Cut, due, &mut fx);
+    policy.chore_ended(entry, ChoreOutcome::Dropped, due, &mut fx);
     assert_eq!(fx.retired[0].1, RetireReason::Shrunk);
     assert_eq!((policy.open(), policy.stats().failed_checks), (2, 0));
 }
@@ -104,11 +106,11 @@ fn a_cut_check_makes_room_for_what_comes_back() {
     let held = [take(&mut policy, due), take(&mut policy, due)];
     let mut fx = Fx::default();
     policy.resize(2, due, &mut fx);
-    assert_eq!(policy.upkeep.cut(), 1);
+    assert_eq!(policy.upkeep.abandoned(), 1);
     for entry in held {
         policy.give_back(entry, Disposition::Reuse, due, &mut fx);
     }
-    policy.chore_ended(entry, Outcome::Cut, due, &mut fx);
+    policy.chore_ended(entry, ChoreOutcome::Dropped, due, &mut fx);
     assert_eq!((policy.idle.len(), policy.open()), (2, 2));
 }
 
@@ -120,7 +122,7 @@ fn a_cut_check_that_passes() {
         let mut fx = Fx::default();
         policy.resize(3, due, &mut fx);
         policy.resize(then, due, &mut fx);
-        policy.chore_ended(entry, Outcome::Passed, due, &mut fx);
+        policy.chore_ended(entry, ChoreOutcome::Passed, due, &mut fx);
         assert_eq!((fx.retired.is_empty(), policy.open()), (stays, then), "{then}");
     }
 }
@@ -132,10 +134,10 @@ fn a_cut_check_that_passes_before_a_connect_ends() {
     let coming = attempt(&mut policy, home, due);
     let mut fx = Fx::default();
     policy.resize(2, due, &mut fx);
-    assert_eq!((policy.upkeep.cut(), abandoned(&policy)), (1, 0));
-    policy.chore_ended(entry, Outcome::Passed, due, &mut fx);
+    assert_eq!((policy.upkeep.abandoned(), abandoned(&policy)), (1, 0));
+    policy.chore_ended(entry, ChoreOutcome::Passed, due, &mut fx);
     assert_eq!((policy.idle.len(), fx.retired.len()), (2, 0));
-    assert_eq!(policy.plan(due, home, &mut fx).abandoned, [coming]);
+    assert_eq!(policy.plan(due, home, &mut fx).abandoned_connects, [coming]);
 }
 
 /// `lifetime.no_dip`: a connection may be under a check when its successor opens. It goes when the check ends.
@@ -151,7 +153,7 @@ fn a_successor_for_what_is_under_a_check() {
     assert!(fx.retired.is_empty(), "it is under a check");
     assert_eq!((policy.open(), policy.idle.len()), (2, 1));
     assert!(policy.plan(due, home, &mut fx).connects.is_empty(), "one successor is enough");
-    policy.chore_ended(entry, Outcome::Passed, due + SECOND, &mut fx);
+    policy.chore_ended(entry, ChoreOutcome::Passed, due + SECOND, &mut fx);
     assert_eq!(retired(&fx), [(1, RetireReason::Lifetime)]);
     assert_eq!(policy.idle.iter().map(|entry| entry.connection).collect::<Vec<_>>(), [2]);
 }
@@ -159,14 +161,14 @@ fn a_successor_for_what_is_under_a_check() {
 /// `suspend.nothing_moves`: a suspension ends what was open before it, also if it is over when the check ends.
 #[test]
 fn a_suspension_that_is_over_when_the_check_ends() {
-    for outcome in [Outcome::Passed, Outcome::Cut] {
+    for outcome in [ChoreOutcome::Passed, ChoreOutcome::Dropped] {
         let (mut policy, home, entry, due) = checking(config(2), 2);
         let mut fx = Fx::default();
         policy.suspend(due, &mut fx);
         policy.resume(due, &mut fx);
         assert_eq!(retired(&fx), [(if entry.connection == 1 { 2 } else { 1 }, RetireReason::Suspended)]);
         let mut fx = Fx::default();
-        assert_eq!(policy.plan(due, home, &mut fx).cut_chores, [entry.id]);
+        assert_eq!(policy.plan(due, home, &mut fx).abandoned_chores, [entry.id]);
         policy.chore_ended(entry, outcome, due, &mut fx);
         assert_eq!(fx.retired[0].1, RetireReason::Suspended);
         assert_eq!(policy.open(), 0);
@@ -210,7 +212,7 @@ fn what_is_taken_back_in_doubt_is_checked() {
     let later = now + SECOND * 16;
     let other = join(&mut policy, later, 1, &mut fx);
     let failing = policy.plan(later, home, &mut fx).entries().pop().expect("it has been idle for long");
-    policy.chore_ended(failing, Outcome::Failed, later, &mut fx);
+    policy.chore_ended(failing, ChoreOutcome::Failed, later, &mut fx);
     policy.cancel(other, later, &mut fx);
     policy.give_back(good, Disposition::Reuse, later, &mut fx);
     policy.plan(later, home, &mut fx);

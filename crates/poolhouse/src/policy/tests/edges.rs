@@ -45,7 +45,7 @@ fn an_attempt_that_was_given_up_succeeds() {
     policy.connected(given_up, 1, (now, now), &mut fx);
     assert_eq!((policy.idle.len(), abandoned(&policy)), (1, 1));
     let mut fx = Fx::default();
-    assert_eq!(policy.plan(now, home, &mut fx).abandoned, [kept]);
+    assert_eq!(policy.plan(now, home, &mut fx).abandoned_connects, [kept]);
 }
 
 /// `size.min`: a connection that comes back from a check after its idle limit goes at once, if it is one too many.
@@ -60,7 +60,7 @@ fn a_check_that_ends_after_the_idle_limit() {
         let checks = policy.plan(now + SECOND * 30, home, &mut fx).entries();
         assert_eq!(checks.len(), 1);
         for entry in checks {
-            policy.chore_ended(entry, Outcome::Passed, now + SECOND * 41, &mut fx);
+            policy.chore_ended(entry, ChoreOutcome::Passed, now + SECOND * 41, &mut fx);
         }
         assert_eq!(fx.retired.len(), usize::from(closes), "{min}");
         drop(held);
@@ -109,7 +109,7 @@ fn a_cut_check_does_not_count_towards_the_minimum() {
     let entry = policy.plan(now + SECOND * 30, home, &mut fx).entries().pop().expect("due");
     policy.resize(2, now + SECOND * 30, &mut fx);
     policy.plan(now + SECOND * 40, home, &mut fx);
-    policy.chore_ended(entry, Outcome::Cut, now + SECOND * 40, &mut fx);
+    policy.chore_ended(entry, ChoreOutcome::Dropped, now + SECOND * 40, &mut fx);
     assert_eq!((policy.open(), fx.retired.len()), (2, 1));
 }
 
@@ -237,14 +237,14 @@ fn a_check_cut_short_is_no_failed_check() {
             RetireReason::InvalidatedAll => policy.invalidate_all(now + SECOND * 30, &mut fx),
             _ => {}
         }
-        let told = policy.plan(now + SECOND * 30, home, &mut fx).cut_chores;
+        let told = policy.plan(now + SECOND * 30, home, &mut fx).abandoned_chores;
         assert_eq!(
             !told.is_empty(),
             matches!(reason, RetireReason::Suspended | RetireReason::InvalidatedAll),
             "{reason}"
         );
-        assert!(policy.plan(now + SECOND * 30, home, &mut fx).cut_chores.is_empty(), "told once");
-        policy.chore_ended(entry, Outcome::Cut, now + SECOND * 31, &mut fx);
+        assert!(policy.plan(now + SECOND * 30, home, &mut fx).abandoned_chores.is_empty(), "told once");
+        policy.chore_ended(entry, ChoreOutcome::Dropped, now + SECOND * 31, &mut fx);
         assert_eq!(fx.retired.iter().map(|(_, reason)| *reason).collect::<Vec<_>>(), [reason]);
         assert_eq!(policy.stats().failed_checks, 0);
     }

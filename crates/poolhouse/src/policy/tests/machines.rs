@@ -381,9 +381,9 @@ fn what_is_left_to_check() {
     let mut under_check = policy.plan(now + SECOND, home, &mut fx).entries();
     assert_eq!((under_check.len(), policy.any_unproven_since(now + SECOND)), (2, true));
     assert!(!policy.any_unproven_since(now), "not since they were opened");
-    policy.chore_ended(under_check.pop().expect("two"), Outcome::Passed, now + SECOND, &mut fx);
+    policy.chore_ended(under_check.pop().expect("two"), ChoreOutcome::Passed, now + SECOND, &mut fx);
     assert!(policy.any_unproven_since(now + SECOND), "one is left");
-    policy.chore_ended(under_check.pop().expect("one"), Outcome::Failed, now + SECOND, &mut fx);
+    policy.chore_ended(under_check.pop().expect("one"), ChoreOutcome::Failed, now + SECOND, &mut fx);
     assert!(!policy.any_unproven_since(now + SECOND));
 }
 

@@ -31,7 +31,7 @@ impl World {
                 self.policy.invalidate_all(now, &mut fx);
                 self.epoch += 1;
                 assert_eq!(self.policy.connects.coming(), 0, "{}", self.context);
-                assert_eq!(self.policy.upkeep.cut(), self.checking.len(), "{}", self.context);
+                assert_eq!(self.policy.upkeep.abandoned(), self.checking.len(), "{}", self.context);
             }
             15 if self.rng.u8(0..6) == 0 => {
                 self.suspensions += u32::from(!self.policy.is_suspended());
@@ -241,17 +241,17 @@ impl World {
         let outcome = match self.rng.u8(0..8) {
             0 => {
                 self.cut_in_step.insert(id);
-                Outcome::Cut
+                ChoreOutcome::Dropped
             }
-            1 => Outcome::PeerClosed,
-            2 if matches!(chore, Chore::Prepare { .. }) && self.rng.bool() => Outcome::Refused,
+            1 => ChoreOutcome::PeerClosed,
+            2 if matches!(chore, Chore::Prepare { .. }) && self.rng.bool() => ChoreOutcome::Refused,
             2 => {
                 if matches!(chore, Chore::Check | Chore::Prepare { .. }) {
                     self.tally.failed_checks += 1;
                     self.doubt = self.doubt.max(Some(self.began[&id]));
                 }
                 self.tally.failed_resets += u64::from(chore == Chore::Reset);
-                if self.rng.bool() { Outcome::Failed } else { Outcome::Panicked }
+                if self.rng.bool() { ChoreOutcome::Failed } else { ChoreOutcome::Panicked }
             }
             _ => {
                 match chore {
@@ -262,12 +262,12 @@ impl World {
                 if matches!(chore, Chore::Prepare { .. }) {
                     self.used.remove(&id);
                 }
-                Outcome::Passed
+                ChoreOutcome::Passed
             }
         };
-        self.tally.resets += u64::from(chore == Chore::Reset && outcome == Outcome::Passed);
+        self.tally.resets += u64::from(chore == Chore::Reset && outcome == ChoreOutcome::Passed);
         self.tally.prepared +=
-            u64::from(matches!(chore, Chore::Prepare { .. }) && outcome == Outcome::Passed);
+            u64::from(matches!(chore, Chore::Prepare { .. }) && outcome == ChoreOutcome::Passed);
         self.policy.chore_ended(entry, outcome, self.now, fx);
     }
 
@@ -307,7 +307,7 @@ impl World {
         self.connects.extend(plan.connects.into_iter().map(|key| (key, era)));
         let most = policy.config.max_idle.unwrap_or(usize::MAX);
         let excused = policy.waiting.len() + policy.holders.held_with_successor();
-        let staying = policy.unused() - policy.upkeep.cut();
+        let staying = policy.unused() - policy.upkeep.abandoned();
         assert!(
             staying <= most.saturating_add(excused).max(policy.upkeep.under_way()),
             "too many: {context}"
@@ -321,11 +321,11 @@ impl World {
             self.began.insert(entry.id, now);
             self.checking.push((entry, chore));
         }
-        for key in plan.abandoned {
+        for key in plan.abandoned_connects {
             self.connects.retain(|(other, _)| *other != key);
             self.policy.connect_lost(key, now, fx);
         }
-        for id in plan.cut_chores {
+        for id in plan.abandoned_chores {
             let index = self.checking.iter().position(|(entry, _)| entry.id == id);
             // The task may be slow to drop it. What the owner inspects is not in the hands of a task.
             let index = index.expect("under way");
@@ -333,7 +333,7 @@ impl World {
                 let (entry, _) = self.checking.swap_remove(index);
                 self.tally.cut_checks += 1;
                 self.cut_in_step.insert(id);
-                self.policy.chore_ended(entry, Outcome::Cut, now, fx);
+                self.policy.chore_ended(entry, ChoreOutcome::Dropped, now, fx);
             }
         }
     }
@@ -392,7 +392,7 @@ fn after_any_run_the_whole_maximum_is_there() {
         for _ in 0..300 {
             world.step();
         }
-        world.let_go(Outcome::Failed);
+        world.let_go(ChoreOutcome::Failed);
         let policy = &world.policy;
         assert_eq!(policy.idle.len() + policy.room(), policy.config.max_connections, "{}", world.context);
     }
@@ -419,14 +419,14 @@ fn after_any_run_the_pool_closes() {
             assert!(closed != ended && !matches!(answer, Polled::Waiting(_)), "{}", world.context);
         }
         world.waits.clear();
-        world.let_go(Outcome::Cut);
+        world.let_go(ChoreOutcome::Dropped);
         assert!(world.policy.is_drained(), "{}", world.context);
     }
 }
 
 impl World {
     /// Everything that is under way ends.
-    fn let_go(&mut self, outcome: Outcome) {
+    fn let_go(&mut self, outcome: ChoreOutcome) {
         let (now, mut fx) = (self.now, Fx::default());
         for (_, wait) in std::mem::take(&mut self.waits) {
             self.policy.cancel(wait, now, &mut fx);

@@ -325,7 +325,7 @@ fn what_grows_stale_before_it_is_picked_up() {
     let entry = policy.plan(late, home, &mut fx).entries().pop().expect("a waiter's check");
     assert_eq!(policy.upkeep.wanted(), 1);
     let mut fx = Fx::default();
-    policy.chore_ended(entry, Outcome::Passed, late, &mut fx);
+    policy.chore_ended(entry, ChoreOutcome::Passed, late, &mut fx);
     assert!(matches!(got(&mut policy, first, late), Some(Ok(_))));
     assert!(got(&mut policy, second, late).is_none());
 }
