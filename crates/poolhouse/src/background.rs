@@ -144,12 +144,10 @@ fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Opt
     let inner = guard.inner.upgrade()?;
     let now = inner.now();
     let mut fx = PoolEffects::<M>::default();
-    let (stage, plan, to_retire, to_close) = inner.state.decide(&mut fx, |state, fx| {
+    let (plan, (closed, drained), (to_retire, to_close)) = inner.state.decide(&mut fx, |state, fx| {
         let plan = state.policy.plan(now, guard.home, fx);
-        let (to_retire, to_close) =
-            (std::mem::take(&mut state.to_retire), std::mem::take(&mut state.to_close));
         let stage = (state.policy.is_closed(), state.policy.is_drained());
-        (stage, plan, to_retire, to_close)
+        (plan, stage, (std::mem::take(&mut state.to_retire), std::mem::take(&mut state.to_close)))
     });
     let Plan { connects, abandoned_connects, abandoned_chores, chores, leaks, wake_at } = plan;
     // What the plan has begun has an owner before any of the user's code runs.
@@ -160,7 +158,7 @@ fn carry_out_plan<M: Manager>(guard: &Guard<M>, in_flight: &mut InFlight) -> Opt
     for closing in to_close {
         in_flight.tasks.spawn(close_gracefully(closing));
     }
-    if let (true, drained) = stage {
+    if closed {
         in_flight.drop_all();
         // Held connections come back yet, and may have to be closed gracefully.
         return (!drained).then_some(Duration::MAX);
@@ -240,12 +238,12 @@ impl<M: Manager> Connecting<M> {
         let opened_at = inner.now();
         if inner.listens() {
             // Told before anybody can have it, so that the events of one connection come in order.
-            let (connection, took) = inner.apply(|policy, _, _| policy.announce(key, opened_at));
-            inner.tell(|pool| Event::Created { pool, connection, took });
+            let (number, took) = inner.apply(|policy, _, _| policy.announce(key, opened_at));
+            inner.tell(|pool| Event::Created { pool, connection: number, took });
         }
-        let (connection, took) =
+        let (number, took) =
             inner.apply(|policy, now, fx| policy.connected(key, connection, (opened_at, now), fx));
-        log!(inner, debug, "poolhouse::connect"; connection, elapsed_ms = millis(took), "connected");
+        log!(inner, debug, "poolhouse::connect"; connection = number, elapsed_ms = millis(took), "connected");
     }
 }
 

@@ -16,7 +16,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     fn keep_to_max(&mut self, now: Tick, fx: &mut Effects<C, E, W>) {
-        let abandoned = self.upkeep.abandon_some(self.surplus(), RetireReason::Shrunk);
+        let abandoned = self.chores.abandon_some(self.surplus(), RetireReason::Shrunk);
         fx.plan |= abandoned > 0;
         while self.surplus() > 0
             && let Some(entry) = self.idle.take_longest_idle()
@@ -147,7 +147,7 @@ impl<C, E, W> Policy<C, E, W> {
     fn retire_unused(&mut self, reason: RetireReason, now: Tick, fx: &mut Effects<C, E, W>) {
         self.retire_idle(reason, |_| true, fx);
         self.connects.abandon(usize::MAX);
-        self.upkeep.abandon_some(usize::MAX, reason);
+        self.chores.abandon_some(usize::MAX, reason);
         self.revoke_ineligible(now, fx);
         fx.plan = true;
     }

@@ -73,8 +73,8 @@ impl<C, E, W> Policy<C, E, W> {
             connections_destroyed: self.stats.closed.total(),
             max_connections: self.config.max_connections,
             connecting: self.connects.under_way(),
-            checking: self.upkeep.checks(),
-            resetting: self.upkeep.resets(),
+            checking: self.chores.checks(),
+            resetting: self.chores.resets(),
             timed_out_acquisitions: self.stats.timed_out_waits.count(),
             cancelled_acquisitions: self.stats.cancelled_waits.count(),
             suspended: self.is_suspended(),
@@ -128,16 +128,16 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// What a waiter waits for now. If chores and connects are under way for waiters, what there is more of is named.
     fn phase(&self) -> Phase {
-        let (coming, wanted) = (self.connects.coming(), self.upkeep.wanted());
+        let (coming, wanted) = (self.connects.coming(), self.chores.wanted());
         if self.is_suspended() {
             Phase::Suspended
         } else if wanted > 0 && wanted >= coming {
-            if self.upkeep.resets() == wanted { Phase::Resetting } else { Phase::Checking }
+            if self.chores.resets() == wanted { Phase::Resetting } else { Phase::Checking }
         } else if self.lives_with_what_it_has() {
             Phase::Queueing
         } else if coming > 0 || self.waits_for_stalled() || (self.connects.is_failing() && self.room() > 0) {
             Phase::Connecting
-        } else if self.upkeep.checks() > 0 {
+        } else if self.chores.checks() > 0 {
             Phase::Checking
         } else {
             Phase::Queueing

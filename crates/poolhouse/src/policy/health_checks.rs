@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
+use super::chores::{Chore, ChoreOutcome, UnderWay};
 use super::eviction::Home;
-use super::upkeep::{Chore, ChoreOutcome, UnderWay};
 use super::{Effects, Entry, Plan, Policy, Tick};
 use crate::events::RetireReason;
 
@@ -71,7 +71,7 @@ impl<C, E, W> Policy<C, E, W> {
         let connect_comes = self.connects_wanted(now) > 0 && self.connects.pause(now).is_none();
         let relied_on =
             if connect_comes { waiting } else { self.young_chores(now) + self.connects.young(now) };
-        let wanted = waiting.saturating_sub(self.upkeep.wanted().min(relied_on));
+        let wanted = waiting.saturating_sub(self.chores.wanted().min(relied_on));
         wanted.min(self.idle.len())
     }
 
@@ -108,7 +108,7 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Whether one more regular check may begin.
     fn has_room_for_check(&self) -> bool {
-        self.upkeep.checks() < (self.unused() / 10).max(1)
+        self.chores.checks() < (self.unused() / 10).max(1)
     }
 
     fn begin_chore(
@@ -119,14 +119,14 @@ impl<C, E, W> Policy<C, E, W> {
         wanted: bool,
         plan: &mut Plan<C>,
     ) {
-        self.upkeep.begin(&entry, chore, (home, now), wanted);
+        self.chores.begin(&entry, chore, (home, now), wanted);
         plan.chores.push((entry, chore));
     }
 
     /// How many chores, of those that a waiter waits for, are young enough that no connect begins beside them.
     pub(super) fn young_chores(&self, now: Tick) -> usize {
         let patience: Duration = self.connects.patience();
-        self.upkeep.wanted_since().filter(|began| now.since(*began) < patience).count()
+        self.chores.wanted_since().filter(|began| now.since(*began) < patience).count()
     }
 
     /// A chore has ended. It does not count as use: the connection goes on being idle.
@@ -137,7 +137,7 @@ impl<C, E, W> Policy<C, E, W> {
         now: Tick,
         fx: &mut Effects<C, E, W>,
     ) {
-        let ended = self.upkeep.end(entry.id).expect("a chore is under way until it ends");
+        let ended = self.chores.end(entry.id).expect("a chore is under way until it ends");
         fx.plan = true;
         fx.progress = true;
         let reason = match outcome {
@@ -199,7 +199,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(crate) fn take_all_idle(&mut self, now: Tick) -> Vec<Box<Entry<C>>> {
         let taken = self.idle.take_all(|entry| !entry.needs_reset);
         for entry in &taken {
-            self.upkeep.begin(entry, Chore::Inspect, (entry.origin.home, now), false);
+            self.chores.begin(entry, Chore::Inspect, (entry.origin.home, now), false);
         }
         taken
     }
@@ -212,6 +212,6 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Whether a connection that nobody holds has not proved to work since then.
     pub(crate) fn any_unproven_since(&self, then: Tick) -> bool {
-        self.upkeep.any_unproven_since(then) || self.idle.iter().any(|entry| entry.proven_at() < then)
+        self.chores.any_unproven_since(then) || self.idle.iter().any(|entry| entry.proven_at() < then)
     }
 }

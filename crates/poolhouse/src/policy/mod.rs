@@ -33,8 +33,8 @@
 //! | `connects.rs` | attempts to connect, and their results: `refuse_if_permanent()` answers all who wait |
 //! | `connects/patience.rs` | for how long an attempt is relied upon, and giving it up |
 //! | `backoff.rs` | the pause after failed connects |
-//! | `health_checks.rs` | which connections must pass a check or a reset, and when |
-//! | `upkeep.rs` | which connections are being checked or reset now, and for which waiter |
+//! | `health_checks.rs` | which connections must pass a check or a reset, when, and what a failed one says of the others |
+//! | `chores.rs` | which connections are being checked or reset now, and for which waiter |
 //! | `lifetime.rs` | when the lifetime of a connection ends |
 //! | `deadlines.rs` | when the background task must act: one enum, one `next_wake()` |
 //!
@@ -55,6 +55,7 @@
 mod acquiring;
 mod admin;
 mod backoff;
+mod chores;
 mod connects;
 mod deadlines;
 mod diagnosis;
@@ -71,11 +72,12 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 mod tick;
-mod upkeep;
 mod wait_queue;
 mod waiting;
 
 pub(crate) use self::acquiring::Polled;
+use self::chores::Chores;
+pub(crate) use self::chores::{Chore, ChoreOutcome};
 use self::connects::Connects;
 pub(crate) use self::connects::{ClosedAtOnce, FailedAttempt};
 use self::deadlines::Deadlines;
@@ -91,8 +93,6 @@ use self::idle::IdleSet;
 pub(crate) use self::release::Disposition;
 pub(crate) use self::schedule::Plan;
 pub(crate) use self::tick::{Span, Tick};
-use self::upkeep::Upkeep;
-pub(crate) use self::upkeep::{Chore, ChoreOutcome};
 #[cfg(test)]
 use self::wait_queue::Ticket;
 use self::waiting::Waiting;
@@ -110,7 +110,7 @@ pub(crate) struct Policy<C, E, W> {
     holders: Holders<C>,
     connects: Connects<E>,
     checks: HealthChecks,
-    upkeep: Upkeep,
+    chores: Chores,
     deadlines: Deadlines,
     /// What only grows. What is of the moment is filled in when somebody asks.
     stats: PoolStats,
@@ -154,7 +154,7 @@ impl<C, E, W> Policy<C, E, W> {
             holders: Holders::new(),
             connects: Connects::new(&config),
             checks: HealthChecks::default(),
-            upkeep: Upkeep::default(),
+            chores: Chores::default(),
             deadlines: Deadlines::default(),
             stats: PoolStats::default(),
             leaving: 0,
@@ -171,12 +171,12 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// Of these, all but those whose chores are told to stop: they are as good as gone.
     fn staying(&self) -> usize {
-        self.open() - self.upkeep.abandoned()
+        self.open() - self.chores.abandoned()
     }
 
     /// How many nobody holds.
     fn unused(&self) -> usize {
-        self.idle.len() + self.upkeep.under_way()
+        self.idle.len() + self.chores.under_way()
     }
 
     pub(crate) fn held(&self) -> usize {

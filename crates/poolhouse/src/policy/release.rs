@@ -143,7 +143,7 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn keep_to_max_idle(&mut self, fx: &mut Effects<C, E, W>) {
         let Some(max_idle) = self.config.max_idle else { return };
         let most = max_idle.saturating_add(self.waiting.len() + self.holders.held_with_successor());
-        while self.unused() - self.upkeep.abandoned() > most
+        while self.unused() - self.chores.abandoned() > most
             && let Some(entry) = self.idle.take_longest_idle()
         {
             self.retire(entry, RetireReason::MaxIdle, fx);

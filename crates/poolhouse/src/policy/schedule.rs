@@ -12,9 +12,9 @@
 //! usually does, the waiter gets a connect as well, and whichever ends first serves it: a dead peer that says nothing
 //! costs about one connect, not `health_check_timeout`.
 
+use super::chores::Chore;
 use super::deadlines::Deadline;
 use super::eviction::Home;
-use super::upkeep::Chore;
 use super::{Effects, Entry, Policy, Span, Tick};
 use crate::error::Holder;
 
@@ -106,7 +106,7 @@ impl<C, E, W> Policy<C, E, W> {
             return plan;
         }
         plan.abandoned_connects = self.connects.take_abandoned(home);
-        plan.abandoned_chores = self.upkeep.take_abandoned(home);
+        plan.abandoned_chores = self.chores.take_abandoned(home);
         self.deadlines.clear();
         self.connects.give_up_overdue(home, now);
         self.end_due_waits(now, fx);
@@ -212,29 +212,26 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// What is due after this plan.
     fn enter_deadlines(&mut self, now: Tick) {
-        let patience = self.connects.patience();
-        let out_of_patience = self.upkeep.wanted_since().map(|began| (Deadline::Patience, began + patience));
-        let age = self.holders.records().filter(|record| !record.has_successor).flat_map(|record| {
-            [
-                (Deadline::Successor, record.lifetime.replace_at),
-                (Deadline::Lifetime, record.lifetime.retire_at),
-            ]
-        });
-        let idle = self.idle.iter().flat_map(|entry| self.idle_deadlines(entry));
-        // A connection that is out may come back at any time from now on. Its deadlines are entered as if it came back now,
-        // so that its return need not wake the background.
-        let returned = (self.open() > self.idle.len()).then(|| self.deadlines_of_rest(now, now));
-        let may_serve = self.somebody_waits() && !self.idle.is_empty();
-        let connects = may_serve.then(|| self.connects.out_of_patience()).into_iter().flatten();
-        let connects = connects.map(|at| (Deadline::Patience, at));
-        // What is due and has no room now comes up again when there is room. It must not hide what comes later.
-        let all =
-            out_of_patience.chain(age).chain(idle).chain(returned.into_iter().flatten()).chain(connects);
-        for (which, at) in all.filter(|(_, at)| *at > now).collect::<Vec<_>>() {
-            self.deadlines.bring_forward(which, at);
+        let mut due = Vec::new();
+        for record in self.holders.records().filter(|record| !record.has_successor) {
+            due.push((Deadline::Successor, record.lifetime.replace_at));
+            due.push((Deadline::Lifetime, record.lifetime.retire_at));
         }
-        if let Some(at) = self.outage_from().filter(|at| *at > now) {
-            self.deadlines.bring_forward(Deadline::FailFast, at);
+        due.extend(self.idle.iter().flat_map(|entry| self.idle_deadlines(entry)));
+        if self.open() > self.idle.len() {
+            // A connection that is out may come back at any time from now on. Its deadlines are entered as if it came back
+            // now, so that its return need not wake the background.
+            due.extend(self.deadlines_of_rest(now, now));
+        }
+        let patience = self.connects.patience();
+        due.extend(self.chores.wanted_since().map(|began| (Deadline::Patience, began + patience)));
+        if self.somebody_waits() && !self.idle.is_empty() {
+            due.extend(self.connects.out_of_patience().map(|at| (Deadline::Patience, at)));
+        }
+        due.extend(self.outage_from().map(|at| (Deadline::FailFast, at)));
+        // What is due and has no room now comes up again when there is room. It must not hide what comes later.
+        for (which, at) in due.into_iter().filter(|(_, at)| *at > now) {
+            self.deadlines.bring_forward(which, at);
         }
         let first_wait = self.waiting.first_deadline();
         self.deadlines.bring_forward(Deadline::Wait, first_wait);

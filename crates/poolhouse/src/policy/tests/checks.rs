@@ -8,7 +8,7 @@ fn checking(config: PoolConfig, count: u32) -> (TestPolicy, Home, Boxed, Tick) {
     open(&mut policy, home, count, now);
     let due = now + SECOND * 30;
     let mut checks = policy.plan(due, home, &mut Fx::default()).entries();
-    assert_eq!((checks.len(), policy.upkeep.wanted()), (1, 0));
+    assert_eq!((checks.len(), policy.chores.wanted()), (1, 0));
     (policy, home, checks.pop().expect("one"), due)
 }
 
@@ -73,7 +73,7 @@ fn a_waiter_gets_what_passes_the_doubt() {
     policy.chore_ended(failing, ChoreOutcome::Failed, due + SECOND, &mut fx);
     let wait = join(&mut policy, due + SECOND, 0, &mut fx);
     let plan = policy.plan(due + SECOND, home, &mut fx);
-    assert_eq!((plan.chores.len(), policy.upkeep.wanted()), (2, 1), "one for the waiter, one for itself");
+    assert_eq!((plan.chores.len(), policy.chores.wanted()), (2, 1), "one for the waiter, one for itself");
     for (entry, _) in plan.chores {
         policy.chore_ended(entry, ChoreOutcome::Passed, due + SECOND, &mut fx);
     }
@@ -87,7 +87,7 @@ fn a_shrink_cuts_checks_first() {
     let mut fx = Fx::default();
     policy.resize(3, due, &mut fx);
     assert!(fx.plan && fx.retired.is_empty());
-    assert_eq!((policy.upkeep.abandoned(), policy.idle.len()), (1, 3));
+    assert_eq!((policy.chores.abandoned(), policy.idle.len()), (1, 3));
     let told = policy.plan(due, home, &mut fx).abandoned_chores;
     assert_eq!(told, [entry.id]);
     assert_eq!(retired(&fx), [], "the one under the check is the one too many");
@@ -106,7 +106,7 @@ fn a_cut_check_makes_room_for_what_comes_back() {
     let held = [take(&mut policy, due), take(&mut policy, due)];
     let mut fx = Fx::default();
     policy.resize(2, due, &mut fx);
-    assert_eq!(policy.upkeep.abandoned(), 1);
+    assert_eq!(policy.chores.abandoned(), 1);
     for entry in held {
         policy.give_back(entry, Disposition::Reuse, due, &mut fx);
     }
@@ -134,7 +134,7 @@ fn a_cut_check_that_passes_before_a_connect_ends() {
     let coming = attempt(&mut policy, home, due);
     let mut fx = Fx::default();
     policy.resize(2, due, &mut fx);
-    assert_eq!((policy.upkeep.abandoned(), abandoned(&policy)), (1, 0));
+    assert_eq!((policy.chores.abandoned(), abandoned(&policy)), (1, 0));
     policy.chore_ended(entry, ChoreOutcome::Passed, due, &mut fx);
     assert_eq!((policy.idle.len(), fx.retired.len()), (2, 0));
     assert_eq!(policy.plan(due, home, &mut fx).abandoned_connects, [coming]);
@@ -185,10 +185,10 @@ fn nobody_waits_for_a_check_that_is_cut() {
     let (mut fx, late) = (Fx::default(), now + SECOND * 2);
     join(&mut policy, late, 0, &mut fx);
     let plan = policy.plan(late, home, &mut fx);
-    assert_eq!((plan.chores.len(), plan.connects.len(), policy.upkeep.wanted()), (1, 0, 1));
+    assert_eq!((plan.chores.len(), plan.connects.len(), policy.chores.wanted()), (1, 0, 1));
     policy.suspend(late, &mut fx);
     policy.resume(late, &mut fx);
-    assert_eq!(policy.upkeep.wanted(), 0);
+    assert_eq!(policy.chores.wanted(), 0);
     assert_eq!(policy.plan(late, home, &mut fx).connects.len(), 1);
 }
 

@@ -31,7 +31,7 @@ impl World {
                 self.policy.invalidate_all(now, &mut fx);
                 self.epoch += 1;
                 assert_eq!(self.policy.connects.coming(), 0, "{}", self.context);
-                assert_eq!(self.policy.upkeep.abandoned(), self.checking.len(), "{}", self.context);
+                assert_eq!(self.policy.chores.abandoned(), self.checking.len(), "{}", self.context);
             }
             15 if self.rng.u8(0..6) == 0 => {
                 self.suspensions += u32::from(!self.policy.is_suspended());
@@ -307,9 +307,9 @@ impl World {
         self.connects.extend(plan.connects.into_iter().map(|key| (key, era)));
         let most = policy.config.max_idle.unwrap_or(usize::MAX);
         let excused = policy.waiting.len() + policy.holders.held_with_successor();
-        let staying = policy.unused() - policy.upkeep.abandoned();
+        let staying = policy.unused() - policy.chores.abandoned();
         assert!(
-            staying <= most.saturating_add(excused).max(policy.upkeep.under_way()),
+            staying <= most.saturating_add(excused).max(policy.chores.under_way()),
             "too many: {context}"
         );
         assert!(policy.idle.iter().all(|entry| !entry.needs_reset), "a reset does not begin: {context}");

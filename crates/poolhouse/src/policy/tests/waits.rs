@@ -323,7 +323,7 @@ fn what_grows_stale_before_it_is_picked_up() {
     assert_eq!(policy.idle.iter().next().expect("idle").idle_since, now, "it has idled since it came back");
     assert!(policy.try_take(late, here(), &mut fx).is_none(), "two are before");
     let entry = policy.plan(late, home, &mut fx).entries().pop().expect("a waiter's check");
-    assert_eq!(policy.upkeep.wanted(), 1);
+    assert_eq!(policy.chores.wanted(), 1);
     let mut fx = Fx::default();
     policy.chore_ended(entry, ChoreOutcome::Passed, late, &mut fx);
     assert!(matches!(got(&mut policy, first, late), Some(Ok(_))));

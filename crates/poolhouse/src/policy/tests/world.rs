@@ -212,7 +212,7 @@ impl World {
             waiting,
             answers: answers.collect(),
             share: policy.open() + policy.connects.under_way() + policy.leaving,
-            staying: policy.open() - policy.upkeep.abandoned() + policy.connects.coming(),
+            staying: policy.open() - policy.chores.abandoned() + policy.connects.coming(),
         }
     }
 
@@ -258,7 +258,7 @@ impl World {
         let (policy, context) = (&self.policy, &self.context);
         let count = |which| fx.retired.iter().filter(|(_, reason)| *reason == which).count();
         let reaped = count(RetireReason::Idle);
-        let left = policy.open() - policy.upkeep.abandoned() + fx.retired.len() - reaped;
+        let left = policy.open() - policy.chores.abandoned() + fx.retired.len() - reaped;
         assert!(reaped == 0 || left >= policy.config.min_connections, "reaped below the minimum: {context}");
         // What was told to stop goes, whether or not it would fit by now.
         let shrunk = fx.retired.iter().filter(|(entry, reason)| {
@@ -290,7 +290,7 @@ impl World {
         assert_eq!(policy.open(), places + served, "{context}");
         assert_eq!(policy.held(), self.held.len() + served, "{context}");
         assert_eq!(policy.holders(self.now).len(), policy.held(), "{context}");
-        assert_eq!(policy.upkeep.under_way(), self.checking.len(), "{context}");
+        assert_eq!(policy.chores.under_way(), self.checking.len(), "{context}");
         assert_eq!(policy.connects.under_way(), self.connects.len(), "{context}");
         assert_eq!(policy.leaving, 0, "{context}");
 

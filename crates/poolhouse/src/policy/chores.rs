@@ -50,11 +50,11 @@ pub(super) struct UnderWay {
 }
 
 #[derive(Default)]
-pub(super) struct Upkeep {
+pub(super) struct Chores {
     under_way: Vec<UnderWay>,
 }
 
-impl Upkeep {
+impl Chores {
     pub(super) fn under_way(&self) -> usize {
         self.under_way.len()
     }
