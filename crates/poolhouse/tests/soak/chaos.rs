@@ -210,7 +210,8 @@ impl Chaos {
         }
     }
 
-    /// Runtimes that begin and end while others use the pool.
+    /// Runtimes that begin and end while others use the pool. One of a single thread stands still between its turns, with
+    /// what it has begun and been served.
     fn come_and_go(&self, mut rng: fastrand::Rng, over: &AtomicBool) {
         while !over.load(SeqCst) {
             let runtime =
@@ -219,8 +220,11 @@ impl Chaos {
             for _ in 0..rng.usize(1..4) {
                 runtime.spawn(self.clone().client(rng.fork()));
             }
-            let life = ms(rng.u64(2..60));
-            runtime.block_on(async { sleep(life).await });
+            for _ in 0..rng.u32(1..4) {
+                let (life, pause) = (ms(rng.u64(2..60)), ms(rng.u64(0..60)));
+                runtime.block_on(async { sleep(life).await });
+                thread::sleep(pause);
+            }
             let id = runtime.handle().id();
             drop(runtime);
             lock(&self.world.ended).push(id);
