@@ -195,6 +195,8 @@
 
     // Words that people use, and the book does not: what the book says instead.
     const SYNONYMS = {
+        // No word is one by inheritance, as `constructor` would be.
+        __proto__: null,
         k8s: "kubernetes replicas",
         kubernetes: "replicas",
         pods: "replicas",

@@ -17,9 +17,12 @@ use crate::scripts::terse;
 /// How the name of mdBook's file begins. A hash follows.
 const BEGINNING: &str = "searchindex-";
 
-/// How much of a section is searched, in characters. Only lists that a program makes are longer, such as the tests of each
-/// guarantee, and their beginnings say what they are.
-const LONGEST: usize = 6_400;
+/// How much of a section is searched, in characters. Longer are whole programs, and lists that a program makes, such as the
+/// tests of each guarantee. Their beginnings say what they are.
+const LONGEST: usize = 6_000;
+
+/// The pages on which each line is looked for by itself: an error, or a word.
+const WHOLE: [&str; 2] = ["troubleshooting/index.html", "appendices/glossary.html"];
 
 /// Between the titles above a section.
 const ABOVE: &str = " » ";
@@ -75,8 +78,9 @@ fn packed(script: &str) -> Result<Value> {
         let text =
             |field| section[field].as_str().with_context(|| format!("section {number} has no {field}"));
         let (title, line) = (text("title")?, text("breadcrumbs")?);
-        let body = in_one_line(beginning(text("body")?));
         let (page, anchor) = url.split_once('#').unwrap_or((url, ""));
+        let body = text("body")?;
+        let body = in_one_line(if WHOLE.contains(&page) { body } else { beginning(body) });
         let above = line.strip_suffix(title).and_then(|rest| rest.strip_suffix(ABOVE));
         if pages.last().is_none_or(|(last, ..)| last != page) {
             pages.push((page.to_owned(), above.unwrap_or_default().to_owned(), Vec::new()));

@@ -1,6 +1,6 @@
 //! What readers type and paste into the search box, in a real browser. The list is in `tests/data/searches.txt`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -51,6 +51,47 @@ fn ask(chromium: &Chromium, queries: &[&str]) -> Vec<Vec<String>> {
 pub(crate) fn visit(chromium: &Chromium, page: &Path, query: &str) -> String {
     let address = format!("file://{}{query}", page.display());
     chromium.visit(&address, &["--allow-file-access-from-files", "--virtual-time-budget=60000"])
+}
+
+/// Each error of the tables by symptom, and the pages of every row that has it.
+fn errors() -> BTreeMap<String, BTreeSet<String>> {
+    let page = fs::read_to_string(root().join("book/src/troubleshooting/index.md")).unwrap();
+    let mut errors: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for line in page.lines() {
+        let Some((texts, rest)) = line.strip_prefix("| `").and_then(|row| row.split_once(" | ")) else {
+            continue;
+        };
+        let links = rest.split("](").skip(1).map(|link| link.split([')', '#']).next().unwrap_or_default());
+        let page = |link: &str| {
+            let path = link.trim_end_matches(".md");
+            let here = || format!("troubleshooting/{path}.html");
+            path.strip_prefix("../").map_or_else(here, |path| format!("{path}.html"))
+        };
+        let pages: Vec<String> = links.map(page).collect();
+        // A single word is no line.
+        for text in texts.split('`').step_by(2).filter(|text| text.contains(' ')) {
+            errors.entry(text.replace("...", "")).or_default().extend(pages.iter().cloned());
+        }
+    }
+    errors
+}
+
+/// A reader pastes the line that is in the log.
+#[test]
+fn each_error_of_the_tables_finds_its_page() {
+    let chromium = start_or_skip!(Chromium::find());
+    let errors = errors();
+    assert!(errors.len() > 150, "{} errors", errors.len());
+    let typed: Vec<&str> = errors.keys().map(|text| &**text).collect();
+    // The tables themselves, and the page of all errors.
+    let is_table = |page: &String| ["troubleshooting/index.html", "reference/errors.html"].contains(&&**page);
+    let missed: Vec<String> = errors
+        .iter()
+        .zip(ask(&chromium, &typed))
+        .filter(|((_, pages), found)| !found.iter().any(|page| is_table(page) || pages.contains(page)))
+        .map(|((text, pages), found)| format!("{text}\n    wants one of {pages:?}, and finds {found:?}"))
+        .collect();
+    assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), errors.len(), missed.join("\n"));
 }
 
 /// Each pasted line, with its numbers, and each short query, misspelt ones too, shows its page among the first three.
