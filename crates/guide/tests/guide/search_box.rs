@@ -94,6 +94,24 @@ fn each_error_of_the_tables_finds_its_page() {
     assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), errors.len(), missed.join("\n"));
 }
 
+/// The box stops at nothing that a reader may paste.
+#[test]
+fn no_query_stops_the_search() {
+    let chromium = start_or_skip!(Chromium::find());
+    let long = "a connection was closed ".repeat(500);
+    let queries = [
+        "",
+        " ",
+        "constructor __proto__ toString hasOwnProperty valueOf",
+        "(((( [a-z]+ \\ $& \\u0000 %s %d {}",
+        "<script>alert(1)</script> & \u{2028} '\"`",
+        "日本語 Ünïcödé 🦀",
+        "-1 0 1e999 NaN undefined null",
+        &long,
+    ];
+    assert_eq!(ask(&chromium, &queries).len(), queries.len());
+}
+
 /// Each pasted line, with its numbers, and each short query, misspelt ones too, shows its page among the first three.
 #[test]
 fn what_readers_paste_finds_its_page() {
