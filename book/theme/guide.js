@@ -119,8 +119,8 @@
             await lab.started;
             await lab.reproduce(address);
         }
-        // A control whose value is wrong has the focus, and is in view.
-        if (address && !lab.querySelector("[aria-invalid]")) {
+        // A control whose value is wrong has the focus, and is in view, as is a size.
+        if (address && !lab.querySelector("[aria-invalid], .pool-lab-answer > *")) {
             lab.scrollIntoView();
         }
     };

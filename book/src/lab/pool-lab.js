@@ -63,10 +63,10 @@ class PoolLab extends HTMLElement {
             if (address) {
                 await this.reproduce(address);
             } else {
-                this.status.textContent = "First the question. The run comes after your answer.";
-                this.runsOf(this.knobs.texts());
                 // The button that had the focus is gone.
-                this.question.focus({ preventScroll: true });
+                (this.sizing?.form.elements.rate ?? this.question).focus({ preventScroll: true });
+                this.status.textContent = this.sizing ? "" : "First the question. The run comes after your answer.";
+                this.runsOf(this.knobs.texts());
             }
         } catch (error) {
             this.fail(error);
@@ -86,7 +86,7 @@ class PoolLab extends HTMLElement {
         const control = knob ? (named(`${index}.${knob}`) ?? named(`0.${knob}`) ?? named(knob)) : null;
         const known = this.knobs?.knobs.find(({ name }) => name === knob);
         const label = control?.ariaLabel ?? control?.labels[0]?.textContent ?? known?.label;
-        const why = label ? `${label}: ${said}.` : `${message}.`;
+        const why = label ? `${label}: it ${said}.` : `${message}.`;
         this.status.textContent = `No run: ${why}`;
         this.classList.add("failed");
         if (control) {
@@ -119,12 +119,15 @@ class PoolLab extends HTMLElement {
         );
         this.screen = make("div", { hidden: true, className: "pool-lab-screen" });
         this.knobs = new Knobs(id, { knobs, preset, onRun: () => this.anew(() => this.run()) });
-        const parts = [this.question, this.verdict];
+        let parts = [this.question, this.verdict, this.status];
         if (preset.name === "sizing") {
             this.sizing = new Sizing(id, { preset, onSize: () => this.anew(() => this.size(this.sizing.text())) });
-            parts.push(this.sizing.form, this.sizing.answer);
+            this.sizing.form.addEventListener("input", () => this.unmark?.());
+            // Whoever has numbers wants no question first.
+            const example = details("An example: predict, then run", this.question, this.verdict);
+            parts = [this.sizing.form, this.sizing.answer, this.status, example];
         }
-        this.replaceChildren(...parts, this.status, details("Turn the knobs", this.knobs.form), this.screen);
+        this.replaceChildren(...parts, details("Turn the knobs", this.knobs.form), this.screen);
         new ResizeObserver(() => this.redraw()).observe(this.screen);
         // A theme's colours may come by a transition.
         const later = () => setTimeout(() => this.redraw(), 50);
@@ -233,6 +236,7 @@ class PoolLab extends HTMLElement {
                 return name;
             });
             this.show(runs, names);
+            this.sizing.answer.scrollIntoView({ block: "nearest" });
         });
     }
 
@@ -308,7 +312,9 @@ class PoolLab extends HTMLElement {
             ms(point.theory_p99),
         ]);
         const head = ["load", "busy", "requests/s", "mean wait", "by Erlang C", "99 of 100", "by Erlang C"];
-        const title = make("p", { role: "status" }, "Seven runs of the first one's pool, each under another load:");
+        const other = this.runs[0].knobs.includes("holds=") ? " Erlang C is for other holds than these." : "";
+        const said = `Seven runs of the first one's pool, each under another load.${other}`;
+        const title = make("p", { role: "status" }, said);
         this.loads.replaceChildren(title, table(head, rows));
         this.drawPlots();
     }

@@ -26,7 +26,7 @@ const GROUPS = [
     ],
     [
         "Your target, for 99 of 100 requests",
-        ["target", "They wait for a connection no longer than so many ms", 20],
+        ["target", "They wait for a connection no longer than so many ms (empty: only the next target counts)", "20"],
         ["total", "They are done within so many ms, wait and hold together (empty: no such target)"],
     ],
     [
@@ -57,6 +57,12 @@ export class Sizing {
         this.form.elements.holds.addEventListener("change", () => this.fit());
         this.fit();
         this.answer = make("div", { "aria-live": "polite", className: "pool-lab-answer" });
+        const changed = make("p", {}, "Your numbers have changed since: size the pool again.");
+        this.form.addEventListener("input", () => {
+            if (this.answer.firstChild) {
+                this.answer.prepend(changed);
+            }
+        });
         this.form.addEventListener("submit", (event) => {
             event.preventDefault();
             onSize();
@@ -87,9 +93,11 @@ export class Sizing {
 
     text() {
         const { elements } = this.form;
-        // An empty field that is not optional is for the module to refuse.
+        const isEmpty = (name) => elements[name].value.trim() === "";
+        // An empty field that is not optional is for the module to refuse. One target may be empty, and not both.
+        const isOptional = (name, initial) => (name === "target" ? !isEmpty("total") : initial === undefined);
         const isAsked = ([name, , initial]) =>
-            !elements[name].disabled && (initial !== undefined || elements[name].value.trim() !== "");
+            !elements[name].disabled && !(isOptional(name, initial) && isEmpty(name));
         const filled = FIELDS.filter(isAsked).map(([name]) => elements[name]);
         // What separates fields is no part of a number.
         return filled.map(({ name, value }) => `${name}=${value.trim().replace(/[&=\n]/g, " ")}`).join("&");

@@ -50,9 +50,20 @@ impl Workload {
                 }
             }
         };
+        let hold = self.in_millis(hold);
         let replica = self.draws.share();
         let leaks = self.leak_every > 0 && self.drawn.is_multiple_of(self.leak_every);
         Work { hold, replica, leaks }
+    }
+
+    /// A hold that the clock can keep, which has whole milliseconds: rounded at random, so that the mean stays. Exponential
+    /// holds of a whole mean are left to be rounded to the nearest: that is as good.
+    fn in_millis(&mut self, hold: f64) -> f64 {
+        let is_near = matches!(self.holds, Holds::Exponential) && self.mean.fract() == 0.0;
+        if is_near || hold.fract() == 0.0 {
+            return hold;
+        }
+        hold.floor() + f64::from(u8::from(self.draws.share() < hold.fract()))
     }
 }
 

@@ -102,7 +102,7 @@ knobs! {
         think: millis(1.0, HOUR), 100.0, "Pause between a caller's requests, or between bursts";
         trickle: or_off(number("requests/s", 0.1, 10_000.0)), 0.0, "Requests at random beside the bursts";
         holds: Kind::Choice(&["exponential", "constant", "mixed"]), 0.0, "How hold times are spread";
-        hold: millis(1.0, 60_000.0), 50.0, "Mean hold time";
+        hold: number("ms", 0.01, 60_000.0), 50.0, "Mean hold time";
         long_every: count(2.0, 1_000.0), 20.0, "Mixed holds: one in so many is long";
         long_factor: number("", 1.0, 100_000.0), 11.0, "Mixed holds: a long one is so many times longer than a short one";
         call: or_off(millis(1.0, 60_000.0)), 0.0, "A call to another service in the middle of each request";

@@ -1,15 +1,14 @@
 //! What a reader says of a service whose pool wants a size: a scenario, and what only its sizing asks for.
 
 use crate::knobs::{Kind, Knob};
-use crate::scenario::{Arrivals, KnobError, Scenario, pairs, value_of};
+use crate::scenario::{KnobError, Scenario, pairs, value_of};
 
-/// Holds and targets are whole milliseconds in a run. Arithmetic can do with less.
+/// A target is whole milliseconds in a run. Arithmetic can do with less.
 const fn millis(name: &'static str, default: f64) -> Knob {
     let kind = Kind::Number { unit: "ms", least: 0.01, most: 60_000.0, whole: false, off: false };
     Knob { name, group: "", label: "", kind, default }
 }
 
-const HOLD: Knob = millis("hold", 50.0);
 const TARGET: Knob = millis("target", 20.0);
 const TOTAL: Knob = millis("total", 0.0);
 const SLOW: Knob = millis("slow", 0.0);
@@ -26,36 +25,33 @@ const OWN: [&str; 4] = ["max_connections", "min_connections", "duration", "warm_
 pub struct Need {
     /// The load and the server. Of its pool only what the answer leaves alone counts.
     pub(crate) scenario: Scenario,
-    /// Requests a second. Those of the scenario make up for its rounded hold.
-    pub(crate) rate: Option<f64>,
-    /// Mean hold, in milliseconds.
-    pub(crate) hold: f64,
-    /// 99 of 100 shall wait no longer, in milliseconds.
+    /// 99 of 100 shall wait no longer, in milliseconds: as asked, or what the target for the whole request leaves.
     pub(crate) target: f64,
     /// 99 of 100 shall be done within so long, wait and hold together.
     pub(crate) total: Option<f64>,
+    /// Whether there is a target for the wait by itself.
+    pub(crate) limits_wait: bool,
     /// Connections of the server that are not for this program.
     pub(crate) reserved: usize,
 }
 
 impl Need {
-    /// Reads `name=value`, one a line or separated by `&`: the knobs of a [`Scenario`], and four more. `total` is the
-    /// target for wait and hold together; `slow` is the hold of one request in `long_every`, in milliseconds; `reserved`
-    /// are connections of `server_limit` that others have; and `hold` and `target` may be fractions of a millisecond.
+    /// Reads `name=value`, one a line or separated by `&`: the knobs of a [`Scenario`], and three more. `total` is the
+    /// target for wait and hold together; `slow` is the hold of one request in `long_every`, in milliseconds; and
+    /// `reserved` are connections of `server_limit` that others have. `target` may be a fraction of a millisecond. Without
+    /// it `total` alone counts, if that is given.
     ///
     /// # Errors
     ///
     /// The first value that makes no sense.
     pub fn parse(text: &str) -> Result<Self, KnobError> {
-        let [mut hold, mut target, mut reserved] = [HOLD, TARGET, RESERVED].map(|knob| knob.default);
-        let (mut total, mut slow) = (None, None);
+        let (mut target, mut total, mut slow, mut reserved) = (None, None, None, RESERVED.default);
         // A grace period of Kubernetes, unless the text says another.
         let mut knobs = "duration=1&max_connections=1&min_connections=1&fault_for=30".to_owned();
         for pair in pairs(text) {
             let (name, value) = pair?;
             match name {
-                "hold" => hold = value_of(&HOLD, value)?,
-                "target" => target = value_of(&TARGET, value)?,
+                "target" => target = Some(value_of(&TARGET, value)?),
                 "total" => total = Some(value_of(&TOTAL, value)?),
                 "slow" => slow = Some(value_of(&SLOW, value)?),
                 "reserved" => reserved = value_of(&RESERVED, value)?,
@@ -65,7 +61,7 @@ impl Need {
         }
         let mut scenario = Scenario::parse(&knobs)?;
         if let Some(slow) = slow {
-            let factor = long_factor(hold, slow, scenario.values.long_every)?;
+            let factor = long_factor(scenario.values.hold, slow, scenario.values.long_every)?;
             scenario = scenario.with(&format!("holds=mixed&long_factor={factor}"))?;
         }
         let limit = scenario.values.server_limit;
@@ -76,28 +72,15 @@ impl Need {
             }
             scenario = scenario.with(&format!("server_limit={}", limit - reserved))?;
         }
-        let (rounded, whole) = (hold.round().max(1.0), target.ceil());
-        scenario = scenario.with(&format!("hold={rounded}&target={whole}"))?;
-        let rate = scenario.rate();
-        let mut need = Self { scenario, rate, hold, target, total, reserved: reserved as usize };
-        // Two parts in a hundred of the hold are two of the load, which near saturation is a connection.
-        if let Some(rate) = rate
-            && matches!(need.scenario.arrivals(), Arrivals::Poisson | Arrivals::Constant)
-        {
-            let rate = (rate * need.mean_hold() / need.scenario.mean_hold()).clamp(0.1, 10_000.0);
-            need.scenario = need.scenario.with(&format!("rate={rate}"))?;
-        }
-        Ok(need)
-    }
-
-    /// How long a request has a connection on average, in milliseconds.
-    pub(crate) fn mean_hold(&self) -> f64 {
-        self.hold + self.scenario.mean_hold() - self.scenario.values.hold
+        let limits_wait = target.is_some() || total.is_none();
+        let target = target.or(total).unwrap_or(TARGET.default);
+        scenario = scenario.with(&format!("target={}", target.ceil()))?;
+        Ok(Self { scenario, target, total, limits_wait, reserved: reserved as usize })
     }
 
     /// Whether whole milliseconds are too coarse for a run of it.
     pub(crate) fn is_too_fine(&self) -> bool {
-        self.hold < 2.0 || self.target < 1.0
+        self.scenario.values.hold < 2.0 || self.target < 1.0
     }
 }
 
@@ -114,9 +97,12 @@ fn long_factor(hold: f64, slow: f64, every: f64) -> Result<f64, KnobError> {
         ));
     }
     if others <= 0.0 || slow / others > MOST_TIMES {
-        let least = slow / every;
-        let message =
-            format!("is {hold} ms, but one slow request in {every} makes it {least} ms alone: raise it");
+        // Who says how long the others take means another number.
+        let (least, mean) = (slow / every, slow / every + hold * (1.0 - 1.0 / every));
+        let message = format!(
+            "is {hold} ms, but one slow request in {every} makes it {least} ms alone: if the others take {hold} ms, the mean \
+             is {mean:.1} ms"
+        );
         return Err(KnobError::new("hold", message));
     }
     Ok(slow / others)
@@ -136,10 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn a_rounded_hold_leaves_the_load_as_it_is() {
-        let need = Need::parse("rate=800&hold=20.4&replicas=4").unwrap();
-        assert_eq!((need.rate, need.scenario.values.hold), (Some(800.0), 20.0));
-        assert!((need.scenario.values.rate - 816.0).abs() < 1e-9, "{}", need.scenario.values.rate);
+    fn a_target_for_the_whole_request_bounds_the_wait() {
+        let need = |text| Need::parse(text).unwrap();
+        assert_eq!((need("total=250").target, need("total=250").limits_wait), (250.0, false));
+        assert_eq!((need("total=250&target=5").target, need("").target), (5.0, 20.0));
+        assert!(need("").limits_wait && need("total=250&target=5").limits_wait);
     }
 
     #[test]
@@ -153,7 +140,8 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         for (text, said) in [
-            ("rate=12,5", "rate is \"12,5\": choose a number"),
+            ("rate=12,5", "rate is \"12,5\": write a point before decimals"),
+            ("rate=1.000", "rate is \"1.000\": write a point before decimals, and nothing between thousands"),
             ("hold=0", "hold is \"0\": choose a number from 0.01"),
             ("total=", "total is \"\": choose a number"),
             ("reserved=1.5", "reserved is \"1.5\": choose a whole number"),

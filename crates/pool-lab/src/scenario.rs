@@ -328,6 +328,12 @@ pub(crate) fn value_of(knob: &Knob, text: &str) -> Result<f64, KnobError> {
                 let message = format!("is {text:?}: {what} from {least} to {most}{space}{unit}{or_off}");
                 Err(KnobError::new(knob.name, message))
             };
+            // Half of the world writes a thousand like that.
+            if text.contains(',') || text.ends_with(".000") {
+                return wrong(
+                    "write a point before decimals, and nothing between thousands; choose a number",
+                );
+            }
             match text.parse::<f64>() {
                 Ok(0.0) if off => Ok(0.0),
                 Ok(value) if whole && value.is_finite() && value.trunc() != value => {

@@ -11,7 +11,7 @@ use crate::theory;
 
 /// How far from the answer of the arithmetic the simulation looks for its own.
 pub(crate) const STEPS: usize = 8;
-/// One answer takes up to ten runs. With more requests in each, a phone would be busy for too long.
+/// One answer takes up to twenty runs. With more requests in each, a phone would be busy for too long.
 const MOST_REQUESTS: f64 = 50_000.0;
 /// A queue forgets what it was like in one such time, so a run has to be many of them long.
 const RELAXATIONS: f64 = 200.0;
@@ -36,6 +36,15 @@ pub enum Simulated {
     TooLarge,
 }
 
+/// What more load does to the answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grown {
+    /// The wait of 99 of 100, in milliseconds. Nothing if the queue would grow without end.
+    pub p99_wait: Option<f64>,
+    /// About the least size that keeps the targets, if the answer does not.
+    pub needed: Option<usize>,
+}
+
 /// The answer to one need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sizing {
@@ -58,8 +67,8 @@ pub struct Sizing {
     /// The wait of 99 of 100 at the answer, in milliseconds: by arithmetic where that is exact, else in the simulation.
     /// Nothing if the queue grows without end.
     pub p99_wait: Option<f64>,
-    /// The same with a fifth more requests.
-    pub p99_wait_grown: Option<f64>,
+    /// What a fifth more requests do.
+    pub grown: Grown,
     /// The run of the answer, if the lab can run it.
     pub run: Option<Run>,
 }
@@ -89,12 +98,13 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
         );
         return wrong("server_limit", message);
     }
-    let held = need.rate.unwrap_or(rate) / values.replicas * need.mean_hold() / 1e3;
+    let held = rate / values.replicas * scenario.mean_hold() / 1e3;
     let of_arrivals = if scenario.arrivals() == Arrivals::Constant { 0.0 } else { 1.0 };
     let spread = theory::spread(of_arrivals, scenario.spread_of_holds());
-    let wait = need.target / need.mean_hold() / spread.max(1e-6);
+    let wait = need.target / scenario.mean_hold() / spread.max(1e-6);
     let Some(by_arithmetic) = theory::least_connections(held, 0.99, wait) else {
-        let message = format!("is {} ms, which needs too many connections: lower it, or the rate", need.hold);
+        let message =
+            format!("is {} ms, which needs too many connections: lower it, or the rate", values.hold);
         return wrong("hold", message);
     };
     let mut sizing = Sizing {
@@ -107,7 +117,7 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
         share,
         answer: by_arithmetic,
         p99_wait: None,
-        p99_wait_grown: None,
+        grown: Grown { p99_wait: None, needed: None },
         run: None,
     };
     sizing.simulated = sizing.simulate();
@@ -120,9 +130,8 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
     }
     sizing.answer = share.map_or(sizing.needed, |share| sizing.needed.min(share));
     sizing.run = sizing.scenario_with(sizing.answer).map(|scenario| run(&scenario));
-    sizing.p99_wait = sizing.p99_at(1.0, sizing.run.as_ref().map(|run| &run.figures));
-    let grown = sizing.counts_simulation().then(|| sizing.grown()).flatten();
-    sizing.p99_wait_grown = sizing.p99_at(GROWTH, grown.as_ref());
+    sizing.p99_wait = sizing.p99_at(sizing.run.as_ref().map(|run| &run.figures));
+    sizing.grown = sizing.growth();
     Ok(sizing)
 }
 
@@ -131,29 +140,47 @@ impl Sizing {
     /// if the queue would grow without end.
     pub fn p99_by_arithmetic(&self, connections: usize, load: f64) -> Option<f64> {
         let holds = theory::wait_quantile(connections, load * self.held / connections as f64, 0.99);
-        let millis = holds * self.spread * self.need.mean_hold();
+        let millis = holds * self.spread * self.need.scenario.mean_hold();
         millis.is_finite().then_some(millis)
     }
 
-    /// The least size that keeps the target with a fifth more requests, where arithmetic can say it.
-    pub(crate) fn needed_grown(&self) -> Option<usize> {
-        let wait = self.need.target / self.need.mean_hold();
-        let is_exact = self.is_exact() && self.need.total.is_none();
-        is_exact.then(|| theory::least_connections(GROWTH * self.held, 0.99, wait)).flatten()
+    /// The least size that keeps the target for the wait at so many times the load, by arithmetic.
+    fn least(&self, load: f64) -> Option<usize> {
+        let wait = self.need.target / self.need.scenario.mean_hold() / self.spread.max(1e-6);
+        theory::least_connections(load * self.held, 0.99, wait)
     }
 
-    /// The wait of 99 of 100 at the answer and so many times the load.
-    fn p99_at(&self, load: f64, simulated: Option<&Figures>) -> Option<f64> {
-        let arithmetic = self.p99_by_arithmetic(self.answer, load)?;
+    /// The wait of 99 of 100 at the answer.
+    fn p99_at(&self, simulated: Option<&Figures>) -> Option<f64> {
+        let arithmetic = self.p99_by_arithmetic(self.answer, 1.0)?;
         if self.counts_simulation() { Some(simulated?.p99_wait as f64) } else { Some(arithmetic) }
     }
 
-    /// The figures of the answer with a fifth more requests, unless its queue would grow without end.
-    fn grown(&self) -> Option<Figures> {
-        self.p99_by_arithmetic(self.answer, GROWTH)?;
-        let scenario = self.scenario_with(self.answer)?;
-        let rate = scenario.values.rate * GROWTH;
-        Some(run(&scenario.with(&format!("rate={rate}")).ok()?).figures)
+    /// What a fifth more requests do to the answer.
+    fn growth(&self) -> Grown {
+        let mut p99_wait = self.p99_by_arithmetic(self.answer, GROWTH);
+        let mut keeps = p99_wait.is_some_and(|wait| wait <= self.need.target);
+        // Where the simulation counts, it has the word, as long as a run can be long enough for the fuller queue.
+        if p99_wait.is_some()
+            && self.counts_simulation()
+            && let Some(figures) = self.grown_run()
+        {
+            p99_wait = Some(figures.p99_wait as f64);
+            keeps = self.keeps(&figures);
+        }
+        // The size may be the simulation's; the arithmetic knows by how much it grows.
+        let more = self.least(GROWTH).map(|least| least.saturating_sub(self.by_arithmetic));
+        let needed = more.map(|more| (self.needed + more).max(self.answer + 1));
+        Grown { p99_wait, needed: needed.filter(|_| !keeps) }
+    }
+
+    fn grown_run(&self) -> Option<Figures> {
+        let mut grown = self.clone();
+        let rate = grown.rate() * GROWTH;
+        grown.need.scenario = grown.need.scenario.with(&format!("rate={rate}")).ok()?;
+        grown.held *= GROWTH;
+        let scenario = grown.scenario_with(self.answer).filter(|_| grown.is_long_enough(self.answer))?;
+        Some(run(&scenario).figures)
     }
 
     /// Whether the simulation says more than the arithmetic.
@@ -173,8 +200,7 @@ impl Sizing {
 
     /// 99 of 100 hold no longer, in milliseconds.
     pub(crate) fn longest_hold(&self) -> f64 {
-        let scenario = &self.need.scenario;
-        scenario.hold_quantile(0.99) * self.need.mean_hold() / scenario.mean_hold()
+        self.need.scenario.hold_quantile(0.99)
     }
 
     fn keeps(&self, figures: &Figures) -> bool {
@@ -200,22 +226,19 @@ impl Sizing {
             return Simulated::TooShort;
         }
         let seed = self.need.scenario.values.seed;
-        let keeps_with = |connections, seed| {
-            let scenario = scenario(connections).and_then(|each| each.with(&format!("seed={seed}")).ok());
-            scenario.is_some_and(|scenario| self.keeps(&run(&scenario).figures))
+        // One sample may keep the target by luck.
+        let keeps = |connections: &usize| {
+            [seed, (seed + 1.0) % 1e9].into_iter().all(|seed| {
+                let scenario =
+                    scenario(*connections).and_then(|each| each.with(&format!("seed={seed}")).ok());
+                scenario.is_some_and(|scenario| self.keeps(&run(&scenario).figures))
+            })
         };
-        let keeps = |connections: &usize| keeps_with(*connections, seed);
         if keeps(&self.by_arithmetic) {
             // One that holds all of its connections on average has a queue without end.
             let least = self.by_arithmetic.saturating_sub(STEPS).max(self.held as usize + 1);
             let fewer = (least..self.by_arithmetic).rev();
-            // Below it one sample may keep the target by luck.
-            let surely = |connections: &usize| {
-                self.is_long_enough(*connections)
-                    && keeps(connections)
-                    && keeps_with(*connections, (seed + 1.0) % 1e9)
-            };
-            let last = fewer.take_while(surely).last();
+            let last = fewer.take_while(|fewer| self.is_long_enough(*fewer) && keeps(fewer)).last();
             return Simulated::Needs(last.unwrap_or(self.by_arithmetic));
         }
         let mut more = self.by_arithmetic + 1..=self.by_arithmetic + STEPS;
@@ -247,7 +270,7 @@ impl Sizing {
     /// Seconds in which the queue of a pool forgets what it was like: long where it is nearly full.
     fn relaxation(&self, connections: usize) -> f64 {
         let free = 1.0 - (self.held / connections as f64).min(0.99).sqrt();
-        self.need.mean_hold() / 1e3 / (connections as f64 * free * free) * self.spread.max(1.0)
+        self.need.scenario.mean_hold() / 1e3 / (connections as f64 * free * free) * self.spread.max(1.0)
     }
 
     /// How long a run begins before its figures count, in whole seconds.

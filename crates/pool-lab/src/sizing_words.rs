@@ -15,21 +15,25 @@ pub(crate) fn words(sizing: &Sizing) -> Vec<String> {
 
 fn headline(sizing: &Sizing) -> String {
     let Sizing { needed, answer, .. } = sizing;
-    let mut words = format!("Set max_connections to {answer}.");
-    if answer < needed {
-        words += &match sizing.p99_wait {
-            Some(p99) => format!(
-                " The server has no more for each copy, and your target needs {needed}. With {answer}, one request in a \
-                 hundred waits longer than {}{}.",
-                time(p99),
-                in_all(sizing)
-            ),
-            None => format!(
-                " The server has no more for each copy, and {needed} are needed. No size is right: the queue grows without \
-                 end. Hold connections for a shorter time, or raise the limit of the server."
-            ),
-        };
-    }
+    let mut words = match sizing.p99_wait {
+        _ if answer >= needed => format!("Set max_connections to {answer}."),
+        Some(p99) => format!(
+            "Set max_connections to {answer}. The server has no more for each copy, and your target needs {needed}. With \
+             {answer}, one request in a hundred waits longer than {}{}.{}",
+            time(p99),
+            in_all(sizing),
+            beside_a_deploy(sizing)
+        ),
+        None => format!(
+            "No size is right. The server has no more than {answer} for each copy, and {needed} are needed: the queue grows \
+             without end.{}",
+            match beside_a_deploy(sizing) {
+                none if none.is_empty() =>
+                    " Hold connections for a shorter time, or raise the limit of the server.".to_owned(),
+                cure => cure,
+            }
+        ),
+    };
     if let Some(total) = sizing.need.total.filter(|_| sizing.is_total_hopeless()) {
         words += &format!(
             " No size brings 99 of 100 requests below {} in all: {}, without any wait. {}.",
@@ -45,6 +49,17 @@ fn headline(sizing: &Sizing) -> String {
         words += " No size near it keeps the target in the simulation: read the last point.";
     }
     words
+}
+
+/// What helps where only the copies that a deploy adds are too many for the server.
+fn beside_a_deploy(sizing: &Sizing) -> String {
+    let Sizing { need, needed, .. } = sizing;
+    if needed * need.scenario.values.replicas as usize > need.scenario.values.server_limit as usize {
+        return String::new();
+    }
+    format!(
+        " Only a deploy leaves so few: without one {needed} fit. Start fewer new copies at once, or have the old ones end sooner."
+    )
 }
 
 /// What a target for the whole request is compared with.
@@ -77,11 +92,11 @@ fn on_average(sizing: &Sizing) -> String {
         1.0 => "about 1 connection".to_owned(),
         held => format!("{held} connections"),
     };
-    let rate = number(sizing.need.rate.unwrap_or_default() / replicas);
+    let rate = number(sizing.need.scenario.rate().unwrap_or_default() / replicas);
     let requests = if rate == "1" { "request" } else { "requests" };
     format!(
         "On average {each} has {in_use} in use: {rate} {requests} a second times {} s. (Little's law.)",
-        number(sizing.need.mean_hold() / 1e3)
+        number(sizing.need.scenario.mean_hold() / 1e3)
     )
 }
 
@@ -141,19 +156,20 @@ fn growth(sizing: &Sizing) -> Option<String> {
     if sizing.need.scenario.arrivals() == Arrivals::Burst {
         return None;
     }
-    let answer = sizing.answer;
-    let more = match sizing.p99_wait_grown {
+    let more = match sizing.grown.p99_wait {
         Some(0.0) => "99 of 100 do not wait".to_owned(),
         Some(p99) => format!("99 of 100 wait at most {}", time(p99)),
         None => "the queue grows without end".to_owned(),
     };
-    let wanted = match sizing.needed_grown() {
-        Some(wanted) if wanted > answer => {
-            format!(", and your target needs {}", counted(wanted, "connection"))
+    let wanted = match sizing.grown.needed {
+        Some(wanted) => {
+            let about = if sizing.counts_simulation() { "about " } else { "" };
+            format!(", and your target needs {about}{}", counted(wanted, "connection"))
         }
-        _ => String::new(),
+        None => String::new(),
     };
-    Some(format!("With a fifth more requests and {} {more}{wanted}.", counted(answer, "connection")))
+    let answer = counted(sizing.answer, "connection");
+    Some(format!("With a fifth more requests and {answer} {more}{wanted}."))
 }
 
 /// The simulation beside the arithmetic.
@@ -187,7 +203,7 @@ fn simulation(sizing: &Sizing) -> Option<String> {
         lost => format!(", and {lost} got no connection or no answer"),
     };
     let waited = format!(
-        "Simulated with {} and {} requests, 99 of 100 waited at most {}, and took at most {} in all, the hold included{lost}",
+        "Simulated with {}, all open from the start (min_connections), and {} requests, 99 of 100 waited at most {}, and took at most {} in all, the hold included{lost}",
         counted(answer, "connection"),
         figures.requests(),
         time(figures.p99_wait as f64),
@@ -208,7 +224,8 @@ fn simulation(sizing: &Sizing) -> Option<String> {
              and the arithmetic is exact for such a load: it counts."
         ),
         Simulated::Needs(needs) if sizing.need.total.is_some() && !sizing.is_total_hopeless() => format!(
-            "For both targets the simulation needs {needs}, and the arithmetic, which knows the wait only, {by_arithmetic}."
+            "For {} the simulation needs {needs}, and the arithmetic, which knows the wait only, {by_arithmetic}.",
+            if sizing.need.limits_wait { "both targets" } else { "the target" }
         ),
         Simulated::Needs(needs) => format!(
             "For the target the simulation needs {needs}, and the arithmetic, which is near the truth only for such a load, \

@@ -152,7 +152,7 @@ fn what_no_run_can_check_is_arithmetic_alone() {
         ("rate=2600&hold=300&target=20", 818, Simulated::TooShort),
         ("rate=0.1&hold=50&target=20", 1, Simulated::TooShort),
         ("rate=10000&hold=0.4&target=1", 6, Simulated::TooFine),
-        ("rate=3000&hold=2.5&target=1", 13, Simulated::Needs(13)),
+        ("rate=3000&hold=2.5&target=1", 13, Simulated::Needs(12)),
         ("rate=100&hold=600&target=20&replicas=500", 2, Simulated::Needs(2)),
         ("rate=9000&hold=500&target=500&replicas=4", 1_130, Simulated::TooLarge),
     ] {
@@ -177,16 +177,45 @@ fn a_sample_does_not_go_below_the_arithmetic_by_chance() {
     }
 }
 
+/// Found by an outsider with a simulation of his own: a hold that was rounded made slow requests shorter than they are. A
+/// sample of the lab is within a tenth of his.
+#[test]
+#[ignore = "long: many runs"]
+fn fractions_of_a_millisecond_keep_the_shape_of_the_load() {
+    for (text, answer) in [
+        ("rate=1000&hold=2.4&slow=100&long_every=100&target=40", 5),
+        ("rate=1000&hold=2.4&slow=50&long_every=50&target=20", 5),
+        ("rate=200&hold=5.26&slow=40&long_every=10&target=19", 4),
+        ("rate=600&hold=4.305&slow=30&long_every=10&target=11", 6),
+        ("rate=240&hold=13.4&slow=80&long_every=10&target=250&total=128&replicas=3", 3),
+        ("rate=2000&hold=2.5&holds=constant&target=3&replicas=2", 4),
+    ] {
+        let sizing = sized(text);
+        assert_eq!(sizing.answer, answer, "{text}: {:?}", sizing.words());
+    }
+}
+
 /// What is said of a size is said by the same authority as the size.
 #[test]
 #[ignore = "long: many runs"]
 fn where_the_simulation_counts_the_sentences_are_its_own() {
     let sizing = sized("rate=200&hold=50&target=20&contention=2");
-    let grown = sizing.p99_wait_grown.unwrap();
+    let grown = sizing.grown.p99_wait.unwrap();
     assert!(grown > sizing.p99_wait.unwrap() && grown > 20.0, "{grown}");
-    assert!(sizing.words()[4].ends_with(&format!("at most {grown} ms.")), "{}", sizing.words()[4]);
+    let wanted = sizing.grown.needed.unwrap();
+    assert!(wanted > sizing.answer, "{wanted}");
+    assert!(
+        sizing.words()[4]
+            .ends_with(&format!("{grown} ms, and your target needs about {wanted} connections.")),
+        "{}",
+        sizing.words()[4]
+    );
     let limited = sized("rate=200&hold=50&holds=constant&target=100&total=60&server_limit=24");
-    assert!(limited.words()[0].ends_with(" ms in all."), "{}", limited.words()[0]);
+    assert!(
+        limited.words()[0].contains(" ms in all. Only a deploy leaves so few: "),
+        "{}",
+        limited.words()[0]
+    );
     let unchecked = sized("rate=10000&hold=0.4&target=1&total=1.9").words().pop().unwrap();
     assert!(
         unchecked.ends_with("nothing has checked your target for wait and hold together."),

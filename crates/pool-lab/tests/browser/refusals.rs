@@ -62,7 +62,10 @@ fn what_is_no_number_is_refused_as_it_was_typed() {
         type_into(&mut page, "0.hold", typed);
         submit(&mut page, "knobs");
         let shown = typed.replace('&', " ");
-        let why = format!("Mean hold time in ms: is \"{shown}\": choose a number from 1 to 60000 ms.");
+        let hint = "write a point before decimals, and nothing between thousands; ";
+        let hint = if typed.contains(',') { hint } else { "" };
+        let why =
+            format!("Mean hold time in ms: it is \"{shown}\": {hint}choose a number from 0.01 to 60000 ms.");
         assert_eq!(at_focus(&mut page), ("0.hold".to_owned(), why.clone()));
         assert_eq!(said(&mut page), format!("No run: {why}"));
     }
@@ -97,7 +100,7 @@ fn the_second_configuration_has_its_own_mistakes() {
     submit(&mut page, "knobs");
     let (control, why) = at_focus(&mut page);
     assert_eq!(control, "1.max_connections");
-    assert!(why.starts_with("max_connections: is \"0\": "), "{why}");
+    assert!(why.starts_with("max_connections, 16 connections: it is \"0\": "), "{why}");
     // Of both, where there is one control for both. Then a knob that says nothing alone.
     type_into(&mut page, "1.max_connections", "16");
     type_into(&mut page, "0.seed", "x");
@@ -120,7 +123,7 @@ fn the_readers_own_numbers_are_refused_in_their_own_form() {
     let label = text(&mut page, "lab.sizing.form.elements.hold.labels[0].textContent");
     let (control, why) = at_focus(&mut page);
     assert_eq!(control, "hold");
-    assert!(why.starts_with(&format!("{label}: is \"0\": ")), "{why}");
+    assert!(why.starts_with(&format!("{label}: it is \"0\": ")), "{why}");
     assert_eq!(said(&mut page), format!("No run: {why}"));
     // Its mark does not outlive another run.
     submit(&mut page, "knobs");
@@ -137,7 +140,7 @@ fn a_link_that_is_refused_says_what_a_reader_can_know() {
     for (address, why) in [
         ("%E0%A4%A", "the address of this run is damaged."),
         ("size/%E0%A4%A", "the address of this run is damaged."),
-        ("size/seed=-1", "Seed: is \"-1\": choose a number from 0 to 1000000000."),
+        ("size/seed=-1", "Seed: it is \"-1\": choose a number from 0 to 1000000000."),
         ("colour=red", "colour is no knob of the lab: remove it."),
     ] {
         assert_eq!(start(&mut page, address), format!("No run: {why}"));
