@@ -116,6 +116,8 @@ pub struct AcquireTimeout {
     pub idle: usize,
     /// Attempts to connect under way.
     pub connecting: usize,
+    /// Connections on their way out. Each takes up room until it has closed, `close_timeout` at most.
+    pub closing: usize,
     /// The maximum in force.
     pub max_connections: usize,
     /// Failed attempts to connect since the last one that succeeded.
@@ -140,6 +142,9 @@ impl fmt::Display for AcquireTimeout {
         let noun = if (*active, *max_connections) == (1, 1) { "connection" } else { "connections" };
         let verb = is_or_are(*active);
         write!(f, ": {active} of {max_connections} {noun} {verb} held, {connecting} connecting")?;
+        if self.closing > 0 {
+            write!(f, ", {} closing", self.closing)?;
+        }
         for (index, holder) in self.longest_holders.iter().enumerate() {
             write!(f, "; {} is {holder}", if index == 0 { "the longest" } else { "the next" })?;
         }
@@ -173,6 +178,10 @@ impl AcquireTimeout {
             Phase::Queueing if self.server_is_busy => (
                 "the server takes no more connections: release connections sooner, or let others leave room at it",
                 queueing(page::TOO_MANY_CLIENTS),
+            ),
+            Phase::Queueing if self.closing > 0 && self.active + self.idle < self.max_connections => (
+                "connections on their way out still take up room: lower close_timeout if a server that is gone holds them up",
+                page::SHUTTING_DOWN,
             ),
             Phase::Queueing => (
                 "release connections sooner, raise max_connections, or shed load with max_pending",

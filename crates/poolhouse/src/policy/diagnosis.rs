@@ -104,6 +104,7 @@ impl<C, E, W> Policy<C, E, W> {
             active: self.held(),
             idle: self.open() - self.held(),
             connecting: self.connects.under_way(),
+            closing: self.leaving,
             max_connections: self.config.max_connections,
             failed_connects: last.map_or(0, |last| last.in_a_row),
             last_connect_error: None,

@@ -1,6 +1,6 @@
 //! A graceful close: bounded, in the background, and counted until it has ended (`size.max`, `close.complete`).
 
-use poolhouse::{Pool, PoolConfig, RetireReason};
+use poolhouse::{AcquireError, Phase, Pool, PoolConfig, RetireReason};
 use tokio::time::Instant;
 
 use crate::common::{Mock, Step, config, filled, in_time, pool, secs, settle};
@@ -66,6 +66,24 @@ async fn a_close_that_does_not_end_is_given_up() {
         assert_eq!(pool.acquire().await.unwrap().id, 2, "{step:?}");
         assert_eq!((began.elapsed(), mock.open()), (took, 1), "{step:?}");
     }
+}
+
+/// `acquire.diagnosis`: who waits for a goodbye is told so, and not that all connections are held.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_behind_a_goodbye_names_it() {
+    let mock = Mock::ok();
+    mock.set_close(Step::Never);
+    let pool = filled(&mock, 1, PoolConfig { close_timeout: secs(9), ..config(1) }).await;
+    pool.invalidate_all();
+    let error = pool.acquire_within(secs(1)).await.unwrap_err();
+    let AcquireError::Timeout(timeout) = &error else { panic!("{error}") };
+    assert_eq!((timeout.phase, timeout.active, timeout.closing), (Phase::Queueing, 0, 1));
+    let text = error.to_string();
+    assert!(
+        text.contains("0 of 1 connections are held, 0 connecting, 1 closing; connections on their way out"),
+        "{text}"
+    );
+    assert!(text.contains("lower close_timeout"), "{text}");
 }
 
 /// Nobody is there to say goodbye to: the peer has closed the connection.
