@@ -138,6 +138,8 @@ impl<M: Manager> Acquire<'_, M> {
 
     fn take_or_wait(&mut self, cx: &Context<'_>) -> Poll<Acquired<M>> {
         let (inner, site, own_limit) = (self.inner, self.inner.site(self.at), self.own_limit);
+        // Also if it is handed a dead connection first.
+        let begins = matches!(self.state, State::New);
         loop {
             // Wakers are cloned and dropped outside of the lock: either may run foreign code.
             let mut waker = Some(cx.waker().clone());
@@ -152,7 +154,7 @@ impl<M: Manager> Acquire<'_, M> {
                 Polled::Granted(entry) => entry,
                 Polled::Waiting(wait) => {
                     self.state = State::Waiting(wait);
-                    return self.go_on_waiting(matches!(before, State::New), site);
+                    return self.go_on_waiting(begins, site);
                 }
                 Polled::Refused(refusal) => return self.failed(inner.refused(refusal)),
                 Polled::TimedOut(diagnosis) => return self.failed(inner.timed_out(diagnosis)),
@@ -259,7 +261,9 @@ impl<M: Manager> PoolInner<M> {
             }
             Ok(false) => Err(entry),
             Err(panic) => {
-                self.apply(|policy, now, fx| policy.discard(entry, RetireReason::Panicked, now, fx));
+                self.apply_for_acquire(|state, now, fx| {
+                    state.policy.discard(entry, RetireReason::Panicked, now, fx);
+                });
                 panic.resume()
             }
         }

@@ -324,6 +324,7 @@ fn in_units(duration: Duration) -> String {
         secs if secs >= 3600 && whole(3600) => format!("{} h", secs / 3600),
         secs if secs >= 60 && whole(60) => format!("{} min", secs / 60),
         secs if whole(1) => format!("{secs} s"),
+        _ if duration.subsec_nanos().is_multiple_of(1_000_000) => format!("{} ms", duration.as_millis()),
         _ => format!("{} ms", duration.as_secs_f64() * 1e3),
     }
 }

@@ -114,7 +114,7 @@ impl<M: Manager> Pool<M> {
     /// millisecond before is not handed out.
     ///
     /// The future may be polled in one runtime and then in another. It takes part in tokio's cooperative budget, so a loop
-    /// of acquires gives way to other tasks.
+    /// of acquires gives way to other tasks: a poll of a task that has used its budget up begins nothing.
     ///
     /// # Errors
     ///

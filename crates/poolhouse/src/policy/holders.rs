@@ -85,11 +85,13 @@ impl<C> Record<C> {
 
 pub(super) struct Holders<C> {
     records: Slab<Record<C>>,
+    /// How many of them have successors that are open, and are as good as gone.
+    with_successor: usize,
 }
 
 impl<C> Holders<C> {
     pub(super) fn new() -> Self {
-        Self { records: Slab::new() }
+        Self { records: Slab::new(), with_successor: 0 }
     }
 
     /// How many connections are open.
@@ -109,7 +111,7 @@ impl<C> Holders<C> {
 
     /// The connection leaves the pool.
     pub(super) fn on_gone(&mut self, record: u32) {
-        self.records.remove(record as usize);
+        self.with_successor -= usize::from(self.records.remove(record as usize).has_successor);
     }
 
     pub(super) fn on_acquired(&mut self, record: u32, now: Tick, site: Site) {
@@ -173,9 +175,9 @@ impl<C> Holders<C> {
         (record.lifetime.retire_at <= now || record.has_successor).then_some(record.lifetime.reason)
     }
 
-    /// How many are held whose successors are open.
-    pub(super) fn held_with_successor(&self) -> usize {
-        self.records().filter(|record| record.has_successor && record.hold().is_some()).count()
+    /// How many have successors that are open. They are held or in a chore, and go after that.
+    pub(super) fn with_successor(&self) -> usize {
+        self.with_successor
     }
 
     pub(super) fn lifetime(&self, record: u32) -> &Lifetime {
@@ -191,6 +193,7 @@ impl<C> Holders<C> {
     pub(super) fn on_successor(&mut self, connection: u64) {
         let mut records = self.records.iter_mut().map(|(_, record)| record);
         if let Some(record) = records.find(|record| record.connection == connection) {
+            self.with_successor += usize::from(!record.has_successor);
             record.has_successor = true;
         }
     }

@@ -139,10 +139,10 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     /// Closes what has idled longest, beyond `max_idle`. What waiters are about to get does not count, nor the successor of a
-    /// connection that is still held. The plan asks again, for waiters may leave and that one may come back.
+    /// connection that is still held or in a chore. The plan asks again, for waiters may leave and that one may come back.
     pub(super) fn keep_to_max_idle(&mut self, fx: &mut Effects<C, E, W>) {
         let Some(max_idle) = self.config.max_idle else { return };
-        let most = max_idle.saturating_add(self.waiting.len() + self.holders.held_with_successor());
+        let most = max_idle.saturating_add(self.waiting.len() + self.holders.with_successor());
         while self.unused() - self.chores.abandoned() > most
             && let Some(entry) = self.idle.take_longest_idle()
         {

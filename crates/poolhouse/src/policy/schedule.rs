@@ -91,7 +91,9 @@ impl<C, E, W> Policy<C, E, W> {
         }
         let served_soon = self.connects.coming() + self.young_chores(now);
         let for_waiters = self.waiting.len().saturating_sub(served_soon);
-        let for_minimum = self.config.min_connections.saturating_sub(self.open() + self.connects.additions());
+        // A minimum that counted a connection and its successor would be short of one soon.
+        let lasting = self.open() - self.holders.with_successor();
+        let for_minimum = self.config.min_connections.saturating_sub(lasting + self.connects.additions());
         // Those that wait get what is coming before it can be spare.
         let spare = self.unused() + self.connects.coming();
         let for_spare = self.waiting.len().saturating_add(self.config.min_idle).saturating_sub(spare);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use poolhouse::PoolConfig;
+use poolhouse::{PoolConfig, RetireReason};
 
 use crate::common::{Mock, Step, assert_hands_out_exactly, check_stats, config, filled, ms, secs, settle};
 
@@ -90,4 +90,47 @@ async fn successors_do_not_keep_a_pool_large() {
     assert_eq!((pool.stats().total_connections, mock.attempts().len()), (3, 4), "one successor is there");
     tokio::time::sleep(secs(2)).await;
     assert_eq!((pool.stats().total_connections, mock.attempts().len()), (1, 4));
+}
+
+/// `lifetime.no_dip`, `size.min`: however long nobody uses it, a successor stays while the old one is held, and another one
+/// is opened if it goes.
+#[tokio::test(start_paused = true)]
+async fn the_minimum_is_there_when_the_old_one_comes_back() {
+    let options = PoolConfig { min_connections: 1, idle_timeout: secs(5), ..living(secs(100), 4) };
+    for is_lost in [false, true] {
+        let mock = Mock::ok();
+        let pool = filled(&mock, 1, options.clone()).await;
+        let held = pool.acquire().await.unwrap();
+        tokio::time::sleep(secs(97)).await;
+        if is_lost {
+            pool.acquire().await.unwrap().invalidate();
+            settle().await;
+        }
+        assert_eq!(pool.stats().total_connections, 2, "lost: {is_lost}");
+        drop(held);
+        settle().await;
+        assert_eq!(pool.stats().total_connections, 1, "lost: {is_lost}");
+        assert_hands_out_exactly(&pool, 4, "after it").await;
+    }
+}
+
+/// `lifetime.no_dip`: nor does `max_idle` close a successor while the old one passes its check.
+#[tokio::test(start_paused = true)]
+async fn a_check_of_the_old_one_costs_no_successor() {
+    let mock = Mock::ok();
+    let options = PoolConfig {
+        min_connections: 1,
+        max_idle: Some(1),
+        health_check_interval: secs(88),
+        ..living(secs(100), 4)
+    };
+    let pool = filled(&mock, 1, options).await;
+    mock.set_check(Step::Slow(secs(4)));
+    mock.set_connect(Step::Slow(ms(500)));
+    for tenth in 0..1100 {
+        tokio::time::sleep(ms(100)).await;
+        let stats = pool.stats();
+        assert!(stats.total_connections >= 1, "after {tenth} tenths of a second: {stats:?}");
+    }
+    assert_eq!(pool.stats().closed.get(RetireReason::MaxIdle), 0);
 }

@@ -216,6 +216,31 @@ impl Manager for Clumsy {
     }
 }
 
+/// Also where the acquire begins to wait because the connection that it was handed is dead.
+#[tokio::test(start_paused = true)]
+async fn a_nested_acquire_behind_a_dead_connection_is_logged() {
+    let log = record();
+    let mock = Mock::ok();
+    let pool = pool(
+        &mock,
+        PoolConfig {
+            min_connections: 2,
+            detect_nested_acquires: true,
+            connection_timeout: secs(1),
+            ..config(2)
+        },
+    );
+    pool.warm_up().await.unwrap();
+    let _held = pool.acquire().await.unwrap();
+    tokio::time::sleep(ms(5)).await;
+    mock.kill([1, 2]);
+    mock.set_connect(Step::Never);
+    assert!(pool.acquire().await.is_err_and(|error| error.is_timeout()));
+    let nested = "a task that holds a connection waits for another of the same pool: enough of them wait for each other";
+    let logged = log.fields(&format!("poolhouse::acquire WARN {nested}"));
+    assert_eq!(logged.len(), 1, "{logged:?}");
+}
+
 /// `panic.no_loss`: a panic of the manager that nobody else hears of is in the log.
 #[tokio::test(start_paused = true)]
 async fn a_panic_that_ends_in_the_pool_is_logged() {

@@ -306,7 +306,7 @@ impl World {
         let era = self.era(home);
         self.connects.extend(plan.connects.into_iter().map(|key| (key, era)));
         let most = policy.config.max_idle.unwrap_or(usize::MAX);
-        let excused = policy.waiting.len() + policy.holders.held_with_successor();
+        let excused = policy.waiting.len() + policy.holders.with_successor();
         let staying = policy.unused() - policy.chores.abandoned();
         assert!(
             staying <= most.saturating_add(excused).max(policy.chores.under_way()),
