@@ -261,9 +261,7 @@ impl<M: Manager> PoolInner<M> {
             }
             Ok(false) => Err(entry),
             Err(panic) => {
-                self.apply_for_acquire(|state, now, fx| {
-                    state.policy.discard(entry, RetireReason::Panicked, now, fx);
-                });
+                self.apply(|policy, now, fx| policy.discard(entry, RetireReason::Panicked, now, fx));
                 panic.resume()
             }
         }

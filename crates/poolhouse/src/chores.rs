@@ -68,10 +68,7 @@ pub(crate) async fn do_chore<M: Manager>(mut this: DoingChore<M>) {
     let (chore, connection, began) = (this.chore, entry.id, inner.now());
     let (limit, option) = time_limit(&inner, chore);
     let result = call_out_within(limit, || run(&inner, chore, entry)).await;
-    let ended = inner.now();
-    let elapsed_ms = millis(ended.since(began));
-    // What follows is the look that a hand-out within the millisecond does not repeat.
-    entry.looked_at = Some(ended);
+    let elapsed_ms = millis(inner.now().since(began));
     let (outcome, error) = match result {
         // A manager without a check of its own would never notice what costs no round trip to see.
         Ok(Some(Ok(()))) => match call_out(|| inner.manager.is_connected(&mut entry.connection)) {

@@ -130,6 +130,10 @@ impl World<'_> {
 
         // A connection that has been served and not picked up cannot be told from an idle one.
         if stats.active_connections == self.held.len() {
+            // One in use whose life ends may have its successor, and then the minimum does not count it.
+            let lives_end = self.config.max_lifetime.is_some() || self.options.max_lifetime < Duration::MAX;
+            let in_use = ledger.records.iter().filter(|record| record.is_open() && !record.is_unused());
+            let replaced = in_use.filter(|record| lives_end || record.end_by.is_some()).count();
             for (id, record) in ledger.records.iter().enumerate() {
                 if !record.is_unused() {
                     continue;
@@ -144,7 +148,7 @@ impl World<'_> {
                 ensure!(!old, "max_lifetime: idle connection {id} is too old");
                 let unused = self.options.idle_timeout <= now - record.idle_since;
                 let spare_idle = self.model.min_idle == 0 || stats.idle_connections > self.model.min_idle;
-                let spare = stats.total_connections > self.model.min && spare_idle;
+                let spare = stats.total_connections > self.model.min + replaced && spare_idle;
                 ensure!(!unused || !spare, "idle_timeout: connection {id} has been idle too long");
             }
         }

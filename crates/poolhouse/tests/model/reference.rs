@@ -437,8 +437,8 @@ impl Reference {
         );
 
         let at_hand = idle - chores;
-        // What waiters are about to get may be there too, and the successors of held ones, one for each.
-        let excused = active + stats.pending_requests;
+        // What waiters are about to get may be there too, and the successors of what is held or in a chore, one for each.
+        let excused = active + chores + stats.pending_requests;
         // What is under a chore and has become one too many goes after it.
         let few = self.max_idle.is_none_or(|most| idle <= most + excused || at_hand == 0);
         // The successor of one that comes back is closed by the background.
