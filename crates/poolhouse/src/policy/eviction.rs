@@ -151,8 +151,8 @@ impl<C, E, W> Policy<C, E, W> {
     pub(super) fn idles_out_at(&self, idle_since: Tick) -> Tick {
         let spare_idle = self.config.min_idle == 0 || self.unused() > self.config.min_idle;
         // One whose successor is open goes soon, and does not count.
-        let lasting = self.staying().saturating_sub(self.holders.with_successor());
-        if spare_idle && lasting > self.config.min_connections {
+        let minimum = self.config.min_connections + self.holders.with_successor();
+        if spare_idle && self.staying() > minimum {
             idle_since + self.limits.idle_timeout
         } else {
             Tick::NEVER
