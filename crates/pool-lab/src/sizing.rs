@@ -101,8 +101,7 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
     let held = rate / values.replicas * scenario.mean_hold() / 1e3;
     let of_arrivals = if scenario.arrivals() == Arrivals::Constant { 0.0 } else { 1.0 };
     let spread = theory::spread(of_arrivals, scenario.spread_of_holds());
-    let wait = need.target / scenario.mean_hold() / spread.max(1e-6);
-    let Some(by_arithmetic) = theory::least_connections(held, 0.99, wait) else {
+    let Some(by_arithmetic) = least(need, held, spread) else {
         let message =
             format!("is {} ms, which needs too many connections: lower it, or the rate", values.hold);
         return wrong("hold", message);
@@ -135,6 +134,12 @@ pub fn size(need: &Need) -> Result<Sizing, KnobError> {
     Ok(sizing)
 }
 
+/// The least size that keeps the target for the wait, by arithmetic, if so many connections are held on average.
+fn least(need: &Need, held: f64, spread: f64) -> Option<usize> {
+    let wait = need.target / need.scenario.mean_hold() / spread.max(1e-6);
+    theory::least_connections(held, 0.99, wait)
+}
+
 impl Sizing {
     /// The wait of 99 of 100 with so many connections, at so many times the load, by arithmetic and in milliseconds. Nothing
     /// if the queue would grow without end.
@@ -142,12 +147,6 @@ impl Sizing {
         let holds = theory::wait_quantile(connections, load * self.held / connections as f64, 0.99);
         let millis = holds * self.spread * self.need.scenario.mean_hold();
         millis.is_finite().then_some(millis)
-    }
-
-    /// The least size that keeps the target for the wait at so many times the load, by arithmetic.
-    fn least(&self, load: f64) -> Option<usize> {
-        let wait = self.need.target / self.need.scenario.mean_hold() / self.spread.max(1e-6);
-        theory::least_connections(load * self.held, 0.99, wait)
     }
 
     /// The wait of 99 of 100 at the answer.
@@ -169,7 +168,8 @@ impl Sizing {
             keeps = self.keeps(&figures);
         }
         // The size may be the simulation's; the arithmetic knows by how much it grows.
-        let more = self.least(GROWTH).map(|least| least.saturating_sub(self.by_arithmetic));
+        let more = least(&self.need, GROWTH * self.held, self.spread)
+            .map(|least| least.saturating_sub(self.by_arithmetic));
         let needed = more.map(|more| (self.needed + more).max(self.answer + 1));
         Grown { p99_wait, needed: needed.filter(|_| !keeps) }
     }
