@@ -5,7 +5,7 @@
 //! --example error_handling 127.0.0.1:5555` uses yours.
 
 use std::error::Error;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -70,8 +70,8 @@ async fn timed_out(pool: &PacketPool) -> Result<(), Box<dyn Error>> {
 // ANCHOR: unreachable
 async fn unreachable() -> Result<(), Box<dyn Error>> {
     println!("== unreachable");
-    // A port that was free a moment ago: nobody listens there.
-    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    // Nobody listens at port 1. (A port that is free now may have a server soon.)
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
     let pool = pool_of_two(nobody)?;
     match pool.warm_up().await {
         Err(AcquireError::Connect(failed)) => {
