@@ -80,10 +80,17 @@ fn whole_crate(item: &Item) -> Option<String> {
     }
 }
 
+/// What rustdoc does not show is public for the compiler alone.
+fn is_doc_hidden(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("doc")
+        && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "hidden")
+}
+
 fn exports(item: &Item) -> Result<Vec<Export>, String> {
     let mut found = Vec::new();
     match item {
         item if whole_crate(item).is_some() => {}
+        Item::Use(item) if item.attrs.iter().any(is_doc_hidden) => {}
         Item::Use(item) if is_public(&item.vis) => used(&item.tree, &kept(&item.attrs), &mut found)?,
         item => found.extend(defined(item).map(|name| Export { name, attributes: Vec::new() })),
     }

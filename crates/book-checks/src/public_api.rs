@@ -154,7 +154,8 @@ mod tests {
     use crate::fixture::{Fixture, expect};
 
     const MANIFEST: &str = "[features]\ndefault = [\"net\"]\nnet = [\"dep:a\"]\n";
-    const LIB: &str = "mod a;\n#[cfg(feature = \"net\")]\npub use crate::a::{Pool, Manager};\npub mod blocking;\n\
+    const LIB: &str = "mod a;\n#[cfg(feature = \"net\")]\npub use crate::a::{Pool, Manager};\n\
+        #[doc(hidden)]\npub use crate::a::for_the_compiler;\npub mod blocking;\n\
         /// Doc.\npub const LIMIT: usize = 4;\n";
     const A: &str = "/// A pool.\n#[derive(Debug)]\n#[non_exhaustive]\npub struct Pool<M: Manager> {\n    /// How many.\n    \
         pub size: usize,\n    own: u8,\n}\nimpl<M: Manager> Pool<M> {\n    /// Waits.\n    #[inline]\n    \

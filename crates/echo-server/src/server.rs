@@ -360,7 +360,7 @@ impl EchoServerBuilder {
             io::Error::new(error.kind(), format!("cannot listen on `{listen}`: {error}; {hint}"))
         })?;
         let listener = Arc::new(listener);
-        tokio::spawn(accept(Arc::downgrade(&listener), Arc::clone(&shared)));
+        spawn_accept(Arc::downgrade(&listener), Arc::clone(&shared));
         Ok(EchoServer { shared, endpoint: Endpoint::Socket { addr, listener: Mutex::new(Some(listener)) } })
     }
 
@@ -381,6 +381,11 @@ async fn bind(listen: &str) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(listen).await?;
     let addr = listener.local_addr()?;
     Ok((listener, addr))
+}
+
+/// Not generic and no future, so it is compiled with this crate and not with each program that starts a server.
+fn spawn_accept(listener: Weak<TcpListener>, shared: Arc<Shared>) {
+    tokio::spawn(accept(listener, shared));
 }
 
 /// Accepts until the server stops.

@@ -19,7 +19,7 @@ const BEGINNING: &str = "searchindex-";
 
 /// How much of a section is searched, in characters. Longer are whole programs, and lists that a program makes, such as the
 /// tests of each guarantee. Their beginnings say what they are.
-const LONGEST: usize = 6_000;
+const LONGEST: usize = 4_500;
 
 /// The pages on which each line is looked for by itself: an error, or a word.
 const WHOLE: [&str; 2] = ["troubleshooting/index.html", "appendices/glossary.html"];

@@ -132,6 +132,9 @@ pub use crate::manager::{FailureKind, IntoManager, Manager};
 pub use crate::packet::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions};
 #[cfg(feature = "net")]
 pub use crate::packet::{PacketPool, TcpDialer};
+#[cfg(all(debug_assertions, feature = "net"))]
+#[doc(hidden)]
+pub use crate::packet::{compiled, poll_compiled};
 pub use crate::pool::Pool;
 pub use crate::pooled_connection::PooledConnection;
 pub use crate::stats::{CloseCounts, PoolStats};

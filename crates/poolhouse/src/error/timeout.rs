@@ -179,10 +179,15 @@ impl AcquireTimeout {
                 "the server takes no more connections: release connections sooner, or let others leave room at it",
                 queueing(page::TOO_MANY_CLIENTS),
             ),
-            Phase::Queueing if self.closing > 0 && self.active + self.idle < self.max_connections => (
-                "connections on their way out still take up room: lower close_timeout if a server that is gone holds them up",
-                page::SHUTTING_DOWN,
-            ),
+            // Without them this acquire would have had room.
+            Phase::Queueing
+                if self.closing >= self.position && self.active + self.idle < self.max_connections =>
+            {
+                (
+                    "connections on their way out still take up room: lower close_timeout if a server that is gone holds them up",
+                    queueing(page::SHUTTING_DOWN),
+                )
+            }
             Phase::Queueing => (
                 "release connections sooner, raise max_connections, or shed load with max_pending",
                 queueing(page::POOL_EXHAUSTION),

@@ -4,12 +4,17 @@
 //! over any byte stream; [`PacketManager`] opens such connections, over TCP unless you give it another [`Dial`].
 
 mod codec;
+#[cfg(all(debug_assertions, feature = "net"))]
+mod compiled;
 mod connection;
 mod error;
 mod manager;
 #[cfg(feature = "net")]
 mod tcp;
 
+#[cfg(all(debug_assertions, feature = "net"))]
+#[doc(hidden)]
+pub use self::compiled::{compiled, poll_compiled};
 pub use self::connection::PacketConnection;
 pub use self::error::PacketError;
 pub use self::manager::{Dial, PacketManager, PacketOptions};

@@ -75,7 +75,8 @@ impl<C, E, W> Policy<C, E, W> {
         self.holders.on_acquired(entry.record, now, site);
         self.stats.wait_times.record_micros(0);
         self.wake_by(Deadline::Leak, now + self.limits.leak_threshold, fx);
-        if self.config.min_idle > 0 {
+        // It is in use from here on, so its successor may be due.
+        if self.config.min_idle > 0 || self.holders.needs_successor(entry.record, now) {
             self.request_plan_if_work(now, fx);
         }
         Some(entry)

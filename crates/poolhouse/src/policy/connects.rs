@@ -95,7 +95,7 @@ pub(super) struct Connects<E> {
     last_failure: Option<LastFailure<E>>,
     /// How many failures have said something about the server of their time.
     telling_failures: u64,
-    /// Whether a connection that proved to work has been open since nothing was.
+    /// Whether a connection has been open since nothing was that proved to work, or was idle.
     worked: bool,
     /// When the youngest connection was opened that proved to work.
     last_success: Option<Tick>,
@@ -326,7 +326,7 @@ impl<C, E, W> Policy<C, E, W> {
         if let Some(longest) = self.idle.longest_idle_since() {
             self.wake_by(Deadline::Idle, self.idles_out_at(longest), fx);
         }
-        let replaced = attempt.replaces.and_then(|old| self.replace(old, fx));
+        let replaced = attempt.replaces.and_then(|old| self.replace(old, record, fx));
         let entry = Entry {
             connection,
             id,
@@ -357,14 +357,14 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// The successor of `old` is here. An idle one goes, and hands on how long it has idled, so that replacing a
     /// connection does not keep it from idling out. One that is held or in a chore goes when it comes back.
-    fn replace(&mut self, old: u64, fx: &mut Effects<C, E, W>) -> Option<Tick> {
+    fn replace(&mut self, old: u64, successor: u32, fx: &mut Effects<C, E, W>) -> Option<Tick> {
         if let Some(entry) = self.idle.take(old) {
             let idle_since = entry.idle_since;
             let reason = self.holders.lifetime(entry.record).reason;
             self.retire(entry, reason, fx);
             return Some(idle_since);
         }
-        self.holders.on_successor(old);
+        self.holders.on_successor(old, successor);
         None
     }
 

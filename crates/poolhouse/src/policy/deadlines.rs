@@ -17,7 +17,7 @@ pub(super) enum Deadline {
     Successor,
     /// An idle connection needs its regular health check.
     Check,
-    /// A waiter's health check takes so long that a connect begins beside it.
+    /// A chore or a connect for a waiter takes so long that a connect begins beside it.
     Patience,
     /// A hold becomes too long.
     Leak,

@@ -39,9 +39,9 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// How many connections `warm_up` still lacks.
     pub(crate) fn minimum_missing(&self) -> usize {
-        let for_minimum = self.config.min_connections.saturating_sub(self.open());
-        let for_spare = self.config.min_idle.saturating_sub(self.unused());
-        for_minimum.max(for_spare).min(self.config.max_connections.saturating_sub(self.open()))
+        let for_minimum = self.config.min_connections.saturating_sub(self.lasting());
+        let for_spare = self.config.min_idle.saturating_sub(self.lasting_unused());
+        for_minimum.max(for_spare).min(self.config.max_connections.saturating_sub(self.staying()))
     }
 
     /// The latest failure to connect, if no connect has succeeded since.

@@ -39,7 +39,7 @@ pub(crate) struct Entry<C> {
     pub(crate) held_since: Tick,
     /// When it was opened, or last passed a health check.
     pub(super) checked_at: Tick,
-    /// When `Manager::is_connected` was last asked: the reading of the clock comes before the look.
+    /// When `Manager::is_connected` was last asked for an acquire: the reading of the clock comes before the look.
     pub(crate) looked_at: Option<Tick>,
     /// The place in the order of arrival of the acquire that it was handed to.
     pub(super) turn: Turn,

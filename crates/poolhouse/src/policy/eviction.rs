@@ -149,10 +149,8 @@ impl<C, E, W> Policy<C, E, W> {
 
     /// When a connection that is idle since then has been idle for too long. Never, while a minimum needs it.
     pub(super) fn idles_out_at(&self, idle_since: Tick) -> Tick {
-        let spare_idle = self.config.min_idle == 0 || self.unused() > self.config.min_idle;
-        // One whose successor is open goes soon, and does not count.
-        let minimum = self.config.min_connections + self.holders.with_successor();
-        if spare_idle && self.staying() > minimum {
+        let spare_idle = self.config.min_idle == 0 || self.lasting_unused() > self.config.min_idle;
+        if spare_idle && self.lasting() > self.config.min_connections {
             idle_since + self.limits.idle_timeout
         } else {
             Tick::NEVER

@@ -57,6 +57,8 @@ pub(super) struct Record<C> {
     pub(super) lifetime: Lifetime,
     /// Its successor is open, so it retires as soon as nobody holds it.
     pub(super) has_successor: bool,
+    /// The connection whose successor it is, if that was still held or in a chore. It may have gone since.
+    succeeds: Option<u64>,
     place: Place<C>,
 }
 
@@ -87,11 +89,13 @@ pub(super) struct Holders<C> {
     records: Slab<Record<C>>,
     /// How many of them have successors that are open, and are as good as gone.
     with_successor: usize,
+    /// How many of these nobody holds.
+    unused_with_successor: usize,
 }
 
 impl<C> Holders<C> {
     pub(super) fn new() -> Self {
-        Self { records: Slab::new(), with_successor: 0 }
+        Self { records: Slab::new(), with_successor: 0, unused_with_successor: 0 }
     }
 
     /// How many connections are open.
@@ -104,19 +108,60 @@ impl<C> Holders<C> {
             connection,
             lifetime,
             has_successor: false,
+            succeeds: None,
             place: Place::Unused { idle_since: opened_at },
         });
         u32::try_from(key).expect("fewer than 2^32 connections are open")
     }
 
-    /// The connection leaves the pool.
-    pub(super) fn on_gone(&mut self, record: u32) {
-        self.with_successor -= usize::from(self.records.remove(record as usize).has_successor);
+    /// The connection leaves the pool. Returns whether one that is still open needs another successor instead. If age or
+    /// idleness has ended the successor, nobody has needed it, so there is no second.
+    pub(super) fn on_gone(&mut self, record: u32, reason: RetireReason) -> bool {
+        self.set_successor(record, false);
+        let gone = self.records.remove(record as usize);
+        let was_needed =
+            !matches!(reason, RetireReason::Lifetime | RetireReason::Idle | RetireReason::MaxIdle);
+        let predecessor = gone.succeeds.filter(|_| was_needed).and_then(|old| self.key_of(old));
+        if let Some(old) = predecessor {
+            self.set_successor(old, false);
+        }
+        predecessor.is_some()
+    }
+
+    fn key_of(&self, connection: u64) -> Option<u32> {
+        let mut records = self.records.iter();
+        records.find(|(_, record)| record.connection == connection).map(|(key, _)| key as u32)
+    }
+
+    fn set_successor(&mut self, key: u32, is_open: bool) {
+        let record = &mut self.records[key as usize];
+        if record.has_successor == is_open {
+            return;
+        }
+        record.has_successor = is_open;
+        let unused = usize::from(record.idle_since().is_some());
+        if is_open {
+            self.with_successor += 1;
+            self.unused_with_successor += unused;
+        } else {
+            self.with_successor -= 1;
+            self.unused_with_successor -= unused;
+        }
+    }
+
+    fn set_place(&mut self, key: u32, place: Place<C>) {
+        let record = &mut self.records[key as usize];
+        let before = record.idle_since().is_some();
+        record.place = place;
+        if record.has_successor {
+            self.unused_with_successor += usize::from(record.idle_since().is_some());
+            self.unused_with_successor -= usize::from(before);
+        }
     }
 
     pub(super) fn on_acquired(&mut self, record: u32, now: Tick, site: Site) {
         let hold = Hold { since: now, site, reported: false };
-        self.records[record as usize].place = Place::Held { hold, granted: None };
+        self.set_place(record, Place::Held { hold, granted: None });
     }
 
     /// The entry waits in the record until the waiter picks it up.
@@ -129,12 +174,11 @@ impl<C> Holders<C> {
     ) {
         // The caller is known when the waiter picks it up.
         let hold = Hold { since: now, site: Site { at, caller: None }, reported: false };
-        let record = &mut self.records[entry.record as usize];
-        record.place = Place::Held { hold, granted: Some((entry, ticket)) };
+        self.set_place(entry.record, Place::Held { hold, granted: Some((entry, ticket)) });
     }
 
     pub(super) fn on_unused(&mut self, record: u32, idle_since: Tick) {
-        self.records[record as usize].place = Place::Unused { idle_since };
+        self.set_place(record, Place::Unused { idle_since });
     }
 
     /// What was decided for a waiter, for as long as it has not picked it up.
@@ -158,12 +202,12 @@ impl<C> Holders<C> {
     pub(super) fn revoke(&mut self, which: impl Fn(&Entry<C>) -> bool) -> Vec<(Box<Entry<C>>, Ticket)> {
         let mut taken = Vec::new();
         for (_, record) in &mut self.records {
-            if let Place::Held { granted, .. } = &mut record.place
-                && let Some((entry, ticket)) = granted.take_if(|(entry, _)| which(entry))
-            {
-                record.place = Place::Unused { idle_since: entry.idle_since };
-                taken.push((entry, ticket));
+            if let Place::Held { granted, .. } = &mut record.place {
+                taken.extend(granted.take_if(|(entry, _)| which(entry)));
             }
+        }
+        for (entry, _) in &taken {
+            self.on_unused(entry.record, entry.idle_since);
         }
         taken
     }
@@ -180,6 +224,17 @@ impl<C> Holders<C> {
         self.with_successor
     }
 
+    /// How many of these are in a chore.
+    pub(super) fn unused_with_successor(&self) -> usize {
+        self.unused_with_successor
+    }
+
+    /// Whether it is time to open its successor.
+    pub(super) fn needs_successor(&self, record: u32, now: Tick) -> bool {
+        let record = &self.records[record as usize];
+        record.lifetime.replace_at <= now && !record.has_successor
+    }
+
     pub(super) fn lifetime(&self, record: u32) -> &Lifetime {
         &self.records[record as usize].lifetime
     }
@@ -190,11 +245,10 @@ impl<C> Holders<C> {
     }
 
     /// The successor of a connection is open. The connection may have gone meanwhile.
-    pub(super) fn on_successor(&mut self, connection: u64) {
-        let mut records = self.records.iter_mut().map(|(_, record)| record);
-        if let Some(record) = records.find(|record| record.connection == connection) {
-            self.with_successor += usize::from(!record.has_successor);
-            record.has_successor = true;
+    pub(super) fn on_successor(&mut self, old: u64, successor: u32) {
+        if let Some(key) = self.key_of(old) {
+            self.records[successor as usize].succeeds = Some(old);
+            self.set_successor(key, true);
         }
     }
 

@@ -179,6 +179,16 @@ impl<C, E, W> Policy<C, E, W> {
         self.idle.len() + self.chores.under_way()
     }
 
+    /// How many count for `min_connections`: those that stay, but for those whose successors are open.
+    fn lasting(&self) -> usize {
+        self.staying().saturating_sub(self.holders.with_successor())
+    }
+
+    /// How many of these nobody holds: they count for `min_idle`.
+    fn lasting_unused(&self) -> usize {
+        (self.unused() - self.chores.abandoned()).saturating_sub(self.holders.unused_with_successor())
+    }
+
     pub(crate) fn held(&self) -> usize {
         self.open() - self.unused()
     }

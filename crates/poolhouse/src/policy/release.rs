@@ -169,7 +169,7 @@ impl<C, E, W> Policy<C, E, W> {
     }
 
     fn forget(&mut self, entry: &Entry<C>, reason: RetireReason, fx: &mut Effects<C, E, W>) {
-        self.holders.on_gone(entry.record);
+        fx.plan |= self.holders.on_gone(entry.record, reason);
         self.stats.closed.add(reason);
         // With what is held, what may be idle has changed. And this may be the last that a closed pool has.
         fx.plan |= self.config.max_idle.is_some() || self.is_closed();

@@ -91,11 +91,10 @@ impl<C, E, W> Policy<C, E, W> {
         }
         let served_soon = self.connects.coming() + self.young_chores(now);
         let for_waiters = self.waiting.len().saturating_sub(served_soon);
-        // A minimum that counted a connection and its successor would be short of one soon.
-        let lasting = self.open() - self.holders.with_successor();
-        let for_minimum = self.config.min_connections.saturating_sub(lasting + self.connects.additions());
+        let for_minimum =
+            self.config.min_connections.saturating_sub(self.lasting() + self.connects.additions());
         // Those that wait get what is coming before it can be spare.
-        let spare = self.unused() + self.connects.coming();
+        let spare = self.lasting_unused() + self.connects.coming();
         let for_spare = self.waiting.len().saturating_add(self.config.min_idle).saturating_sub(spare);
         for_waiters.max(for_minimum).max(for_spare).max(self.probes_wanted()).min(self.slots())
     }

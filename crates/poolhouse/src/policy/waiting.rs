@@ -15,6 +15,11 @@ use crate::error::Retry;
 /// Room for this many refusals, and for as many diagnoses, is kept when there are none.
 const KEPT: usize = 1024;
 
+/// In the place of a deadline that passed after its waiter had been answered. It is never due, unless the answer is taken
+/// back: then it is due at once.
+const PASSED: Tick = Tick::NEVER;
+const OVERDUE: Tick = Tick::START;
+
 /// Why an acquire gets no connection, other than time.
 #[derive(Debug)]
 pub(crate) enum Refusal<E> {
@@ -211,9 +216,13 @@ impl<E, W> Waiting<E, W> {
         ticket
     }
 
-    /// Takes back what a waiter was answered. It has been woken, and asks before it sleeps again.
+    /// Takes back what a waiter was answered. It has been woken, but may have been left alone: so its deadline is entered
+    /// again.
     pub(super) fn revoke_answer(&mut self, ticket: Ticket) {
         self.queue.revoke_answer(ticket);
+        if self.own_deadlines.remove(&(PASSED, ticket)) {
+            self.own_deadlines.insert((OVERDUE, ticket));
+        }
     }
 
     pub(super) fn keep_own_deadline(&mut self, wait: Wait) {
@@ -271,7 +280,9 @@ impl<E, W> Waiting<E, W> {
     /// Gives up a place. Returns the waker and what the waiter was answered, to be dropped outside of the lock.
     pub(super) fn leave(&mut self, wait: Wait) -> (Option<W>, Option<Outcome<E>>) {
         if let Some(limit) = wait.own_limit {
-            self.own_deadlines.remove(&(wait.since + limit, wait.ticket));
+            for deadline in [wait.since + limit, PASSED, OVERDUE] {
+                self.own_deadlines.remove(&(deadline, wait.ticket));
+            }
         }
         let answer = self.answered(wait.ticket);
         let waiter = self.queue.leave(wait.ticket);
@@ -320,9 +331,10 @@ impl<E, W> Waiting<E, W> {
             && deadline <= now
         {
             self.own_deadlines.pop_first();
-            // A waiter that has been answered asks soon, and enters its deadline again if it has to go on waiting.
             if self.queue.answered(ticket).is_none() {
                 own.insert(ticket);
+            } else {
+                self.own_deadlines.insert((PASSED, ticket));
             }
         }
         let (mut due, mut position, mut common_due) = (Vec::new(), 0, self.queue.any_common());

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::pin::pin;
+use std::task::Poll;
 
 use poolhouse::{AcquireError, AcquireTimeout, ConnectError, Phase, PoolConfig};
 use tokio::runtime::Builder;
@@ -250,4 +251,27 @@ fn a_clock_that_stands_before_the_pool_was_made_keeps_its_deadlines() {
         assert!(matches!(result, Ok(Err(AcquireError::Timeout(_)))), "{result:?}");
         assert!(begin.elapsed() <= secs(1) + ms(2), "ended after {:?}", begin.elapsed());
     });
+}
+
+/// acquire.deadline: an acquire that was served, is left alone, and whose connection is taken back after its deadline.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_taken_back_late_leaves_no_waiter() {
+    type TakeBack = fn(&poolhouse::Pool<Mock>);
+    let ways: [TakeBack; 2] = [|pool| pool.suspend(), |pool| pool.invalidate_all()];
+    for (take_back, own_limit) in ways.into_iter().flat_map(|way| [(way, false), (way, true)]) {
+        let mock = Mock::ok();
+        let pool = pool(&mock, PoolConfig { connection_timeout: secs(1), ..config(1) });
+        let held = pool.acquire().await.unwrap();
+        let mut left_alone = pin!(if own_limit { pool.acquire_within(secs(1)) } else { pool.acquire() });
+        assert!(poll_once(left_alone.as_mut()).await.is_pending());
+        tokio::time::sleep(ms(500)).await;
+        drop(held);
+        tokio::time::sleep(secs(1)).await;
+        mock.set_connect(Step::Never);
+        take_back(&pool);
+        tokio::time::sleep(secs(60)).await;
+        assert_eq!(pool.stats().pending_requests, 0, "a limit of its own: {own_limit}");
+        let ended = poll_once(left_alone.as_mut()).await;
+        assert!(matches!(ended, Poll::Ready(Err(AcquireError::Timeout(_)))), "{ended:?}");
+    }
 }

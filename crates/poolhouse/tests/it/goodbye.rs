@@ -86,6 +86,20 @@ async fn a_timeout_behind_a_goodbye_names_it() {
     assert!(text.contains("lower close_timeout"), "{text}");
 }
 
+/// `acquire.diagnosis`: one goodbye under way does not hide that the others are held.
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_that_would_not_help_is_not_the_advice() {
+    let mock = Mock::ok();
+    mock.set_close(Step::Never);
+    let pool = filled(&mock, 2, PoolConfig { close_timeout: secs(60), ..config(2) }).await;
+    let _held = pool.acquire().await.unwrap();
+    pool.acquire().await.unwrap().invalidate();
+    let (first, second) = tokio::join!(pool.acquire_within(secs(1)), pool.acquire_within(secs(1)));
+    let texts = [first, second].map(|ended| ended.unwrap_err().to_string());
+    assert!(texts[0].contains("lower close_timeout"), "{}", texts[0]);
+    assert!(texts[1].contains("release connections sooner"), "{}", texts[1]);
+}
+
 /// Nobody is there to say goodbye to: the peer has closed the connection.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_its_peer_has_closed_is_dropped() {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use poolhouse::{PoolConfig, RetireReason};
 
-use crate::common::{Mock, Step, assert_hands_out_exactly, check_stats, config, filled, ms, secs, settle};
+use crate::common::{
+    Mock, Step, assert_hands_out_exactly, check_stats, config, filled, ms, pool, secs, settle,
+};
 
 fn living(lifetime: Duration, max: usize) -> PoolConfig {
     PoolConfig { max_lifetime: lifetime, idle_timeout: Duration::MAX, ..config(max) }
@@ -133,4 +135,69 @@ async fn a_check_of_the_old_one_costs_no_successor() {
         assert!(stats.total_connections >= 1, "after {tenth} tenths of a second: {stats:?}");
     }
     assert_eq!(pool.stats().closed.get(RetireReason::MaxIdle), 0);
+}
+
+/// `lifetime.no_dip`: one that nobody had used for long is in use again shortly before its lifetime ends.
+#[tokio::test(start_paused = true)]
+async fn a_late_use_brings_a_successor() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 1, living(secs(100), 4)).await;
+    tokio::time::sleep(secs(92)).await;
+    drop(pool.acquire().await.unwrap());
+    settle().await;
+    assert_eq!(pool.stats().total_connections, 1, "the successor has replaced the one that is idle");
+    tokio::time::sleep(secs(9)).await;
+    assert!(pool.try_acquire().is_some());
+    assert_eq!(mock.attempts().len(), 2);
+}
+
+/// `size.min`, `lifetime.no_dip`: the same for the minimum of idle connections, while the old one is under its check.
+#[tokio::test(start_paused = true)]
+async fn a_spare_is_there_when_the_check_of_the_old_one_ends() {
+    for is_taken in [false, true] {
+        let mock = Mock::ok();
+        let options = PoolConfig {
+            min_idle: 1,
+            idle_timeout: secs(2),
+            health_check_interval: secs(88),
+            health_check_timeout: secs(20),
+            ..living(secs(100), 4)
+        };
+        let pool = pool(&mock, options);
+        pool.warm_up().await.unwrap();
+        mock.set_check(Step::Slow(secs(8)));
+        mock.set_connect(Step::Slow(ms(500)));
+        let mut held = None;
+        for tenth in 0..1100 {
+            tokio::time::sleep(ms(100)).await;
+            if is_taken && tenth == 910 {
+                held = pool.try_acquire();
+                assert!(held.is_some());
+            }
+            let stats = pool.stats();
+            let spare = is_taken && (910..=916).contains(&tenth);
+            assert!(spare || stats.idle_connections >= 1, "after {tenth} tenths of a second: {stats:?}");
+        }
+        drop(held);
+    }
+}
+
+/// `lifetime.no_dip`, `resize.exact`: one whose successor has gone serves to its end, and has another one.
+#[tokio::test(start_paused = true)]
+async fn a_successor_that_goes_leaves_the_old_one_in_service() {
+    let mock = Mock::ok();
+    let pool = filled(&mock, 1, living(secs(100), 2)).await;
+    let held = pool.acquire().await.unwrap();
+    tokio::time::sleep(secs(95)).await;
+    assert_eq!(pool.stats().total_connections, 2);
+    pool.resize(1).unwrap();
+    settle().await;
+    assert_eq!(pool.stats().total_connections, 1);
+    drop(held);
+    settle().await;
+    assert_eq!((pool.acquire().await.unwrap().id, mock.attempts().len()), (1, 2), "it serves on");
+    pool.resize(2).unwrap();
+    let held = pool.acquire().await.unwrap();
+    settle().await;
+    assert_eq!((held.id, mock.attempts().len()), (1, 3), "there is room for a successor");
 }

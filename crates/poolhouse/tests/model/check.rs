@@ -3,13 +3,14 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use poolhouse::PoolStats;
 use tokio::time::Instant;
 
 use crate::ensure;
 use crate::errands::Errand;
 use crate::ledger::{Chore, Ledger, Record};
 use crate::ops::{End, WELL, ms};
-use crate::reference::{AtServer, Verdict};
+use crate::reference::{AtServer, Lasting, Verdict};
 use crate::world::World;
 
 impl World<'_> {
@@ -130,10 +131,7 @@ impl World<'_> {
 
         // A connection that has been served and not picked up cannot be told from an idle one.
         if stats.active_connections == self.held.len() {
-            // One in use whose life ends may have its successor, and then the minimum does not count it.
-            let lives_end = self.config.max_lifetime.is_some() || self.options.max_lifetime < Duration::MAX;
-            let in_use = ledger.records.iter().filter(|record| record.is_open() && !record.is_unused());
-            let replaced = in_use.filter(|record| lives_end || record.end_by.is_some()).count();
+            let lasting = self.surely_lasting(&ledger, &stats);
             for (id, record) in ledger.records.iter().enumerate() {
                 if !record.is_unused() {
                     continue;
@@ -147,8 +145,8 @@ impl World<'_> {
                 let old = self.options.max_lifetime <= now - record.born;
                 ensure!(!old, "max_lifetime: idle connection {id} is too old");
                 let unused = self.options.idle_timeout <= now - record.idle_since;
-                let spare_idle = self.model.min_idle == 0 || stats.idle_connections > self.model.min_idle;
-                let spare = stats.total_connections > self.model.min + replaced && spare_idle;
+                let spare_idle = self.model.min_idle == 0 || lasting.idle > self.model.min_idle;
+                let spare = lasting.total > self.model.min && spare_idle;
                 ensure!(!unused || !spare, "idle_timeout: connection {id} has been idle too long");
             }
         }
@@ -157,7 +155,8 @@ impl World<'_> {
             let wrong = match errand.what {
                 Errand::WarmUp { patient, failures, deadline } => {
                     let failed = ledger.pause.failing() && ledger.failed_connects > failures;
-                    let warm = self.model.is_warm(&stats);
+                    let lasting = self.surely_lasting(&ledger, &stats);
+                    let warm = stats.total_connections >= self.model.max || self.model.is_met(&lasting);
                     let due = deadline.is_some_and(|deadline| deadline <= now);
                     warm || (failed && !patient) || due || self.model.closed
                 }
@@ -171,6 +170,19 @@ impl World<'_> {
             ensure!(!wrong, "close.complete, size.min: {:?} has nothing left to wait for", errand.what);
         }
         Ok(())
+    }
+
+    /// What the minimums surely count. One in use or in a chore whose life ends may have its successor, and then it does not
+    /// count.
+    fn surely_lasting(&self, ledger: &Ledger, stats: &PoolStats) -> Lasting {
+        let lives_end = self.config.max_lifetime.is_some() || self.options.max_lifetime < Duration::MAX;
+        let open = ledger.records.iter().filter(|record| record.is_open() && !record.is_unused());
+        let replaced: Vec<_> = open.filter(|record| lives_end || record.end_by.is_some()).collect();
+        let unheld = replaced.iter().filter(|record| !record.held).count();
+        Lasting {
+            total: stats.total_connections.saturating_sub(replaced.len()),
+            idle: stats.idle_connections.saturating_sub(unheld),
+        }
     }
 
     /// An idle connection that may be handed out as it is, if that can be known.
@@ -213,8 +225,18 @@ impl World<'_> {
         // A lifetime of a millisecond leaves the timer no time between a successor and the end.
         let long = self.config.jitter < 0.5;
         // What the minimum does not need is replaced only while it is in use.
-        let needed = total <= self.model.min;
+        let needed = total <= self.model.min || self.all_in_use_at_the_end();
         self.is_well() && connects && room && long && needed && self.config.idle_timeout.is_none()
+    }
+
+    /// Whether each connection is held, or came back so late that it is in use when its successor is due.
+    fn all_in_use_at_the_end(&self) -> bool {
+        let Some(longest) = self.config.max_lifetime.map(ms) else { return true };
+        let lead =
+            self.options.connect_attempt_timeout.min(longest.mul_f64((1.0 - self.config.jitter) / 10.0));
+        let ledger = self.server.ledger();
+        let mut open = ledger.records.iter().filter(|record| record.is_open());
+        open.all(|record| record.held || record.rests_since + lead >= record.born + longest - lead)
     }
 }
 

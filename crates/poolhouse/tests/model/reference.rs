@@ -112,6 +112,12 @@ pub(crate) struct AtServer {
     pub(crate) unfit: usize,
 }
 
+/// The connections that count for `min_connections`, and those of them that count for `min_idle`.
+pub(crate) struct Lasting {
+    pub(crate) total: usize,
+    pub(crate) idle: usize,
+}
+
 pub(crate) struct Reference {
     pub(crate) min: usize,
     pub(crate) min_idle: usize,
@@ -394,10 +400,15 @@ impl Reference {
         self.served.retain(|served| served.waiting.key != key);
     }
 
-    /// Whether a warm-up has nothing left to wait for.
+    /// Whether a warm-up may have nothing left to wait for.
     pub(crate) fn is_warm(&self, stats: &PoolStats) -> bool {
-        let (open, idle) = (stats.total_connections, stats.idle_connections);
-        open >= self.max || (open >= self.min && idle >= self.min_idle)
+        let open = Lasting { total: stats.total_connections, idle: stats.idle_connections };
+        open.total >= self.max || self.is_met(&open)
+    }
+
+    /// Whether both minimums are met.
+    pub(crate) fn is_met(&self, lasting: &Lasting) -> bool {
+        lasting.total >= self.min && lasting.idle >= self.min_idle
     }
 
     /// What one snapshot promises, by itself and against what has happened.

@@ -85,6 +85,15 @@ fn successors_open_as_soon_as_there_is_room() {
     plays(config, steps);
 }
 
+/// `lifetime.no_dip`: nobody had used it for long when the time for its successor came, and then somebody does.
+#[test]
+fn a_late_use_brings_a_successor() {
+    let config = Config { max_lifetime: Some(300), ..PLAIN };
+    let step = |op| Step { op, settle: true };
+    let used = [step(Op::Acquire(How::Eager)), step(Op::Return(0, Fate::Release))];
+    plays(config, [used.as_slice(), &[step(Op::Pass(280))], &used, &[step(Op::Pass(40))]].concat());
+}
+
 /// `size.min`: a connection that nobody has looked at becomes idle when its waiter leaves. That ends the pause after
 /// failures, and what it held back begins at once, beside the probe that hangs.
 #[test]

@@ -101,6 +101,23 @@ fn what_the_minimum_lacks() {
     assert_eq!(policy.minimum_missing(), 2, "what is open is idle");
 }
 
+/// `warm_up`, `size.min`: what is told to stop does not count, nor does what a successor is open for; and however large the
+/// minimum is, it can be counted.
+#[test]
+fn what_goes_soon_is_no_part_of_the_minimum() {
+    let (mut policy, home, mut now) = policy(PoolConfig { min_connections: 1, ..config(2) });
+    let mut fx = Fx::default();
+    open(&mut policy, home, 1, now);
+    now = now + Duration::from_secs(40);
+    assert_eq!(policy.plan(now, home, &mut fx).chores.len(), 1, "its check has begun");
+    assert_eq!(policy.minimum_missing(), 0);
+    policy.invalidate_all(now, &mut fx);
+    assert_eq!(policy.minimum_missing(), 1);
+    let most = PoolConfig { min_connections: usize::MAX, max_connections: usize::MAX, ..config(2) };
+    policy.reconfigure(most, now, &mut fx);
+    policy.plan(now, home, &mut fx);
+}
+
 /// `size.max`: whoever wants all connections idle beside the waiters gets as many as there may be.
 #[test]
 fn a_min_idle_without_end_is_bounded_by_the_maximum() {
