@@ -19,7 +19,7 @@ use tokio::task::coop::consume_budget;
 
 use crate::call_out::call_out_within;
 use crate::chores::{DoingChore, do_chore};
-use crate::closing::close_gracefully;
+use crate::closing::{Unplaced, close_gracefully};
 use crate::error::{ConnectError, Failure, Holder, page};
 use crate::events::Event;
 use crate::inner::{PoolInner, log, millis};
@@ -266,10 +266,10 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
             inner.shield("Manager::classify", || kind = inner.manager.classify(&error));
             Failure::or(kind, error)
         })?;
-        let mut fresh = Fresh { inner: &inner, connection: Some(connection) };
-        let hook = inner.hooks.after_connect(fresh.connection.as_mut().expect("taken only below")).await;
+        let mut opened = Unplaced { inner: &inner, connection: Some(connection) };
+        let hook = inner.hooks.after_connect(opened.connection.as_mut().expect("taken only below")).await;
         hook.map_err(|error| Failure::or(FailureKind::Transient, error))?;
-        Ok::<_, Failure>(fresh.connection.take().expect("taken only here"))
+        Ok::<_, Failure>(opened.connection.take().expect("taken only here"))
     };
     let (error, kind) = match call_out_within(limit, attempt).await {
         Ok(Some(Ok(connection))) => return this.connected(connection),
@@ -281,19 +281,4 @@ async fn connect<M: Manager>(mut this: Connecting<M>) {
         Err(_) => (ConnectError::Panicked, FailureKind::Transient),
     };
     this.failed(error, kind);
-}
-
-/// A connection that no place in the pool has yet. If its hook fails, it is dropped, also while a panic of the hook
-/// unwinds: two panics at once would end the process, so that of its drop ends here.
-struct Fresh<'a, M: Manager> {
-    inner: &'a PoolInner<M>,
-    connection: Option<M::Connection>,
-}
-
-impl<M: Manager> Drop for Fresh<'_, M> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.inner.shield("a connection that was closed", || drop(connection));
-        }
-    }
 }

@@ -77,7 +77,9 @@ pub(crate) async fn call_out_within<F: Future>(
     limit: Duration,
     make: impl FnOnce() -> F,
 ) -> Result<Option<F::Output>, Panic> {
-    let mut future = call_out(|| Box::pin(make()))?;
+    // Shielded, for the task that waits here may be aborted.
+    let mut shielded = Shielded(Some(call_out(|| Box::pin(make()))?));
+    let Some(future) = &mut shielded.0 else { unreachable!("it is taken only below") };
     let outcome = within(
         limit,
         poll_fn(|cx| match call_out(|| future.as_mut().poll(cx)) {
@@ -87,6 +89,7 @@ pub(crate) async fn call_out_within<F: Future>(
         }),
     )
     .await;
+    let future = shielded.0.take();
     let dropped = call_out(|| drop(future));
     let output = outcome.transpose()?;
     // What the future has produced counts more than how it went.

@@ -38,6 +38,7 @@ impl<M: Manager> PoolInner<M> {
         match reason {
             // There is nobody to say goodbye to, or no runtime to do it in.
             RetireReason::PeerClosed | RetireReason::RuntimeGone => false,
+            _ if !self.state.read(|state| state.policy.has_runtime(entry)) => false,
             _ => {
                 let asked = call_out(|| self.manager.needs_close(&mut entry.connection, reason));
                 entry.manager_closes = asked.unwrap_or(false);
@@ -77,6 +78,21 @@ impl<M: Manager> PoolInner<M> {
     }
 }
 
+/// A connection that has no place in the pool yet, or any more. It is dropped with the user's code that uses it, also while a
+/// panic of that code unwinds: two panics at once would end the process, so that of its drop ends here.
+pub(crate) struct Unplaced<'a, M: Manager> {
+    pub(crate) inner: &'a PoolInner<M>,
+    pub(crate) connection: Option<M::Connection>,
+}
+
+impl<M: Manager> Drop for Unplaced<'_, M> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.inner.shield("a connection that was closed", || drop(connection));
+        }
+    }
+}
+
 /// A connection that is being closed gracefully. Its room is free when this is dropped.
 pub(crate) struct Closing<M: Manager> {
     inner: Arc<PoolInner<M>>,
@@ -103,11 +119,15 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
     let Some(entry) = this.entry.take() else { return };
     let (limit, began) = (inner.config().close_timeout, inner.now());
     let info = ConnectionInfo::of(&entry, began);
-    let Entry { mut connection, id, manager_closes, .. } = *entry;
-    let goodbye = || async {
-        let (hook, lent) = (inner.hooks.before_close.as_ref(), &mut connection);
+    let Entry { connection, id, manager_closes, .. } = *entry;
+    let mut leaving = Unplaced { inner: &inner, connection: Some(connection) };
+    let goodbye = async {
+        let (hook, lent) = (inner.hooks.before_close.as_ref(), leaving.connection.as_mut());
         // If the hook panics, the manager closes the connection all the same.
-        let said = call_out_within(Duration::MAX, move || call_hook(hook, lent, info)).await;
+        let said = match lent {
+            Some(lent) => call_out_within(Duration::MAX, move || call_hook(hook, lent, info)).await,
+            None => Ok(None),
+        };
         let elapsed_ms = millis(inner.now().since(began));
         let is_well = matches!(said, Ok(None | Some(Ok(()))));
         match &said {
@@ -121,14 +141,13 @@ pub(crate) async fn close_gracefully<M: Manager>(mut this: Closing<M>) {
         }
         // The hook's error is the user's.
         drop(call_out(|| drop(said)));
-        if manager_closes {
+        if let Some(connection) = leaving.connection.take_if(|_| manager_closes) {
             inner.manager.close(connection).await;
-        } else {
-            inner.shield("a connection that was closed", || drop(connection));
         }
         is_well
     };
-    let result = call_out_within(limit, goodbye).await;
+    let result = call_out_within(limit, || goodbye).await;
+    drop(leaving);
     let elapsed_ms = millis(inner.now().since(began));
     match result {
         Ok(Some(true)) => {

@@ -198,15 +198,14 @@ impl<M: Manager> PoolInner<M> {
 
     /// Closes the pool, unless it is closed, and tells of it.
     pub(crate) fn close(&self) {
-        let (was_open, _) = self.decide(|state, now, fx| {
+        let ((was_open, held), _) = self.decide(|state, now, fx| {
             // What an acquire has left to a background task, which may find nothing here any more.
             fx.retired.extend(std::mem::take(&mut state.to_retire));
-            state.policy.close(now, fx)
+            (state.policy.close(now, fx), state.policy.held())
         });
         if !was_open {
             return;
         }
-        let held = self.state.read(|state| state.policy.held());
         log!(self, debug, "poolhouse::close"; held, "closing the pool");
         self.tell(|pool| Event::Closed { pool, held });
     }

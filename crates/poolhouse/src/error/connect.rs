@@ -145,7 +145,12 @@ impl fmt::Display for ConnectFailed {
             write!(f, " (failed attempt {})", self.attempts)?;
         }
         if let Some(Retry { age, next_in }) = self.retry {
-            write!(f, "; that was {} ago, and the next attempt begins in {}", brief(age), brief(next_in))?;
+            write!(f, "; that was {} ago, and the next attempt ", brief(age))?;
+            if next_in.is_zero() {
+                f.write_str("is under way")?;
+            } else {
+                write!(f, "begins in {}", brief(next_in))?;
+            }
         }
         let page = self.error.page();
         write!(f, "; check the address, and that the server runs and lets you in; guide: {page}")

@@ -7,6 +7,8 @@
 //! tokio-util's buffers never shrink either. A connection that has carried one large frame would keep its memory for
 //! as long as it idles, so the buffers of a large frame are replaced after it.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -19,6 +21,18 @@ pub(super) const KEPT: usize = 64 * 1024;
 const INITIAL: usize = 8 * 1024;
 
 const HEADER: usize = 4;
+
+/// What the codec says of a stream that ends inside a frame: a type of its own, for a stream's errors may be of any kind.
+#[derive(Debug)]
+pub(super) struct EndedInFrame;
+
+impl fmt::Display for EndedInFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stream ended inside a frame")
+    }
+}
+
+impl Error for EndedInFrame {}
 
 pub(super) struct FrameCodec {
     inner: LengthDelimitedCodec,
@@ -63,7 +77,7 @@ impl Decoder for FrameCodec {
 
     fn decode_eof(&mut self, unread: &mut BytesMut) -> io::Result<Option<BytesMut>> {
         match self.decode(unread)? {
-            None if !unread.is_empty() => Err(io::Error::other("the stream ended inside a frame")),
+            None if !unread.is_empty() => Err(io::Error::other(EndedInFrame)),
             frame => Ok(frame),
         }
     }

@@ -2,9 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -13,9 +13,10 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop::unconstrained;
 use tokio_util::codec::{Framed, LengthDelimitedCodecError};
 
-use super::codec::{FrameCodec, give_back};
+use super::codec::{EndedInFrame, FrameCodec, give_back};
 use super::{PacketError, PacketOptions};
 use crate::time::within;
 
@@ -189,7 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
         if !self.sound || self.early.is_some() {
             return self.sound;
         }
-        match self.poll_receive(&mut Context::from_waker(Waker::noop())) {
+        // A task that has used up its budget gets no answer from tokio's streams, and must not take that for quiet.
+        let look = pin!(unconstrained(poll_fn(|cx| self.poll_receive(cx))));
+        match look.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => true,
             Poll::Ready(Ok(packet)) => {
                 self.early = Some(packet);
@@ -277,8 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PacketConnection<S> {
         {
             return self.too_long(u64::from(u32::from_be_bytes(*header)), false);
         }
-        // What the codec says of a stream that ends inside a frame.
-        if error.kind() == io::ErrorKind::Other && self.mid_frame() && error.raw_os_error().is_none() {
+        if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<EndedInFrame>) {
             return PacketError::Disconnected { target: self.target(), mid_frame: true };
         }
         PacketError::Io { target: self.target(), error }

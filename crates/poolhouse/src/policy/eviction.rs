@@ -68,6 +68,10 @@ impl Eviction {
         !self.homes.is_empty()
     }
 
+    fn lives(&self, home: Home) -> bool {
+        self.homes.contains(&home)
+    }
+
     pub(super) fn add_home(&mut self) -> Home {
         self.last_home += 1;
         let home = Home(self.last_home);
@@ -100,7 +104,7 @@ impl Eviction {
             Some(RetireReason::Suspended)
         } else if origin.epoch != self.epoch {
             Some(RetireReason::InvalidatedAll)
-        } else if !self.homes.contains(&origin.home) {
+        } else if !self.lives(origin.home) {
             Some(RetireReason::RuntimeGone)
         } else {
             None
@@ -127,6 +131,11 @@ impl<C, E, W> Policy<C, E, W> {
         self.revoke_ineligible(now, fx);
         self.waiting.wake_all(&mut fx.wake);
         fx.plan = true;
+    }
+
+    /// Whether the runtime lives that has a connection's I/O.
+    pub(crate) fn has_runtime(&self, entry: &Entry<C>) -> bool {
+        self.eviction.lives(entry.origin.home)
     }
 
     /// Why a connection that nobody holds has to go, if so. Asked before it gets a place or a holder, and by each plan.

@@ -242,3 +242,25 @@ async fn a_stream_in_memory_that_ended_is_known() {
     assert!(pool.try_acquire().is_none());
     assert_eq!(pool.stats().total_connections, 0);
 }
+
+/// `health.known_dead`: a task that has used up its budget looks all the same.
+#[tokio::test(start_paused = true)]
+async fn a_task_without_budget_is_handed_no_dead_connection() {
+    for used in 0..=130 {
+        let server = EchoServer::in_memory();
+        let connector = server.connector();
+        let dial = move || {
+            let connector = connector.clone();
+            async move { connector.connect().await }
+        };
+        let pool = poolhouse::Pool::new(poolhouse::PacketManager::new(dial), config(2)).unwrap();
+        drop(pool.acquire().await.unwrap());
+        server.disconnect_all();
+        tokio::time::sleep(ms(5)).await;
+        for _ in 0..used {
+            tokio::task::coop::consume_budget().await;
+        }
+        let handed_out = pool.try_acquire();
+        assert!(handed_out.is_none(), "after {used} of its budget");
+    }
+}

@@ -114,6 +114,25 @@ async fn a_connection_that_its_peer_has_closed_is_dropped() {
     assert!(mock.done().is_empty());
 }
 
+/// Its runtime has ended, and with it its I/O: another runtime of the pool says no goodbye, whatever the reason is.
+#[test]
+fn a_connection_whose_runtime_has_ended_gets_no_goodbye() {
+    let mock = Mock::ok();
+    mock.set_close(Step::Ok);
+    in_time(move || {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (first, second) = (runtime(), runtime());
+        let pool = pool(&mock, config(2));
+        let of_first = first.block_on(pool.acquire()).unwrap();
+        let of_second = second.block_on(pool.acquire()).unwrap();
+        drop(first);
+        of_first.invalidate();
+        of_second.invalidate();
+        second.block_on(settle());
+        assert_eq!(mock.done(), [("close", 2)]);
+    });
+}
+
 /// `release.anywhere`: without a runtime there is nobody to say goodbye, so the connection is dropped.
 #[test]
 fn without_a_runtime_it_is_dropped() {

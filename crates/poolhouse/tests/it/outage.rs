@@ -27,7 +27,13 @@ async fn an_outage_is_told_at_once() {
     assert!(failed.to_string().contains("mock says Fail"), "{failed}");
     assert!(failed.to_string().contains(" ago, and the next attempt begins in "), "{failed}");
     // Nobody waits, and the attempts go on all the same, at the pace of the backoff.
+    mock.set_connect(Step::Never);
     tokio::time::sleep(retry.next_in).await;
+    settle().await;
+    let text = pool.acquire().await.unwrap_err().to_string();
+    assert!(text.contains(" ago, and the next attempt is under way; "), "{text}");
+    // Until it times out.
+    tokio::time::sleep(pool.config().connect_attempt_timeout).await;
     settle().await;
     assert_eq!(pool.stats().failed_connects, failed_connects + 1);
 }

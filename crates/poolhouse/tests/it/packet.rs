@@ -1,12 +1,13 @@
 //! The packet protocol: `cancel.tainted`, and what a broken peer can do.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use poolhouse::{Dial, PacketConnection, PacketError, PacketManager, PacketOptions, Pool};
 use poolhouse_echo::{EchoServer, Faults, Reply};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
@@ -280,4 +281,19 @@ async fn a_refused_socket_is_named() {
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     let io = error.manager_error().and_then(PacketError::io_error).expect("the operating system's error");
     assert_eq!(io.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+/// What a stream says of itself is no hang-up, whatever kind of error it is, and is told.
+#[tokio::test]
+async fn an_error_in_the_middle_of_a_frame_is_told() {
+    struct Fails;
+    impl AsyncRead for Fails {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::Error::other("bad record mac")))
+        }
+    }
+    let stream = tokio::io::join([0, 0, 0].as_slice().chain(Fails), tokio::io::sink());
+    let mut connection = PacketConnection::new(stream, "db-1", &PacketOptions::default());
+    let error = connection.receive().await.unwrap_err();
+    assert!(error.io_error().is_some() && error.to_string().contains("bad record mac"), "{error}");
 }

@@ -152,6 +152,18 @@ async fn in_a_hook_and_in_the_drop_of_its_connection() {
     let pool = fails.build().unwrap();
     let error = pool.acquire_within(limit).await.unwrap_err().to_string();
     assert!(error.contains("no role"), "{error}");
+    // A goodbye that takes too long is dropped with what it holds, and the connection with it.
+    let held_up = Pool::builder(MakesFragile)
+        .config(PoolConfig { close_timeout: limit, ..config.clone() })
+        .before_close(|_, _| {
+            Box::pin(async {
+                let _one = Fragile;
+                std::future::pending().await
+            })
+        });
+    let pool = held_up.build().unwrap();
+    pool.acquire().await.unwrap().invalidate();
+    pool.close().await;
     let pool = Pool::builder(MakesFragile)
         .config(config)
         .before_close(|_, _| panic!("told to panic"))
