@@ -179,8 +179,11 @@ impl World<'_> {
         let open = ledger.records.iter().filter(|record| record.is_open() && !record.is_unused());
         let replaced: Vec<_> = open.filter(|record| lives_end || record.end_by.is_some()).collect();
         let unheld = replaced.iter().filter(|record| !record.held).count();
+        // What is served and not picked up cannot be told from what is idle.
+        let any_ends = lives_end || ledger.records.iter().any(|record| record.end_by.is_some());
+        let served = if any_ends { stats.active_connections.saturating_sub(self.held.len()) } else { 0 };
         Lasting {
-            total: stats.total_connections.saturating_sub(replaced.len()),
+            total: stats.total_connections.saturating_sub(replaced.len() + served),
             idle: stats.idle_connections.saturating_sub(unheld),
         }
     }
